@@ -1,0 +1,1 @@
+"""Per-sample gene networks from single-cell expression, and their tests against phenotypes."""
