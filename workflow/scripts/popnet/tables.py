@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,9 @@ TEXT_COLUMNS = (
     "gene_set",
     "unit",
     "contig",
+    "ref",
+    "alt",
+    "reason",
 )
 
 
@@ -53,16 +56,20 @@ def write_table(table: pd.DataFrame, path: str | Path, index: bool = False) -> N
         table.to_csv(temporary, sep="\t", index=index, float_format="%.6g", lineterminator="\n")
 
 
-def read_table(path: str | Path, index_col: str | None = None) -> pd.DataFrame:
-    """Read a table of ours; columns of identifiers stay text, leading zeros and "NA" included."""
+def read_table(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
+    """Read a table of ours.
+
+    Columns of identifiers (`TEXT_COLUMNS`, and those that `text` names) stay text, with leading
+    zeros and "NA" as they are; an empty field is missing.
+    """
     header = pd.read_csv(path, sep="\t", nrows=0).columns
-    text = [column for column in header if column in TEXT_COLUMNS]
-    table = pd.read_csv(
+    as_text = [column for column in header if column in TEXT_COLUMNS or column in text]
+    return pd.read_csv(
         path,
         sep="\t",
-        dtype={column: str for column in text},
+        dtype={column: str for column in as_text},
         keep_default_na=False,
-        na_values={column: [""] for column in text}
-        | {column: ["", "NA", "NaN", "nan"] for column in header if column not in text},
+        na_values={
+            column: [""] if column in as_text else ["", "NA", "NaN", "nan"] for column in header
+        },
     )
-    return table.set_index(index_col) if index_col else table

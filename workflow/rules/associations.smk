@@ -1,0 +1,87 @@
+rule associate_centrality:
+    input:
+        plan="<results>/bins.tsv",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        reliability="<results>/{cell_type}/networks/reliability.tsv",
+        samples="<results>/samples.tsv",
+        code=library("association.py"),
+    output:
+        report(
+            "<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+            caption="../report/centrality_table.rst",
+            category="{cell_type}",
+            subcategory="{phenotype}",
+            labels={"result": "Degree centrality (table)"},
+        ),
+    log:
+        "<logs>/{cell_type}/associate_centrality/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_centrality/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+        statistics=config["statistics"],
+        caption=caption,
+    script:
+        "../scripts/associate_centrality.py"
+
+
+rule enrich_gene_sets:
+    input:
+        sheet=config["cohort"],
+        data=cohort.files,
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        samples="<results>/samples.tsv",
+        code=library("association.py", "gene_sets.py"),
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
+    log:
+        "<logs>/{cell_type}/enrich_gene_sets/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/enrich_gene_sets/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+        permutations=config["statistics"]["permutations"],
+        seed=config["seed"],
+    script:
+        "../scripts/enrich_gene_sets.py"
+
+
+rule test_edges:
+    input:
+        sheet=config["cohort"],
+        data=cohort.files,
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        edges="<results>/{cell_type}/networks/edges.parquet",
+        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        samples="<results>/samples.tsv",
+        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
+        code=library("association.py", "edges.py", "gene_sets.py"),
+    output:
+        edges="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
+        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
+        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
+        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
+        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
+    log:
+        "<logs>/{cell_type}/test_edges/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/test_edges/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+    script:
+        "../scripts/test_edges.py"

@@ -1,0 +1,44 @@
+rule select_genes:
+    input:
+        sheet=config["cohort"],
+        cells="<results>/binned_cells.parquet",
+        code=library("cells/genes.py", "cells/sources.py"),
+    output:
+        "<results>/{cell_type}/genes.tsv",
+    log:
+        "<logs>/{cell_type}/select_genes.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/select_genes.tsv"
+    conda:
+        "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        genes=config["genes"],
+    script:
+        "../scripts/select_genes.py"
+
+
+rule prepare_expression:
+    input:
+        sheet=config["cohort"],
+        cells="<results>/binned_cells.parquet",
+        genes="<results>/{cell_type}/genes.tsv",
+        cell_cycle=workflow.source_path("../../resources/cell_cycle_genes.tsv"),
+        code=library("cells/expression.py", "cells/sources.py"),
+    output:
+        expression="<results>/{cell_type}/expression.h5ad",
+        summary="<results>/{cell_type}/expression_summary.h5ad",
+    log:
+        "<logs>/{cell_type}/prepare_expression.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/prepare_expression.tsv"
+    conda:
+        "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        regress=config["genes"]["regress"],
+        seed=config["seed"],
+    script:
+        "../scripts/prepare_expression.py"

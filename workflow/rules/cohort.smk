@@ -1,0 +1,42 @@
+checkpoint plan_bins:
+    input:
+        sheet=config["cohort"],
+        data=cohort.files,
+        code=library("validation.py", "cells/bins.py"),
+    output:
+        bins="<results>/bins.tsv",
+        excluded="<results>/excluded.tsv",
+        samples="<results>/samples.tsv",
+        cells="<results>/binned_cells.parquet",
+    log:
+        "<logs>/plan_bins.log",
+    benchmark:
+        "<benchmarks>/plan_bins.tsv"
+    conda:
+        "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        size=config["bins"]["size"],
+        seed=config["seed"],
+        regress=config["genes"]["regress"],
+    script:
+        "../scripts/plan_bins.py"
+
+
+rule record_cohort:
+    input:
+        bins="<results>/bins.tsv",
+        excluded="<results>/excluded.tsv",
+        samples="<results>/samples.tsv",
+    output:
+        "<results>/cohort.json",
+    log:
+        "<logs>/record_cohort.log",
+    conda:
+        "../../envs/cells.yaml"
+    params:
+        cohort=cohort.name,
+        config=config,
+    script:
+        "../scripts/record_cohort.py"

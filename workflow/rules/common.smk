@@ -1,0 +1,158 @@
+# The cohort sheet and the config, loaded and checked; which files make up the study.
+import csv
+import sys
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
+
+from popnet.cohort import check_config, load_cohort, sheet_config
+from popnet.errors import InputError, describe
+from popnet.names import safe_name
+
+# Settings that the cohort brings along; --config and --configfile still have the last word.
+if settings_file := sheet_config(config["cohort"]):
+
+    configfile: settings_file
+
+
+def load_study():
+    """Load the sheet and check it, the config and, where they exist already, the cells.
+
+    The cells are looked at only by the process that the user started: every job parses this too.
+    """
+    problems = check_config(config, "config/config.yaml")
+    try:
+        study = load_cohort(config["cohort"])
+    except InputError as error:
+        raise WorkflowError(describe(problems + error.problems))
+    if problems:
+        raise WorkflowError(describe(problems))
+    if workflow.is_main_process and study.simulation is None:
+        from popnet.validation import read_study
+
+        try:
+            for problem in read_study(study, config).warnings:
+                logger.warning(str(problem))
+        except InputError as error:
+            raise WorkflowError(str(error))
+    return study
+
+
+cohort = load_study()
+phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}
+
+
+def library(*modules):
+    """Return modules of the library as input: Snakemake sees a script's text, not its imports."""
+    return [workflow.source_path(f"../scripts/popnet/{module}") for module in modules]
+
+
+def phenotype_params(wildcards):
+    """Return how a phenotype is defined, for the scripts."""
+    return asdict(phenotypes[wildcards.phenotype])
+
+
+@lru_cache(maxsize=None)
+def read_bins(path, modified):
+    with open(path, newline="") as handle:
+        return list(csv.DictReader(handle, delimiter="\t"))
+
+
+def planned_bins(cell_type=None):
+    """Return the rows of bins.tsv, of one cell type (its safe name) where it is given."""
+    path = checkpoints.plan_bins.get().output.bins
+    rows = read_bins(path, Path(path).stat().st_mtime_ns)
+    return [row for row in rows if cell_type in (None, safe_name(row["cell_type"]))]
+
+
+def cell_types():
+    """Return the safe names of the cell types: the sheet's, or all that fill a bin."""
+    names = cohort.cell_types or dict.fromkeys(row["cell_type"] for row in planned_bins())
+    return [safe_name(name) for name in names]
+
+
+def batch_bins(wildcards):
+    """Return the [sample, bin] pairs that a training job trains."""
+    size = config["training"]["bins_per_job"]
+    start = (int(wildcards.batch) - 1) * size
+    rows = planned_bins(wildcards.cell_type)[start : start + size]
+    return [[row["sample"], int(row["bin"])] for row in rows]
+
+
+def trained_batches(wildcards):
+    """Return the tables of all training jobs of a cell type."""
+    n_bins = len(planned_bins(wildcards.cell_type))
+    n_batches = -(-n_bins // config["training"]["bins_per_job"])
+    return [
+        f"<results>/{wildcards.cell_type}/training/{batch}.tsv" for batch in range(1, n_batches + 1)
+    ]
+
+
+def caption(wildcards):
+    """Return what the captions of the report say about the cohort."""
+    phenotype = phenotypes.get(wildcards.get("phenotype"))
+    rows = planned_bins(wildcards.get("cell_type"))
+    samples = {row["sample"] for row in rows}
+    return {
+        "cohort": cohort.name,
+        "preset": config["preset"],
+        "cell_type": rows[0]["cell_type"] if wildcards.get("cell_type") else "all cell types",
+        "phenotype": phenotype.name if phenotype else "",
+        "binary": bool(phenotype and phenotype.type == "binary"),
+        "n_samples": len(samples),
+        "n_bins": len(rows),
+        "size": config["bins"]["size"],
+        "permutations": config["statistics"]["permutations"],
+        "fdr": config["statistics"]["fdr"],
+    }
+
+
+TITLES = {
+    "cells": "Cells and bins",
+    "losses": "Training losses",
+    "heldout": "Held-out error",
+    "depth": "Sequencing depth",
+    "reliability": "Reliability of centrality",
+    "hubs": "Hub genes",
+    "kernel": "Similarity of samples",
+    "map": "Map of networks",
+    "centrality": "Degree centrality",
+    "gene_sets": "Gene sets",
+    "circos": "Edges of mitochondrial genes",
+    "sets": "Networks of a gene set",
+    "connectivity": "Connectivity of a gene set",
+    "burden": "Variants per mtDNA gene",
+    "single": "Single mtDNA variants",
+}
+
+
+def figures(folder, *names, category):
+    """Return the files of figures by name: bitmap for the report, vector, table of what it shows."""
+    about = "{cell_type}" if "{cell_type}" in folder else "all"
+    files = {}
+    for name in names:
+        shown = report(
+            f"{folder}/{name}.png",
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels={"figure": TITLES[name], "cell type": about},
+        )
+        files[name] = [shown, *multiext(f"{folder}/{name}", ".pdf", ".svg", ".tsv")]
+    return files
+
+
+def study_results(wildcards):
+    """Return what a complete study consists of; figures bring the tables that they are made of."""
+    results = ["<results>/cohort.json", "<results>/figures/cells.png"]
+    for cell_type in cell_types():
+        results += [
+            f"<results>/{cell_type}/networks/cohort.h5ad",
+            f"<results>/figures/{cell_type}/losses.png",
+            f"<results>/figures/{cell_type}/kernel.png",
+        ]
+        results += [f"<results>/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+    if cohort.variants:
+        results += [f"<results>/figures/variants/{name}/burden.png" for name in phenotypes]
+    return results

@@ -1,0 +1,117 @@
+rule draw_cells:
+    input:
+        bins="<results>/bins.tsv",
+        excluded="<results>/excluded.tsv",
+        code=library("figures/qc.py"),
+    output:
+        **figures("<results>/figures", "cells", category="Quality"),
+    log:
+        "<logs>/draw_cells.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    script:
+        "../scripts/draw_cells.py"
+
+
+rule draw_quality:
+    input:
+        plan="<results>/bins.tsv",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        batches=trained_batches,
+        losses="<results>/{cell_type}/training/losses.parquet",
+        reliability="<results>/{cell_type}/networks/reliability.tsv",
+        code=library("figures/qc.py"),
+    output:
+        **figures(
+            "<results>/figures/{cell_type}",
+            *["losses", "heldout", "depth", "reliability"],
+            category="Quality",
+        ),
+    log:
+        "<logs>/{cell_type}/draw_quality.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+        min_icc=config["statistics"]["min_icc"],
+    script:
+        "../scripts/draw_quality.py"
+
+
+rule draw_networks:
+    input:
+        plan="<results>/bins.tsv",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        kernel="<results>/{cell_type}/map/kernel.tsv",
+        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
+        code=library("figures/maps.py", "figures/hubs.py"),
+    output:
+        **figures("<results>/figures/{cell_type}", "hubs", "kernel", category="Networks"),
+    log:
+        "<logs>/{cell_type}/draw_networks.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    script:
+        "../scripts/draw_networks.py"
+
+
+rule draw_associations:
+    input:
+        plan="<results>/bins.tsv",
+        coordinates="<results>/{cell_type}/map/coordinates.tsv",
+        map_tests="<results>/{cell_type}/map/tests.tsv",
+        centrality="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+        gene_sets="<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
+        edge_tests="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
+        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
+        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
+        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
+        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
+        edges="<results>/{cell_type}/networks/edges.parquet",
+        samples="<results>/samples.tsv",
+        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
+        code=library("figures/maps.py", "figures/associations.py", "figures/networks.py"),
+    output:
+        **figures(
+            "<results>/figures/{cell_type}/{phenotype}",
+            *["map", "centrality", "gene_sets", "circos", "sets", "connectivity"],
+            category="{phenotype}",
+        ),
+    log:
+        "<logs>/{cell_type}/draw_associations/{phenotype}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+        fdr=config["statistics"]["fdr"],
+        caption=caption,
+    script:
+        "../scripts/draw_associations.py"
+
+
+rule draw_variants:
+    input:
+        plan="<results>/bins.tsv",
+        single="<results>/variants/{phenotype}/single.tsv",
+        burden="<results>/variants/{phenotype}/burden.tsv",
+        genes=workflow.source_path("../../resources/mtdna_genes.tsv"),
+        code=library("figures/variants.py"),
+    output:
+        **figures(
+            "<results>/figures/variants/{phenotype}", "burden", "single", category="{phenotype}"
+        ),
+    log:
+        "<logs>/variants/draw_variants/{phenotype}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        phenotype=phenotype_params,
+        fdr=config["statistics"]["fdr"],
+        caption=caption,
+    script:
+        "../scripts/draw_variants.py"

@@ -1,0 +1,52 @@
+rule gather_networks:
+    input:
+        batches=trained_batches,
+        summary="<results>/{cell_type}/expression_summary.h5ad",
+        code=library("networks.py", "reliability.py"),
+    output:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        edges="<results>/{cell_type}/networks/edges.parquet",
+        neighbours="<results>/{cell_type}/networks/neighbours.parquet",
+        centrality="<results>/{cell_type}/networks/centrality.tsv",
+        degree="<results>/{cell_type}/networks/degree.tsv",
+        mean_expression="<results>/{cell_type}/networks/mean_expression.tsv",
+        reliability="<results>/{cell_type}/networks/reliability.tsv",
+        losses="<results>/{cell_type}/training/losses.parquet",
+    log:
+        "<logs>/{cell_type}/gather_networks.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/gather_networks.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    params:
+        models=f"results/{cohort.name}/{{cell_type}}/models",
+        networks=config["networks"],
+        max_failed_bins=config["training"]["max_failed_bins"],
+    script:
+        "../scripts/gather_networks.py"
+
+
+# One GraphML file per sample goes beside the cohort's file, for Cytoscape and Gephi.
+rule export_networks:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        edges="<results>/{cell_type}/networks/edges.parquet",
+        kernel="<results>/{cell_type}/map/kernel.tsv",
+        samples="<results>/samples.tsv",
+        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
+        code=library("networks.py"),
+    output:
+        "<results>/{cell_type}/networks/cohort.h5ad",
+    log:
+        "<logs>/{cell_type}/export_networks.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/export_networks.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    script:
+        "../scripts/export_networks.py"

@@ -1,0 +1,27 @@
+# The models go to {cell_type}/models/, one file per bin. How many bins there are is known only
+# after the checkpoint, so the declared output is the table of what a job trained; a job that runs
+# again keeps every model whose cells, settings and seed are unchanged.
+rule train_sivae:
+    input:
+        plan="<results>/bins.tsv",
+        expression="<results>/{cell_type}/expression.h5ad",
+        code=library("sivae/model.py", "sivae/objective.py", "sivae/training.py"),
+    output:
+        "<results>/{cell_type}/training/{batch}.tsv",
+    log:
+        "<logs>/{cell_type}/train_sivae/{batch}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/train_sivae/{batch}.tsv"
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        bins=batch_bins,
+        models=f"results/{cohort.name}/{{cell_type}}/models",
+        sivae=config["sivae"],
+        device=config["training"]["device"],
+        seed=config["seed"],
+    script:
+        "../scripts/train_sivae.py"

@@ -1,0 +1,71 @@
+"""What the scripts of several rules need: their log, and phenotypes as the tests want them."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from popnet.errors import InputError
+from popnet.names import safe_name
+from popnet.tables import read_table
+
+if TYPE_CHECKING:
+    from popnet.cells import CountSource
+
+# What counts as one observation under each preset.
+UNIT = {"robust": "donor", "paper": "bin"}
+# The kernel whose map is drawn, and what figures call it and the tests' statistics.
+MAIN_KERNEL = {"robust": "edge_jaccard", "paper": "wl_degree"}
+KERNELS = {
+    "edge_jaccard": "Jaccard index of edges",
+    "wl_gene": "Weisfeiler-Lehman kernel, nodes labelled by gene",
+    "wl_degree": "Weisfeiler-Lehman kernel, nodes labelled by degree",
+}
+EFFECT = {"continuous": "Spearman ρ", "binary": "rank-biserial correlation"}
+
+
+@contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Send what the block prints to the log; an input error ends the script with its text."""
+    with Path(path).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            yield
+        except InputError as error:
+            print(error)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+
+
+def read_phenotype(path: str, phenotype: dict[str, Any]) -> tuple[pd.Series, pd.Series, bool]:
+    """Return each sample's donor and encoded phenotype, and whether it is binary."""
+    from popnet.association import encode_phenotype
+
+    name = phenotype["name"]
+    samples = read_table(path, text=[name]).set_index("sample")
+    values = encode_phenotype(
+        samples[name], phenotype["type"], phenotype["case"], phenotype["control"]
+    )
+    return samples["donor"], values, phenotype["type"] == "binary"
+
+
+def binned_cells(path: str, cell_type: str) -> pd.DataFrame:
+    """Return the binned cells of a cell type, given by its safe name."""
+    cells = pd.read_parquet(path)
+    names = {name: safe_name(str(name)) for name in cells["cell_type"].unique()}
+    return cells[cells["cell_type"].map(names) == cell_type].reset_index(drop=True)
+
+
+def open_sources(sheet: str, paths: pd.Series) -> dict[str, CountSource]:
+    """Open the files that hold the cells."""
+    from popnet.cells import open_source
+    from popnet.cohort import load_cohort
+
+    cells = load_cohort(sheet).cells
+    return {path: open_source(path, cells.counts, cells.gene_symbols) for path in paths.unique()}

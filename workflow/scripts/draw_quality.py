@@ -1,0 +1,54 @@
+"""Draw how training went and how reliable the networks of a cell type are."""
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from adapter import logged
+from popnet.figures import Subject, qc, save
+from popnet.tables import read_table
+
+
+def main(snakemake):
+    bins = ad.read_h5ad(snakemake.input.bins)
+    trained = pd.concat([read_table(path) for path in snakemake.input.batches])
+    about = snakemake.params.caption
+    per_bin = Subject(about["cell_type"], None, n=bins.n_obs, unit="bins")
+    per_sample = Subject(about["cell_type"], None, n=bins.obs["sample"].nunique())
+
+    def draw(name, figure, table):
+        save(figure, table, Path(snakemake.output.get(name)[0]).with_suffix(""))
+
+    losses = pd.read_parquet(snakemake.input.losses)
+    draw("losses", qc.qc_losses(losses, per_bin), losses)
+
+    errors = trained.rename(
+        columns={"reconstruction_error": "trained", "heldout_error": "heldout"}
+    )[["sample", "bin", "trained", "heldout"]].dropna(subset=["trained"])
+    draw("heldout", qc.qc_heldout(errors, per_bin), errors)
+
+    depth = (
+        bins.obs.astype({"sample": str, "batch": str})
+        .groupby("sample", sort=False)
+        .agg(
+            batch=("batch", "first"), mean_depth=("mean_depth", "mean"), n_cells=("n_cells", "sum")
+        )
+        .reset_index()
+    )
+    draw("depth", qc.qc_depth(depth, per_sample), depth)
+
+    reliability = read_table(snakemake.input.reliability)
+    in_graph = np.isfinite(bins.layers["degree"]).any(axis=0)
+    reliability["central"] = reliability["gene"].map(pd.Series(in_graph, bins.var_names))
+    figure = qc.qc_reliability(
+        reliability,
+        reliability.set_index("gene")["central"],
+        per_sample,
+        min_icc=snakemake.params.min_icc,
+    )
+    draw("reliability", figure, reliability)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,24 @@
+"""Draw the burden of each mtDNA gene and the single variants."""
+
+from pathlib import Path
+
+from adapter import EFFECT, logged
+from popnet.figures import Subject, save
+from popnet.figures.variants import burden_bars, variant_manhattan
+from popnet.tables import read_table
+
+
+def main(snakemake):
+    phenotype = snakemake.params.phenotype
+    fdr = snakemake.params.fdr
+    burden = read_table(snakemake.input.burden)
+    single = read_table(snakemake.input.single)
+    subject = Subject(None, phenotype["name"], n=int(burden["n"].max()), unit="donors")
+    figure = burden_bars(burden, subject, effect=EFFECT[phenotype["type"]], fdr=fdr)
+    save(figure, burden, Path(snakemake.output.burden[0]).with_suffix(""))
+    figure = variant_manhattan(single, read_table(snakemake.input.genes), subject, fdr=fdr)
+    save(figure, single, Path(snakemake.output.single[0]).with_suffix(""))
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

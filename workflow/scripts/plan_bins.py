@@ -1,0 +1,28 @@
+"""Check the sheet against the cells and cut each sample's cells into bins."""
+
+import pandas as pd
+from adapter import logged
+from popnet.cells import plan_bins
+from popnet.cohort import load_cohort
+from popnet.tables import atomic, write_table
+from popnet.validation import read_study
+
+
+def main(snakemake):
+    cohort = load_cohort(snakemake.input.sheet)
+    study = read_study(cohort, snakemake.config)
+    for warning in study.warnings:
+        print(warning)
+    cells, bins, excluded = plan_bins(
+        study.cells, size=snakemake.params.size, seed=snakemake.params.seed
+    )
+    write_table(bins, snakemake.output.bins)
+    write_table(pd.concat([study.excluded, excluded]), snakemake.output.excluded)
+    write_table(study.samples, snakemake.output.samples)
+    with atomic(snakemake.output.cells) as path:
+        cells.to_parquet(path, index=False)
+    print(f"{len(bins)} bins of {bins['sample'].nunique()} samples")
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,456 @@
+"""Associations between what a network says of each gene and a phenotype of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.special import gammaln, ndtr, stdtr
+from scipy.stats import false_discovery_control, rankdata
+
+# A control explains a hit where its own p is at most this and the partial p is not.
+CONTROL_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a test counts as one observation.
+
+    Parameters
+    ----------
+    weights : sparse array of shape (n_units, n_bins)
+        Share of every bin in the mean of its unit; rows sum to 1.
+    labels : ndarray of shape (n_units,)
+        Donor or sample of the unit (for bins: the sample, several times).
+    phenotype : ndarray of shape (n_units,)
+        Phenotype of the unit, never missing.
+    bin_samples : ndarray of shape (n_bins,)
+        Sample of every bin, those without phenotype included.
+    kind : {"bin", "sample", "donor"}
+        What a unit turned out to be.
+    n_samples, n_donors : int
+        Samples and donors behind the units.
+    """
+
+    weights: sparse.csr_array
+    labels: np.ndarray
+    phenotype: np.ndarray
+    bin_samples: np.ndarray
+    kind: Literal["bin", "sample", "donor"]
+    n_samples: int
+    n_donors: int
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Average bins x genes over the bins of each unit, missing bins left out."""
+        values = np.asarray(values, dtype=float)
+        present = np.isfinite(values)
+        if present.all():
+            return self.weights @ values
+        with np.errstate(invalid="ignore"):
+            return (self.weights @ np.where(present, values, 0)) / (
+                self.weights @ present.astype(float)
+            )
+
+
+def units(
+    bin_samples: Sequence[str],
+    donors: pd.Series,
+    phenotype: pd.Series,
+    unit: Literal["bin", "donor"],
+) -> Units:
+    """Say what counts as one observation.
+
+    Parameters
+    ----------
+    bin_samples : sequence of shape (n_bins,)
+        Sample of every bin (or of every row of a table of samples).
+    donors : Series, sample -> donor
+        A sample without a donor is its own donor.
+    phenotype : Series, sample -> float
+        Samples with a missing value are left out.
+    unit : {"bin", "donor"}
+        ``"bin"``: every bin, as the P values printed in the paper imply. ``"donor"``: the mean
+        over a sample's bins, then over a donor's samples where the phenotype is constant
+        within every donor; otherwise the sample.
+
+    Returns
+    -------
+    Units
+    """
+    if unit not in ("bin", "donor"):
+        raise ValueError(f"unit must be 'bin' or 'donor', not {unit!r}")
+    samples = np.asarray(bin_samples, dtype=object)
+    values = phenotype.reindex(samples).to_numpy(dtype=float)
+    donor = donors.reindex(samples).to_numpy(dtype=object)
+    donor = np.where(pd.isna(donor), samples, donor)
+    kept = np.flatnonzero(np.isfinite(values))
+    table = pd.DataFrame({"sample": samples[kept], "donor": donor[kept], "value": values[kept]})
+    kind: Literal["bin", "sample", "donor"] = "bin"
+    keys = np.arange(len(kept))
+    share = np.ones(len(kept))
+    if unit == "donor":
+        constant = (table.groupby("donor")["value"].nunique() <= 1).all()
+        kind = "donor" if constant else "sample"
+        keys = pd.factorize(table[kind])[0]
+        bins = table.groupby("sample")["value"].transform("size")
+        share = 1 / bins.to_numpy(dtype=float)
+        if kind == "donor":
+            share /= table.groupby("donor")["sample"].transform("nunique").to_numpy()
+    n_units = int(keys.max(initial=-1)) + 1
+    first = np.unique(keys, return_index=True)[1]
+    return Units(
+        weights=sparse.csr_array((share, (keys, kept)), shape=(n_units, len(samples))),
+        labels=table["donor" if kind == "donor" else "sample"].to_numpy()[first],
+        phenotype=table["value"].to_numpy()[first],
+        bin_samples=samples,
+        kind=kind,
+        n_samples=table["sample"].nunique(),
+        n_donors=table["donor"].nunique(),
+    )
+
+
+def encode_phenotype(
+    values: pd.Series,
+    type: Literal["continuous", "binary"],
+    case: Any = None,
+    control: Any = None,
+) -> pd.Series:
+    """Return a phenotype as numbers: 1 for cases, 0 for controls, NaN for missing.
+
+    Values of a binary phenotype that are neither `case` nor `control` count as missing.
+
+    Raises
+    ------
+    ValueError
+        A continuous phenotype holds text that is no number.
+    """
+    if type == "continuous":
+        return pd.to_numeric(values.where(values != "")).astype(float)
+    encoded = pd.Series(np.nan, index=values.index, name=values.name)
+    for code, label in ((0.0, control), (1.0, case)):
+        encoded[(values == label) | (values.astype(str) == str(label))] = code
+    return encoded
+
+
+@lru_cache(maxsize=256)
+def _exact_tail(n1: int, n2: int) -> np.ndarray:
+    """P(U >= u) of the Mann-Whitney U without ties, by the recurrence of Mann and Whitney."""
+    n1, n2 = sorted((n1, n2))
+    density = [np.ones(1)] * (n1 + 1)
+    for m in range(1, n2 + 1):
+        row = [np.ones(1)]
+        for k in range(1, n1 + 1):
+            # The largest of all values belongs to one group or to the other.
+            mixed = np.zeros(k * m + 1)
+            mixed[m:] += k / (k + m) * row[k - 1]
+            mixed[: k * (m - 1) + 1] += m / (k + m) * density[k]
+            row.append(mixed)
+        density = row
+    return np.cumsum(density[n1][::-1])[::-1]
+
+
+def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
+    """Mann-Whitney U test of every column, two-sided, for values without gaps.
+
+    The p is that of ``scipy.stats.mannwhitneyu(method="auto")``: exact where a group has at
+    most 8 members and no values tie, otherwise normal with tie and continuity correction.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, n_tests) or (n, 1)
+    group : bool ndarray of shape (n, n_tests) or (n, 1)
+        True for the first group (cases, carriers).
+
+    Returns
+    -------
+    DataFrame of n_tests rows
+        ``statistic`` (rank-biserial correlation, positive where the first group is higher),
+        ``u``, ``p``, ``n1``, ``n2``; NaN where a group is empty or all values tie.
+    """
+    ranks = centred_ranks(values)
+    n = len(ranks)
+    n1 = group.sum(axis=0).astype(float)
+    excess = np.einsum("ij,ij->j", ranks, group.astype(float))
+    excess, n1, spread = np.broadcast_arrays(excess, n1, (ranks**2).sum(axis=0))
+    n2 = n - n1
+    u = excess + n1 * n2 / 2
+    upper = np.abs(excess) + n1 * n2 / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = n1 * n2 * spread / (n * (n - 1))  # less where values tie
+        p = np.minimum(2 * ndtr((0.5 - np.abs(excess)) / np.sqrt(variance)), 1)
+        statistic = 2 * excess / (n1 * n2)
+    exact = (spread == n * (n**2 - 1) / 12) & (np.minimum(n1, n2) <= 8)
+    for size in np.unique(n1[exact]):
+        at = exact & (n1 == size)
+        p[at] = np.minimum(2 * _exact_tail(int(size), int(n - size))[upper[at].astype(int)], 1)
+    nothing = (n1 * n2 == 0) | ~(variance > 0)
+    return pd.DataFrame(
+        {
+            "statistic": np.where(nothing, np.nan, statistic),
+            "u": np.where(nothing, np.nan, u),
+            "p": np.where(nothing, np.nan, p),
+            "n1": n1.astype(int),
+            "n2": n2.astype(int),
+        }
+    )
+
+
+def centred_ranks(values: np.ndarray) -> np.ndarray:
+    """Rank every column (ties: mean rank) and take the mean rank away."""
+    columns = np.ascontiguousarray(values.T)
+    order = np.argsort(columns, axis=1)
+    ranks = np.empty(columns.shape)
+    np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
+    tied = (np.diff(np.take_along_axis(columns, order, axis=1), axis=1) == 0).any(axis=1)
+    # Much slower than a sort, so only where ties need it.
+    ranks[tied] = rankdata(columns[tied], axis=1)
+    return ranks.T - (len(values) + 1) / 2
+
+
+def unit_ranks(values: np.ndarray) -> np.ndarray:
+    """Centred ranks of every column, scaled to length 1; NaN where constant."""
+    return _unit_length(centred_ranks(values))
+
+
+def _unit_length(columns: np.ndarray) -> np.ndarray:
+    length = np.sqrt((columns**2).sum(axis=0))
+    return columns / np.where(length > 0, length, np.nan)
+
+
+def _patterns(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (rows present, columns) for each pattern of missing values."""
+    _, first, number = np.unique(
+        np.packbits(present, axis=0), axis=1, return_index=True, return_inverse=True
+    )
+    for pattern, column in enumerate(first):
+        yield present[:, column], np.flatnonzero(number == pattern)
+
+
+def _correlation_p(r: np.ndarray, df: np.ndarray | int, n: int) -> np.ndarray:
+    """Two-sided p of a (partial) correlation by the t distribution, never below 2 / n!."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(r) * np.sqrt(df / ((1 - r) * (1 + r)))
+        p = 2 * stdtr(df, -t)
+    # The t approximation is 0 at |r| = 1, but no ordering of n values is rarer than 2 in n!.
+    p = np.maximum(p, np.exp(np.log(2) - gammaln(n + 1)))
+    return np.where(np.isfinite(r) & (np.asarray(df) > 0), np.minimum(p, 1), np.nan)
+
+
+def correlate(values: np.ndarray, phenotype: np.ndarray, binary: bool) -> pd.DataFrame:
+    """Test every gene against the phenotype.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_units, n_genes)
+        Missing values are left out gene by gene.
+    phenotype : ndarray of shape (n_units,)
+        1 for cases and 0 for controls where `binary`.
+    binary : bool
+        Mann-Whitney U test (as :func:`rank_sum`) instead of Spearman correlation.
+
+    Returns
+    -------
+    DataFrame of n_genes rows
+        ``statistic`` (Spearman rho or rank-biserial correlation: positive where higher with
+        the phenotype, or in cases), ``p``, ``n``; where `binary` also ``u``, ``n_case``,
+        ``n_control``. NaN for constant genes. The p of rho is that of
+        ``scipy.stats.spearmanr``, but never below 2 / n!, the rarest ordering of n values.
+    """
+    values = np.asarray(values, dtype=float)
+    phenotype = np.asarray(phenotype, dtype=float)
+    columns = ["statistic", "u", "p"] if binary else ["statistic", "p"]
+    found = np.full((values.shape[1], len(columns)), np.nan)
+    present = np.isfinite(values) & np.isfinite(phenotype)[:, None]
+    for rows, genes in _patterns(present):
+        part, outcome = values[np.ix_(rows, genes)], phenotype[rows, None]
+        if len(outcome) < 2:
+            continue
+        if binary:
+            found[genes] = rank_sum(part, outcome == 1)[columns]
+        else:
+            rho = np.clip((unit_ranks(outcome).T @ unit_ranks(part))[0], -1, 1)
+            found[genes] = np.stack([rho, _correlation_p(rho, rows.sum() - 2, rows.sum())], axis=1)
+    table = pd.DataFrame(found, columns=columns)
+    table["n"] = present.sum(axis=0)
+    if binary:
+        for column, code in (("n_case", 1), ("n_control", 0)):
+            table[column] = (present & (phenotype == code)[:, None]).sum(axis=0)
+    return table
+
+
+def partial_correlate(
+    values: np.ndarray, phenotype: np.ndarray, controls: Sequence[np.ndarray]
+) -> pd.DataFrame:
+    """Partial Spearman correlation of every gene with the phenotype, given the controls.
+
+    All are ranked; gene and phenotype are residualised on the controls; p by the t
+    distribution with n - 2 - k degrees of freedom, k the number of independent controls.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_units, n_genes)
+    phenotype : ndarray of shape (n_units,)
+    controls : sequence of ndarrays of shape (n_units,) or (n_units, n_genes)
+        The second form gives each gene a control of its own.
+
+    Returns
+    -------
+    DataFrame of n_genes rows
+        ``statistic`` and ``p``; NaN where nothing is left of the gene or of the phenotype.
+    """
+    values = np.asarray(values, dtype=float)
+    phenotype = np.asarray(phenotype, dtype=float)
+    given = [
+        np.broadcast_to(np.asarray(c, dtype=float).reshape(len(values), -1), values.shape)
+        for c in controls
+    ]
+    found = np.full((values.shape[1], 2), np.nan)
+    present = np.isfinite(values) & np.isfinite(phenotype)[:, None]
+    for control in given:
+        present &= np.isfinite(control)
+    for rows, genes in _patterns(present):
+        n = int(rows.sum())
+        if n < 3:
+            continue
+        at = np.ix_(rows, genes)
+        gene = centred_ranks(values[at])
+        outcome = np.broadcast_to(centred_ranks(phenotype[rows, None]), gene.shape)
+        basis: list[np.ndarray] = []
+        for control in given:
+            direction = _residuals(centred_ranks(control[at]), basis)
+            basis.append(np.nan_to_num(_unit_length(direction)))
+        k = sum((b != 0).any(axis=0).astype(int) for b in basis)
+        left, right = (_unit_length(_residuals(x, basis)) for x in (gene, outcome))
+        r = np.clip((left * right).sum(axis=0), -1, 1)
+        found[genes] = np.stack([r, _correlation_p(r, n - 2 - k, n)], axis=1)
+    return pd.DataFrame(found, columns=["statistic", "p"])
+
+
+def _residuals(columns: np.ndarray, basis: Sequence[np.ndarray]) -> np.ndarray:
+    """Residuals on an orthonormal basis of each column; exactly 0 where nothing is left."""
+    left = columns
+    for direction in basis:
+        left = left - (left * direction).sum(axis=0) * direction
+    nothing = (left**2).sum(axis=0) <= 1e-10 * (columns**2).sum(axis=0)
+    return np.where(nothing, 0.0, left)
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg q of each p; missing ones stay missing and do not count."""
+    p = np.asarray(p, dtype=float)
+    q = np.full(p.shape, np.nan)
+    tested = np.isfinite(p)
+    q[tested] = false_discovery_control(p[tested])
+    return q
+
+
+def associate(
+    centrality: np.ndarray,
+    mean_expression: np.ndarray,
+    depth: np.ndarray,
+    genes: Sequence[str],
+    units: Units,
+    binary: bool,
+    fdr: float,
+    icc: pd.Series,
+    min_icc: float,
+) -> pd.DataFrame:
+    """Associate the centrality of every gene with the phenotype, and say what explains it.
+
+    A control (the gene's mean expression in the same cells, or sequencing depth) explains a
+    hit (q <= `fdr`) where the association given that control has p > 0.05, or nothing is left
+    to associate, and the control itself goes with the phenotype (p <= 0.05).
+
+    Parameters
+    ----------
+    centrality, mean_expression : ndarray of shape (n_bins, n_genes)
+    depth : ndarray of shape (n_bins,)
+        Mean log10 total counts of the bin's cells.
+    genes : sequence of shape (n_genes,)
+    units : Units
+    binary : bool
+        Mann-Whitney U instead of Spearman; the partial associations stay Spearman's.
+    fdr : float
+        Largest q of a hit.
+    icc : Series, gene -> intraclass correlation over bins
+    min_icc : float
+        Smallest icc of a reliable gene.
+
+    Returns
+    -------
+    DataFrame sorted by p
+        gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p
+        depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors
+        [n_case n_control] explained_by. ``partial_*`` is given mean expression. The last is
+        empty for what is no hit, ``none`` where no control explains the hit, otherwise the
+        controls joined by ``;``.
+    """
+    phenotype = units.phenotype
+    values, means = units.average(centrality), units.average(mean_expression)
+    depths = units.average(np.reshape(depth, (-1, 1)))
+    own, mean, with_depth = (correlate(x, phenotype, binary) for x in (values, means, depths))
+    given_mean = partial_correlate(values, phenotype, [means])
+    given_depth = partial_correlate(values, phenotype, [depths])
+    table = pd.DataFrame(
+        {
+            "gene": np.asarray(genes, dtype=object),
+            "statistic": own["statistic"],
+            "p": own["p"],
+            "q": benjamini_hochberg(own["p"].to_numpy()),
+            "mean_statistic": mean["statistic"],
+            "mean_p": mean["p"],
+            "mean_q": benjamini_hochberg(mean["p"].to_numpy()),
+            "partial_statistic": given_mean["statistic"],
+            "partial_p": given_mean["p"],
+            "depth_partial_statistic": given_depth["statistic"],
+            "depth_partial_p": given_depth["p"],
+            "icc": icc.reindex(pd.Index(genes)).to_numpy(dtype=float),
+        }
+    )
+    table["reliable"] = table["icc"] >= min_icc
+    table["n_units"] = own["n"]
+    table["n_samples"], table["n_donors"] = units.n_samples, units.n_donors
+    if binary:
+        table[["n_case", "n_control"]] = own[["n_case", "n_control"]]
+    by_mean = ~(table["partial_p"] <= CONTROL_ALPHA) & (table["mean_p"] <= CONTROL_ALPHA)
+    by_depth = ~(table["depth_partial_p"] <= CONTROL_ALPHA) & (with_depth["p"][0] <= CONTROL_ALPHA)
+    table["explained_by"] = np.select(
+        [~(table["q"] <= fdr), by_mean & by_depth, by_mean, by_depth],
+        ["", "mean expression;depth", "mean expression", "depth"],
+        default="none",
+    )
+    return table.sort_values("p", kind="stable", ignore_index=True)
+
+
+def test_axes(coordinates: pd.DataFrame, units: Units, binary: bool) -> pd.DataFrame:
+    """Test every axis of every map against the phenotype.
+
+    Parameters
+    ----------
+    coordinates : DataFrame
+        kernel, sample and the axes (PC1, PC2, ...).
+    units : Units
+        Over samples: built with one entry of `bin_samples` per sample.
+    binary : bool
+        Mann-Whitney U instead of Spearman.
+
+    Returns
+    -------
+    DataFrame
+        kernel axis statistic p q n; q is Benjamini-Hochberg within a kernel.
+    """
+    tables = []
+    for kernel, part in coordinates.groupby("kernel", sort=False):
+        axes = part.drop(columns="kernel").set_index("sample").dropna(axis=1, how="all")
+        values = units.average(axes.reindex(units.bin_samples).to_numpy(dtype=float))
+        table = correlate(values, units.phenotype, binary)[["statistic", "p", "n"]]
+        table.insert(0, "axis", list(axes.columns))
+        table.insert(0, "kernel", kernel)
+        table.insert(4, "q", benjamini_hochberg(table["p"].to_numpy()))
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,169 @@
+"""Normalisation, and which genes are worth a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True)
+class GeneStatistics:
+    """Log-normalised expression of each gene over some cells.
+
+    Parameters
+    ----------
+    n_cells : int
+    mean, variance, detection_rate : ndarray of shape (n_genes,), float64
+        The variance is that of the cells at hand (divided by their number).
+    """
+
+    n_cells: int
+    mean: np.ndarray
+    variance: np.ndarray
+    detection_rate: np.ndarray
+
+
+def normalise(
+    counts: csr_matrix, depth: np.ndarray | None = None, total: float = 1e4
+) -> csr_matrix:
+    """Scale each cell's counts to the same total and take log(1 + x).
+
+    Parameters
+    ----------
+    counts : csr_matrix of shape (n_cells, n_genes)
+    depth : ndarray of shape (n_cells,), optional
+        Total counts of the cells, where `counts` lacks some of their genes.
+    total : float
+
+    Returns
+    -------
+    csr_matrix of shape (n_cells, n_genes), float64
+    """
+    if depth is None:
+        depth = counts.sum(axis=1, dtype=np.float64)
+    depth = np.asarray(depth, dtype=np.float64).ravel()
+    factors = total / np.where(depth > 0, depth, 1)
+    values = np.log1p(counts.data * np.repeat(factors, np.diff(counts.indptr)))
+    return csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def sample_statistics(
+    blocks: Iterable[tuple[pd.DataFrame, csr_matrix, np.ndarray]],
+) -> dict[str, GeneStatistics]:
+    """Return the statistics of normalised expression of each sample, from blocks of any cells.
+
+    Parameters
+    ----------
+    blocks : iterable of (cells, counts, depth)
+        As `read_blocks` yields them: a table with column sample, (n_cells, n_genes), (n_cells,).
+    """
+    parts: dict[str, GeneStatistics] = {}
+    for cells, counts, depth in blocks:
+        expression = normalise(counts, depth)
+        for sample, members in cells.groupby("sample", observed=True).indices.items():
+            part = _block_statistics(expression[members])
+            earlier = [parts[str(sample)]] if sample in parts else []
+            parts[str(sample)] = pool_statistics([*earlier, part])
+    return parts
+
+
+def pool_statistics(parts: Iterable[GeneStatistics]) -> GeneStatistics:
+    """Return the statistics of all cells from those of disjoint groups of cells.
+
+    Means and sums of squares are combined as in Chan, Golub & LeVeque (1983), which does not
+    cancel.
+
+    Raises
+    ------
+    ValueError
+        If there is no group.
+    """
+    n_cells, mean, squares, detected = 0, np.zeros(1), np.zeros(1), np.zeros(1)
+    for part in parts:
+        pooled = n_cells + part.n_cells
+        delta = part.mean - mean
+        squares = (
+            squares + part.variance * part.n_cells + delta**2 * (n_cells * part.n_cells / pooled)
+        )
+        mean = mean + delta * (part.n_cells / pooled)
+        detected = detected + part.detection_rate * part.n_cells
+        n_cells = pooled
+    if not n_cells:
+        raise ValueError("parts: no cells to take statistics of")
+    return GeneStatistics(n_cells, mean, squares / n_cells, detected / n_cells)
+
+
+def _block_statistics(expression: csr_matrix) -> GeneStatistics:
+    n_cells, n_genes = expression.shape
+    genes, values = expression.indices, expression.data
+    n_detected = np.bincount(genes, minlength=n_genes)
+    mean = np.bincount(genes, values, n_genes) / n_cells
+    squares = np.bincount(genes, (values - mean[genes]) ** 2, n_genes)
+    squares = squares + (n_cells - n_detected) * mean**2
+    return GeneStatistics(n_cells, mean, squares / n_cells, n_detected / n_cells)
+
+
+def select_genes(
+    per_sample: Sequence[GeneStatistics],
+    cohort_top: int,
+    sample_top: int,
+    keep_patterns: Sequence[str],
+    genes: pd.Index,
+) -> pd.DataFrame:
+    """Choose the genes most variable over all cells or within a sample, and those to keep.
+
+    Parameters
+    ----------
+    per_sample : sequence of GeneStatistics
+        Of the cells of each sample.
+    cohort_top, sample_top : int
+        Genes of highest variance over all cells, and within each sample.
+    keep_patterns : sequence of str
+        Names or glob patterns, case-sensitive, of genes to keep where any cell expresses them.
+    genes : Index of shape (n_genes,)
+
+    Returns
+    -------
+    DataFrame
+        Columns gene, mean, variance, detection_rate (over all cells), cohort_rank (1 = most
+        variable), n_samples_top, kept_by ("cohort", "sample", "keep", joined by ";"), in the
+        order of `genes`. A gene that no cell expresses is never chosen.
+    """
+    pooled = pool_statistics(per_sample)
+    cohort_rank = _variance_ranks(pooled)
+    in_samples = np.sum([_variance_ranks(part) <= sample_top for part in per_sample], axis=0)
+    kept = [any(fnmatchcase(gene, pattern) for pattern in keep_patterns) for gene in genes]
+    reasons = {
+        "cohort": cohort_rank <= cohort_top,
+        "sample": in_samples > 0,
+        "keep": np.array(kept, dtype=bool) & (pooled.detection_rate > 0),
+    }
+    chosen = np.flatnonzero(np.any(list(reasons.values()), axis=0))
+    return pd.DataFrame(
+        {
+            "gene": genes[chosen],
+            "mean": pooled.mean[chosen],
+            "variance": pooled.variance[chosen],
+            "detection_rate": pooled.detection_rate[chosen],
+            "cohort_rank": cohort_rank[chosen].astype(int),
+            "n_samples_top": in_samples[chosen],
+            "kept_by": [
+                ";".join(reason for reason, mask in reasons.items() if mask[gene])
+                for gene in chosen
+            ],
+        }
+    )
+
+
+def _variance_ranks(statistics: GeneStatistics) -> np.ndarray:
+    """Return 1 for the most variable gene and so on; infinity for genes without expression."""
+    order = np.argsort(-statistics.variance, kind="stable")
+    order = order[statistics.detection_rate[order] > 0]
+    ranks = np.full(len(statistics.variance), np.inf)
+    ranks[order] = np.arange(1, len(order) + 1)
+    return ranks

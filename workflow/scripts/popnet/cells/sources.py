@@ -1,0 +1,183 @@
+"""Raw counts on disk: genes of several sources, and the rows of the cells asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix, vstack
+
+from popnet.errors import InputError, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class CountSource:
+    """Raw counts on disk, cells x genes.
+
+    Parameters
+    ----------
+    path : str
+    var : DataFrame of shape (n_genes, n_columns)
+        The file's gene table, index = its gene names (gene ids for 10x).
+    genes : Index of shape (n_genes,)
+        Gene symbols. Where several genes share a symbol, or one has none, the first keeps it and
+        the others go by their name in `var`.
+    n_cells : int
+    """
+
+    path: str
+    var: pd.DataFrame
+    genes: pd.Index
+    n_cells: int
+    _obs: Callable[[], pd.DataFrame] = field(repr=False)
+    _read: Callable[[np.ndarray], csr_matrix] = field(repr=False)
+
+    @cached_property
+    def obs(self) -> pd.DataFrame:
+        """The cells' annotations, index = cell names; read when first asked for."""
+        return self._obs()
+
+    def read_rows(self, rows: np.ndarray) -> csr_matrix:
+        """Return the counts of cells by their row numbers, in any order, as float32.
+
+        Raises
+        ------
+        ValueError
+            If a row number is out of range.
+        InputError
+            If the file cannot be read.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.size and not 0 <= rows.min() <= rows.max() < self.n_cells:
+            raise ValueError(f"rows must be within 0 and {self.n_cells - 1}")
+        wanted, places = np.unique(rows, return_inverse=True)
+        counts = self._read(wanted)
+        return counts if np.array_equal(wanted, rows) else counts[places]
+
+
+def common_genes(sources: Sequence[CountSource]) -> tuple[pd.Index, pd.DataFrame]:
+    """Return the genes that all sources have, in the order of the first.
+
+    Returns
+    -------
+    genes : Index of shape (n_genes,)
+    lost : DataFrame
+        Columns source, n_genes, n_lost (genes of the source that another one lacks).
+    """
+    genes = sources[0].genes
+    for source in sources[1:]:
+        genes = genes[genes.isin(source.genes)]
+    lost = pd.DataFrame(
+        [(source.path, len(source.genes), len(source.genes) - len(genes)) for source in sources],
+        columns=["source", "n_genes", "n_lost"],
+    )
+    return genes, lost
+
+
+def read_counts(
+    sources: Mapping[str, CountSource], cells: pd.DataFrame, genes: pd.Index
+) -> tuple[csr_matrix, np.ndarray]:
+    """Read the counts of cells, which may come from several sources, and check them.
+
+    Parameters
+    ----------
+    sources : mapping of the cells' source to its CountSource
+    cells : DataFrame of shape (n_cells, n_columns)
+        Columns source, row and cell.
+    genes : Index of shape (n_genes,)
+        Genes that every source has, see `common_genes`.
+
+    Returns
+    -------
+    counts : csr_matrix of shape (n_cells, n_genes), float32
+    depth : ndarray of shape (n_cells,)
+        Total counts of each cell over all genes of its source.
+
+    Raises
+    ------
+    InputError
+        If a count is negative or not a whole number.
+    ValueError
+        If a source lacks one of the genes.
+    """
+    rows, names = cells["row"].to_numpy(), cells["cell"].to_numpy()
+    depth = np.zeros(len(cells))
+    parts, places = [csr_matrix((0, len(genes)), dtype=np.float32)], []
+    for key, members in cells.groupby("source", observed=True).indices.items():
+        source = sources[str(key)]
+        part = source.read_rows(rows[members])
+        _check_counts(part, source, names[members])
+        depth[members] = np.asarray(part.sum(axis=1, dtype=np.float64)).ravel()
+        if not source.genes.equals(genes):
+            columns = source.genes.get_indexer(genes)
+            if np.any(columns < 0):
+                raise ValueError(f"genes: {np.sum(columns < 0)} are not in {source.path}")
+            part = part[:, columns]
+        parts.append(part)
+        places.append(members)
+    if len(places) == 1:
+        return parts[1], depth
+    counts = vstack(parts, format="csr")
+    return (counts[np.argsort(np.concatenate(places))] if places else counts), depth
+
+
+def read_blocks(
+    sources: Mapping[str, CountSource], cells: pd.DataFrame, genes: pd.Index, block: int = 2000
+) -> Iterator[tuple[pd.DataFrame, csr_matrix, np.ndarray]]:
+    """Yield `block` cells at a time, in the order of the files, with their counts and depths.
+
+    Each file is gone through once, whatever the order of its cells.
+    """
+    cells = cells.sort_values(["source", "row"], kind="stable")
+    for start in range(0, len(cells), block):
+        part = cells.iloc[start : start + block]
+        yield part, *read_counts(sources, part, genes)
+
+
+def read_samples(
+    sources: Mapping[str, CountSource],
+    cells: pd.DataFrame,
+    genes: pd.Index,
+    at_once: int = 50_000,
+) -> Iterator[tuple[pd.DataFrame, csr_matrix, np.ndarray]]:
+    """Yield the cells of one sample after another, as given, with their counts and depths.
+
+    A file whose samples are mixed is gone through once for about `at_once` cells, and not once
+    for each sample.
+    """
+    n_cells = cells.groupby("sample", sort=False, observed=True).size()
+    passes = (n_cells.cumsum() - 1) // at_once
+    for _, samples in passes.groupby(passes):
+        group = cells[cells["sample"].isin(samples.index)].reset_index(drop=True)
+        stored = group.sort_values(["source", "row"])
+        counts, depth = read_counts(sources, stored, genes)
+        places = np.argsort(stored.index)
+        members_of = group.groupby("sample", observed=True).indices
+        for sample in samples.index:
+            rows = places[members_of[sample]]
+            yield group.iloc[members_of[sample]], counts[rows], depth[rows]
+
+
+def _check_counts(counts: csr_matrix, source: CountSource, names: np.ndarray) -> None:
+    wrong = np.flatnonzero(
+        ~np.isfinite(counts.data) | (counts.data < 0) | (counts.data != np.floor(counts.data))
+    )
+    if not len(wrong):
+        return
+    cell = names[np.searchsorted(counts.indptr, wrong[0], side="right") - 1]
+    gene = source.genes[counts.indices[wrong[0]]]
+    raise InputError(
+        [
+            Problem(
+                source.path,
+                f"counts of gene {gene} in cell {cell}",
+                float(counts.data[wrong[0]]),
+                f"counts must be whole numbers from 0 on; {len(wrong):,} of the "
+                f"{counts.nnz:,} values read here are not",
+                "name the matrix of raw counts in cells.counts: X, raw.X or layers/<name>",
+            )
+        ]
+    )

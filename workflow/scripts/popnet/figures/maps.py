@@ -1,0 +1,178 @@
+"""The map of samples by the similarity of their networks, and the similarities themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from popnet.figures import (
+    CASE,
+    CONTROL,
+    DARK,
+    DOUBLE,
+    GREY,
+    Subject,
+    bar,
+    dot,
+    legend_below,
+    name_points,
+    new_figure,
+    readable,
+    ticks,
+)
+
+NAMED = 40  # up to as many samples, every point has its name; beyond, the outermost ones
+NAMED_ROWS = 60
+
+
+def network_map(
+    coordinates: pd.DataFrame,
+    subject: Subject,
+    *,
+    kernel: str,
+    shares: Sequence[float],
+    test: str,
+    groups: tuple[str, str] | None = None,
+) -> Figure:
+    """Draw one point per sample: near samples have similar networks (the paper's Figure 6b, e).
+
+    Parameters
+    ----------
+    coordinates : DataFrame with columns sample, PC1, PC2, value
+        `value` is the phenotype; for a binary one 1 for cases and 0 for controls; may be missing.
+    subject : Subject
+    kernel : str
+        Name of the similarity.
+    shares : sequence of float
+        Share of the variance along each axis, between 0 and 1.
+    test : str
+        Outcome of the test of the axes against the phenotype, as text.
+    groups : tuple of str, optional
+        Names of controls and cases; makes the phenotype binary.
+    """
+    side = 4.8 if len(coordinates) <= 20 else 5.6
+    figure = new_figure(
+        side, side - 0.2, f"Map of the samples' networks ({kernel})\n{test}", subject
+    )
+    axes = figure.subplots()
+    points = coordinates[["PC1", "PC2"]].to_numpy(dtype=float)
+    value = coordinates["value"].to_numpy(dtype=float)
+    known = np.isfinite(value)
+    style = {"s": 26, "linewidths": 0.4, "edgecolors": DARK, "zorder": 3}
+    handles = []
+    if groups is None:
+        if known.any():
+            drawn = axes.scatter(*points[known].T, c=value[known], cmap="viridis", **style)
+            scale = figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02, aspect=28)
+            scale.set_label(readable(subject.phenotype or "", 40))
+            scale.outline.set_visible(False)
+    else:
+        for code, colour, marker in ((0, CONTROL, "o"), (1, CASE, "^")):
+            chosen = value == code
+            axes.scatter(*points[chosen].T, c=colour, marker=marker, **style)
+            name = f"{readable(groups[code])} (n = {chosen.sum()})"
+            handles.append(dot(colour, name, marker))
+    if not known.all():
+        axes.scatter(*points[~known].T, s=26, linewidths=0.8, facecolors="none", edgecolors=GREY)
+        handles.append(dot(GREY, f"phenotype missing (n = {(~known).sum()})", hollow=True))
+    legend_below(figure, handles)
+    for axis, name, share in zip((axes.xaxis, axes.yaxis), ("PC1", "PC2"), shares, strict=False):
+        axis.set_label_text(f"{name} ({share:.0%} of the variance)")
+        axis.set_major_locator(ticks(5))
+    axes.margins(0.16)
+    if len(points) > NAMED:
+        spread = np.abs((points - points.mean(axis=0)) / np.maximum(points.std(axis=0), 1e-12))
+        chosen = np.sort(np.argsort(-spread.max(axis=1), kind="stable")[:12])
+    else:
+        chosen = np.arange(len(points))
+    names = [readable(coordinates["sample"].iloc[index], 24) for index in chosen]
+    name_points(axes, points[chosen], names, obstacles=points)
+    return figure
+
+
+def cluster_order(similarity: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples x samples table with similar samples side by side (average linkage)."""
+    if len(similarity) < 3:
+        return similarity
+    matrix = similarity.to_numpy(dtype=float)
+    matrix = (matrix + matrix.T) / 2
+    distance = matrix.max() - matrix
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    order = leaves_list(tree)
+    return similarity.iloc[order, order]
+
+
+def kernel_heatmap(
+    similarity: pd.DataFrame,
+    subject: Subject,
+    *,
+    kernel: str,
+    value: pd.Series | None = None,
+    groups: tuple[str, str] | None = None,
+) -> Figure:
+    """Draw the similarity of every two samples' networks, in the order given.
+
+    Parameters
+    ----------
+    similarity : DataFrame of shape (n_samples, n_samples)
+        Rows and columns are samples; see `cluster_order`.
+    subject : Subject
+    kernel : str
+        Name of the similarity.
+    value : Series, optional
+        Phenotype by sample, drawn as a strip above; for a binary one 1 for cases, 0 for controls.
+    groups : tuple of str, optional
+        Names of controls and cases; makes the phenotype binary.
+    """
+    samples = list(similarity.index)
+    side = 5.2 if len(samples) <= 30 else DOUBLE
+    figure = new_figure(
+        side + 0.2 * (side < DOUBLE),
+        side,
+        f"Similarity of the samples' networks ({kernel})",
+        subject,
+    )
+    strip, axes = figure.subplots(2, 1, height_ratios=[1, 24], sharex=True)
+    matrix = similarity.to_numpy(dtype=float)
+    between = matrix[~np.eye(len(matrix), dtype=bool)]
+    limits = (between.min(), between.max()) if between.size else (0, 1)
+    # The colours span the similarity of different samples: a sample's own would stretch them.
+    image = axes.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto")
+    scale = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02, aspect=28)
+    scale.set_label("similarity")
+    scale.outline.set_visible(False)
+    axes.spines[:].set_visible(False)
+    if len(samples) <= NAMED_ROWS:
+        names = [readable(sample, 24) for sample in samples]
+        size = min(6.0, 280 / len(samples))
+        axes.set_xticks(range(len(samples)), names, rotation=90, fontsize=size)
+        axes.set_yticks(range(len(samples)), names, fontsize=size)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_xlabel(f"{len(samples):,} samples, clustered")
+    axes.tick_params(length=0)
+    strip.tick_params(length=0, labelbottom=False)
+    strip.spines[:].set_visible(False)
+    if value is None:
+        strip.set_visible(False)
+        return figure
+    shown = value.reindex(samples).to_numpy(dtype=float)[None, :]
+    colours = "viridis" if groups is None else ListedColormap([CONTROL, CASE])
+    coloured = strip.imshow(shown, cmap=colours, aspect="auto")
+    strip.set_yticks([0], [readable(subject.phenotype or "", 24)])
+    if groups is None:
+        scale = figure.colorbar(coloured, ax=axes, shrink=0.6, pad=0.02, aspect=28)
+        scale.set_label(readable(subject.phenotype or "", 40))
+        scale.outline.set_visible(False)
+    else:
+        coloured.set_clim(0, 1)
+        legend_below(figure, [bar(CONTROL, readable(groups[0])), bar(CASE, readable(groups[1]))])
+    return figure

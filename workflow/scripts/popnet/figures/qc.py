@@ -1,0 +1,311 @@
+"""Quality of a cohort's cells, training and networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import SymmetricalLogLocator
+
+from popnet.figures import (
+    DARK,
+    DOUBLE,
+    GREY,
+    OKABE_ITO,
+    SINGLE,
+    Subject,
+    bar,
+    dot,
+    legend_below,
+    name_points,
+    new_figure,
+    readable,
+    say,
+    ticks,
+)
+
+NAMED_ROWS = 80
+NAMED = 40
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+TERMS = {
+    "reconstruction": "reconstruction",
+    "kl_cells": "KL of cells",
+    "kl_features": "KL of genes",
+    "interpretability": "interpretability",
+}
+
+
+def cells_per_sample(bins: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of each sample of one cell type that are in bins, and those left over.
+
+    Parameters
+    ----------
+    bins : DataFrame with columns sample, bin, n_cells
+    excluded : DataFrame with columns sample, n_cells, reason
+        Cells left over of samples that have bins, and all cells of samples that have none.
+
+    Returns
+    -------
+    DataFrame with columns sample, n_bins, in_bins, left_over, excluded, reason
+        Most cells first; `excluded` says that the sample has no bin.
+    """
+    inside = bins.groupby("sample").agg(n_bins=("bin", "size"), in_bins=("n_cells", "sum"))
+    outside = excluded.groupby("sample").agg(
+        left_over=("n_cells", "sum"), reason=("reason", lambda texts: "; ".join(map(str, texts)))
+    )
+    table = inside.join(outside, how="outer")
+    numbers = ["n_bins", "in_bins", "left_over"]
+    table[numbers] = table[numbers].apply(pd.to_numeric).fillna(0).astype(int)
+    table["excluded"] = table["n_bins"] == 0
+    table["reason"] = table["reason"].where(table["excluded"], "")
+    order = (table["in_bins"] + table["left_over"]).sort_values(ascending=False, kind="stable")
+    return table.loc[order.index, [*numbers, "excluded", "reason"]].reset_index(names="sample")
+
+
+def qc_cells(cells: pd.DataFrame, subject: Subject) -> Figure:
+    """Draw the cells of each sample: in bins, left over, and of samples without a bin.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        From `cells_per_sample`.
+    subject : Subject
+    """
+    n_excluded = int(cells["excluded"].sum())
+    what = (
+        f"Cells per sample: {cells['in_bins'].sum():,} in {cells['n_bins'].sum():,} bins; "
+        f"{n_excluded} of {len(cells)} samples without a bin"
+    )
+    named = len(cells) <= NAMED_ROWS
+    height = 1.1 + (0.125 * max(len(cells), 6) if named else 2.6)
+    figure = new_figure(DOUBLE if named else 5.2, height, what, subject)
+    axes = figure.subplots()
+    if cells.empty:
+        say(axes, "No sample has a cell of this type.")
+        return figure
+    used, rest = OKABE_ITO["blue"], OKABE_ITO["sky"]
+    rows = np.arange(len(cells))
+    inside, outside = cells["in_bins"].to_numpy(), cells["left_over"].to_numpy()
+    lost = cells["excluded"].to_numpy()
+    tail_colours = np.where(lost, GREY, rest)
+    handles = [bar(used, "in bins"), bar(rest, "left over (incomplete bin)")]
+    if n_excluded:
+        handles.append(bar(GREY, "sample without a bin"))
+    if named:
+        axes.barh(rows, inside, height=0.78, color=used)
+        axes.barh(rows, outside, left=inside, height=0.78, color=tail_colours)
+        for row in np.flatnonzero(lost):
+            axes.annotate(
+                readable(cells["reason"].iloc[row], 60),
+                (outside[row], row),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=5,
+                color=DARK,
+            )
+        axes.set_yticks(rows, [readable(sample, 28) for sample in cells["sample"]], fontsize=5.5)
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(len(cells) - 0.4, -0.6)
+        axes.set_xlabel("cells")
+        number, axis = axes.xaxis, "x"
+    else:
+        axes.bar(rows, inside, width=1, color=used)
+        axes.bar(rows, outside, bottom=inside, width=1, color=tail_colours)
+        axes.set_xlim(-0.5, len(cells) - 0.5)
+        axes.set_xticks([])
+        axes.set_xlabel("samples, in the order of the table beside this figure")
+        axes.set_ylabel("cells")
+        number, axis = axes.yaxis, "y"
+    number.set_major_locator(ticks(5, integer=True))
+    number.set_major_formatter("{x:,.0f}")
+    axes.grid(axis=axis, lw=0.3, color="white", zorder=4)
+    legend_below(figure, handles)
+    return figure
+
+
+def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
+    """Draw the loss of every bin over each stage of training, and the median of its terms.
+
+    Parameters
+    ----------
+    losses : DataFrame with columns sample, bin, stage, step, total, and terms
+        Terms are reconstruction, kl_cells, kl_features, interpretability; a stage without a term
+        has missing values. Stages are drawn in the order of their first row.
+    subject : Subject
+    """
+    stages = list(dict.fromkeys(losses["stage"]))
+    figure = new_figure(DOUBLE, 4.2, "Loss of each bin over the stages of training", subject)
+    if not stages:
+        say(figure.subplots(), "No loss was recorded.")
+        return figure
+    colours = dict(
+        zip(TERMS, (OKABE_ITO[c] for c in ("blue", "orange", "green", "purple")), strict=True)
+    )
+    drawn = []
+    for column, stage in zip(figure.subplots(2, len(stages), squeeze=False).T, stages, strict=True):
+        top, bottom = column
+        here = losses[losses["stage"] == stage]
+        lines = [
+            bin_[["step", "total"]].to_numpy(dtype=float)
+            for _, bin_ in here.groupby(["sample", "bin"], sort=False)
+        ]
+        # Many lines make a vector file slow to open.
+        top.add_collection(
+            LineCollection(lines, colors=GREY, lw=0.4, alpha=0.6, rasterized=len(lines) > 200)
+        )
+        middle = here.groupby("step")[["total", *(term for term in TERMS if term in here)]].median()
+        top.plot(middle.index, middle["total"], color="black", lw=1.2)
+        top.autoscale_view()
+        top.set_title(readable(stage, 26))
+        bottom.set_xlabel("step")
+        for term in middle.columns.drop("total"):
+            if middle[term].notna().any():
+                bottom.plot(middle.index, middle[term], color=colours[term], lw=1.2)
+                drawn.append(term)
+        bottom.set_yscale("symlog", linthresh=1)
+        bottom.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=[1, 3]))
+        bottom.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        for axes in column:
+            axes.xaxis.set_major_locator(ticks(4, integer=True))
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        top.yaxis.set_major_locator(ticks(5))
+        top.yaxis.set_major_formatter("{x:,.4g}")
+        if stage == stages[0]:
+            top.set_ylabel("total loss")
+            bottom.set_ylabel("term of the loss (median)")
+    handles = [
+        Line2D([], [], color=GREY, lw=0.6, label="one bin"),
+        Line2D([], [], color="black", lw=1.2, label="median of the bins"),
+    ]
+    handles += [
+        Line2D([], [], color=colours[term], lw=1.2, label=label)
+        for term, label in TERMS.items()
+        if term in drawn
+    ]
+    legend_below(figure, handles)
+    return figure
+
+
+def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
+    """Draw the depth of each sample against its number of cells, by batch.
+
+    Parameters
+    ----------
+    samples : DataFrame with columns sample, batch, mean_depth, n_cells
+        `mean_depth` is the mean of log10 total counts over the sample's cells; batch may be
+        missing.
+    subject : Subject
+    """
+    figure = new_figure(4.8, 4.0, "Sequencing depth and number of cells per sample", subject)
+    axes = figure.subplots()
+    points = samples[["n_cells", "mean_depth"]].to_numpy(dtype=float)
+    batch = samples["batch"].fillna("").astype(str)
+    batches = sorted(set(batch))
+    coloured = 1 < len(batches) <= len(MARKERS)
+    handles = []
+    palette = list(OKABE_ITO.values())
+    for index, name in enumerate(batches if coloured else [None]):
+        chosen = (batch == name).to_numpy() if coloured else np.ones(len(samples), dtype=bool)
+        colour, marker = (palette[index], MARKERS[index]) if coloured else (GREY, "o")
+        axes.scatter(*points[chosen].T, s=20, c=colour, marker=marker, lw=0.4, ec=DARK, zorder=3)
+        if coloured:
+            label = readable(name, 30) or "no batch"
+            handles.append(dot(colour, f"{label} (n = {chosen.sum()})", marker))
+    axes.set_xlabel("cells in bins")
+    axes.set_ylabel("depth: mean log₁₀ counts per cell")
+    axes.xaxis.set_major_locator(ticks(5, integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_locator(ticks(5))
+    axes.margins(0.14)
+    legend_below(figure, handles)
+    _name_outer(axes, points, samples["sample"].tolist())
+    return figure
+
+
+def _name_outer(axes: Axes, points: np.ndarray, samples: list[str], few: int = 8) -> None:
+    """Name every point, or the outermost where there are more than 40."""
+    chosen = np.arange(len(points))
+    if len(points) > NAMED:
+        spread = np.abs(points - np.median(points, axis=0)) / np.maximum(points.std(axis=0), 1e-12)
+        chosen = np.sort(np.argsort(-spread.max(axis=1), kind="stable")[:few])
+    names = [readable(samples[index], 24) for index in chosen]
+    name_points(axes, points[chosen], names, obstacles=points)
+
+
+def qc_reliability(
+    reliability: pd.DataFrame, central: pd.Series, subject: Subject, *, min_icc: float
+) -> Figure:
+    """Draw how reliable each gene's centrality is over the bins of a sample.
+
+    Parameters
+    ----------
+    reliability : DataFrame with columns gene, icc
+        Intraclass correlation of the bins; missing where no sample has two bins.
+    central : Series of bool
+        By gene: whether it is among the central genes that the adjacency is made of.
+    subject : Subject
+    min_icc : float
+        Below it a gene's association is not to be trusted.
+    """
+    icc = reliability.set_index("gene")["icc"].astype(float).dropna()
+    what = "Reliability of degree centrality over the bins of a sample"
+    figure = new_figure(SINGLE, 2.8, what, subject)
+    axes = figure.subplots()
+    if icc.empty:
+        say(axes, "No sample has two bins, so reliability cannot be told.")
+        return figure
+    chosen = central.reindex(icc.index).fillna(False).astype(bool)
+    edges = np.linspace(min(-0.2, np.floor(icc.min() * 10) / 10), 1, 41)
+    axes.hist(icc, edges, color=GREY)
+    handles = [bar(GREY, f"all genes: {(icc >= min_icc).mean():.0%} of {len(icc):,} above")]
+    if chosen.any():
+        axes.hist(icc[chosen], edges, color=OKABE_ITO["blue"])
+        share = (icc[chosen] >= min_icc).mean()
+        handles.append(
+            bar(OKABE_ITO["blue"], f"central genes: {share:.0%} of {chosen.sum():,} above")
+        )
+    axes.axvline(min_icc, color=OKABE_ITO["vermillion"], lw=1, ls="--")
+    handles.append(
+        Line2D([], [], color=OKABE_ITO["vermillion"], lw=1, ls="--", label=f"ICC {min_icc:g}")
+    )
+    axes.set_xlabel("intraclass correlation (ICC)")
+    axes.set_ylabel("genes")
+    axes.yaxis.set_major_locator(ticks(5, integer=True))
+    legend_below(figure, handles)
+    return figure
+
+
+def qc_heldout(errors: pd.DataFrame, subject: Subject) -> Figure:
+    """Draw each bin's reconstruction error on held-out against trained cells.
+
+    Parameters
+    ----------
+    errors : DataFrame with columns sample, bin, trained, heldout
+        Mean squared error per gene; held-out errors are missing where no cell was held out.
+    subject : Subject
+    """
+    figure = new_figure(
+        SINGLE, 3.6, "Reconstruction error of each bin on held-out and on trained cells", subject
+    )
+    axes = figure.subplots()
+    shown = errors.dropna(subset=["trained", "heldout"])
+    if shown.empty:
+        say(axes, "No cell was held out.")
+        return figure
+    points = shown[["trained", "heldout"]].to_numpy(dtype=float)
+    axes.scatter(*points.T, s=14, c=OKABE_ITO["blue"], lw=0.3, ec=DARK, zorder=3)
+    axes.axline((points.min(), points.min()), slope=1, color=GREY, lw=0.8, ls="--", zorder=1)
+    axes.set_xlabel("error on trained cells (mean over genes)")
+    axes.set_ylabel("error on held-out cells (mean over genes)")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(ticks(5))
+    axes.margins(0.12)
+    legend_below(figure, [Line2D([], [], color=GREY, lw=0.8, ls="--", label="equal errors")])
+    worst = np.argsort(points[:, 0] - points[:, 1], kind="stable")[:3]
+    names = [f"{readable(shown['sample'].iloc[i], 20)}, bin {shown['bin'].iloc[i]}" for i in worst]
+    name_points(axes, points[worst], names, obstacles=points)
+    return figure

@@ -1,0 +1,320 @@
+"""Gene sets: reading them, and their enrichment among genes that go with a phenotype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from popnet.association import benjamini_hochberg, centred_ranks, unit_ranks
+from popnet.errors import InputError, Problem
+
+COLUMNS = (
+    "gene_set",
+    "es",
+    "nes",
+    "p",
+    "q",
+    "gene_permutation_p",
+    "n_genes",
+    "set_size",
+    "leading_edge",
+    "n_permutations",
+)
+
+
+def read_gmt(path: str | Path) -> dict[str, list[str]]:
+    """Read gene sets: lines of name, description and genes, separated by tabs.
+
+    Raises
+    ------
+    InputError
+        Unreadable file, a line of fewer than three fields, a name that comes twice.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = Problem(
+            str(path), "file", None, f"cannot be read: {error}", "give a GMT file of text"
+        )
+        raise InputError([problem]) from error
+    sets: dict[str, list[str]] = {}
+    problems = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, *rest = (field.strip() for field in line.split("\t"))
+        genes = list(dict.fromkeys(gene for gene in rest[1:] if gene))
+        if not name or not genes:
+            message = "not a gene set: a line holds a name, a description and genes"
+            remedy = "separate the fields by tabs and list at least one gene"
+            problems.append(Problem(str(path), f"line {number}", line[:60], message, remedy))
+        elif name in sets:
+            problems.append(
+                Problem(
+                    str(path), f"line {number}", name, "this name comes twice", "rename one of them"
+                )
+            )
+        else:
+            sets[name] = genes
+    if problems:
+        raise InputError(problems)
+    return sets
+
+
+def resolve_gene_sets(specs: Iterable[Any], genes: Sequence[str]) -> dict[str, list[str]]:
+    """Turn the sheet's gene sets into lists of genes.
+
+    Parameters
+    ----------
+    specs : iterable of objects with ``name`` and one of ``prefix``, ``gmt`` and ``genes``
+        A GMT file gives all of its sets under their own names.
+    genes : sequence of str
+        Genes of the data; only a prefix is matched against them.
+
+    Raises
+    ------
+    InputError
+        Two different sets share a name, or a GMT file is faulty.
+    """
+    sets: dict[str, list[str]] = {}
+    problems = []
+    for spec in specs:
+        if spec.gmt is not None:
+            new = read_gmt(spec.gmt)
+        elif spec.prefix is not None:
+            new = {spec.name: [gene for gene in genes if gene.startswith(spec.prefix)]}
+        else:
+            new = {spec.name: list(dict.fromkeys(spec.genes))}
+        for name, members in new.items():
+            if set(sets.setdefault(name, members)) != set(members):
+                message = "another gene set with other genes has this name"
+                remedy = "rename one of the two"
+                problems.append(
+                    Problem(str(spec.gmt or "sheet"), "gene_sets", name, message, remedy)
+                )
+    if problems:
+        raise InputError(problems)
+    return sets
+
+
+def _membership(
+    gene_sets: Mapping[str, Sequence[str]], genes: pd.Index, min_size: int
+) -> dict[str, np.ndarray]:
+    """Return the sets with `min_size` or more of the genes, but not all, as bool masks."""
+    masks = {name: genes.isin(list(members)) for name, members in gene_sets.items()}
+    return {name: mask for name, mask in masks.items() if min_size <= mask.sum() < len(genes)}
+
+
+def _shuffled(genes: pd.Index, seed: int) -> np.ndarray:
+    """An order of the genes in which ties are broken: seeded, and the same for every test."""
+    return np.random.default_rng(seed).permutation(len(genes))
+
+
+def enrichment_score(statistics: np.ndarray, membership: np.ndarray) -> np.ndarray:
+    """Enrichment score of gene sets in rankings, weighted by the statistic (GSEA, weight 1).
+
+    Parameters
+    ----------
+    statistics : ndarray of shape (n_rankings, n_genes)
+        Genes are ranked from the largest down; ties keep the order of the columns.
+    membership : bool ndarray of shape (n_sets, n_genes)
+
+    Returns
+    -------
+    ndarray of shape (n_rankings, n_sets)
+        NaN where all genes of a set have a statistic of 0.
+
+    References
+    ----------
+    Subramanian et al. 2005, PNAS 102:15545.
+    """
+    n_genes = statistics.shape[1]
+    order = np.argsort(-statistics, axis=1, kind="stable")
+    position = np.empty_like(order)
+    np.put_along_axis(position, order, np.arange(n_genes)[None], axis=1)
+    weight = np.abs(np.take_along_axis(statistics, order, axis=1))
+    scores = np.empty((len(statistics), len(membership)))
+    for number, members in enumerate(membership):
+        # The running sum peaks at a hit and is lowest just before one.
+        at = np.sort(position[:, members], axis=1)
+        hit = np.take_along_axis(weight, at, axis=1)
+        climbed = np.cumsum(hit, axis=1)
+        size = at.shape[1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = climbed[:, -1:]
+            misses = (at - np.arange(size)) / (n_genes - size)
+            top = (climbed / total - misses).max(axis=1)
+            bottom = ((climbed - hit) / total - misses).min(axis=1)
+        scores[:, number] = np.where(top > -bottom, top, bottom)
+    return scores
+
+
+def _p_and_nes(es: float, null: np.ndarray) -> tuple[float, float]:
+    """P by the null scores of the same sign, the observed one counted; and ES over their mean."""
+    if np.isnan(es):
+        return np.nan, np.nan
+    same = np.abs(null[(null >= 0) if es >= 0 else (null < 0)])
+    p = (np.count_nonzero(same >= abs(es) - 1e-12) + 1) / (len(same) + 1)
+    return p, es / same.mean() if len(same) else np.nan
+
+
+def enrich(
+    ranking: pd.Series,
+    gene_sets: Mapping[str, Sequence[str]],
+    permutations: int,
+    seed: int,
+    min_size: int = 3,
+    absolute: bool = False,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Enrichment of gene sets at the ends of a ranking, genes permuted (GSEA prerank).
+
+    gseapy gives the scores and the null; p is (b + 1) / (n + 1) of the n permutations whose
+    score has the sign of the observed one.
+
+    Parameters
+    ----------
+    ranking : Series, gene -> statistic
+        Missing ones are dropped; ties are ordered by `seed`.
+    gene_sets : mapping of name to genes
+        Only genes of the ranking count.
+    permutations, seed : int
+    min_size : int
+        Fewest tested genes of a set (paper: 1).
+    absolute : bool
+        Rank by the absolute statistic, as the paper did.
+    threads : int
+
+    Returns
+    -------
+    DataFrame of `COLUMNS`, sorted by p
+        q is Benjamini-Hochberg over sets; n_genes are tested genes of the set's set_size;
+        leading_edge joins genes by ``;``.
+    """
+    if not ranking.index.is_unique:
+        raise ValueError("ranking names a gene twice")
+    ranking = ranking.dropna().astype(float).round(12)
+    ranking = (ranking.abs() if absolute else ranking).iloc[_shuffled(ranking.index, seed)]
+    ranking = ranking.sort_values(ascending=False, kind="stable")
+    names = np.array([f"G{number}" for number in range(len(ranking))], dtype=object)
+    masks = _membership(gene_sets, ranking.index, min_size)
+    if not masks:
+        return pd.DataFrame(columns=list(COLUMNS))
+
+    # The engine of gseapy.prerank, which hides the null scores and changes the case of names.
+    from gseapy.gse import prerank_rs
+
+    labels = dict(zip((f"S{number}" for number in range(len(masks))), masks, strict=True))
+    result = prerank_rs(
+        list(names),
+        ranking.tolist(),
+        {label: list(names[masks[name]]) for label, name in labels.items()},
+        1.0,
+        1,
+        len(names),
+        permutations,
+        threads,
+        seed,
+    )
+    rows = []
+    for found in result.summaries:
+        name = labels[found.term]
+        p, nes = _p_and_nes(found.es, np.asarray(found.esnull))
+        running, hits = np.asarray(found.run_es), np.flatnonzero(masks[name])
+        edge = hits[hits <= running.argmax()] if found.es >= 0 else hits[hits >= running.argmin()]
+        rows.append(
+            {
+                "gene_set": name,
+                "es": found.es,
+                "nes": nes,
+                "p": p,
+                "gene_permutation_p": p,
+                "n_genes": len(hits),
+                "set_size": len(set(gene_sets[name])),
+                "leading_edge": ";".join(map(str, ranking.index[edge])),
+                "n_permutations": permutations,
+            }
+        )
+    return _finish(pd.DataFrame(rows))
+
+
+def _finish(table: pd.DataFrame) -> pd.DataFrame:
+    table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    table = table.assign(strength=-table["nes"].abs())
+    return table.sort_values(["p", "strength", "gene_set"], ignore_index=True)[list(COLUMNS)]
+
+
+def enrich_phenotype(
+    values: np.ndarray,
+    phenotype: np.ndarray,
+    binary: bool,
+    genes: Sequence[str],
+    gene_sets: Mapping[str, Sequence[str]],
+    permutations: int,
+    seed: int,
+    min_size: int = 3,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Enrichment of gene sets among genes that go with the phenotype, phenotypes permuted.
+
+    Genes are ranked by their signed statistic (Spearman rho, or rank-biserial correlation).
+    Permuting the phenotype over the units keeps the correlation between genes, which
+    permuting genes does not.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_units, n_genes)
+        Genes with a missing or only one value are left out.
+    phenotype : ndarray of shape (n_units,)
+        1 for cases and 0 for controls where `binary`.
+    genes : sequence of shape (n_genes,)
+    gene_sets, permutations, seed, min_size, threads
+        As in :func:`enrich`.
+
+    Returns
+    -------
+    DataFrame of `COLUMNS`, sorted by p
+        p, q and nes by phenotype permutation, gene_permutation_p beside them.
+    """
+    values = np.asarray(values, dtype=float)
+    phenotype = np.asarray(phenotype, dtype=float)
+    ranks = unit_ranks(values)
+    tested = np.isfinite(values).all(axis=0) & np.isfinite(ranks).all(axis=0)
+    order = np.flatnonzero(tested)
+    index = pd.Index(np.asarray(genes, dtype=object)[order])
+    shuffle = _shuffled(index, seed)
+    masks = _membership(gene_sets, index[shuffle], min_size)
+    if not masks or np.ptp(phenotype) == 0:
+        return pd.DataFrame(columns=list(COLUMNS))
+
+    if binary:
+        # Rank-biserial correlation is the centred rank sum of the cases, scaled.
+        ranks = centred_ranks(values[:, order])
+        outcome = phenotype * 2 / (phenotype.sum() * (1 - phenotype).sum())
+    else:
+        ranks, outcome = ranks[:, order], unit_ranks(phenotype[:, None])[:, 0]
+    observed = enrich(
+        pd.Series(outcome @ ranks, index=index),
+        gene_sets,
+        permutations,
+        seed,
+        min_size,
+        threads=threads,
+    ).set_index("gene_set")
+    ranks = ranks[:, shuffle]
+    membership = np.array(list(masks.values()))
+    rng = np.random.default_rng(seed)
+    chunk = max(1, 2**20 // ranks.shape[1])
+    scores = []
+    for start in range(0, permutations, chunk):
+        copies = np.tile(outcome, (min(chunk, permutations - start), 1))
+        permuted = np.round(rng.permuted(copies, axis=1) @ ranks, 12)
+        scores.append(enrichment_score(permuted, membership))
+    null = pd.DataFrame(np.concatenate(scores), columns=list(masks))[observed.index].to_numpy()
+    pairs = zip(observed["es"].to_numpy(), null.T, strict=True)
+    observed[["p", "nes"]] = [_p_and_nes(es, scores) for es, scores in pairs]
+    return _finish(observed.reset_index())

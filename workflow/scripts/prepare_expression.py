@@ -1,0 +1,36 @@
+"""Normalise, scale and store the expression of a cell type, sample by sample."""
+
+from adapter import binned_cells, logged, open_sources
+from popnet.cells import (
+    common_genes,
+    prepare_sample,
+    read_samples,
+    write_expression,
+)
+from popnet.seeds import derive_seed
+from popnet.tables import atomic, read_table
+
+
+def main(snakemake):
+    cells = binned_cells(snakemake.input.cells, snakemake.wildcards.cell_type)
+    selected = list(read_table(snakemake.input.genes)["gene"])
+    sources = open_sources(snakemake.input.sheet, cells["source"])
+    genes, _ = common_genes(list(sources.values()))
+    cell_cycle = read_table(snakemake.input.cell_cycle)
+
+    def samples():
+        for rows, counts, depth in read_samples(sources, cells, genes):
+            sample = rows["sample"].iloc[0]
+            seed = derive_seed(snakemake.params.seed, "cell cycle", sample)
+            regress = snakemake.params.regress
+            yield prepare_sample(counts, depth, rows, genes, selected, regress, cell_cycle, seed)
+            print(f"{sample}: {len(rows)} cells")
+
+    with atomic(snakemake.output.expression) as path:
+        summary = write_expression(path, samples(), selected)
+    with atomic(snakemake.output.summary) as path:
+        summary.write_h5ad(path)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

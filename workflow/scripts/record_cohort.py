@@ -1,0 +1,42 @@
+"""Write down what a study was made of: versions, settings, seeds, samples kept and dropped."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from adapter import logged
+from popnet.tables import atomic, read_table
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "anndata", "scanpy", "grakel", "gseapy", "cyvcf2")
+
+
+def installed(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def main(snakemake):
+    bins = read_table(snakemake.input.bins)
+    per_type = bins.groupby("cell_type")
+    record = {
+        "cohort": snakemake.params.cohort,
+        "sheet": snakemake.params.config["cohort"],
+        "preset": snakemake.params.config["preset"],
+        "seed": snakemake.params.config["seed"],
+        "config": snakemake.params.config,
+        "versions": {"python": platform.python_version()}
+        | {package: installed(package) for package in PACKAGES},
+        "bins": per_type.size().to_dict(),
+        "samples_kept": {
+            cell_type: sorted(rows["sample"].unique()) for cell_type, rows in per_type
+        },
+        "excluded": read_table(snakemake.input.excluded).to_dict("records"),
+    }
+    with atomic(snakemake.output[0]) as path:
+        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
