@@ -119,7 +119,7 @@ def test_sample_table(samples, donors):
     twice = samples.groupby("donor").filter(lambda rows: len(rows) == 2)
     assert twice["donor"].nunique() == 6
     assert (twice.groupby("donor")["pool"].nunique() == 2).all()
-    phenotypes = ["efficiency", "outcome", "shuffled", "sex"]
+    phenotypes = ["efficiency", "outcome", "shuffled", "sex", "haplogroup"]
     assert (samples.groupby("donor")[phenotypes].nunique() == 1).all(axis=None)
     assert donors["outcome"].value_counts().min() >= 8
     assert (
@@ -141,6 +141,8 @@ def test_phenotypes_are_not_confounded(samples, donors, phenotype):
     for column, table in (("pool", single), ("sex", donors)):
         groups = [rows[phenotype] for _, rows in table.groupby(column)]
         assert stats.mannwhitneyu(*groups).pvalue > 0.5
+    haplogroups = [rows[phenotype] for _, rows in donors.groupby("haplogroup")]
+    assert stats.kruskal(*haplogroups).pvalue > 0.5
     if phenotype == "shuffled":
         assert abs(stats.spearmanr(donors["shuffled"], donors["efficiency"]).statistic) < 0.1
 
@@ -210,7 +212,7 @@ def test_rising_set_changes_in_mean_alone(
     rho, p = against(means)
     q = pd.Series(stats.false_discovery_control(p), index=genes["gene"])
     assert (rho[genes["gene"].isin(rising)] > 0.5).all()
-    assert (q[rising] < 0.01).all()
+    assert (q[rising] < 0.05).all()
     assert (q.drop(rising) < 0.05).mean() < 0.02
     network = mean_correlation(list(combinations(rising, 2)))
     assert network.min().item() > 0.25
@@ -262,7 +264,8 @@ def test_burden_is_of_rare_variants_and_hidden_by_filtered_records(cohort, donor
     assert against(unfiltered.to_frame())[1] > 0.05
 
 
-def test_common_variants_do_not_follow_efficiency(cohort, donors):
+@pytest.mark.parametrize("phenotype", ["efficiency", "shuffled"])
+def test_common_variants_follow_no_phenotype(cohort, donors, phenotype):
     variants = cohort.variants
     assert variants["alt"].str.contains(",").any()
     real = variants[(variants["filter"] == "PASS") & (variants["genotype"] != "0")]
@@ -271,7 +274,7 @@ def test_common_variants_do_not_follow_efficiency(cohort, donors):
     p = []
     for _, rows in common.groupby("position"):
         carrier = donors.index.isin(rows["donor"])
-        groups = donors.loc[carrier, "efficiency"], donors.loc[~carrier, "efficiency"]
+        groups = donors.loc[carrier, phenotype], donors.loc[~carrier, phenotype]
         p.append(stats.mannwhitneyu(*groups).pvalue)
     assert stats.false_discovery_control(p).min() > 0.05
 
@@ -282,6 +285,7 @@ def test_seed_decides(samples, genes, cohort):
     assert (one.adata.X != two.adata.X).nnz == 0
     pd.testing.assert_frame_equal(one.variants, two.variants)
     assert one.gene_sets == two.gene_sets
+    assert not one.variants.equals(other.variants)
     assert (one.adata.X != other.adata.X).nnz > 0
     assert other.truth == cohort.truth | {"seed": 8}
 

@@ -60,11 +60,15 @@ def read_bins(path, modified):
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
-def planned_bins(cell_type=None):
+def bins_of(path, cell_type=None):
     """Return the rows of bins.tsv, of one cell type (its safe name) where it is given."""
-    path = checkpoints.plan_bins.get().output.bins
     rows = read_bins(path, Path(path).stat().st_mtime_ns)
     return [row for row in rows if cell_type in (None, safe_name(row["cell_type"]))]
+
+
+def planned_bins(cell_type=None):
+    """Return the rows of bins.tsv once the checkpoint has planned them."""
+    return bins_of(checkpoints.plan_bins.get().output.bins, cell_type)
 
 
 def cell_types():
@@ -93,15 +97,17 @@ def trained_batches(wildcards):
 def caption(wildcards):
     """Return what the captions of the report say about the cohort."""
     phenotype = phenotypes.get(wildcards.get("phenotype"))
-    rows = planned_bins(wildcards.get("cell_type"))
-    samples = {row["sample"] for row in rows}
+    # Read without the checkpoint's means, which would have Snakemake take these parameters for
+    # changed in every run; the rules have bins.tsv as input.
+    path = Path(f"results/{cohort.name}/bins.tsv")
+    rows = bins_of(path, wildcards.get("cell_type")) if path.exists() else []
     return {
         "cohort": cohort.name,
         "preset": config["preset"],
-        "cell_type": rows[0]["cell_type"] if wildcards.get("cell_type") else "all cell types",
+        "cell_type": rows[0]["cell_type"] if rows and wildcards.get("cell_type") else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
-        "n_samples": len(samples),
+        "n_samples": len({row["sample"] for row in rows}),
         "n_bins": len(rows),
         "size": config["bins"]["size"],
         "permutations": config["statistics"]["permutations"],

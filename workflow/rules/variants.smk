@@ -31,7 +31,7 @@ rule test_variants:
     benchmark:
         "<benchmarks>/variants/test_variants/{phenotype}.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../../envs/variants.yaml"
     params:
         phenotype=phenotype_params,
         preset=config["preset"],
@@ -52,7 +52,7 @@ rule test_burden:
     benchmark:
         "<benchmarks>/variants/test_burden/{phenotype}.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        "../../envs/variants.yaml"
     params:
         phenotype=phenotype_params,
         preset=config["preset"],

@@ -2,12 +2,13 @@
 
 Every cell draws one standard-normal latent value per gene, whose correlations are the network.
 Counts are gamma-Poisson around the exponential of it. Efficiency, a phenotype of the donor,
-moves four planted things and nothing else:
+moves three planted things and nothing else:
 
-- between the respiratory complexes, correlations of the MT genes fall with it;
-- the mean of one module rises with it, while its correlations stay;
-- hubs and spokes keep theirs in every sample (the positive control of the network itself);
+- the correlations of MT genes between the respiratory complexes fall with it, at constant mean;
+- the mean of one module rises with it, at constant correlations;
 - rare variants of MT-ND5 become fewer with it.
+
+Hubs and their spokes are the same in every sample.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ LATENT_SD = {"mt": 0.7, "rising": 0.6, "hub": 0.7, "spoke": 0.6, "member": 0.5, 
 DISPERSION = 0.03
 LIBRARY_SD = 0.25
 DONOR_SD = 0.06
-POOL_SD = 0.1
+POOL_SD = 0.07
 
 CELL_TYPE, OTHER_CELL_TYPE, OTHER_SHARE = "progenitor", "neuroblast", 0.08
 
 MTDNA_LENGTH = 16569
+HAPLOGROUP_VARIANTS = 8
 BURDENED_GENE, BURDENED_SPAN = "MT-ND5", (12337, 14148)
 TRANSITION = {"A": "G", "G": "A", "C": "T", "T": "C"}
 TRANSVERSION = {"A": "C", "C": "A", "G": "T", "T": "G"}
@@ -84,8 +86,8 @@ def simulate_cohort(samples: pd.DataFrame, genes: pd.DataFrame, seed: int) -> Si
     Parameters
     ----------
     samples : DataFrame
-        sample, donor, pool, efficiency (0 to 1, constant within a donor), n_cells, depth (mean
-        total counts of a cell).
+        sample, donor, pool, n_cells, depth (mean total counts of a cell) and, constant within a
+        donor, efficiency (0 to 1) and haplogroup (of mtDNA).
     genes : DataFrame
         gene, role (mt, rising, hub, spoke, member or isolated) and module (for MT genes the
         respiratory complex, for hubs and spokes the community, empty for isolated genes).
@@ -93,9 +95,9 @@ def simulate_cohort(samples: pd.DataFrame, genes: pd.DataFrame, seed: int) -> Si
         The same seed gives the same cohort.
     """
     for_cells, for_variants, for_sets = np.random.default_rng(seed).spawn(3)
-    donors = samples.drop_duplicates("donor").set_index("donor")["efficiency"]
+    donors = samples.drop_duplicates("donor").set_index("donor")
     return SimulatedCohort(
-        _simulate_cells(samples, donors, genes, for_cells),
+        _simulate_cells(samples, donors["efficiency"], genes, for_cells),
         _simulate_variants(donors, for_variants),
         _gene_sets(genes, for_sets),
         _truth(genes, seed),
@@ -103,7 +105,7 @@ def simulate_cohort(samples: pd.DataFrame, genes: pd.DataFrame, seed: int) -> Si
 
 
 def _simulate_cells(
-    samples: pd.DataFrame, donors: pd.Series, genes: pd.DataFrame, rng: np.random.Generator
+    samples: pd.DataFrame, efficiency: pd.Series, genes: pd.DataFrame, rng: np.random.Generator
 ) -> ad.AnnData:
     n_genes = len(genes)
     low, high = np.array([ABUNDANCE[role] for role in genes["role"]], float).T
@@ -113,19 +115,19 @@ def _simulate_cells(
     # The second cell type has another profile and no network to speak of.
     other_profile = rng.permutation(base)
     pools = samples["pool"].unique()
-    donor_effect = rng.normal(0, DONOR_SD, (len(donors), n_genes))
+    donor_effect = rng.normal(0, DONOR_SD, (len(efficiency), n_genes))
     # No association with efficiency by accident: what is left of the means is what is planted.
-    centred = (donors - donors.mean()).to_numpy()[:, None]
+    centred = (efficiency - efficiency.mean()).to_numpy()[:, None]
     donor_effect -= centred @ (np.linalg.pinv(centred) @ donor_effect)
-    individual = pd.DataFrame(np.exp(donor_effect), index=donors.index)
+    individual = pd.DataFrame(np.exp(donor_effect), index=efficiency.index)
     pool_effect = pd.DataFrame(np.exp(rng.normal(0, POOL_SD, (len(pools), n_genes))), index=pools)
 
     counts, obs = [], []
-    for row in samples.itertuples():
-        n_other = round(OTHER_SHARE * row.n_cells)
-        n_main = row.n_cells - n_other
-        shift = np.where(rising, RISING_FOLD ** (row.efficiency - 0.5), 1.0)
-        sample_effect = (individual.loc[row.donor] * pool_effect.loc[row.pool]).to_numpy()
+    for row in samples.to_dict("records"):
+        n_other = round(OTHER_SHARE * row["n_cells"])
+        n_main = row["n_cells"] - n_other
+        shift = np.where(rising, RISING_FOLD ** (row["efficiency"] - 0.5), 1.0)
+        sample_effect = (individual.loc[row["donor"]] * pool_effect.loc[row["pool"]]).to_numpy()
         profile = np.vstack(
             [
                 np.tile(base * shift * sample_effect, (n_main, 1)),
@@ -134,24 +136,24 @@ def _simulate_cells(
         )
         latent = np.vstack(
             [
-                _latent(genes, row.efficiency, n_main, rng),
+                _latent(genes, row["efficiency"], n_main, rng),
                 rng.standard_normal((n_other, n_genes)),
             ]
         )
-        library = np.exp(rng.normal(-(LIBRARY_SD**2) / 2, LIBRARY_SD, (row.n_cells, 1)))
+        library = np.exp(rng.normal(-(LIBRARY_SD**2) / 2, LIBRARY_SD, (row["n_cells"], 1)))
         # Depth is that of the average profile of the cohort: what a sample expresses more adds to
         # its totals, as it does where the genes at hand are a part of the genome.
-        mean = row.depth * library * profile / base.sum()
+        mean = row["depth"] * library * profile / base.sum()
         mean *= np.exp(latent_sd * latent - latent_sd**2 / 2)
         mean *= rng.gamma(1 / DISPERSION, DISPERSION, mean.shape)
-        order = rng.permutation(row.n_cells)
+        order = rng.permutation(row["n_cells"])
         counts.append(sparse.csr_matrix(rng.poisson(mean)[order].astype(np.int32)))
         obs.append(
             pd.DataFrame(
                 {
-                    "sample_id": row.sample,
-                    "donor_id": row.donor,
-                    "pool_id": row.pool,
+                    "sample_id": row["sample"],
+                    "donor_id": row["donor"],
+                    "pool_id": row["pool"],
                     "celltype": np.where(order < n_main, CELL_TYPE, OTHER_CELL_TYPE),
                 }
             )
@@ -186,8 +188,7 @@ def _latent(
     )
 
 
-def _simulate_variants(efficiency: pd.Series, rng: np.random.Generator) -> pd.DataFrame:
-    donors = efficiency.index.to_numpy()
+def _simulate_variants(donors: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     burdened = np.arange(BURDENED_SPAN[0], BURDENED_SPAN[1] + 1)
     elsewhere = np.setdiff1d(np.arange(577, 16024), burdened)
     burdened, elsewhere = rng.permutation(burdened), rng.permutation(elsewhere)
@@ -199,22 +200,17 @@ def _simulate_variants(efficiency: pd.Series, rng: np.random.Generator) -> pd.Da
         alt = TRANSITION[ref] + ("," + TRANSVERSION[ref] if multiallelic else "")
         rows.append((donor, int(position), ref, alt, filter_, genotype))
 
-    # Three haplogroups of eight defining variants, blind to efficiency: each third of the donors
-    # ranked by it gets all three.
-    haplogroup = np.empty(len(donors), int)
-    ranked = np.argsort(efficiency.to_numpy(), kind="stable")
-    for start in range(0, len(donors), 3):
-        block = ranked[start : start + 3]
-        haplogroup[block] = rng.permutation(3)[: len(block)]
-    defining, elsewhere = elsewhere[:24].reshape(3, 8), elsewhere[24:]
+    haplogroups = donors["haplogroup"].unique()
+    defining, elsewhere = np.split(elsewhere, [HAPLOGROUP_VARIANTS * len(haplogroups)])
+    defining_of = dict(zip(haplogroups, np.split(defining, len(haplogroups)), strict=True))
     multiallelic, elsewhere = elsewhere[0], elsewhere[1:]
-    for donor, group in zip(donors, haplogroup, strict=True):
-        for position in defining[group]:
+    for donor, haplogroup in donors["haplogroup"].items():
+        for position in defining_of[haplogroup]:
             carry(donor, position)
         # One site of two alternative alleles, which every file lists.
         carry(donor, multiallelic, genotype=str(rng.integers(0, 3)), multiallelic=True)
 
-    for donor, value in efficiency.items():
+    for donor, value in donors["efficiency"].items():
         n_burdened = round(max(0.0, 6 * (1 - value) + rng.normal(0, 0.5)))
         # Records that failed a filter would undo the burden if they were counted.
         n_filtered = round(6 * value)
@@ -234,7 +230,7 @@ def _simulate_variants(efficiency: pd.Series, rng: np.random.Generator) -> pd.Da
 
 def _gene_sets(genes: pd.DataFrame, rng: np.random.Generator) -> dict[str, list[str]]:
     named = genes[(genes["role"] != "mt") & (genes["module"] != "")]
-    sets = {module: group.to_list() for module, group in named.groupby("module")["gene"]}
+    sets = {str(module): group.to_list() for module, group in named.groupby("module")["gene"]}
     nuclear = genes.loc[genes["role"] != "mt", "gene"].to_numpy()
     for number in range(1, 19):
         chosen = rng.choice(nuclear, rng.integers(10, 31), replace=False)
