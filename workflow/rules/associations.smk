@@ -9,9 +9,8 @@ rule associate_centrality:
         report(
             "<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
             caption="../report/centrality_table.rst",
-            category="{cell_type}",
-            subcategory="{phenotype}",
-            labels={"result": "Degree centrality (table)"},
+            category=phenotype_category,
+            labels=report_labels("Degree centrality (table)"),
         ),
     log:
         "<logs>/{cell_type}/associate_centrality/{phenotype}.log",

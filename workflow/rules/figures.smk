@@ -79,7 +79,7 @@ rule draw_associations:
         **figures(
             "<results>/figures/{cell_type}/{phenotype}",
             *["map", "centrality", "gene_sets", "circos", "sets", "connectivity"],
-            category="{phenotype}",
+            category=phenotype_category,
         ),
     log:
         "<logs>/{cell_type}/draw_associations/{phenotype}.log",
@@ -103,7 +103,10 @@ rule draw_variants:
         code=library("figures/variants.py"),
     output:
         **figures(
-            "<results>/figures/variants/{phenotype}", "burden", "single", category="{phenotype}"
+            "<results>/figures/variants/{phenotype}",
+            "burden",
+            "single",
+            category=phenotype_category,
         ),
     log:
         "<logs>/variants/draw_variants/{phenotype}.log",

@@ -16,6 +16,8 @@ def main(snakemake):
     per_bin = bins.obs["sample"].astype(str).to_numpy()
     samples = pd.unique(per_bin)
     sheet = read_table(snakemake.input.samples).set_index("sample").reindex(samples)
+    # An h5ad holds text with gaps, such as a batch that nobody gave, only as categories.
+    sheet = sheet.astype(dict.fromkeys(sheet.select_dtypes(object), "category"))
     complexes = read_table(snakemake.input.complexes).set_index("gene")["complex"]
 
     def sample_means(values):

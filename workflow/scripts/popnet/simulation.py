@@ -232,7 +232,7 @@ def _gene_sets(genes: pd.DataFrame, rng: np.random.Generator) -> dict[str, list[
     named = genes[(genes["role"] != "mt") & (genes["module"] != "")]
     sets = {str(module): group.to_list() for module, group in named.groupby("module")["gene"]}
     nuclear = genes.loc[genes["role"] != "mt", "gene"].to_numpy()
-    for number in range(1, 19):
+    for number in range(1, 9):
         chosen = rng.choice(nuclear, rng.integers(10, 31), replace=False)
         sets[f"SIM_RANDOM_{number:02d}"] = sorted(chosen.tolist())
     return sets

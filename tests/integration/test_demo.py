@@ -1,0 +1,268 @@
+"""The demo from its sheet to its report: what was planted is found, and little else."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import anndata as ad
+import igraph
+import numpy as np
+import pandas as pd
+import pytest
+from popnet.names import safe_name
+from popnet.tables import read_table
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+FDR = 0.05
+PHENOTYPES = ["efficiency", "outcome", "shuffled"]
+AWKWARD = ["SIM 12+", "SIM-07|a", "SIM-09|b"]
+WITHOUT_BINS = "SIM-07|b"
+TITLES = [
+    *("Cells and bins", "Training losses", "Held-out error", "Sequencing depth"),
+    *("Reliability of centrality", "Hub genes", "Similarity of samples", "Map of networks"),
+    *("Degree centrality", "Gene sets", "Edges of mitochondrial genes"),
+    *("Networks of a gene set", "Connectivity of a gene set"),
+    *("Variants per mtDNA gene", "Single mtDNA variants"),
+]
+
+
+@pytest.fixture(scope="session")
+def demo(copy_clone, snakemake) -> Path:
+    """A clone in which the demo has run."""
+    clone = copy_clone("demo")
+    status, output = snakemake(clone, "--cores", "2")
+    assert status == 0, output
+    return clone
+
+
+@pytest.fixture(scope="session")
+def results(demo) -> Path:
+    return demo / "results" / "demo"
+
+
+@pytest.fixture(scope="session")
+def truth(results) -> dict:
+    return json.loads((results / "simulated" / "truth.json").read_text())
+
+
+def association(results: Path, phenotype: str, name: str) -> pd.DataFrame:
+    return read_table(results / "progenitor" / "associations" / phenotype / f"{name}.tsv")
+
+
+def test_centrality_of_mt_genes_falls(results, truth):
+    table = association(results, "efficiency", "centrality").set_index("gene")
+    mt = table.loc[list(truth["connectivity"]["complexes"])]
+    found = mt[(mt["q"] <= FDR) & (mt["statistic"] < 0)]
+    assert len(mt) == 13
+    assert len(found) >= 10
+    assert (found["mean_q"] > FDR).all()
+    assert (found["explained_by"] == "none").all()
+    # Most of what is found was planted.
+    assert len(found) >= 0.8 * (table["q"] <= FDR).sum()
+    binary = association(results, "outcome", "centrality").set_index("gene").loc[found.index]
+    assert (np.sign(binary["statistic"]) == 1).all()  # Cases are those that failed.
+
+
+def test_edges_between_complexes_fall(results, truth):
+    for phenotype, sign in ((truth["phenotype"], -1), (truth["binary_phenotype"], 1)):
+        table = association(results, phenotype, "connectivity")
+        table = table[table["gene_set"] == "MT"].set_index("kind")
+        between = table.loc["between_complexes"]
+        assert between["q"] <= FDR
+        assert np.sign(between["statistic"]) == sign
+        assert abs(between["statistic"]) > abs(table.loc["within_complexes", "statistic"])
+        edges = association(results, phenotype, "edges").query("gene_set == 'MT' and q <= @FDR")
+        between = edges[edges["relation"] == "between"]
+        assert len(between) >= 1
+        assert len(between) > 0.8 * len(edges)
+        complexes = truth["connectivity"]["complexes"]
+        assert all(complexes[edge.gene1] != complexes[edge.gene2] for edge in between.itertuples())
+
+
+def test_rising_means_are_no_networks(results, truth):
+    table = association(results, "efficiency", "centrality").set_index("gene")
+    rising = table.loc[truth["mean_expression"]["genes"]]
+    assert (rising["mean_statistic"] > 0).mean() > 0.9
+    assert (rising["mean_q"] <= FDR).mean() > 0.7
+    assert (rising["q"] <= FDR).sum() <= 1
+
+
+def test_hubs_are_the_most_central_of_their_communities(results, truth):
+    genes = read_table(results / "progenitor" / "networks" / "centrality.tsv").set_index("gene")
+    central = genes.mean(axis=1)
+    for hub in truth["hubs"]:
+        spokes = [spoke for end, spoke in truth["edges"] if end == hub and spoke in central]
+        assert len(spokes) >= 10
+        assert central[hub] > central[spokes].max()
+
+
+def test_burdened_gene(results, truth):
+    for phenotype in (truth["phenotype"], truth["binary_phenotype"]):
+        table = read_table(results / "variants" / phenotype / "burden.tsv").set_index("gene")
+        assert table["p"].idxmin() == truth["burden"]["gene"]
+        assert table.loc[truth["burden"]["gene"], "q"] <= FDR
+    assert "all" in table.index
+
+
+def test_a_null_phenotype_finds_next_to_nothing(results, truth):
+    null = truth["null_phenotype"]
+    assert (association(results, null, "centrality")["q"] <= FDR).sum() <= 2
+    assert (association(results, null, "connectivity")["q"] <= FDR).sum() == 0
+    assert (association(results, null, "gene_sets")["q"] <= FDR).sum() == 0
+    assert (association(results, null, "edges")["q"] <= FDR).sum() <= 2
+    for name in ("burden", "single"):
+        assert (read_table(results / "variants" / null / f"{name}.tsv")["q"] <= FDR).sum() == 0
+    tests = read_table(results / "progenitor" / "map" / "tests.tsv")
+    assert (tests.loc[tests["phenotype"] == null, "q"] <= FDR).sum() == 0
+
+
+def test_the_map_follows_efficiency(results):
+    tests = read_table(results / "progenitor" / "map" / "tests.tsv")
+    main = tests[(tests["phenotype"] == "efficiency") & (tests["kernel"] == "edge_jaccard")]
+    assert main["q"].min() <= FDR
+
+
+def test_sample_without_bins(results):
+    excluded = read_table(results / "excluded.tsv").set_index("sample")
+    assert "no bin" in excluded.loc[WITHOUT_BINS, "reason"]
+    for name in ("bins.tsv", "progenitor/map/coordinates.tsv"):
+        assert WITHOUT_BINS not in set(read_table(results / name)["sample"])
+
+
+def test_names_as_they_are(results):
+    networks = results / "progenitor" / "networks"
+    for table in (
+        read_table(results / "bins.tsv")["sample"],
+        read_table(results / "samples.tsv")["sample"],
+        read_table(results / "progenitor" / "map" / "coordinates.tsv")["sample"],
+        read_table(networks / "centrality.tsv").columns,
+        pd.read_parquet(networks / "edges.parquet")["sample"].astype(str),
+        ad.read_h5ad(networks / "cohort.h5ad").obs_names,
+    ):
+        assert set(AWKWARD) <= set(table)
+    for path in results.rglob("*"):
+        assert re.fullmatch(r"[\w.-]+", path.name), path
+
+
+COLUMNS = {
+    "bins.tsv": "cell_type sample bin n_cells batch",
+    "excluded.tsv": "cell_type sample n_cells reason",
+    "progenitor/genes.tsv": "gene",
+    "progenitor/networks/centrality.tsv": "gene",
+    "progenitor/networks/mean_expression.tsv": "gene",
+    "progenitor/networks/reliability.tsv": "gene icc n_samples n_bins",
+    "progenitor/networks/edges.parquet": "sample gene1 gene2 weight",
+    "progenitor/map/kernel.tsv": "kernel sample1 sample2 similarity",
+    "progenitor/map/coordinates.tsv": "kernel sample PC1 PC2 PC3 PC4",
+    "progenitor/map/tests.tsv": "kernel axis statistic p q n",
+    "progenitor/associations/{phenotype}/centrality.tsv": (
+        "gene statistic p q mean_statistic mean_q partial_statistic partial_p icc explained_by"
+    ),
+    "progenitor/associations/{phenotype}/gene_sets.tsv": "gene_set es nes p q",
+    "progenitor/associations/{phenotype}/edges.tsv": "gene1 gene2 statistic p q",
+    "progenitor/associations/{phenotype}/connectivity.tsv": "gene_set kind statistic p q n",
+    "variants/{phenotype}/single.tsv": "variant statistic p q n",
+    "variants/{phenotype}/burden.tsv": "gene statistic p q n",
+}
+
+
+@pytest.mark.parametrize(("name", "columns"), COLUMNS.items())
+def test_tables(results, name, columns):
+    for phenotype in PHENOTYPES if "{" in name else [""]:
+        path = results / name.format(phenotype=phenotype)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else read_table(path)
+        assert set(columns.split()) <= set(table.columns)
+        assert len(table)
+        for value in ("p", "q", "icc", "weight"):
+            if value in table:
+                assert table[value].max() <= 1
+        if {"p", "q"} <= set(table.columns):
+            assert (table["q"] >= table["p"] - 1e-9).all()
+
+
+def test_files(demo, results):
+    samples = read_table(results / "bins.tsv")["sample"].unique()
+    cohort = ad.read_h5ad(results / "progenitor" / "networks" / "cohort.h5ad")
+    assert list(cohort.obs_names) == list(samples)
+    assert set(PHENOTYPES) <= set(cohort.obs)
+    assert {"mean_expression", "degree"} <= set(cohort.layers)
+    assert set(cohort.obsp) == {"edge_jaccard", "wl_degree", "wl_gene"}
+    edges = pd.read_parquet(results / "progenitor" / "networks" / "edges.parquet")
+    for sample in samples:
+        path = results / "progenitor" / "networks" / f"{safe_name(sample)}.graphml"
+        graph = igraph.Graph.Read_GraphML(str(path))
+        assert graph.ecount() == (edges["sample"] == sample).sum()
+
+    record = json.loads((results / "cohort.json").read_text())
+    assert record["preset"] == "robust"
+    assert record["seed"] == record["config"]["seed"] == 1
+    assert record["samples_kept"]["progenitor"] == sorted(samples)
+    assert WITHOUT_BINS in {row["sample"] for row in record["excluded"]}
+    assert record["versions"]["torch"].startswith("2.")
+
+    figures = sorted((results / "figures").rglob("*.png"))
+    assert len(figures) == 1 + 6 + 8 * len(PHENOTYPES)
+    for figure in figures:
+        for suffix in (".png", ".pdf", ".svg", ".tsv"):
+            assert figure.with_suffix(suffix).stat().st_size > 0
+    assert not [path for path in demo.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
+    assert (demo / "logs" / "demo").is_dir()
+    assert (results / "benchmarks").is_dir()
+
+
+def test_a_second_run_does_nothing(demo, snakemake):
+    status, output = snakemake(demo, "--cores", "2")
+    assert status == 0, output
+    assert "Nothing to be done" in output
+
+
+def test_report(demo, results, snakemake):
+    status, output = snakemake(demo, "--report", "results/demo/report.zip")
+    assert status == 0, output
+    with zipfile.ZipFile(results / "report.zip") as report:
+        names = [Path(name).name for name in report.namelist()]
+        html = report.read("report/report.html").decode()
+    for figure in (results / "figures").rglob("*.png"):
+        assert figure.name in names
+    assert names.count("burden.png") == len(PHENOTYPES)
+    for title in TITLES:
+        assert f'"{title}"' in html
+    for phenotype in PHENOTYPES:
+        assert f'"{phenotype}"' in html
+
+
+def test_training_again(demo, results, snakemake):
+    """Kept models are kept; a model does not depend on which bins share its job."""
+    folder = results / "progenitor"
+    lost = folder / "training" / "2.tsv"
+    table = lost.read_bytes()
+    models = {path: path.read_bytes() for path in (folder / "models").iterdir()}
+    stamps = {path: path.stat().st_mtime_ns for path in models}
+    lost.unlink()
+    status, output = snakemake(demo, "--cores", "2", str(lost.relative_to(demo)))
+    assert status == 0, output
+    assert lost.read_bytes() == table
+    assert {path: path.read_bytes() for path in (folder / "models").iterdir()} == models
+
+    trained = read_table(folder / "training" / "1.tsv")["model"][:2]
+    before = {name: ad.read_h5ad(folder / "models" / name) for name in trained}
+    for name in trained:
+        (folder / "models" / name).unlink()
+    (demo / "pairs.yaml").write_text("training: {bins_per_job: 2}\n")
+    configs = ["config/config.yaml", "pairs.yaml"]
+    target = str((folder / "training" / "1.tsv").relative_to(demo))
+    status, output = snakemake(demo, "--cores", "1", target, "--configfile", *configs)
+    assert status == 0, output
+    assert len(read_table(folder / "training" / "1.tsv")) == 2
+    for name, model in before.items():
+        again = ad.read_h5ad(folder / "models" / name)
+        assert again.var.equals(model.var)
+        np.testing.assert_array_equal(again.obsm["X_sivae"], model.obsm["X_sivae"])
+        loadings = (each.varm["sivae_loadings"] for each in (again, model))
+        np.testing.assert_array_equal(*loadings)
+    others = [path for path in stamps if path.name not in set(trained)]
+    assert all(path.stat().st_mtime_ns == stamps[path] for path in others)

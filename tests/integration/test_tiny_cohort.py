@@ -1,0 +1,148 @@
+"""A tiny cohort of 10x files and hostile names, with the paper's preset, from end to end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from popnet.names import safe_name
+from popnet.tables import read_table
+from scipy import sparse
+from scipy.io import mmwrite
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+CELLS, BIN, N_BINS = 65, 30, 2
+GENES = ["MT-ND1", "MT-CO1", "MT-CO2", "MT-CYB", *(f"GENE{number}" for number in range(56))]
+IDS = ['it"s; $(touch x)', "a `touch x` 'b'", "007", "../up", "{sample}", "Ä+|*?"]
+STATUS = "ill; {yes} / no?"
+
+SETTINGS = {
+    "preset": "paper",
+    "bins": {"size": BIN},
+    "genes": {"cohort": 60, "sample": 10},
+    "sivae": {"latent": 4, "hidden": [16], "steps": [20, 20, 20], "minibatch": 16},
+    "training": {"bins_per_job": 5},
+    "networks": {"closest": 0.05, "central_genes": "all", "neighbours": 5},
+    "statistics": {"permutations": 100},
+}
+
+
+def write_h5(path, counts: sparse.csc_matrix) -> None:
+    """Write genes x cells as Cell Ranger 3 does, with an antibody that is no gene."""
+    with h5py.File(path, "w") as file:
+        group = file.create_group("matrix")
+        for name in ("data", "indices", "indptr"):
+            group[name] = getattr(counts, name)
+        group["shape"] = np.array(counts.shape)
+        group["barcodes"] = [f"CELL{number}-1".encode() for number in range(counts.shape[1])]
+        kinds = ["Gene Expression"] * len(GENES) + ["Antibody Capture"]
+        names = [*GENES, "CD3"]
+        group["features/id"] = [f"ID{name}".encode() for name in names]
+        group["features/name"] = [name.encode() for name in names]
+        group["features/feature_type"] = [kind.encode() for kind in kinds]
+
+
+def write_folder(path, counts: sparse.csc_matrix) -> None:
+    path.mkdir()
+    with gzip.open(path / "matrix.mtx.gz", "wb") as file:
+        mmwrite(file, counts[: len(GENES)], field="integer")
+    features = [f"ID{name}\t{name}\tGene Expression\n" for name in GENES]
+    barcodes = [f"CELL{number}-1\n" for number in range(counts.shape[1])]
+    for name, lines in (("features", features), ("barcodes", barcodes)):
+        with gzip.open(path / f"{name}.tsv.gz", "wt") as file:
+            file.writelines(lines)
+
+
+@pytest.fixture(scope="module")
+def clone(copy_clone, snakemake):
+    """A clone in which the cohort has run."""
+    clone = copy_clone("tiny")
+    data = clone / "data"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    samples = []
+    for number, id in enumerate(IDS):
+        rate = np.exp(rng.normal(0.5, 0.7, (len(GENES) + 1, 1)) + rng.normal(0, 0.4, (1, CELLS)))
+        counts = sparse.csc_matrix(rng.poisson(rate).astype(np.int32))
+        path = data / (f"sample {number}.h5" if number % 2 else f"sample {number}")
+        (write_h5 if number % 2 else write_folder)(path, counts)
+        label = ["no; $(touch x)", "yes"][number % 2]
+        samples.append({"id": id, "path": f"../../data/{path.name}", "phenotypes": {STATUS: label}})
+    phenotype = {"type": "binary", "case": "yes", "control": "no; $(touch x)"}
+    sheet = {
+        "name": "tiny",
+        "description": "Text with <b>, {cohort} and $(touch x)",
+        "config": "../tiny.yaml",
+        "cells": {},
+        "samples": samples,
+        "phenotypes": {STATUS: phenotype},
+        "gene_sets": {"one; two": {"genes": GENES[4:16]}},
+    }
+    (clone / "config" / "tiny.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (clone / "config" / "cohorts" / "tiny.yaml").write_text(
+        yaml.safe_dump(sheet, allow_unicode=True), encoding="utf-8"
+    )
+    before = files(clone)
+    run = ["--config", "cohort=config/cohorts/tiny.yaml"]
+    status, output = snakemake(clone, "--cores", "2", *run)
+    assert status == 0, output
+    status, output = snakemake(clone, "--report", "results/tiny/report.zip", *run)
+    assert status == 0, output
+    assert {path for path in files(clone) - before if path.parts[0] not in ("results", "logs")} == (
+        set()
+    )
+    return clone
+
+
+def files(clone) -> set:
+    """Return the files in the clone but what Snakemake and Python keep for themselves."""
+    found = {path.relative_to(clone) for path in clone.rglob("*") if path.is_file()}
+    return {path for path in found if not {".snakemake", "__pycache__"} & set(path.parts)}
+
+
+@pytest.fixture(scope="module")
+def results(clone):
+    assert [path.name for path in (clone / "results").iterdir()] == ["tiny"]
+    return clone / "results" / "tiny"
+
+
+def test_bins_and_models(results):
+    bins = read_table(results / "bins.tsv")
+    assert bins.groupby("sample")["bin"].apply(list).to_dict() == {id: [1, 2] for id in IDS}
+    assert set(bins["cell_type"]) == {"all"}
+    trained = pd.concat([read_table(path) for path in (results / "all/training").glob("*.tsv")])
+    assert (trained["status"] == "trained").all()
+    assert len(list((results / "all" / "models").iterdir())) == len(IDS) * N_BINS
+
+
+def test_names(results):
+    cohort = ad.read_h5ad(results / "all" / "networks" / "cohort.h5ad")
+    assert set(cohort.obs_names) == set(IDS)
+    assert set(cohort.obs[STATUS]) == {"yes", "no; $(touch x)"}
+    assert "CD3" not in cohort.var_names
+    for id in IDS:
+        assert (results / "all" / "networks" / f"{safe_name(id)}.graphml").exists()
+    record = json.loads((results / "cohort.json").read_text(encoding="utf-8"))
+    assert record["samples_kept"]["all"] == sorted(IDS)
+
+
+def test_bins_are_the_units(results):
+    folder = results / "all" / "associations" / safe_name(STATUS)
+    table = read_table(folder / "centrality.tsv")
+    assert set(table["n_units"]) == {len(IDS) * N_BINS}
+    assert table["p"].between(0, 1).all()
+    sets = read_table(folder / "gene_sets.tsv")
+    assert {"MT", "one; two"} <= set(sets["gene_set"])
+    assert not (results / "variants").exists()
+
+
+def test_figures(results):
+    figures = list((results / "figures").rglob("*.png"))
+    assert len(figures) == 1 + 6 + 6

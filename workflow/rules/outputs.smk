@@ -1,0 +1,106 @@
+# What a study consists of, and what its report says of each part.
+
+
+def caption(wildcards):
+    """Return what the captions of the report say about the cohort."""
+    phenotype = phenotypes.get(wildcards.get("phenotype"))
+    # Read without the checkpoint's means, which would have Snakemake take these parameters for
+    # changed in every run; the rules have bins.tsv as input.
+    path = Path(f"results/{cohort.name}/bins.tsv")
+    rows = bins_of(path, wildcards.get("cell_type")) if path.exists() else []
+    return {
+        "cohort": cohort.name,
+        "preset": config["preset"],
+        "cell_type": rows[0]["cell_type"] if rows and wildcards.get("cell_type") else "all",
+        "phenotype": phenotype.name if phenotype else "",
+        "binary": bool(phenotype and phenotype.type == "binary"),
+        "n_samples": len({row["sample"] for row in rows}),
+        "n_bins": len(rows),
+        "size": config["bins"]["size"],
+        "permutations": config["statistics"]["permutations"],
+        "fdr": config["statistics"]["fdr"],
+    }
+
+
+TITLES = {
+    "cells": "Cells and bins",
+    "losses": "Training losses",
+    "heldout": "Held-out error",
+    "depth": "Sequencing depth",
+    "reliability": "Reliability of centrality",
+    "hubs": "Hub genes",
+    "kernel": "Similarity of samples",
+    "map": "Map of networks",
+    "centrality": "Degree centrality",
+    "gene_sets": "Gene sets",
+    "circos": "Edges of mitochondrial genes",
+    "sets": "Networks of a gene set",
+    "connectivity": "Connectivity of a gene set",
+    "burden": "Variants per mtDNA gene",
+    "single": "Single mtDNA variants",
+}
+
+
+def report_labels(title):
+    """Return the labels of a result in the report: what it is and of which cells."""
+    names = {safe_name(name): name for name in cohort.cell_types or ()}
+
+    def labels(wildcards):
+        cell_type = wildcards.get("cell_type", "all")
+        return {"result": title, "cell type": names.get(cell_type, cell_type)}
+
+    return labels
+
+
+def phenotype_category(wildcards):
+    """Return the heading under which the report lists what is about a phenotype."""
+    return f"Phenotype {phenotypes[wildcards.phenotype].name}"
+
+
+def figures(folder, *names, category):
+    """Return the files of figures by name: bitmap for the report, vector, table of what it shows."""
+    files = {}
+    for name in names:
+        shown = report(
+            f"{folder}/{name}.png",
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels=report_labels(TITLES[name]),
+        )
+        files[name] = [shown, *multiext(f"{folder}/{name}", ".pdf", ".svg", ".tsv")]
+    return files
+
+
+def tested_tables():
+    """Return the tables of tests: cell type, phenotype (names), analysis, path."""
+    names = {safe_name(name): name for name in cohort.cell_types or ()}
+    tables = []
+    for safe, phenotype in phenotypes.items():
+        for cell_type in cell_types():
+            folder = f"<results>/{cell_type}"
+            paths = {"axes": f"{folder}/map/tests.tsv"} | {
+                analysis: f"{folder}/associations/{safe}/{analysis}.tsv"
+                for analysis in ("centrality", "gene_sets", "edges", "connectivity", "consensus")
+            }
+            name = names.get(cell_type, cell_type)
+            tables += [[name, phenotype.name, *item] for item in paths.items()]
+        if cohort.variants:
+            folder = f"<results>/variants/{safe}"
+            for analysis in ("single", "burden"):
+                tables.append(["all", phenotype.name, analysis, f"{folder}/{analysis}.tsv"])
+    return tables
+
+
+def study_results(wildcards):
+    """Return what a complete study consists of; figures bring the tables that they are made of."""
+    results = ["<results>/cohort.json", "<results>/findings.tsv", "<results>/figures/cells.png"]
+    for cell_type in cell_types():
+        results += [
+            f"<results>/{cell_type}/networks/cohort.h5ad",
+            f"<results>/figures/{cell_type}/losses.png",
+            f"<results>/figures/{cell_type}/kernel.png",
+        ]
+        results += [f"<results>/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+    if cohort.variants:
+        results += [f"<results>/figures/variants/{name}/burden.png" for name in phenotypes]
+    return results
