@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from popnet.burden import assign_genes, gene_burden, per_donor, test_burden, test_variants
+from popnet.burden import (
+    assign_genes,
+    gene_burden,
+    per_donor,
+    test_burden,
+    test_variants,
+    varying_donors,
+)
 from popnet.genotypes import Genotypes, read_genotypes
 from popnet.tables import read_table
 from scipy import stats
@@ -217,6 +224,25 @@ def test_per_donor():
     np.testing.assert_array_equal(dosage, [[1, nan, 1, nan], [0, 2, 0, 1]])
     assert mean.to_dict() == {"D": 3.0, "x|y": 5.0}
     assert n_discordant == 1
+
+
+def test_a_binary_phenotype_that_varies_within_a_donor(genes):
+    ids = ["a1", "a2", "b1", "b2", "c"]
+    genotypes = Genotypes(np.ones((5, 1), dtype=np.float32), sites([3400]), ids)
+    donors = pd.Series(["a", "a", "b", "b", "c"], ids)
+    constant = pd.Series([1.0, 1, 0, np.nan, 0], ids)
+    assert varying_donors(per_donor(genotypes, donors, constant)[1]) == []
+    varying = pd.Series([1.0, 0, 0, 1, np.nan], ids)
+    dosage, phenotype, _ = per_donor(genotypes, donors, varying)
+    assert varying_donors(phenotype) == ["a", "b"]
+    for test in (test_variants, test_burden):
+        with pytest.raises(ValueError, match="0 or 1"):
+            test(dosage, genotypes.variants, phenotype, genes, True)
+        for binary in (True, False):  # without donors, the tables that the scripts write
+            header = test(dosage, genotypes.variants, phenotype.round(), genes, binary)
+            nobody = test(dosage[:0], genotypes.variants, phenotype[:0], genes, binary)
+            assert list(nobody) == list(header)
+            assert nobody["p"].isna().all()
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from popnet.cohort import (
-    SCHEMAS,
-    check_config,
-    load_cohort,
-    parse_value,
-    read_sheet_table,
-    sheet_config,
-    with_samples,
-)
+from popnet.cohort import load_cohort, with_samples
 from popnet.errors import InputError
+from popnet.phenotypes import parse_value
+from popnet.sheet import SCHEMAS, check_config, read_sheet_table, sheet_config
 
 SHEET = {
     "name": "study",
@@ -142,6 +136,8 @@ BAD = [
     ({"gene_sets": {"K": {"prefix": "A", "genes": ["B"]}}}, "gene_sets.K", None, "more than 1"),
     ({"variants": {"path": "v.vcf"}}, "variants.path", "v.vcf", "no such file"),
     ({"variants": {"samples": {"s8": "x"}}}, "variants.samples.s8", "s8", "Use the ids"),
+    ({"variants": {"keep_filters": "fa"}}, "variants.keep_filters", "fa", "not a list"),
+    ({"variants": {"keep_filters": [1]}}, "variants.keep_filters[0]", 1, 'Quote it: "1"'),
     ({"config": "x.yaml"}, "config", "x.yaml", "no such file"),
     ({"simulation": {}}, "simulation.seed", None, "Seed"),
     (
@@ -187,6 +183,71 @@ TEXTS = [
 def test_bad_yaml(tmp_path, text, field, words):
     problems = problems_of(write(tmp_path, text))
     assert any(p.field == field and words in p.message for p in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "words"),
+    [
+        ("name", "name: study\nname: study", "given twice (again in line"),
+        ("cells.path", "path: cells.h5ad\n  path: cells.h5ad", "given twice (again in line"),
+        ("name", "name: !!python/object/apply:os.system [echo]", "os.system is not allowed"),
+        ("cells.path", "path: !!python/name:os.system", "os.system is not allowed"),
+        ("samples[0].id", "id: !!python/object:x.Y {a: b}", "x.Y is not allowed"),
+        ("cells", "cells: !!python/object:x.Y", "x.Y is not allowed"),
+    ],
+)
+def test_what_cannot_be_read_is_one_problem(tmp_path, place, text, words):
+    sheet = yaml.safe_dump(SHEET).replace("id: s0", "id: cells.h5ad")
+    key, value = text.split(":", 1)[0], {"name": "study", "cells": ""}.get(place, "cells.h5ad")
+    line = f"{key}: {value}".rstrip()
+    assert line in sheet
+    (problem,) = problems_of(write(tmp_path, sheet.replace(line, text, 1)))
+    assert problem.field == place
+    assert words in problem.message
+
+
+UNFIT = [
+    ({"cells/path": "a{b.h5ad"}, "cells.path", "a{b.h5ad"),
+    ({"cells/annotations": {"table": "<t>", "barcode": "b"}}, "cells.annotations.table", "<t>"),
+    ({"samples/1/path": "{x}/a.h5ad"}, "samples[1].path", "{x}/a.h5ad"),
+    ({"samples/1/vcf": "a>.vcf"}, "samples[1].vcf", "a>.vcf"),
+    ({"samples": {"table": "t{.csv", "id": "x"}}, "samples.table", "t{.csv"),
+    ({"gene_sets": {"K": {"gmt": "k}.gmt"}}}, "gene_sets.K.gmt", "k}.gmt"),
+    ({"variants": {"path": "<v>.vcf"}}, "variants.path", "<v>.vcf"),
+    ({"variants": {"genes": "g<"}}, "variants.genes", "g<"),
+    ({"samples/1/id": "a{b}", "variants": {"path": "{sample}.vcf"}}, "variants.path", "a{b}.vcf"),
+]
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+@pytest.mark.parametrize(("changes", "field", "value"), UNFIT)
+def test_paths_that_snakemake_takes_for_wildcards(
+    tmp_path, monkeypatch, changes, field, value, simulated
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "{x}").mkdir()
+    for name in [value, *(f"s{number}.vcf" for number in range(7))]:
+        (tmp_path / name).touch()
+    sheet = changed(changes) | ({"simulation": {"seed": 1}} if simulated else {})
+    problems = problems_of(write(tmp_path, sheet))
+    (problem,) = [problem for problem in problems if "wildcard" in problem.message]
+    assert (problem.field, problem.value) == (field, value)
+    assert "link" in problem.remedy
+
+
+def test_a_folder_or_a_sheet_that_snakemake_takes_for_wildcards(tmp_path, monkeypatch):
+    folder = tmp_path / "{x}"
+    folder.mkdir()
+    path = write(folder, SHEET, "<sheet>.yaml")
+    fields = [(p.field, "wildcard" in p.message) for p in problems_of(path)]
+    assert fields == [("cohort", True), ("cells.path", True)]
+    monkeypatch.chdir(folder)  # Paths inside the current folder are relative to it.
+    assert load_cohort(write(folder, SHEET).name).files == ("cells.h5ad",)
+
+
+def test_ids_may_hold_what_paths_may_not(tmp_path):
+    changes = {"samples/1/id": "a{b}<c>", "cell_types": ["{T}"], "samples/1/donor": "<d>"}
+    assert load_cohort(write(tmp_path, changed(changes))).samples[1].id == "a{b}<c>"
 
 
 def test_sheet_that_is_not_text(tmp_path):
@@ -254,6 +315,7 @@ def test_good_sheet(tmp_path, monkeypatch):
         "phenotypes/age": {"type": "continuous", "column": "Age"},
         "samples/0/phenotypes/age": 3,
         "covariates": {"sex": "categorical", "years": {"type": "numeric", "column": "age"}},
+        "variants": {"keep_filters": ["fa", "q10"]},
     }
     sheet = changed(changes)
     for number, sample in enumerate(sheet["samples"]):
@@ -271,6 +333,7 @@ def test_good_sheet(tmp_path, monkeypatch):
     assert [gene_set.name for gene_set in cohort.gene_sets] == ["MT"]
     assert cohort.gene_sets[0].implicit
     assert cohort.variants.contig == "MT"
+    assert cohort.variants.keep_filters == ("fa", "q10")
     assert cohort.files == ("cells.h5ad", "a.vcf")
     assert sheet_config(path) == cohort.config == "settings.yaml"
     monkeypatch.chdir(SCHEMAS)
@@ -370,11 +433,6 @@ def test_bad_table(tmp_path, monkeypatch, text, source, field, value, words):
     assert words in found[0].message + found[0].remedy
 
 
-def test_table_that_is_not_utf8(tmp_path):
-    (tmp_path / "t.csv").write_bytes("line,eff\nM\u00fcller,1\n".encode("latin-1"))
-    assert "UTF-8" in read_sheet_table(str(tmp_path / "t.csv"))[2][0].remedy
-
-
 def test_absent_samples_may_lack_files(tmp_path):
     path = table_sheet(tmp_path, absent="exclude")
     path.write_text(path.read_text() + "variants: {path: 'v/{sample}.vcf'}\n")
@@ -402,7 +460,7 @@ def test_real_table(tmp_path, shared_data):
 def test_simulated_files_need_not_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     changes = {
-        "simulation": {"seed": 1, "genes": 100},
+        "simulation": {"seed": 1},
         "cells/path": "made/cells.h5ad",
         "variants": {"path": "made/{sample}.vcf.gz"},
         "gene_sets": {"K": {"gmt": "made/k.gmt"}},
@@ -422,12 +480,6 @@ def test_samples_of_the_cells(tmp_path):
     assert [(sample.id, sample.donor) for sample in known.samples] == [("a", "d"), ("c", "c")]
     with pytest.raises(InputError, match="upper and lower case"):
         with_samples(cohort, ["a", "A"])
-
-
-def test_broken_sheets_have_no_config(tmp_path):
-    assert sheet_config(tmp_path / "none.yaml") is None
-    assert sheet_config(write(tmp_path, "config: {\n")) is None
-    assert sheet_config(write(tmp_path, "config: none.yaml\n")) is None
 
 
 def test_labels(tmp_path):
@@ -453,69 +505,6 @@ def test_labels(tmp_path):
     ]
     with pytest.raises(ValueError, match="neither"):
         parse_value(run, "2")
-
-
-def closed(part: dict) -> list[dict]:
-    """All mappings of a schema that have properties, with those below them."""
-    found = [part] if "properties" in part else []
-    for key, value in part.items():
-        if key in ("properties", "$defs"):
-            found += [inner for item in value.values() for inner in closed(item)]
-        elif isinstance(value, dict) and key != "default":
-            found += closed(value)
-    return found
-
-
-@pytest.mark.parametrize("name", ["config", "cohort"])
-def test_schemas_are_closed_and_described(name):
-    from jsonschema import Draft202012Validator
-
-    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
-    Draft202012Validator.check_schema(schema)
-    for part in closed(schema):
-        assert part["additionalProperties"] is False
-        for key, field in part["properties"].items():
-            assert field.get("description"), key
-
-
-def test_config_defaults_are_those_of_the_schema(root):
-    shipped = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    filled: dict = {}
-    assert check_config(filled, "config.yaml") == []
-    assert filled == shipped
-    assert check_config(shipped, "config.yaml") == []
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "value", "words"),
-    [
-        (None, "preset", "robst", "did you mean 'robust'"),
-        (None, "seed", -1, "below 0"),
-        (None, "sede", 1, "did you mean 'seed'"),
-        ("bins", "size", "100", "--configfile"),
-        ("bins", "size", 5, "below 10"),
-        ("bins", "size", 1.5, "whole number"),
-        ("genes", "regress", ["batch", "batch"], "twice"),
-        ("genes", "regress", ["cycle"], "cell_cycle"),
-        ("sivae", "hidden", [], "fewer than 1"),
-        ("sivae", "steps", [1, 2], "fewer than 3"),
-        ("sivae", "learning_rate", 0, "above 0"),
-        ("sivae", "learning_rate", "5e-4", "without quotes"),
-        ("sivae", "feature_input", {"method": "PCA"}, "did you mean 'pca'"),
-        ("sivae", "heldout", 1, "above 0.5"),
-        ("training", "device", "gpu", "cuda"),
-        ("networks", "closest", 0, "above 0"),
-        ("networks", "central_genes", "al", "did you mean 'all'"),
-        ("networks", "central_genes", 1, "below 2"),
-        ("statistics", "fdr", 1, "below 1"),
-    ],
-)
-def test_bad_config(section, key, value, words):
-    config = {section: {key: value}} if section else {key: value}
-    problems = check_config(config, "config.yaml")
-    field = f"{section}.{key}" if section else key
-    assert all(problem.field.startswith(field) for problem in problems)
-    assert any(words in problem.message + problem.remedy for problem in problems)
 
 
 @pytest.mark.parametrize("name", ["kang2018", "perez2022", "neurdiff", "dementia"])

@@ -52,11 +52,14 @@ def write(tmp_path):
     return write
 
 
-def cohort(path=None, ids=(), contig="MT", samples=None, own=None):
+def cohort(path=None, ids=(), contig="MT", samples=None, own=None, donors=None):
     return SimpleNamespace(
         file="sheet.yaml",
         variants=SimpleNamespace(path=path and str(path), contig=contig, samples=samples or {}),
-        samples=[SimpleNamespace(id=i, vcf=(own or {}).get(i)) for i in ids],
+        samples=[
+            SimpleNamespace(id=i, vcf=(own or {}).get(i), donor=(donors or {}).get(i, i))
+            for i in ids
+        ],
     )
 
 
@@ -267,6 +270,21 @@ def test_check_finds_every_fault_at_once(write, tmp_path):
     with pytest.raises(InputError) as raised:
         read_genotypes(sample_vcfs(sheet, ["bad", "s1", "wrong", "ok"]))
     assert len(raised.value.problems) == 3
+
+
+def test_a_column_belongs_to_one_donor(write):
+    path = write("x.vcf", ["MT 10 A G PASS 1 0"], ["a", "b"])
+    names = {"s1": "a", "s2": "b", "s3": "a"}
+    sheet = cohort(path, names, samples=names)
+    (problem,) = check_variants(sheet, names)
+    assert (problem.severity, problem.value) == ("error", "s3")
+    assert "'s3' (column 'a' is that of 's1')" in problem.message
+    assert check_variants(sheet, ["s1", "s2"]) == []
+    sheet = cohort(path, names, samples=names, donors={"s1": "d", "s3": "d"})
+    assert check_variants(sheet, names) == []
+    alone = write("alone.vcf", ["MT 10 A G PASS 1"], ["x"])
+    (problem,) = check_variants(cohort(None, "ab", own=dict.fromkeys("ab", str(alone))), "ab")
+    assert "column 'x' is that of 'a'" in problem.message
 
 
 def test_check_of_filters(write):

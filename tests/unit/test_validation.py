@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.cohort import check_config, load_cohort
+from popnet.cohort import load_cohort
 from popnet.errors import InputError
+from popnet.sheet import check_config
 from popnet.validation import read_study
 from scipy import sparse
 
@@ -280,7 +281,7 @@ BAD_SHEETS = [
     ({"gene_sets": {"K": {"gmt": "k.gmt"}}}, "gene_sets.K", None, "No gene of it"),
     ({"gene_sets": {"K": {"gmt": "bad.gmt"}}}, "line 1", "no tabs", "not a gene set"),
     (
-        {"samples": [{"id": id, "vcf": "v.vcf"} for id in IDS]},
+        {"samples": [{"id": id, "donor": "d", "vcf": "v.vcf"} for id in IDS]},
         "samples.vcf",
         None,
         "has no contig 'MT'",
@@ -374,6 +375,22 @@ def test_counts_that_are_none(tmp_path, obs, change, words):
     assert words in problem.message
     assert "gene '" in problem.message
     assert "of cell 'cell" in problem.message
+
+
+def test_filters_taken_as_pass(tmp_path, obs):
+    write_cells(tmp_path / "cells.h5ad", obs)
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *IDS]
+    record = ["MT", "1", ".", "A", "G", ".", "fa", ".", "GT", *"0101"]
+    (tmp_path / "v.vcf").write_text(
+        '##fileformat=VCFv4.2\n##contig=<ID=MT>\n##FILTER=<ID=fa,Description="x">\n'
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="x">\n'
+        + "".join("\t".join(row) + "\n" for row in (columns, record))
+    )
+    sheet = sheet_of(variants={"path": "v.vcf"})
+    (problem,) = problems_of(tmp_path, sheet)
+    assert "is filtered: fa" in problem.message
+    sheet["variants"]["keep_filters"] = ["fa"]
+    assert len(study_of(tmp_path, sheet).samples) == 4
 
 
 def test_raw_counts_elsewhere(tmp_path, obs):

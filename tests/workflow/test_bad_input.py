@@ -28,11 +28,6 @@ SHEET = {
 }
 
 
-@pytest.fixture(scope="module")
-def clone(copy_clone):
-    return copy_clone("clone")
-
-
 @pytest.fixture
 def cells() -> ad.AnnData:
     obs = pd.DataFrame(
@@ -164,6 +159,21 @@ def test_truncated_cells(clone, snakemake, tmp_path, cells):
     output = refused(clone, snakemake, tmp_path, SHEET, [], "--cores", "1")
     assert str(path) in output
     assert "truncated" in output
+
+
+def test_settings_of_the_cohort_win_over_defaults_named_again(clone, snakemake, tmp_path, cells):
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    (tmp_path / "sheet.yaml").write_text(yaml.safe_dump(SHEET))
+    (tmp_path / "small.yaml").write_text("bins: {size: 10}\n")
+    (tmp_path / "own.yaml").write_text("seed: 2\n")
+    arguments = ["-n", "--config", f"cohort={tmp_path / 'sheet.yaml'}", "--configfile"]
+    defaults = "config/config.yaml"
+    status, output = snakemake(clone, *arguments, defaults, str(tmp_path / "own.yaml"))
+    assert status == 0, output
+    (tmp_path / "own.yaml").write_text("bins: {size: 40}\n")
+    status, output = snakemake(clone, *arguments, defaults, str(tmp_path / "own.yaml"))
+    assert status != 0, output
+    assert "bins.size = 40" in output
 
 
 def refused(clone, snakemake, folder: Path, sheet: dict, settings, *arguments: str) -> str:

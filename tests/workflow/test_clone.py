@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,29 +10,11 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-JOBS = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
-
-@pytest.fixture(scope="module")
-def clone(copy_clone):
-    return copy_clone("clone")
-
-
-def planned(output: str) -> dict[str, int]:
-    jobs = {name: int(count) for name, count in JOBS.findall(output)}
-    assert jobs.pop("total") == sum(jobs.values())
-    return jobs
-
-
-def test_both_entry_points_plan_the_same_jobs(clone, snakemake):
-    status, output = snakemake(clone, "-n")
-    assert status == 0, output
-    from_root = planned(output)
-    assert from_root.pop("default") == 1
-    status, output = snakemake(clone, "-s", "workflow/Snakefile", "-n")
-    assert status == 0, output
-    direct = planned(output)
-    assert direct.pop("all") == 1
+def test_both_entry_points_plan_the_same_jobs(clone, plan):
+    from_root = plan(clone)
+    direct = plan(clone, "-s", "workflow/Snakefile")
+    assert from_root.pop("default") == direct.pop("all") == 1
     assert from_root == direct
     assert {"plan_bins": 1, "associate_centrality": 3, "test_burden": 3}.items() <= direct.items()
     assert not (clone / "results").exists()
@@ -43,10 +24,8 @@ def test_both_entry_points_plan_the_same_jobs(clone, snakemake):
 @pytest.mark.skipif(
     find_spec("snakemake_executor_plugin_slurm") is None, reason="no Slurm plugin is installed"
 )
-def test_slurm_profile(clone, snakemake):
-    status, output = snakemake(clone, "--profile", "slurm", "-n")
-    assert status == 0, output
-    assert planned(output)["plan_bins"] == 1
+def test_slurm_profile(clone, plan):
+    assert plan(clone, "--profile", "slurm") == plan(clone)
 
 
 def test_profiles(root):

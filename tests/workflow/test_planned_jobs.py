@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import re
-
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
+from popnet.tables import read_table
 
 GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
-JOBS = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
-PER_TYPE = {"select_genes", "prepare_expression", "gather_networks", "map_networks"} | {
-    *("export_networks", "draw_quality", "draw_networks")
-}
-PER_PHENOTYPE = {"associate_centrality", "enrich_gene_sets", "test_edges", "draw_associations"}
+PER_TYPE = ["select_genes", "prepare_expression", "gather_networks", "map_networks"]
+PER_TYPE += ["export_networks", "draw_quality", "draw_networks"]
+# Both sheets have one phenotype.
+PER_PHENOTYPE = ["associate_centrality", "enrich_gene_sets", "test_edges", "draw_associations"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -26,27 +24,28 @@ def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
     ad.AnnData(X, obs=obs, var=pd.DataFrame(index=GENES), layers=layers).write_h5ad(path)
 
 
-def planned_after_the_checkpoint(clone, snakemake, sheet: str) -> tuple[list[dict], dict[str, int]]:
-    """Cut the bins of a sheet; return them and how many jobs of each rule are left to do."""
-    (clone / "small.yaml").write_text(SMALL)
-    arguments = ["--configfile", "config/config.yaml", "small.yaml"]
-    arguments += ["--config", f"cohort=config/cohorts/{sheet}.yaml"]
-    status, output = snakemake(clone, "--cores", "1", "--until", "plan_bins", *arguments)
-    assert status == 0, output
-    with (clone / "results" / sheet / "bins.tsv").open(newline="") as table:
-        bins = list(csv.DictReader(table, delimiter="\t"))
-    status, output = snakemake(clone, "-n", *arguments)
-    assert status == 0, output
-    return bins, {name: int(count) for name, count in JOBS.findall(output)}
+@pytest.fixture
+def plan_study(snakemake, plan):
+    """A function that cuts the bins of a sheet and returns them and the jobs left to do."""
+
+    def study(clone, sheet: str) -> tuple[pd.DataFrame, dict[str, int]]:
+        (clone / "small.yaml").write_text(SMALL)
+        arguments = ["--configfile", "small.yaml"]
+        arguments += ["--config", f"cohort=config/cohorts/{sheet}.yaml"]
+        status, output = snakemake(clone, "--cores", "1", "--until", "plan_bins", *arguments)
+        assert status == 0, output
+        return read_table(clone / "results" / sheet / "bins.tsv"), plan(clone, *arguments)
+
+    return study
 
 
 def expected(n_types: int, n_trained: int) -> dict[str, int]:
-    jobs = dict.fromkeys(PER_TYPE | PER_PHENOTYPE, n_types)
-    jobs |= {"train_sivae": n_trained, "record_cohort": 1, "draw_cells": 1, "default": 1}
-    return jobs | {"total": sum(jobs.values())}
+    once = ["record_cohort", "draw_cells", "summarise_findings", "default"]
+    per_type = PER_TYPE + PER_PHENOTYPE
+    return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
 
 
-def test_neurdiff(copy_clone, snakemake, shared_data):
+def test_neurdiff(copy_clone, plan_study, shared_data):
     clone = copy_clone("neurdiff")
     data = clone / "data"
     data.mkdir()
@@ -71,15 +70,15 @@ def test_neurdiff(copy_clone, snakemake, shared_data):
     obs = pd.DataFrame([part[:4] for part in parts for _ in range(part[4])], columns=columns)
     write_cells(data / "D11.h5ad", obs.assign(pool_id="pool1"))
 
-    bins, jobs = planned_after_the_checkpoint(clone, snakemake, "neurdiff")
-    of_type = pd.DataFrame(bins).groupby("cell_type")["sample"].value_counts()
+    bins, jobs = plan_study(clone, "neurdiff")
+    of_type = bins.groupby("cell_type")["sample"].value_counts()
     assert of_type["FPP"].to_dict() == dict.fromkeys(lines, 2)
     assert of_type["P_FPP"].to_dict() == dict.fromkeys(lines[:3], 1)
     # 12 bins and 3 bins, three to a job.
     assert jobs == expected(n_types=2, n_trained=4 + 1)
 
 
-def test_dementia(copy_clone, snakemake):
+def test_dementia(copy_clone, plan_study):
     clone = copy_clone("dementia")
     data = clone / "data"
     data.mkdir()
@@ -96,6 +95,6 @@ def test_dementia(copy_clone, snakemake):
     obs = pd.concat([pd.DataFrame(rows, columns=columns), reference], ignore_index=True)
     write_cells(data / "SEAAD_MTG_RNAseq_final-nuclei.h5ad", obs, layer="UMIs")
 
-    bins, jobs = planned_after_the_checkpoint(clone, snakemake, "dementia")
+    bins, jobs = plan_study(clone, "dementia")
     assert len(bins) == 6 * len(types)
     assert jobs == expected(n_types=5, n_trained=5 * 2)

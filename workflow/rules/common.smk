@@ -5,16 +5,28 @@ from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
+
 sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
-from popnet.cohort import check_config, load_cohort, sheet_config
+from popnet.cohort import load_cohort
 from popnet.errors import InputError, describe
 from popnet.names import safe_name
+from popnet.sheet import check_config, sheet_config
 
-# Settings that the cohort brings along; --config and --configfile still have the last word.
+# Settings that the cohort brings along; --config and --configfile still have the last word, but not
+# config.yaml where it is named there too, before a file of the user's own.
 if settings_file := sheet_config(config["cohort"]):
 
     configfile: settings_file
+
+    defaults = Path("config/config.yaml").resolve()
+    own = [path for path in workflow.overwrite_configfiles if path.resolve() != defaults]
+    update_config(config, load_configfile(settings_file))
+    for path in own:
+        update_config(config, load_configfile(path))
+    update_config(config, workflow.config_settings.config)
 
 
 def load_study():

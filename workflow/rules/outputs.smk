@@ -54,7 +54,9 @@ def report_labels(title):
 
 def phenotype_category(wildcards):
     """Return the heading under which the report lists what is about a phenotype."""
-    return f"Phenotype {phenotypes[wildcards.phenotype].name}"
+    # Braces would be taken for wildcards.
+    name = phenotypes[wildcards.phenotype].name.translate(str.maketrans("{}", "()"))
+    return f"Phenotype {name}"
 
 
 def figures(folder, *names, category):

@@ -55,6 +55,29 @@ def read_phenotype(path: str, phenotype: dict[str, Any]) -> tuple[pd.Series, pd.
     return samples["donor"], values, phenotype["type"] == "binary"
 
 
+def read_donors(
+    files: Any, phenotype: dict[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series, bool]:
+    """Return the dosages of each donor, the variants, the phenotype, and whether it is binary.
+
+    There are no donors where the phenotype cannot be tested; the log says why.
+    """
+    from popnet.burden import per_donor, varying_donors
+    from popnet.genotypes import read_genotypes_h5ad
+
+    genotypes = read_genotypes_h5ad(files.genotypes)
+    donors, values, binary = read_phenotype(files.samples, phenotype)
+    dosage, values, n_discordant = per_donor(genotypes, donors, values)
+    print(f"{len(dosage)} donors, {n_discordant} genotypes differ between samples of one donor")
+    if binary and (varying := varying_donors(values)):
+        print(
+            f"Nothing is tested: {phenotype['name']} differs between samples of "
+            f"{len(varying)} donors, and a donor has one mtDNA: {', '.join(varying[:5])}"
+        )
+        dosage, values = dosage.iloc[:0], values.iloc[:0]
+    return dosage, genotypes.variants, values, binary
+
+
 def binned_cells(path: str, cell_type: str) -> pd.DataFrame:
     """Return the binned cells of a cell type, given by its safe name."""
     cells = pd.read_parquet(path)

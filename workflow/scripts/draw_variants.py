@@ -13,7 +13,7 @@ def main(snakemake):
     fdr = snakemake.params.fdr
     burden = read_table(snakemake.input.burden)
     single = read_table(snakemake.input.single)
-    subject = Subject(None, phenotype["name"], n=int(burden["n"].max()), unit="donors")
+    subject = Subject(None, phenotype["name"], n=max(burden["n"], default=0), unit="donors")
     figure = burden_bars(burden, subject, effect=EFFECT[phenotype["type"]], fdr=fdr)
     save(figure, burden, Path(snakemake.output.burden[0]).with_suffix(""))
     figure = variant_manhattan(single, read_table(snakemake.input.genes), subject, fdr=fdr)

@@ -12,7 +12,8 @@ def main(snakemake):
     if cohort.samples is None:
         cohort = with_samples(cohort, samples)
     vcfs = sample_vcfs(cohort, samples)
-    genotypes = read_genotypes(vcfs, contig=cohort.variants.contig)
+    variants = cohort.variants
+    genotypes = read_genotypes(vcfs, variants.contig, variants.keep_filters)
     print(f"{len(genotypes.samples)} samples, {len(genotypes.variants)} variants")
     write_genotypes(genotypes, snakemake.output[0])
 

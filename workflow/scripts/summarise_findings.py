@@ -36,7 +36,7 @@ def main(snakemake):
     preset = snakemake.params.preset
     remarks = [
         f"Preset {preset}; a finding is significant at a false discovery rate of {fdr:.0%} within "
-        "its row (edges: within each set). A name in brackets is the best of a row without a finding.",
+        "its row (edges: within each set). A name in brackets: the best of a row without one.",
         f"{len(dropped)} samples fill no bin and are left out"
         + (f": {', '.join(dropped[:10])}" if len(dropped) else "")
         + (", …" if len(dropped) > 10 else "."),

@@ -50,6 +50,19 @@ def per_donor(
     return lowest.mask(discordant), means.reindex(lowest.index), int(discordant.to_numpy().sum())
 
 
+def varying_donors(phenotype: pd.Series) -> list[str]:
+    """Return the donors in whose samples a binary phenotype differs.
+
+    Such a phenotype cannot be tested: these donors are cases and controls with one genome.
+
+    Parameters
+    ----------
+    phenotype : Series, donor -> float
+        As `per_donor` returns it.
+    """
+    return list(phenotype.index[(phenotype > 0) & (phenotype < 1)])
+
+
 def assign_genes(positions: Iterable[int], genes: pd.DataFrame) -> list[list[str]]:
     """Return the genes that hold each position; overlapping genes all count.
 

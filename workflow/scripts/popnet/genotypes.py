@@ -146,7 +146,7 @@ def read_genotypes(
 def check_variants(
     cohort: Cohort, sample_ids: Iterable[str], keep_filters: Collection[str] = ()
 ) -> list[Problem]:
-    """Return what is wrong with the samples' VCFs: files, contig, samples, filters.
+    """Return what is wrong with the samples' VCFs: files, contig, columns, filters.
 
     One problem for each kind of fault, with up to five of the samples that have it.
     """
@@ -210,17 +210,28 @@ def check_variants(
         f"the VCF has no contig {contig!r}",
         "set variants.contig to the file's name for it, or use files that hold it",
     )
-    wrong = {}
+    donors = {sample.id: sample.donor for sample in cohort.samples or ()}
+    owners: dict[tuple[str, int], str] = {}
+    wrong, shared = {}, {}
     for sample, (path, name) in vcfs.items():
         if path in columns:
             try:
-                _column(path, sample, name, columns[path])
+                column = _column(path, sample, name, columns[path])
             except InputError as error:
                 wrong[sample] = f" ({error.problems[0].message})"
+                continue
+            owner = owners.setdefault((path, column), sample)
+            if donors.get(owner, owner) != donors.get(sample, sample):
+                shared[sample] = f" (column {columns[path][column]!r} is that of {owner!r})"
     add(
         wrong,
         "the VCF has no column for the sample",
         "map the sample to its column in variants.samples",
+    )
+    add(
+        shared,
+        "the sample has the same column of the VCF as one of another donor",
+        "correct variants.samples or the sample's vcf, or give the samples one donor",
     )
     if contigs and not any(problem.severity == "error" for problem in problems):
         problems += _check_filters(sorted(contigs), contig, set(keep_filters))

@@ -11,20 +11,16 @@ import numpy as np
 import pandas as pd
 
 from popnet.cells import CountSource, common_genes, open_source
-from popnet.cohort import (
-    Cohort,
+from popnet.cohort import Cohort, Sample, with_samples
+from popnet.errors import InputError, Problem, nearest
+from popnet.phenotypes import (
     Covariate,
     Phenotype,
-    Sample,
-    as_text,
     contrast_problem,
-    merged,
     missing_remedy,
     parse_value,
-    read_sheet_table,
-    with_samples,
 )
-from popnet.errors import InputError, Problem, nearest
+from popnet.sheet import as_text, merged, quoted, read_sheet_table
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}"
 BLOCKS, BLOCK_ROWS = 5, 50
@@ -155,7 +151,7 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     if cohort.variants:
         from popnet.genotypes import check_variants
 
-        problems += check_variants(cohort, list(samples["sample"]))
+        problems += check_variants(cohort, list(samples["sample"]), cohort.variants.keep_filters)
     warnings = _raise_errors(problems)
 
     cells["sample"] = pd.Categorical(cells["sample"], samples["sample"])
@@ -177,11 +173,6 @@ def _raise_errors(problems: Sequence[Problem]) -> list[Problem]:
     if any(problem.severity == "error" for problem in problems):
         raise InputError(problems)
     return problems
-
-
-def _some(names: Iterable[Any], n: int = 5) -> str:
-    names = list(names)
-    return ", ".join(repr(name) for name in names[:n]) + (", ..." if len(names) > n else "")
 
 
 def _open_sources(cohort: Cohort, problems: list[Problem]) -> list[CountSource]:
@@ -220,7 +211,7 @@ def _check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[
     if doubled:
         path, names = next(iter(doubled.items()))
         more = f" (and {len(doubled) - 1} other files)" if len(doubled) > 1 else ""
-        message = f"{path}{more}: {len(names)} gene names occur twice: {_some(names)}"
+        message = f"{path}{more}: {len(names)} gene names occur twice: {quoted(names)}"
         remedy = "Make them unique (adata.var_names_make_unique()) and write the file again"
         problems.append(Problem(cohort.file, "cells.path", names[0], message, remedy))
         return
@@ -239,7 +230,7 @@ def _check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[
             if symbols
             else "Add a var column of gene symbols to the file and name it in cells.gene_symbols"
         )
-        message = f"Genes are Ensembl ids in {source.path} ({_some(source.genes[matching], 2)})"
+        message = f"Genes are Ensembl ids in {source.path} ({quoted(source.genes[matching], 2)})"
         problems.append(
             Problem(cohort.file, "cells.gene_symbols", cohort.cells.gene_symbols, message, remedy)
         )
@@ -272,7 +263,7 @@ def _check_gene_sets(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -
             continue
         given = gene_set.gmt or gene_set.prefix or list(gene_set.genes[:5])
         known = nearest(next(iter(gene_set.genes), gene_set.prefix or ""), genes)
-        message = f"No gene of it is among the {len(genes):,} genes of the cells ({_some(genes)})"
+        message = f"No gene of it is among the {len(genes):,} genes of the cells ({quoted(genes)})"
         remedy = known + "Use symbols of the cells' genes, or take the set away"
         problems.append(Problem(cohort.file, f"gene_sets.{gene_set.name}", given, message, remedy))
 
@@ -320,7 +311,7 @@ def _obs(cohort: Cohort, source: CountSource, problems: list[Problem]) -> pd.Dat
     absent = {key: name for key, name in keys.items() if name and name not in columns}
     for key, name in absent.items():
         message = f"{annotations.table} has no such column"
-        remedy = nearest(name, columns) + f"Its columns are {_some(columns, 12)}"
+        remedy = nearest(name, columns) + f"Its columns are {quoted(columns, 12)}"
         problems.append(Problem(cohort.file, f"cells.annotations.{key}", name, message, remedy))
     if absent or not rows:
         return source.obs
@@ -340,8 +331,8 @@ def _obs(cohort: Cohort, source: CountSource, problems: list[Problem]) -> pd.Dat
     if n_known < source.n_cells:
         message = (
             f"{annotations.table} has {n_known:,} of the {source.n_cells:,} cells of "
-            f"{source.path}; barcodes there: {_some(source.obs.index, 2)}, in the table: "
-            f"{_some(table.index, 2)}"
+            f"{source.path}; barcodes there: {quoted(source.obs.index, 2)}, in the table: "
+            f"{quoted(table.index, 2)}"
         )
         remedy = "Nothing, if the other cells are to be left out"
         problems.append(
@@ -381,7 +372,7 @@ def _check_columns(
             path, found = lacking[0]
             more = f" ({len(lacking)} of {len(sources)} files)" if len(sources) > 1 else ""
             message = f"The cells of {path} have no such obs column{more}"
-            remedy = f"{nearest(str(column), found)}Their columns are {_some(found, 12)}"
+            remedy = f"{nearest(str(column), found)}Their columns are {quoted(found, 12)}"
             problems.append(Problem(cohort.file, key, column, message, remedy))
 
 
@@ -463,7 +454,7 @@ def _filtered(cohort: Cohort, obs: pd.DataFrame, problems: list[Problem]) -> np.
         }
         chosen = np.logical_or.reduce([*masks.values()])
         unknown = [value for value, mask in masks.items() if not mask.any()]
-        hint = f"Values of the column are {_some(found, 12)}"
+        hint = f"Values of the column are {quoted(found, 12)}"
         field = f"cells.keep.{column}"
         if before and not (passed & chosen).any():
             message = f"This filter leaves no cell: {before:,} came to it"
@@ -514,7 +505,7 @@ def _check_within(
 ) -> None:
     varying = {id: values for id, values in pairs.items() if len(values) > 1}
     if varying:
-        examples = "; ".join(f"{id!r}: {_some(found, 3)}" for id, found in [*varying.items()][:5])
+        examples = "; ".join(f"{id!r}: {quoted(found, 3)}" for id, found in [*varying.items()][:5])
         message = f"It varies within {len(varying)} of {len(pairs)} samples: {examples}"
         remedy = "Name a column that is constant within a sample, or finer samples (cells.sample)"
         problems.append(Problem(cohort.file, field, column, message, remedy))
@@ -532,13 +523,13 @@ def _check_ids(
     if without and len(without) == len(listed):
         message = (
             f"None of the sheet's {len(listed)} ids is among the {len(found)} of the cells. "
-            f"Sheet: {_some(listed)}. Cells: {_some(found)}"
+            f"Sheet: {quoted(listed)}. Cells: {quoted(found)}"
         )
         remedy = "Write ids exactly as the cells have them, or name another column in cells.sample"
         problems.append(Problem(cohort.file, "cells.sample", cohort.cells.sample, message, remedy))
         return left_out
     if without and cohort.absent == "error":
-        message = f"{len(without)} of {len(listed)} samples have no cells: {_some(without)}"
+        message = f"{len(without)} of {len(listed)} samples have no cells: {quoted(without)}"
         remedy = nearest(without[0], set(found) - set(listed)) + "Correct the ids, or exclude them"
         remedy += " (all such rows of a table at once: samples.absent: exclude)"
         value = without[0] if len(without) == 1 else None
@@ -550,7 +541,7 @@ def _check_ids(
     if unlisted:
         message = (
             f"{len(unlisted)} samples of the cells ({int(counts[unlisted].sum()):,} cells) are "
-            f"not in the sheet and are left out: {_some(unlisted)}"
+            f"not in the sheet and are left out: {quoted(unlisted)}"
         )
         remedy = "Add them, or nothing"
         problems.append(Problem(cohort.file, "samples", None, message, remedy, "warning"))
@@ -577,7 +568,7 @@ def _study_types(
         message = "No cell has this cell type"
         if name in everywhere:
             message = "No cell of this type is left after the filters of cells.keep"
-        remedy = f"{nearest(name, set(found) - {name})}Cell types are {_some(found, 12)}"
+        remedy = f"{nearest(name, set(found) - {name})}Cell types are {quoted(found, 12)}"
         problems.append(Problem(cohort.file, f"cell_types[{number}]", name, message, remedy))
     return list(cohort.cell_types)
 
@@ -669,7 +660,7 @@ def _values(
         return [None] * len(samples)
     missing = [sample.id for sample in samples if given.get(sample.id) is None]
     if missing and getattr(definition, "missing", "error") == "error":
-        message = f"{name} is missing for {len(missing)} of {len(samples)}: {_some(missing)}"
+        message = f"{name} is missing for {len(missing)} of {len(samples)}: {quoted(missing)}"
         problems.append(Problem(cohort.file, field, None, message, missing_remedy(definition)))
     # A faulty value has been reported; it is neither missing nor a class of its own.
     return [None if value != value else value for value in (given.get(s.id) for s in samples)]

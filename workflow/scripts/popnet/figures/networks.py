@@ -56,8 +56,8 @@ def set_neighbourhood(edges: pd.DataFrame, set_genes: Collection[str]) -> pd.Dat
     shown = shown[(shown["in_set1"] | shown["in_set2"]) & (shown["in_case"] | shown["in_control"])]
     degree = _degree(shown)
     if len(degree) > MOST_GENES:
-        kept = degree.sort_values(["changed", "total"], ascending=False, kind="stable")
-        kept = kept.index[:MOST_GENES]
+        ordered = degree.sort_values(["changed", "total"], ascending=False, kind="stable")
+        kept = ordered.index[:MOST_GENES]
         shown = shown[shown["gene1"].isin(kept) & shown["gene2"].isin(kept)]
     return shown.reset_index(drop=True)
 

@@ -208,7 +208,7 @@ def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
     coloured = 1 < len(batches) <= len(MARKERS)
     handles = []
     palette = list(OKABE_ITO.values())
-    for index, name in enumerate(batches if coloured else [None]):
+    for index, name in enumerate(batches if coloured else [""]):
         chosen = (batch == name).to_numpy() if coloured else np.ones(len(samples), dtype=bool)
         colour, marker = (palette[index], MARKERS[index]) if coloured else (GREY, "o")
         axes.scatter(*points[chosen].T, s=20, c=colour, marker=marker, lw=0.4, ec=DARK, zorder=3)

@@ -49,7 +49,7 @@ def burden_bars(burden: pd.DataFrame, subject: Subject, *, effect: str, fdr: flo
     figure = new_figure(4.8, 1.3 + 0.16 * max(len(burden), 5), what, subject)
     axes = figure.subplots()
     if not tested.any():
-        say(axes, "No gene has enough carriers to be tested.")
+        say(axes, "No gene could be tested.")
         return figure
     colours = [COMPLEXES.get(name, GREY) for name in burden["complex"]]
     statistic = burden["statistic"].to_numpy(dtype=float)
@@ -94,7 +94,7 @@ def variant_manhattan(
     fdr : float
     """
     tested = single.dropna(subset=["p"]).reset_index(drop=True)
-    significant = tested["q"] <= fdr
+    significant = (tested["q"] <= fdr).to_numpy()
     what = "Single mitochondrial variants against the phenotype"
     if len(tested):
         what += (
@@ -154,10 +154,9 @@ def variant_manhattan(
     points = np.column_stack([tested["pos"].to_numpy(dtype=float), height])
     colours = np.array(complex_colours(tested["gene"], complexes))
     for chosen, edge in ((~significant, "none"), (significant, "black")):
-        chosen = chosen.to_numpy()
         axes.scatter(*points[chosen].T, s=14, c=colours[chosen], lw=0.7, ec=edge, zorder=3)
     if significant.any():
-        line = height[significant.to_numpy()].min()
+        line = height[significant].min()
         axes.axhline(line, color=DARK, lw=0.6, ls="--")
     axes.set_ylim(0, 1.2 * max(1.0, height.max()))
     first = np.argsort(-height, kind="stable")[:3]

@@ -1,0 +1,83 @@
+"""Tables that users make, the schemas, and the config held against its own."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from popnet.sheet import SCHEMAS, check_config, read_sheet_table, sheet_config
+
+
+def test_table_that_is_not_utf8(tmp_path):
+    (tmp_path / "t.csv").write_bytes("line,eff\nM\u00fcller,1\n".encode("latin-1"))
+    assert "UTF-8" in read_sheet_table(str(tmp_path / "t.csv"))[2][0].remedy
+
+
+@pytest.mark.parametrize("text", [None, "config: {\n", "config: none.yaml\n"])
+def test_broken_sheets_have_no_config(tmp_path, text):
+    path = tmp_path / "sheet.yaml"
+    if text:
+        path.write_text(text)
+    assert sheet_config(path) is None
+
+
+def closed(part: dict) -> list[dict]:
+    """All mappings of a schema that have properties, with those below them."""
+    found = [part] if "properties" in part else []
+    for key, value in part.items():
+        if key in ("properties", "$defs"):
+            found += [inner for item in value.values() for inner in closed(item)]
+        elif isinstance(value, dict) and key != "default":
+            found += closed(value)
+    return found
+
+
+@pytest.mark.parametrize("name", ["config", "cohort"])
+def test_schemas_are_closed_and_described(name):
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+    Draft202012Validator.check_schema(schema)
+    for part in closed(schema):
+        assert part["additionalProperties"] is False
+        for key, field in part["properties"].items():
+            assert field.get("description"), key
+
+
+def test_config_defaults_are_those_of_the_schema(root):
+    shipped = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    filled: dict = {}
+    assert check_config(filled, "config.yaml") == []
+    assert filled == shipped
+    assert check_config(shipped, "config.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        (None, "preset", "robst", "did you mean 'robust'"),
+        (None, "seed", -1, "below 0"),
+        (None, "sede", 1, "did you mean 'seed'"),
+        ("bins", "size", "100", "--configfile"),
+        ("bins", "size", 5, "below 10"),
+        ("bins", "size", 1.5, "whole number"),
+        ("genes", "regress", ["batch", "batch"], "twice"),
+        ("genes", "regress", ["cycle"], "cell_cycle"),
+        ("sivae", "hidden", [], "fewer than 1"),
+        ("sivae", "steps", [1, 2], "fewer than 3"),
+        ("sivae", "learning_rate", 0, "above 0"),
+        ("sivae", "learning_rate", "5e-4", "without quotes"),
+        ("sivae", "feature_input", {"method": "PCA"}, "did you mean 'pca'"),
+        ("sivae", "heldout", 1, "above 0.5"),
+        ("training", "device", "gpu", "cuda"),
+        ("networks", "closest", 0, "above 0"),
+        ("networks", "central_genes", "al", "did you mean 'all'"),
+        ("networks", "central_genes", 1, "below 2"),
+        ("statistics", "fdr", 1, "below 1"),
+    ],
+)
+def test_bad_config(section, key, value, words):
+    config = {section: {key: value}} if section else {key: value}
+    problems = check_config(config, "config.yaml")
+    field = f"{section}.{key}" if section else key
+    assert all(problem.field.startswith(field) for problem in problems)
+    assert any(words in problem.message + problem.remedy for problem in problems)
