@@ -214,7 +214,6 @@ UNFIT = [
     ({"samples": {"table": "t{.csv", "id": "x"}}, "samples.table", "t{.csv"),
     ({"gene_sets": {"K": {"gmt": "k}.gmt"}}}, "gene_sets.K.gmt", "k}.gmt"),
     ({"variants": {"path": "<v>.vcf"}}, "variants.path", "<v>.vcf"),
-    ({"variants": {"genes": "g<"}}, "variants.genes", "g<"),
     ({"samples/1/id": "a{b}", "variants": {"path": "{sample}.vcf"}}, "variants.path", "a{b}.vcf"),
 ]
 
