@@ -164,3 +164,12 @@ def test_graph_survives_graphml(tmp_path):
     assert graph.get_edgelist() == [(0, 2)]
     with pytest.raises(ValueError, match="attributes"):
         networks.to_graph(edges, attributes.iloc[:1])
+
+
+def test_degree_centrality_relative_to_the_bin():
+    """The bins of one sample share a scale: halves of the variance are halves of the error."""
+    errors = np.array([[0.5, 0.2, 0.0], [1.5, 1.8, 0.0]])
+    variances = np.array([[0.5, 0.4, 0.0], [1.5, 1.6, 0.0]])
+    found = networks.degree_centrality(errors, variances)
+    np.testing.assert_allclose(found[:, :2], [[-1, -0.5], [-1, -1.125]])
+    assert np.isnan(found[:, 2]).all()

@@ -24,6 +24,7 @@ rule gather_networks:
     params:
         models=f"results/{cohort.name}/{{cell_type}}/models",
         networks=config["networks"],
+        preset=config["preset"],
         max_failed_bins=config["training"]["max_failed_bins"],
     script:
         "../scripts/gather_networks.py"

@@ -32,7 +32,11 @@ def main(snakemake):
     models = [folder / name for name in trained["model"]]
 
     errors = np.array([read(model, "var/reconstruction_error") for model in models])
-    centrality = networks.degree_centrality(errors)
+    variances = np.array([read(model, "var/variance") for model in models])
+    # A gene that a bin's cells do not vary in cannot be wired to others there.
+    varies = variances > networks.MIN_VARIANCE
+    relative = snakemake.params.preset == "robust"
+    centrality = networks.degree_centrality(errors, variances if relative else None)
     top = settings["central_genes"]
     graph_genes = networks.central_genes(centrality, None if top == "all" else top)
     print(f"{len(models)} bins, {len(genes)} genes, {len(graph_genes)} of them in the graph")
@@ -44,13 +48,14 @@ def main(snakemake):
         for sample, rows in bins.groupby("sample", sort=False).groups.items():
             loadings = [read(models[row], "varm/sivae_loadings") for row in rows]
             for row, bin_loadings in zip(rows, loadings, strict=True):
-                pairs = networks.closest_pairs(bin_loadings[graph_genes], settings["closest"])
-                gene1, gene2 = (graph_genes[ends] for ends in pairs)
-                degree[row, graph_genes] = networks.adjacency_degree(gene1, gene2, len(genes))[
-                    graph_genes
-                ]
+                nodes = graph_genes[varies[row, graph_genes]]
+                pairs = networks.closest_pairs(bin_loadings[nodes], settings["closest"])
+                gene1, gene2 = (nodes[ends] for ends in pairs)
+                degree[row, nodes] = networks.adjacency_degree(gene1, gene2, len(genes))[nodes]
                 tables.append(edge_table(sample, bins.at[row, "bin"], gene1, gene2))
-            table = neighbour_table(sample, loadings, settings["neighbours"], genes)
+            everywhere = np.flatnonzero(varies[rows].all(axis=0))
+            loadings = [bin_loadings[everywhere] for bin_loadings in loadings]
+            table = neighbour_table(sample, loadings, settings["neighbours"], genes[everywhere])
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
         writer.close()

@@ -16,14 +16,33 @@ if TYPE_CHECKING:
     import igraph
 
 ROWS_AT_ONCE = 512
+# Of a scaled gene over some of its cells; below it the gene is switched off there.
+MIN_VARIANCE = 1e-6
 
 
-def degree_centrality(reconstruction_error: np.ndarray) -> np.ndarray:
+def degree_centrality(
+    reconstruction_error: np.ndarray, variance: np.ndarray | None = None
+) -> np.ndarray:
     """Return siVAE's degree centrality: the negative reconstruction error of each gene.
 
-    The paper's "Estimating degree centrality using siVAE": hubs are reconstructed best.
+    The paper's "Estimating degree centrality using siVAE": hubs are reconstructed best. There
+    every gene has unit variance over the cells that the model is trained on.
+
+    Parameters
+    ----------
+    reconstruction_error : array of shape (..., n_genes)
+        Mean squared error.
+    variance : array of shape (..., n_genes), optional
+        Of the same cells, where they were scaled together with others: a bin has its own share
+        of a gene's variance. The error is divided by it, so that 0 is perfect and -1 no better
+        than the mean. A gene that does not vary has no centrality (NaN); without this it would
+        come first, as no error is smaller than that of a gene that is switched off.
     """
-    return -np.asarray(reconstruction_error)
+    error = np.asarray(reconstruction_error)
+    if variance is None:
+        return -error
+    varies = np.asarray(variance) > MIN_VARIANCE
+    return -np.divide(error, variance, out=np.full(error.shape, np.nan), where=varies)
 
 
 def central_genes(centrality: np.ndarray, top: int | Literal["all"] | None) -> np.ndarray:

@@ -150,6 +150,9 @@ class Fit:
     reconstruction_error, heldout_error : ndarray, (n_genes,)
         Mean squared error at the posterior means over trained and over held-out cells; NaN
         where no cell is held out.
+    variance : ndarray, (n_genes,)
+        Of the expression over trained cells: the error of a model that predicts the mean. 1 where
+        the matrix was scaled over these very cells.
     heldout : ndarray of bool, (n_cells,)
     losses : DataFrame
         Columns stage, step (counted from 1), total, reconstruction, kl_cells, kl_features,
@@ -169,6 +172,7 @@ class Fit:
     loadings: np.ndarray
     reconstruction_error: np.ndarray
     heldout_error: np.ndarray
+    variance: np.ndarray
     heldout: np.ndarray
     losses: pd.DataFrame
     active_dimensions: int
@@ -268,6 +272,7 @@ def fit(
         loadings=loadings.cpu().numpy(),
         reconstruction_error=squared_error[~heldout].mean(0).numpy(),
         heldout_error=squared_error[heldout].mean(0).numpy(),
+        variance=matrix[torch.from_numpy(~heldout)].var(0, correction=0).numpy(),
         heldout=heldout,
         losses=losses,
         active_dimensions=int((scores.var(0, correction=0) > ACTIVE_VARIANCE).sum()),
@@ -442,14 +447,15 @@ def to_anndata(fit: Fit, cells: pd.DataFrame, genes: pd.DataFrame) -> AnnData:
     -------
     AnnData
         obsm["X_sivae"], varm["sivae_loadings"], var["reconstruction_error"],
-        var["heldout_error"], var["sivae_degree_centrality"] (the negative reconstruction
-        error), obs["heldout"], uns["sivae"], uns["losses"].
+        var["heldout_error"], var["variance"], var["sivae_degree_centrality"] (the negative
+        reconstruction error), obs["heldout"], uns["sivae"], uns["losses"].
     """
     from anndata import AnnData
 
     errors = {
         "reconstruction_error": fit.reconstruction_error,
         "heldout_error": fit.heldout_error,
+        "variance": fit.variance,
         "sivae_degree_centrality": -fit.reconstruction_error,
     }
     return AnnData(
