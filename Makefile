@@ -3,21 +3,23 @@ PYTHON ?= python3.11
 CORES ?= $(shell nproc)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
-DEMO := results/demo/report.zip
+DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
+REPORT := results/demo/report.html
 
 .PHONY: demo test check lock clean-demo
 
 demo: .venv/run.stamp
-	@$(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
-	@$(MAKE) --no-print-directory $(DEMO)
+	@$(DEMO) --quiet host reason
+	@$(MAKE) --no-print-directory $(REPORT)
 	@echo
-	@echo "Report:   $(DEMO)  (unpack it and open report/report.html)"
-	@echo "Figures:  results/demo/figures/"
-	@echo "Tables:   results/demo/  (what each one holds: README.md)"
+	@echo "Report:   $(CURDIR)/$(REPORT)  (open it in a browser)"
+	@echo "Figures:  $(CURDIR)/results/demo/figures/"
+	@echo "Tables:   $(CURDIR)/results/demo/  (README.md says what each one holds)"
 
-# Made again only when the study is newer, so that a second `make demo` does nothing.
-$(DEMO): results/demo/cohort.json
-	@$(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml --report $@
+# Made anew where a page or a figure of the study is newer; a second `make demo` does nothing.
+FIGURES = $(wildcard $(addprefix results/demo/figures/,*.png */*.png */*/*.png))
+$(REPORT): results/demo/findings.html $(FIGURES)
+	@$(DEMO) --report $@
 
 test: .venv/dev.stamp
 	$(BIN)/pytest

@@ -25,6 +25,8 @@ rule associate_centrality:
         preset=config["preset"],
         statistics=config["statistics"],
         caption=caption,
+    message:
+        "Associate centrality in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
         "../scripts/associate_centrality.py"
 
@@ -51,6 +53,8 @@ rule enrich_gene_sets:
         preset=config["preset"],
         permutations=config["statistics"]["permutations"],
         seed=config["seed"],
+    message:
+        "Test gene sets in {wildcards.cell_type} against {wildcards.phenotype}"
     script:
         "../scripts/enrich_gene_sets.py"
 
@@ -82,5 +86,7 @@ rule test_edges:
     params:
         phenotype=phenotype_params,
         preset=config["preset"],
+    message:
+        "Test edges in {wildcards.cell_type} against {wildcards.phenotype}"
     script:
         "../scripts/test_edges.py"

@@ -15,6 +15,8 @@ rule select_genes:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         genes=config["genes"],
+    message:
+        "Select the genes of {wildcards.cell_type}"
     script:
         "../scripts/select_genes.py"
 
@@ -40,5 +42,7 @@ rule prepare_expression:
     params:
         regress=config["genes"]["regress"],
         seed=config["seed"],
+    message:
+        "Normalise and scale the expression of {wildcards.cell_type}"
     script:
         "../scripts/prepare_expression.py"

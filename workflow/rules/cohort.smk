@@ -20,6 +20,8 @@ checkpoint plan_bins:
         size=config["bins"]["size"],
         seed=config["seed"],
         regress=config["genes"]["regress"],
+    message:
+        "Check the sheet against the cells and plan bins of {params.size} cells"
     script:
         "../scripts/plan_bins.py"
 
@@ -38,5 +40,7 @@ rule record_cohort:
     params:
         cohort=cohort.name,
         config=config,
+    message:
+        "Write down what the study is made of"
     script:
         "../scripts/record_cohort.py"

@@ -11,6 +11,8 @@ rule draw_cells:
         "../../envs/figures.yaml"
     params:
         caption=caption,
+    message:
+        "Draw cells and bins"
     script:
         "../scripts/draw_cells.py"
 
@@ -36,6 +38,8 @@ rule draw_quality:
     params:
         caption=caption,
         min_icc=config["statistics"]["min_icc"],
+    message:
+        "Draw the quality of {wildcards.cell_type}"
     script:
         "../scripts/draw_quality.py"
 
@@ -55,6 +59,8 @@ rule draw_networks:
         "../../envs/figures.yaml"
     params:
         caption=caption,
+    message:
+        "Draw hubs and similarities of {wildcards.cell_type}"
     script:
         "../scripts/draw_networks.py"
 
@@ -90,6 +96,8 @@ rule draw_associations:
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],
         caption=caption,
+    message:
+        "Draw what goes with {wildcards.phenotype} in {wildcards.cell_type}"
     script:
         "../scripts/draw_associations.py"
 
@@ -116,5 +124,7 @@ rule draw_variants:
         phenotype=phenotype_params,
         fdr=config["statistics"]["fdr"],
         caption=caption,
+    message:
+        "Draw variants against {wildcards.phenotype}"
     script:
         "../scripts/draw_variants.py"

@@ -22,5 +22,7 @@ rule summarise_findings:
         cohort=cohort.name,
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],
+    message:
+        "Summarise what was found"
     script:
         "../scripts/summarise_findings.py"

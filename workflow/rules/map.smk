@@ -19,5 +19,7 @@ rule map_networks:
     params:
         phenotypes=[asdict(phenotype) for phenotype in cohort.phenotypes],
         preset=config["preset"],
+    message:
+        "Compare the samples' networks of {wildcards.cell_type}"
     script:
         "../scripts/map_networks.py"

@@ -26,6 +26,8 @@ rule gather_networks:
         networks=config["networks"],
         preset=config["preset"],
         max_failed_bins=config["training"]["max_failed_bins"],
+    message:
+        "Gather the networks of {wildcards.cell_type}"
     script:
         "../scripts/gather_networks.py"
 
@@ -49,5 +51,7 @@ rule export_networks:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    message:
+        "Export the networks of {wildcards.cell_type} for other tools"
     script:
         "../scripts/export_networks.py"

@@ -15,5 +15,7 @@ rule simulate_cohort:
         "../../envs/cells.yaml"
     params:
         seed=cohort.simulation.seed,
+    message:
+        "Simulate the cells and variants of the cohort"
     script:
         "../scripts/simulate_cohort.py"

@@ -23,5 +23,7 @@ rule train_sivae:
         sivae=config["sivae"],
         device=config["training"]["device"],
         seed=config["seed"],
+    message:
+        "Train siVAE on bins of {wildcards.cell_type}, job {wildcards.batch}"
     script:
         "../scripts/train_sivae.py"

@@ -14,6 +14,8 @@ rule read_genotypes:
         "../../envs/variants.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    message:
+        "Read the genotypes"
     script:
         "../scripts/read_genotypes.py"
 
@@ -35,6 +37,8 @@ rule test_variants:
     params:
         phenotype=phenotype_params,
         preset=config["preset"],
+    message:
+        "Test single variants against {wildcards.phenotype}"
     script:
         "../scripts/test_variants.py"
 
@@ -56,5 +60,7 @@ rule test_burden:
     params:
         phenotype=phenotype_params,
         preset=config["preset"],
+    message:
+        "Test the burden of mtDNA genes against {wildcards.phenotype}"
     script:
         "../scripts/test_burden.py"
