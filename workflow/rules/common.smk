@@ -41,14 +41,16 @@ def load_study():
         raise WorkflowError(describe(problems + error.problems))
     if problems:
         raise WorkflowError(describe(problems))
+    warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None:
         from popnet.validation import read_study
 
         try:
-            for problem in read_study(study, config).warnings:
-                logger.warning(str(problem))
+            warnings += read_study(study, config).warnings
         except InputError as error:
-            raise WorkflowError(str(error))
+            raise WorkflowError(describe(warnings + error.problems))
+    if warnings and workflow.is_main_process:
+        logger.warning(describe(warnings))
     return study
 
 
@@ -66,40 +68,43 @@ def phenotype_params(wildcards):
     return asdict(phenotypes[wildcards.phenotype])
 
 
-@lru_cache(maxsize=None)
+@lru_cache(maxsize=1)
 def read_bins(path, modified):
+    """Return the rows of bins.tsv by the safe name of their cell type."""
+    rows = {}
     with open(path, newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t"))
+        for row in csv.DictReader(handle, delimiter="\t"):
+            rows.setdefault(row["cell_type"], []).append(row)
+    return {safe_name(cell_type): bins for cell_type, bins in rows.items()}
 
 
-def bins_of(path, cell_type=None):
-    """Return the rows of bins.tsv, of one cell type (its safe name) where it is given."""
-    rows = read_bins(path, Path(path).stat().st_mtime_ns)
-    return [row for row in rows if cell_type in (None, safe_name(row["cell_type"]))]
+def bins_of(path):
+    return read_bins(path, Path(path).stat().st_mtime_ns)
 
 
-def planned_bins(cell_type=None):
-    """Return the rows of bins.tsv once the checkpoint has planned them."""
-    return bins_of(checkpoints.plan_bins.get().output.bins, cell_type)
+def planned_bins():
+    """Return the planned bins by cell type, once the checkpoint has written them."""
+    return bins_of(checkpoints.plan_bins.get().output.bins)
 
 
 def cell_types():
     """Return the safe names of the cell types: the sheet's, or all that fill a bin."""
-    names = cohort.cell_types or dict.fromkeys(row["cell_type"] for row in planned_bins())
-    return [safe_name(name) for name in names]
+    if cohort.cell_types:
+        return [safe_name(name) for name in cohort.cell_types]
+    return list(planned_bins())
 
 
 def batch_bins(wildcards):
     """Return the [sample, bin] pairs that a training job trains."""
     size = config["training"]["bins_per_job"]
     start = (int(wildcards.batch) - 1) * size
-    rows = planned_bins(wildcards.cell_type)[start : start + size]
+    rows = planned_bins()[wildcards.cell_type][start : start + size]
     return [[row["sample"], int(row["bin"])] for row in rows]
 
 
 def trained_batches(wildcards):
     """Return the tables of all training jobs of a cell type."""
-    n_bins = len(planned_bins(wildcards.cell_type))
+    n_bins = len(planned_bins()[wildcards.cell_type])
     n_batches = -(-n_bins // config["training"]["bins_per_job"])
     return [
         f"<results>/{wildcards.cell_type}/training/{batch}.tsv" for batch in range(1, n_batches + 1)

@@ -7,11 +7,13 @@ def caption(wildcards):
     # Read without the checkpoint's means, which would have Snakemake take these parameters for
     # changed in every run; the rules have bins.tsv as input.
     path = Path(f"results/{cohort.name}/bins.tsv")
-    rows = bins_of(path, wildcards.get("cell_type")) if path.exists() else []
+    planned = bins_of(path) if path.exists() else {}
+    one_type = wildcards.get("cell_type")
+    rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])
     return {
         "cohort": cohort.name,
         "preset": config["preset"],
-        "cell_type": rows[0]["cell_type"] if rows and wildcards.get("cell_type") else "all",
+        "cell_type": rows[0]["cell_type"] if rows and one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
         "n_samples": len({row["sample"] for row in rows}),
