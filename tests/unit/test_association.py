@@ -327,3 +327,32 @@ def test_bins_as_units_inflate_and_donors_do_not():
         share[unit] = (p < 0.05).mean()
     assert share["bin"] > 0.15
     assert abs(share["donor"] - 0.05) < 3 * np.sqrt(0.05 * 0.95 / n_genes)
+
+
+def test_a_donor_with_two_values_gives_two_units():
+    """Samples of one donor never become independent observations of one value."""
+    samples = [f"s{number}" for number in range(6)]
+    donors = pd.Series(["a", "a", "a", "b", "b", "b"], samples)
+    phenotype = pd.Series([1.0, 1.0, 0.0, 0.0, 0.0, 0.0], samples)
+    found = units(samples, donors, phenotype, "donor")
+    assert found.kind == "sample"
+    assert found.phenotype.tolist() == [1.0, 0.0, 0.0]
+    np.testing.assert_allclose(found.average(np.arange(6.0)[:, None])[:, 0], [0.5, 2.0, 4.0])
+
+
+def test_no_unit_at_all():
+    """A phenotype that no sample of a cell type has gives tables without numbers."""
+    none = pd.Series([np.nan, np.nan], ["a", "b"])
+    found = units(["a", "b"], pd.Series(["a", "b"], ["a", "b"]), none, "donor")
+    table = associate(
+        np.ones((2, 3)),
+        np.ones((2, 3)),
+        np.ones(2),
+        list("xyz"),
+        found,
+        False,
+        0.05,
+        pd.Series(dtype=float),
+        0.4,
+    )
+    assert table["p"].isna().all()

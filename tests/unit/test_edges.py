@@ -224,3 +224,11 @@ def test_change_of_degree_counts_a_donor_once():
     assert (found.loc[0, "n_case"], found.loc[0, "n_control"]) == (4, 4)
     found = degree_change(consensus(edges, groups), edges, genes, groups, donors, unit="bin")
     assert (found.loc[0, "n_case"], found.loc[0, "n_control"]) == (5, 5)
+
+
+def test_connectivity_without_a_set_in_the_graph():
+    none = edge_tests.connectivity(
+        pd.DataFrame({"sample": [], "gene1": [], "gene2": [], "weight": []}), {}, ["a"], ["s"]
+    )
+    over = units(["s"], pd.Series({"s": "s"}), pd.Series({"s": 1.0}), "donor")
+    assert edge_tests.test_connectivity(none, over, False).empty

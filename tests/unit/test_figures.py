@@ -561,7 +561,10 @@ def test_captions_are_sound_for_any_identifier(root, text):
         "networks": {"closest": 0.01},
         "statistics": {"fdr": 0.05, "min_icc": 0.4},
     }
-    keys = ("cell_type", "phenotype", "preset", "n_samples", "n_bins", "size", "fdr", "binary")
+    keys = (
+        *("cell_type", "phenotype", "preset", "n_samples", "n_bins", "size", "fdr", "binary"),
+        "permutations",
+    )
     caption = dict.fromkeys(keys, " ".join(text.split()))
     snakemake = SimpleNamespace(
         config=config, params=SimpleNamespace(caption=caption, fdr=0.05, preset="robust")

@@ -212,7 +212,7 @@ def test_genes_that_cannot_be_ranked_are_left_out():
     values[:, 1] = 2
     genes = [f"g{i}" for i in range(30)]
     found = enrich_phenotype(values, rng.normal(size=12), False, genes, {"s": genes[:8]}, 50, 1)
-    assert found["n_genes"].tolist() == [6]
+    assert found["n_genes"].tolist() == [7]
     constant = enrich_phenotype(values, np.ones(12), False, genes, {"s": genes[:8]}, 50, 1)
     assert constant.empty
 
@@ -234,3 +234,16 @@ def test_correlated_sets_pass_by_genes_but_not_by_phenotypes():
         by_phenotype.extend(found["p"])
     assert np.mean(np.array(by_gene) < 0.05) > 0.2
     assert np.mean(np.array(by_phenotype) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
+
+
+def test_gaps_do_not_drop_a_gene():
+    """A gene that a unit lacks is ranked; one that most units lack is not."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(12, 40))
+    values[3, 5] = np.nan
+    values[:8, 6] = np.nan
+    genes = [f"g{number}" for number in range(40)]
+    table = enrich_phenotype(
+        values, rng.normal(size=12), False, genes, {"s": genes[:10]}, permutations=50, seed=1
+    )
+    assert table["n_genes"].tolist() == [9]

@@ -1,6 +1,5 @@
 rule select_genes:
     input:
-        sheet=config["cohort"],
         cells="<results>/binned_cells.parquet",
         code=library("cells/genes.py", "cells/sources.py"),
     output:
@@ -15,6 +14,8 @@ rule select_genes:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         genes=config["genes"],
+        counts=cohort.cells.counts,
+        gene_symbols=cohort.cells.gene_symbols,
     message:
         "Select the genes of {wildcards.cell_type}"
     script:
@@ -23,7 +24,6 @@ rule select_genes:
 
 rule prepare_expression:
     input:
-        sheet=config["cohort"],
         cells="<results>/binned_cells.parquet",
         genes="<results>/{cell_type}/genes.tsv",
         cell_cycle=workflow.source_path("../../resources/cell_cycle_genes.tsv"),
@@ -41,6 +41,8 @@ rule prepare_expression:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         regress=config["genes"]["regress"],
+        counts=cohort.cells.counts,
+        gene_symbols=cohort.cells.gene_symbols,
         seed=config["seed"],
     message:
         "Normalise and scale the expression of {wildcards.cell_type}"

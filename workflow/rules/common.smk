@@ -34,7 +34,9 @@ def load_study():
 
     The cells are looked at only by the process that the user started: every job parses this too.
     """
-    problems = check_config(config, "config/config.yaml")
+    # Any of them may hold a faulty key, and so may --config.
+    files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
+    problems = check_config(config, " + ".join(files) + " + --config")
     try:
         study = load_cohort(config["cohort"])
     except InputError as error:
@@ -92,6 +94,15 @@ def cell_types():
     if cohort.cell_types:
         return [safe_name(name) for name in cohort.cell_types]
     return list(planned_bins())
+
+
+def cell_type_name(safe):
+    """Return the identifier of a cell type, given its safe name."""
+    names = {safe_name(name): name for name in cohort.cell_types or ()}
+    path = Path(f"results/{cohort.name}/bins.tsv")
+    if safe not in names and path.exists() and safe in bins_of(path):
+        return bins_of(path)[safe][0]["cell_type"]
+    return names.get(safe, safe)
 
 
 def batch_bins(wildcards):

@@ -1,25 +1,7 @@
-rule draw_cells:
-    input:
-        bins="<results>/bins.tsv",
-        excluded="<results>/excluded.tsv",
-        code=library("figures/qc.py"),
-    output:
-        **figures("<results>/figures", "cells", category="Quality"),
-    log:
-        "<logs>/draw_cells.log",
-    conda:
-        "../../envs/figures.yaml"
-    params:
-        caption=caption,
-    message:
-        "Draw cells and bins"
-    script:
-        "../scripts/draw_cells.py"
-
-
 rule draw_quality:
     input:
         plan="<results>/bins.tsv",
+        excluded="<results>/excluded.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
         batches=trained_batches,
         losses="<results>/{cell_type}/training/losses.parquet",
@@ -28,13 +10,15 @@ rule draw_quality:
     output:
         **figures(
             "<results>/figures/{cell_type}",
-            *["losses", "heldout", "depth", "reliability"],
+            *["cells", "losses", "heldout", "depth", "reliability"],
             category="Quality",
         ),
     log:
         "<logs>/{cell_type}/draw_quality.log",
     conda:
         "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
         min_icc=config["statistics"]["min_icc"],
@@ -57,6 +41,8 @@ rule draw_networks:
         "<logs>/{cell_type}/draw_networks.log",
     conda:
         "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
     message:
@@ -91,6 +77,8 @@ rule draw_associations:
         "<logs>/{cell_type}/draw_associations/{phenotype}.log",
     conda:
         "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
         preset=config["preset"],
@@ -120,6 +108,8 @@ rule draw_variants:
         "<logs>/variants/draw_variants/{phenotype}.log",
     conda:
         "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
         fdr=config["statistics"]["fdr"],

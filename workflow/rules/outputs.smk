@@ -13,7 +13,7 @@ def caption(wildcards):
     return {
         "cohort": cohort.name,
         "preset": config["preset"],
-        "cell_type": rows[0]["cell_type"] if rows and one_type else "all",
+        "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
         "n_samples": len({row["sample"] for row in rows}),
@@ -45,11 +45,10 @@ TITLES = {
 
 def report_labels(title):
     """Return the labels of a result in the report: what it is and of which cells."""
-    names = {safe_name(name): name for name in cohort.cell_types or ()}
 
     def labels(wildcards):
-        cell_type = wildcards.get("cell_type", "all")
-        return {"result": title, "cell type": names.get(cell_type, cell_type)}
+        cell_type = wildcards.get("cell_type")
+        return {"result": title, "cell type": cell_type_name(cell_type) if cell_type else "all"}
 
     return labels
 
@@ -77,7 +76,6 @@ def figures(folder, *names, category):
 
 def tested_tables():
     """Return the tables of tests: cell type, phenotype (names), analysis, path."""
-    names = {safe_name(name): name for name in cohort.cell_types or ()}
     tables = []
     for safe, phenotype in phenotypes.items():
         for cell_type in cell_types():
@@ -86,7 +84,7 @@ def tested_tables():
                 analysis: f"{folder}/associations/{safe}/{analysis}.tsv"
                 for analysis in ("centrality", "gene_sets", "edges", "connectivity", "consensus")
             }
-            name = names.get(cell_type, cell_type)
+            name = cell_type_name(cell_type)
             tables += [[name, phenotype.name, *item] for item in paths.items()]
         if cohort.variants:
             folder = f"<results>/variants/{safe}"
@@ -97,7 +95,7 @@ def tested_tables():
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    results = ["<results>/cohort.json", "<results>/findings.tsv", "<results>/figures/cells.png"]
+    results = ["<results>/cohort.json", "<results>/findings.tsv"]
     for cell_type in cell_types():
         results += [
             f"<results>/{cell_type}/networks/cohort.h5ad",

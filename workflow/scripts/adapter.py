@@ -85,10 +85,8 @@ def binned_cells(path: str, cell_type: str) -> pd.DataFrame:
     return cells[cells["cell_type"].map(names) == cell_type].reset_index(drop=True)
 
 
-def open_sources(sheet: str, paths: pd.Series) -> dict[str, CountSource]:
-    """Open the files that hold the cells."""
+def open_sources(params: Any, paths: pd.Series) -> dict[str, CountSource]:
+    """Open the files that hold the cells; `params` says where in them counts and symbols are."""
     from popnet.cells import open_source
-    from popnet.cohort import load_cohort
 
-    cells = load_cohort(sheet).cells
-    return {path: open_source(path, cells.counts, cells.gene_symbols) for path in paths.unique()}
+    return {path: open_source(path, params.counts, params.gene_symbols) for path in paths.unique()}

@@ -47,7 +47,8 @@ def main(snakemake):
     draw_circos(draw, files, phenotype, complexes, subject, fdr, groups)
 
     connectivity = read_table(files.connectivity)
-    tested = list(gene_sets["gene_set"])
+    in_graph = list(dict.fromkeys(connectivity["gene_set"]))
+    tested = [name for name in gene_sets["gene_set"] if name in in_graph] or in_graph
     consensus_edges = pd.read_parquet(files.consensus_edges)
     members = read_table(files.consensus, text=["gene_sets"]).set_index("gene")["gene_sets"]
     members = members.fillna("").str.split(";")
@@ -63,7 +64,6 @@ def main(snakemake):
     )
     draw("sets", figure, shown)
 
-    in_graph = set(connectivity["gene_set"])
     set_name = MT if MT in in_graph else set_name
     draw_connectivity(draw, files, connectivity, set_name, subject, groups)
 
@@ -82,6 +82,10 @@ def draw_map(draw, files, about, phenotype, subject, groups, effect, name):
     coordinates = coordinates.assign(value=coordinates["sample"].map(phenotype))
     tests = read_table(files.map_tests, text=["phenotype"])
     tests = tests[(tests["kernel"] == kernel) & (tests["phenotype"] == name)]
+    n = int(tests["n"].max())
+    # The paper compares samples here, each the mean of its bins.
+    unit = "samples" if about["preset"] == "paper" else subject.unit
+    subject = Subject(subject.cell_type, name, n=n, unit=unit)
     test = "; ".join(
         f"{row.axis}: {effect} {row.statistic:.2f}, {format_p(row.q, 'q')}"
         for row in tests.head(2).itertuples()

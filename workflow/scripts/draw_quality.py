@@ -20,6 +20,13 @@ def main(snakemake):
     def draw(name, figure, table):
         save(figure, table, Path(snakemake.output.get(name)[0]).with_suffix(""))
 
+    of_type = [
+        table[table["cell_type"] == about["cell_type"]]
+        for table in (read_table(snakemake.input.plan), read_table(snakemake.input.excluded))
+    ]
+    cells = qc.cells_per_sample(*of_type)
+    draw("cells", qc.qc_cells(cells, per_sample), cells)
+
     losses = pd.read_parquet(snakemake.input.losses)
     draw("losses", qc.qc_losses(losses, per_bin), losses)
 

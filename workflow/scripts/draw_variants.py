@@ -11,10 +11,13 @@ from popnet.tables import read_table
 def main(snakemake):
     phenotype = snakemake.params.phenotype
     fdr = snakemake.params.fdr
+    effect = EFFECT[phenotype["type"]]
+    if snakemake.params.caption["preset"] == "paper" and phenotype["type"] == "continuous":
+        effect = "Pearson r"
     burden = read_table(snakemake.input.burden)
     single = read_table(snakemake.input.single)
     subject = Subject(None, phenotype["name"], n=max(burden["n"], default=0), unit="donors")
-    figure = burden_bars(burden, subject, effect=EFFECT[phenotype["type"]], fdr=fdr)
+    figure = burden_bars(burden, subject, effect=effect, fdr=fdr)
     save(figure, burden, Path(snakemake.output.burden[0]).with_suffix(""))
     figure = variant_manhattan(single, read_table(snakemake.input.genes), subject, fdr=fdr)
     save(figure, single, Path(snakemake.output.single[0]).with_suffix(""))

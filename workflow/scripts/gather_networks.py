@@ -33,10 +33,15 @@ def main(snakemake):
 
     errors = np.array([read(model, "var/reconstruction_error") for model in models])
     variances = np.array([read(model, "var/variance") for model in models])
+    if snakemake.params.preset == "robust":
+        # Too few cells say nothing of a gene's wiring, and one cell alone is reconstructed best.
+        detected = summary[bins["name"]].layers["detection_rate"] >= settings["min_detection"]
+        variances = np.where(detected, variances, 0)
+        centrality = networks.degree_centrality(errors, variances)
+    else:
+        centrality = networks.degree_centrality(errors)
     # A gene that a bin's cells do not vary in cannot be wired to others there.
     varies = variances > networks.MIN_VARIANCE
-    relative = snakemake.params.preset == "robust"
-    centrality = networks.degree_centrality(errors, variances if relative else None)
     top = settings["central_genes"]
     graph_genes = networks.central_genes(centrality, None if top == "all" else top)
     print(f"{len(models)} bins, {len(genes)} genes, {len(graph_genes)} of them in the graph")

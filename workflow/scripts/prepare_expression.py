@@ -14,7 +14,7 @@ from popnet.tables import atomic, read_table
 def main(snakemake):
     cells = binned_cells(snakemake.input.cells, snakemake.wildcards.cell_type)
     selected = list(read_table(snakemake.input.genes)["gene"])
-    sources = open_sources(snakemake.input.sheet, cells["source"])
+    sources = open_sources(snakemake.params, cells["source"])
     genes, _ = common_genes(list(sources.values()))
     cell_cycle = read_table(snakemake.input.cell_cycle)
 

@@ -7,7 +7,7 @@ from popnet.tables import write_table
 
 def main(snakemake):
     cells = binned_cells(snakemake.input.cells, snakemake.wildcards.cell_type)
-    sources = open_sources(snakemake.input.sheet, cells["source"])
+    sources = open_sources(snakemake.params, cells["source"])
     genes, lost = common_genes(list(sources.values()))
     if lost["n_lost"].any():
         print(lost[lost["n_lost"] > 0].to_string(index=False))

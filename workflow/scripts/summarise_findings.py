@@ -1,7 +1,7 @@
 """Put the findings of all analyses into one table and one page."""
 
 import pandas as pd
-from adapter import logged
+from adapter import MAIN_KERNEL, logged
 from popnet.findings import finding, page
 from popnet.tables import atomic, read_table, write_table
 
@@ -24,6 +24,7 @@ def main(snakemake):
         table = read_table(path, text=["phenotype"])
         if analysis == "axes":
             table = table[table["phenotype"] == phenotype]
+            table = table[table["kernel"] == MAIN_KERNEL[snakemake.params.preset]]
         words, names = ANALYSES[analysis]
         rows.append(
             {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
@@ -32,14 +33,16 @@ def main(snakemake):
     write_table(findings, snakemake.output.table)
 
     excluded = read_table(snakemake.input.excluded)
-    dropped = excluded[excluded["reason"].str.startswith("no bin")]["sample"].unique()
+    dropped = excluded[excluded["reason"].str.startswith("no bin")]
     preset = snakemake.params.preset
     remarks = [
         f"Preset {preset}; a finding is significant at a false discovery rate of {fdr:.0%} within "
-        "its row (edges: within each set). A name in brackets: the best of a row without one.",
-        f"{len(dropped)} samples fill no bin and are left out"
-        + (f": {', '.join(dropped[:10])}" if len(dropped) else "")
-        + (", …" if len(dropped) > 10 else "."),
+        "its row. A name in brackets: the best of a row without one.",
+        *(
+            f"{cell_type}: {len(rows)} samples fill no bin and are left out "
+            f"({', '.join(rows['sample'].head(10))}{', …' if len(rows) > 10 else ''})."
+            for cell_type, rows in dropped.groupby("cell_type", sort=False)
+        ),
         "A gene whose centrality goes with the phenotype may owe it to its mean expression or to "
         "depth: the column explained_by of its table says so.",
     ]

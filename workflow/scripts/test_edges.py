@@ -41,7 +41,8 @@ def main(snakemake):
 
     groups = phenotype.map({1.0: "case", 0.0: "control"}).dropna()
     if not binary:
-        groups = networks.split_halves(phenotype)
+        middle = np.median(observations.phenotype) if len(observations.phenotype) else np.nan
+        groups = networks.split_halves(phenotype, middle)
     consensus = networks.consensus(edges, groups)
     change = networks.degree_change(consensus, edges, genes, groups, donors, unit)
     change["gene_sets"] = [
@@ -77,7 +78,12 @@ def test_sets(edges, rows, gene_sets, complexes, observations, binary, window):
         pairs = networks.annotate_complexes(pairs.loc[tested.index], complexes)
         tables.append(pairs.join(tested).assign(gene_set=name))
     table = pd.concat(tables, ignore_index=True)
-    table["q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
+    # An edge of several sets is one test.
+    table["set_q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
+    pair = table.groupby(["gene1", "gene2"], sort=False, observed=True).ngroup()
+    first = ~pair.duplicated()
+    q = pd.Series(benjamini_hochberg(table.loc[first, "p"].to_numpy()), index=pair[first])
+    table["q"] = pair.map(q)
     first = ["gene_set", "gene1", "gene2"]
     return table[first + [column for column in table if column not in first]].sort_values(
         ["gene_set", "p"], ignore_index=True

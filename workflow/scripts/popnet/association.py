@@ -75,8 +75,8 @@ def units(
         Samples with a missing value are left out.
     unit : {"bin", "donor"}
         ``"bin"``: every bin, as the P values printed in the paper imply. ``"donor"``: the mean
-        over a sample's bins, then over a donor's samples where the phenotype is constant
-        within every donor; otherwise the sample.
+        over a sample's bins, then over a donor's samples that share a value of the phenotype:
+        donors, where it is constant within each, and otherwise a unit per donor and value.
 
     Returns
     -------
@@ -91,16 +91,16 @@ def units(
     kept = np.flatnonzero(np.isfinite(values))
     table = pd.DataFrame({"sample": samples[kept], "donor": donor[kept], "value": values[kept]})
     kind: Literal["bin", "sample", "donor"] = "bin"
-    keys = np.arange(len(kept))
+    keys: np.ndarray = np.arange(len(kept))
     share = np.ones(len(kept))
     if unit == "donor":
         constant = (table.groupby("donor")["value"].nunique() <= 1).all()
-        kind = "donor" if constant else "sample"
-        keys = pd.factorize(table[kind])[0]
+        # A donor with two values of the phenotype, treated and untreated, gives two units.
+        keys = table.groupby(["donor", "value"], sort=False).ngroup().to_numpy()
         bins = table.groupby("sample")["value"].transform("size")
-        share = 1 / bins.to_numpy(dtype=float)
-        if kind == "donor":
-            share /= table.groupby("donor")["sample"].transform("nunique").to_numpy()
+        of_unit = table.groupby(keys)["sample"].transform("nunique")
+        share = 1 / (bins * of_unit).to_numpy(dtype=float)
+        kind = "donor" if constant else "sample"
     n_units = int(keys.max(initial=-1)) + 1
     first = np.unique(keys, return_index=True)[1]
     return Units(
@@ -306,7 +306,9 @@ def partial_correlate(
     values = np.asarray(values, dtype=float)
     phenotype = np.asarray(phenotype, dtype=float)
     given = [
-        np.broadcast_to(np.asarray(c, dtype=float).reshape(len(values), -1), values.shape)
+        np.broadcast_to(
+            np.asarray(c, dtype=float).reshape(len(c), *np.shape(c)[1:] or (1,)), values.shape
+        )
         for c in controls
     ]
     found = np.full((values.shape[1], 2), np.nan)

@@ -197,6 +197,9 @@ def test_connectivity(connectivity: pd.DataFrame, units: Units, binary: bool) ->
         gene_set kind statistic p q n mean mean_case mean_control, where cases of a continuous
         phenotype are its upper half; q is Benjamini-Hochberg over the whole table.
     """
+    if connectivity.empty:
+        columns = ["gene_set", "kind", "statistic", "p", "q", "n"]
+        return pd.DataFrame(columns=[*columns, "mean", "mean_case", "mean_control"])
     wide = connectivity.pivot(index="gene_set", columns="sample").stack(level=0, future_stack=True)
     wide = wide.dropna(how="all")[units.bin_samples]
     values = units.average(wide.to_numpy(dtype=float).T)
@@ -214,15 +217,17 @@ def test_connectivity(connectivity: pd.DataFrame, units: Units, binary: bool) ->
     return table
 
 
-def split_halves(phenotype: pd.Series) -> pd.Series:
-    """Split a continuous phenotype at its median: above it ``case``, the others ``control``.
+def split_halves(phenotype: pd.Series, middle: float | None = None) -> pd.Series:
+    """Split a continuous phenotype at `middle`: above it ``case``, the others ``control``.
 
-    Missing values are left out. Where nothing lies above the median, the median is above.
+    By default that is the median. Missing values are left out. Where nothing lies above the
+    middle, the middle is above.
     """
     phenotype = phenotype.dropna()
-    high = phenotype > phenotype.median()
+    middle = phenotype.median() if middle is None else middle
+    high = phenotype > middle
     if not high.any():
-        high = phenotype >= phenotype.median()
+        high = phenotype >= middle
     return pd.Series(np.where(high, "case", "control"), index=phenotype.index, name="group")
 
 

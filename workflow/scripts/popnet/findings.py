@@ -19,7 +19,8 @@ def finding(
     analysis : str
         What the table tests, in words.
     table : DataFrame
-        With p and q, one row per test; tests without p do not count.
+        With p and q; tests without p do not count, and one that stands twice (an edge of two
+        sets) counts once.
     names : sequence of str
         Columns that name a row.
     fdr : float
@@ -31,7 +32,8 @@ def finding(
         analysis, tested, significant, strongest (names of the hits of smallest p, or of the
         single best row in brackets where there is no hit), smallest_q.
     """
-    tested = table.dropna(subset=["p"]).sort_values("p", kind="stable")
+    tested = table.dropna(subset=["p"]).drop_duplicates(list(names))
+    tested = tested.sort_values("p", kind="stable")
     hits = tested[tested["q"] <= fdr]
     labels = [" - ".join(map(str, row)) for row in hits[list(names)].head(STRONGEST).to_numpy()]
     strongest = ", ".join(labels) + (", …" if len(hits) > STRONGEST else "")

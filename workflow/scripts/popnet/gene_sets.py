@@ -12,6 +12,9 @@ import pandas as pd
 from popnet.association import benjamini_hochberg, centred_ranks, unit_ranks
 from popnet.errors import InputError, Problem
 
+# Share of units that must have a gene for it to be ranked.
+MIN_PRESENT = 0.5
+
 COLUMNS = (
     "gene_set",
     "es",
@@ -268,7 +271,8 @@ def enrich_phenotype(
     Parameters
     ----------
     values : ndarray of shape (n_units, n_genes)
-        Genes with a missing or only one value are left out.
+        Genes that most units lack, or of only one value, are left out; elsewhere a missing value
+        is the gene's median, which is neutral.
     phenotype : ndarray of shape (n_units,)
         1 for cases and 0 for controls where `binary`.
     genes : sequence of shape (n_genes,)
@@ -280,15 +284,22 @@ def enrich_phenotype(
     DataFrame of `COLUMNS`, sorted by p
         p, q and nes by phenotype permutation, gene_permutation_p beside them.
     """
-    values = np.asarray(values, dtype=float)
+    values = np.array(values, dtype=float)
     phenotype = np.asarray(phenotype, dtype=float)
+    if len(phenotype) < 3 or np.ptp(phenotype) == 0:
+        return pd.DataFrame(columns=list(COLUMNS))
+    present = np.isfinite(values)
+    in_most = present.mean(axis=0) >= MIN_PRESENT
+    values[:, in_most] = np.where(
+        present[:, in_most], values[:, in_most], np.nanmedian(values[:, in_most], axis=0)
+    )
     ranks = unit_ranks(values)
-    tested = np.isfinite(values).all(axis=0) & np.isfinite(ranks).all(axis=0)
+    tested = in_most & np.isfinite(ranks).all(axis=0)
     order = np.flatnonzero(tested)
     index = pd.Index(np.asarray(genes, dtype=object)[order])
     shuffle = _shuffled(index, seed)
     masks = _membership(gene_sets, index[shuffle], min_size)
-    if not masks or np.ptp(phenotype) == 0:
+    if not masks:
         return pd.DataFrame(columns=list(COLUMNS))
 
     if binary:

@@ -113,7 +113,17 @@ def sheet_config(path: str | Path) -> str | None:
 def check_config(config: dict, file: str) -> list[Problem]:
     """Return what is wrong with the config, which gains the defaults of keys that it lacks."""
     _fill_defaults(config, _schema("config"))
-    return merged(schema_problems(copy.deepcopy(config), "config", file))
+    problems = schema_problems(copy.deepcopy(config), "config", file)
+    if not problems:
+        chosen = config["sivae"]["feature_input"]
+        if (chosen["method"] == "cells") != (chosen["size"] is None):
+            message = f"With method {chosen['method']!r} the size must be " + (
+                "null" if chosen["method"] == "cells" else "a number"
+            )
+            remedy = "Give a size with downsample and pca only"
+            field = "sivae.feature_input.size"
+            problems.append(Problem(file, field, chosen["size"], message, remedy))
+    return merged(problems)
 
 
 def resolve_path(sheet: str, path: str) -> str:

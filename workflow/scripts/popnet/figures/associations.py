@@ -217,6 +217,9 @@ def connectivity_scatter(
     """
     what = f"Edges of the genes of {readable(set_name, 44)} against the phenotype"
     figure = new_figure(max(2.4 * len(measures), 3.5), 2.9, what, subject)
+    if not measures:
+        say(figure.subplots(), "None of its genes is in the graph.")
+        return figure
     value = connectivity["value"].to_numpy(dtype=float)
     for axes, (column, label) in zip(
         figure.subplots(1, len(measures), squeeze=False)[0], measures.items(), strict=True

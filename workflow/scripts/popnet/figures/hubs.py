@@ -21,7 +21,7 @@ from popnet.figures import (
 
 
 def hub_genes(centrality: pd.DataFrame, complexes: pd.Series, top: int = 40) -> pd.DataFrame:
-    """Return the genes of highest mean centrality over the samples.
+    """Return the genes of highest mean centrality, of those that at least half the samples have.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ def hub_genes(centrality: pd.DataFrame, complexes: pd.Series, top: int = 40) -> 
     DataFrame with columns gene, complex, mean, lowest, q1, q3, highest
         Over the samples, the most central gene first.
     """
-    genes = centrality.mean().nlargest(top).index
+    in_most = centrality.notna().mean() >= 0.5
+    genes = centrality.loc[:, in_most].mean().nlargest(top).index
     values = centrality[genes]
     return pd.DataFrame(
         {

@@ -166,6 +166,9 @@ def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
             if middle[term].notna().any():
                 bottom.plot(middle.index, middle[term], color=colours[term], lw=1.2)
                 drawn.append(term)
+        # The first steps of a few bins would flatten all the others.
+        low, high = np.nanpercentile(here["total"], [0, 98])
+        top.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         bottom.set_yscale("symlog", linthresh=1)
         bottom.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=[1, 3]))
         bottom.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
