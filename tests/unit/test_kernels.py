@@ -113,10 +113,32 @@ def test_sample_similarity_is_the_mean_over_pairs_of_bins():
     bins = np.array(["b", "a", "b", "01", "a", "b", "1"])
     similarity, samples = kernels.sample_similarity(gram, bins)
     assert samples.tolist() == ["b", "a", "01", "1"]
-    expected = [[gram[np.ix_(bins == a, bins == b)].mean() for b in samples] for a in samples]
-    np.testing.assert_allclose(similarity, expected)
+    np.fill_diagonal(gram, np.nan)  # of distinct bins
+    expected = np.array(
+        [[np.nanmean(gram[np.ix_(bins == a, bins == b)]) for b in samples[:2]] for a in samples]
+    )
+    np.testing.assert_allclose(similarity[:, :2], expected)
     np.testing.assert_array_equal(similarity, similarity.T)
-    assert np.linalg.eigvalsh(similarity).min() > -1e-10
+    # The samples of one bin.
+    np.testing.assert_allclose(np.diagonal(similarity)[2:], np.diagonal(expected).mean())
+
+
+def test_sample_similarity_of_single_bins_is_that_of_the_bins():
+    gram = kernels.edge_jaccard([(np.array([0]), np.array([1])), (np.array([0]), np.array([2]))])
+    similarity, _ = kernels.sample_similarity(gram, ["a", "b"])
+    np.testing.assert_array_equal(similarity, gram)
+
+
+def test_the_number_of_bins_does_not_set_a_sample_apart():
+    """Samples of one network differ on the map by noise alone, whatever their bins."""
+    generator = np.random.default_rng(2)
+    bins = np.repeat([f"s{number}" for number in range(12)], [1] * 6 + [4] * 6)
+    noise = generator.normal(0, 0.01, (len(bins), len(bins)))
+    gram = 0.3 + (noise + noise.T) / 2
+    np.fill_diagonal(gram, 1.0)
+    coordinates, _ = kernels.kernel_pca(kernels.sample_similarity(gram, bins)[0])
+    spread = np.linalg.norm(coordinates, axis=1)
+    assert spread[:6].mean() < 3 * spread[6:].mean()
 
 
 def test_kernel_pca_equals_pca_of_the_features():

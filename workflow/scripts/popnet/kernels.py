@@ -136,9 +136,9 @@ def sample_similarity(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the similarity of samples: the mean over pairs of their bins.
 
-    All pairs count, a bin with itself too: the mean embedding of each sample's bins, so that a
-    positive semi-definite kernel stays one. How alike the bins of one sample are is what
-    `popnet.reliability.within_between` tells.
+    Pairs of distinct bins: a bin is as similar to itself as can be, and a sample of few bins
+    would stand apart for nothing else. The similarity of a sample of one bin to itself is unknown;
+    it gets the mean of those of the other samples (1 where every sample has one bin).
 
     Parameters
     ----------
@@ -156,6 +156,14 @@ def sample_similarity(
     share = 1.0 / np.bincount(code)[code]
     mean = sparse.csr_array((share, (code, np.arange(len(code)))), (len(samples), len(code)))
     similarity = mean @ (mean @ gram).T
+    n_bins = np.bincount(code)
+    several = n_bins > 1
+    if several.any():
+        itself = np.bincount(code, np.diagonal(gram))
+        within = (np.diagonal(similarity) * n_bins**2 - itself) / (
+            n_bins * np.maximum(n_bins - 1, 1)
+        )
+        np.fill_diagonal(similarity, np.where(several, within, within[several].mean()))
     return (similarity + similarity.T) / 2, samples
 
 
