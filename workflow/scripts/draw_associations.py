@@ -100,11 +100,21 @@ def draw_map(draw, files, about, phenotype, subject, groups, effect, name):
 def draw_circos(draw, files, phenotype, complexes, subject, fdr, groups):
     edges = read_table(files.edge_tests)
     edges = edges[edges["gene_set"] == MT]
-    sample_edges = pd.read_parquet(files.edges).astype({"sample": str, "gene1": str, "gene2": str})
-    known = phenotype[phenotype.index.isin(sample_edges["sample"])].dropna().sort_values()
-    chosen = known.iloc[[0, len(known) // 2, -1]]
-    roles = ("lowest", "middle", "highest")
-    texts = [groups[int(value)] if groups else f"{value:.3g}" for value in chosen]
+    sample_edges = pd.read_parquet(files.edges)
+    samples = sample_edges["sample"].astype(str).unique()
+    known = phenotype[phenotype.index.isin(samples)].dropna().sort_values(kind="stable")
+    chosen = known.iloc[sorted({0, len(known) // 2, len(known) - 1})] if len(known) else known
+    # Only what is drawn: all edges of a large cohort would fill the memory.
+    drawn = sample_edges["sample"].isin(chosen.index)
+    for gene in ("gene1", "gene2"):
+        drawn &= sample_edges[gene].isin(complexes.index)
+    sample_edges = sample_edges[drawn].astype({"sample": str, "gene1": str, "gene2": str})
+    if groups:
+        roles = [groups[int(value)] for value in chosen]
+        texts = [subject.phenotype] * len(chosen)
+    else:
+        roles = ["lowest", "middle", "highest"][: len(chosen)]
+        texts = [f"{value:.3g}" for value in chosen]
     shown = circos_edges(edges, sample_edges, list(chosen.items()), complexes, fdr=fdr)
     samples = list(zip(chosen.index, roles, texts, strict=True))
     draw("circos", mt_circos(shown, samples, complexes, subject, fdr=fdr), shown)

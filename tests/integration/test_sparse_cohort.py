@@ -1,0 +1,77 @@
+"""A cohort in which some things cannot be tested: the study ends all the same, and says so."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from popnet.tables import read_table
+from scipy import sparse
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+SHEET = {
+    "name": "sparse",
+    "cells": {"path": "cells.h5ad", "sample": "line", "cell_type": "celltype"},
+    "samples": {"table": "lines.csv", "id": "line"},
+    "phenotypes": {
+        "score": {"type": "continuous", "missing": "drop"},
+        "status": {"type": "binary"},
+    },
+}
+SETTINGS = {
+    "cohort": "sheet.yaml",
+    "bins": {"size": 30},
+    "sivae": {"latent": 4, "hidden": [16], "steps": [20, 20, 20]},
+    "training": {"bins_per_job": 20},
+    "statistics": {"permutations": 50},
+}
+COMMON, RARE = "A/x +", "B"
+
+
+@pytest.fixture(scope="module")
+def results(copy_clone, snakemake):
+    """The results of 8 samples, of which 3 have cells of the rare type: no MT genes, no sets."""
+    clone = copy_clone("sparse")
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame(
+        [
+            (f"s{sample}", cell_type)
+            for sample in range(8)
+            for cell_type, n_cells in ((COMMON, 70), (RARE, 40 if sample < 3 else 5))
+            for _ in range(n_cells)
+        ],
+        columns=["line", "celltype"],
+    )
+    obs.index = [f"cell{number}" for number in range(len(obs))]
+    counts = rng.poisson(np.exp(rng.normal(1, 0.6, (len(obs), 60)))).astype(np.float32)
+    genes = pd.DataFrame(index=[f"GENE{number}" for number in range(60)])
+    ad.AnnData(sparse.csr_matrix(counts), obs, genes).write_h5ad(clone / "cells.h5ad")
+    # Of the rare type no sample has a score, and all have one status.
+    (clone / "lines.csv").write_text(
+        "line,score,status\n"
+        + "".join(
+            f"s{sample},{'NA' if sample < 3 else sample % 4},{int(sample < 3 or sample == 5)}\n"
+            for sample in range(8)
+        )
+    )
+    (clone / "sheet.yaml").write_text(yaml.safe_dump(SHEET))
+    (clone / "sparse.yaml").write_text(yaml.safe_dump(SETTINGS))
+    status, output = snakemake(clone, "--cores", "2", "--configfile", "sparse.yaml")
+    assert status == 0, output
+    return clone / "results" / "sparse"
+
+
+def test_findings_say_what_was_tested(results):
+    findings = read_table(results / "findings.tsv", text=["phenotype"])
+    tested = findings.groupby(["cell_type", "phenotype"])["tested"].sum()
+    assert set(findings["cell_type"]) == {COMMON, RARE}
+    assert (tested[COMMON] > 0).all()
+    assert (tested[RARE] == 0).all()
+    assert (findings["significant"] <= findings["tested"]).all()
+
+
+def test_every_figure_is_drawn(results):
+    assert len(list((results / "figures").rglob("*.png"))) == 2 * (7 + 2 * 6)
