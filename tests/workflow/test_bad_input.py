@@ -102,8 +102,8 @@ CASES = [
         many_faults_of_the_sheet,
         ["preset=robus", "bins={size: 3}"],
         [
-            ("config/config.yaml: bins.size = '3'", ""),
-            ("config/config.yaml: preset = 'robus'", "did you mean 'robust'?"),
+            ("--config: bins.size = '3'", ""),
+            ("--config: preset = 'robus'", "did you mean 'robust'?"),
             ("sheet.yaml: celltypes", "did you mean 'cell_types'?"),
             ("sheet.yaml: samples[3].id = 'a|1'", "Keep one of them"),
             ("sheet.yaml: phenotypes.status", "Add controls"),

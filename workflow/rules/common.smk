@@ -1,7 +1,7 @@
 # The cohort sheet and the config, loaded and checked; which files make up the study.
 import csv
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,14 +29,29 @@ if settings_file := sheet_config(config["cohort"]):
     update_config(config, workflow.config_settings.config)
 
 
+def config_source(field):
+    """Return the file that a key of the config comes from, the last that sets it."""
+
+    def value_in(settings):
+        for key in field.split("."):
+            settings = settings.get(key) if isinstance(settings, dict) else None
+        return settings
+
+    files = map(str, [*workflow.configfiles, *workflow.overwrite_configfiles])
+    for file in reversed(list(dict.fromkeys(files))):
+        if value_in(load_configfile(file)) == value_in(config):
+            return file
+    return "--config"
+
+
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
     The cells are looked at only by the process that the user started: every job parses this too.
     """
-    # Any of them may hold a faulty key, and so may --config.
-    files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
-    problems = check_config(config, " + ".join(files) + " + --config")
+    problems = [
+        replace(problem, file=config_source(problem.field)) for problem in check_config(config, "")
+    ]
     try:
         study = load_cohort(config["cohort"])
     except InputError as error:
