@@ -22,7 +22,7 @@ PHENOTYPES = ["efficiency", "outcome", "shuffled"]
 AWKWARD = ["SIM 12+", "SIM-07|a", "SIM-09|b"]
 WITHOUT_BINS = "SIM-07|b"
 TITLES = [
-    *("Cells and bins", "Training losses", "Held-out error", "Sequencing depth"),
+    *("Cells and bins", "Training losses", "Training of each bin", "Sequencing depth"),
     *("Reliability of centrality", "Hub genes", "Similarity of samples", "Map of networks"),
     *("Degree centrality", "Gene sets", "Edges of mitochondrial genes"),
     *("Networks of a gene set", "Connectivity of a gene set"),
@@ -153,6 +153,10 @@ COLUMNS = {
     "excluded.tsv": "cell_type sample n_cells reason",
     "findings.tsv": "phenotype cell_type analysis",
     "progenitor/genes.tsv": "gene",
+    "progenitor/training/1.tsv": (
+        "sample bin model status seconds device precision stack peak_memory_mb seed "
+        "active_dimensions reconstruction_error heldout_error heldout_loss"
+    ),
     "progenitor/networks/centrality.tsv": "gene",
     "progenitor/networks/mean_expression.tsv": "gene",
     "progenitor/networks/reliability.tsv": "gene icc n_samples n_bins",
@@ -268,3 +272,29 @@ def test_training_again(demo, results, snakemake):
         np.testing.assert_array_equal(*loadings)
     others = [path for path in stamps if path.name not in set(trained)]
     assert all(path.stat().st_mtime_ns == stamps[path] for path in others)
+
+
+def test_tune(demo, results, snakemake):
+    """Model selection beside a finished study, which stays as it is."""
+    (demo / "few.yaml").write_text(
+        "tuning: {bins: 2, learning_rates: [2.0e-3], l2: [1.0e-3], latents: [2, 8]}\n"
+    )
+    configs = ["--configfile", "config/config.yaml", "few.yaml"]
+    status, output = snakemake(demo, "tune", "--cores", "2", *configs)
+    assert status == 0, output
+    table = read_table(results / "progenitor" / "tuning" / "tuning.tsv", text=["hidden"])
+    assert sorted(table["latent"]) == [2, 8]
+    assert set(table["hidden"]) == {"64-32"}
+    assert set(table["n_bins"]) == {2}
+    assert table["total"].is_monotonic_increasing
+    assert table["above_best"].iloc[0] == 0
+    bins = [read_table(results / "progenitor" / "tuning" / f"{n}.tsv")["bin"] for n in (1, 2)]
+    samples = {name.rsplit(".", 1)[0] for column in bins for name in column}
+    assert len(samples) == 2
+    assert (results / "figures" / "progenitor" / "tuning.png").exists()
+    status, output = snakemake(demo, "tune", "--report", "tuning.zip", *configs)
+    assert status == 0, output
+    with zipfile.ZipFile(demo / "tuning.zip") as report:
+        assert "tuning.png" in {Path(name).name for name in report.namelist()}
+    status, output = snakemake(demo, "-n")
+    assert "Nothing to be done" in output

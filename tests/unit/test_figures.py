@@ -34,10 +34,12 @@ from popnet.figures.qc import (
     cells_per_sample,
     qc_cells,
     qc_depth,
-    qc_heldout,
     qc_losses,
     qc_reliability,
+    qc_training,
+    training_of_bins,
 )
+from popnet.figures.tuning import candidate_losses, candidate_names, shown_candidates
 from popnet.figures.variants import burden_bars, variant_manhattan
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
@@ -332,12 +334,77 @@ def draw_reliability(icc: float) -> Figure:
     return qc_reliability(table, central, subject(41, unit="samples"), min_icc=0.4)
 
 
-def draw_heldout(n: int, awkward: bool) -> Figure:
+def trained_bins(n: int, awkward: bool, n_bad: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(n)
-    trained = rng.normal(0.63, 0.03, n)
-    table = pd.DataFrame({"sample": names(n, awkward), "bin": 1, "trained": trained})
-    table["heldout"] = trained + 0.02 + rng.exponential(0.02, n)
-    return qc_heldout(table, subject(n, awkward, "bins"))
+    gpu = rng.random(n) < (0.3 if awkward else 0)
+    table = pd.DataFrame(
+        {
+            "sample": names(n, awkward),
+            "bin": np.arange(n) % 4 + 1,
+            "status": "trained",
+            "seconds": np.where(gpu, 0.4, rng.normal(90, 6, n)),
+            "device": np.where(gpu, "cuda", "cpu"),
+            "precision": np.where(gpu, "bf16", "float32"),
+            "stack": np.where(gpu, 128, 1),
+            "peak_memory_mb": np.where(gpu, 900, rng.normal(410, 10, n)),
+            "active_dimensions": rng.integers(24, 33, n).astype(float),
+            "reconstruction_error": rng.normal(0.63, 0.03, n),
+        }
+    )
+    table["heldout_error"] = table["reconstruction_error"] + 0.02 + rng.exponential(0.02, n)
+    table.loc[: n_bad // 2 - 1, "active_dimensions"] = 3.0
+    lost = table.index[n_bad // 2 : n_bad]
+    table.loc[lost, "status"] = (
+        "failed: training diverged: the loss is not finite at step 140 of stage 'joint'; a smaller "
+        "learning rate usually helps"
+    )
+    table.loc[lost, "seconds":] = np.nan
+    return table
+
+
+def draw_training(n: int, awkward: bool = False, n_bad: int = 0, heldout: bool = True) -> Figure:
+    trained = trained_bins(n, awkward, n_bad)
+    if not heldout:
+        trained["heldout_error"] = np.nan
+    return qc_training(training_of_bins(trained), subject(n, awkward, "bins"), latent=32)
+
+
+def compared(
+    n_rates: int, n_hidden: int = 1, n_diverged: int = 0, spread: float = 1.2
+) -> pd.DataFrame:
+    rng = np.random.default_rng(n_rates)
+    rates = np.logspace(-4, -2, n_rates)
+    rows = [
+        (rate, penalty, penalty, latent, hidden)
+        for rate in rates
+        for penalty in (1e-3, 1e-2)
+        for latent in (16, 32, 64)
+        for hidden in ["1024-512-128", "256-64"][:n_hidden]
+    ]
+    table = pd.DataFrame(
+        rows, columns=["learning_rate", "l2_cells", "l2_features", "latent", "hidden"]
+    )
+    table["above_best"] = np.sort(rng.exponential(20, len(table)) ** spread)
+    table["above_best"] -= table["above_best"].iloc[0]
+    table["total"] = 2431.7 + table["above_best"]
+    table["above_best_se"] = rng.exponential(8, len(table))
+    table.loc[0, "above_best_se"] = 0.0
+    table["active_dimensions"] = table["latent"] * 0.8
+    table["n_bins"] = 4
+    table["reason"] = ""
+    bad = table.index[len(table) - n_diverged :]
+    table.loc[bad, ["total", "above_best", "above_best_se", "active_dimensions"]] = np.nan
+    table.loc[bad, "reason"] = (
+        "2 of 4 bins: training diverged: the loss is not finite at step 140 of stage 'joint'"
+    )
+    return table
+
+
+def draw_tuning(*shape: float) -> Figure:
+    table = compared(*shape)
+    return candidate_losses(
+        shown_candidates(table), subject(4, unit="bins"), n_candidates=len(table)
+    )
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -385,8 +452,17 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "depth-1000": lambda: draw_depth(1000, True, 10),
     "reliability": lambda: draw_reliability(0.5),
     "reliability-missing": lambda: draw_reliability(np.nan),
-    "heldout-1": lambda: draw_heldout(1, False),
-    "heldout-60": lambda: draw_heldout(60, True),
+    "training-1": lambda: draw_training(1),
+    "training-4": lambda: draw_training(4, True, 2),
+    "training-4-unseen": lambda: draw_training(4, heldout=False),
+    "training-60": lambda: draw_training(60, True, 5),
+    "training-4000": lambda: draw_training(4000, False, 300),
+    "training-none": lambda: draw_training(2, False, 4),
+    "tuning-6": lambda: draw_tuning(1),
+    "tuning-18": lambda: draw_tuning(3, 1, 4),
+    "tuning-18-far": lambda: draw_tuning(3, 1, 2, 3.0),
+    "tuning-72": lambda: draw_tuning(6, 2),
+    "tuning-none": lambda: draw_tuning(1, 1, 6),
 }
 # Names in a dense network may touch; all else must not.
 MAY_TOUCH = "networks-capped"
@@ -551,6 +627,26 @@ def test_cells_per_sample_sums_what_is_left_over():
     assert cells.loc["c"].tolist() == [0, 0, 40, True, "too few cells"]
 
 
+def test_bins_to_look_at_come_first():
+    trained = trained_bins(20, False, 4).iloc[::-1].reset_index(drop=True)
+    training = training_of_bins(trained)
+    assert training["look_at"].iloc[:2].str.startswith("failed: training diverged").all()
+    assert training["look_at"].iloc[2:4].str.startswith("collapsed: 3 active dimensions").all()
+    assert (training["look_at"].iloc[4:] == "").all()
+    assert sorted(training["sample"]) == sorted(trained["sample"])
+    few = trained.assign(status="trained", active_dimensions=0.0)
+    assert training_of_bins(few)["look_at"].str.startswith("collapsed").all()
+    assert (training_of_bins(few.assign(active_dimensions=2.0))["look_at"] == "").all()
+
+
+def test_candidates_are_told_apart():
+    assert candidate_names(compared(1))[0] == "rate 0.0001 · L2 0.001 · 16 dimensions"
+    table = compared(1, 2).assign(l2_features=1e-5)
+    shown = candidate_names(table)
+    assert shown[0] == "rate 0.0001 · L2 0.001, 1e-05 · 16 dimensions · 1024-512-128"
+    assert len(set(shown)) == len(table)
+
+
 @pytest.mark.parametrize("text", AWKWARD)
 def test_captions_are_sound_for_any_identifier(root, text):
     config = {
@@ -562,7 +658,17 @@ def test_captions_are_sound_for_any_identifier(root, text):
         "statistics": {"fdr": 0.05, "min_icc": 0.4},
     }
     keys = (
-        *("cell_type", "phenotype", "preset", "n_samples", "n_bins", "size", "fdr", "binary"),
+        *(
+            "cell_type",
+            "phenotype",
+            "preset",
+            "plan",
+            "n_samples",
+            "n_bins",
+            "size",
+            "fdr",
+            "binary",
+        ),
         "permutations",
     )
     caption = dict.fromkeys(keys, " ".join(text.split()))

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import yaml
-from popnet.sheet import SCHEMAS, check_config, read_sheet_table, sheet_config
+from adapter import sivae_settings
+from popnet.sheet import (
+    SCHEMAS,
+    check_config,
+    read_sheet_table,
+    sheet_config,
+    training_plan,
+)
+from popnet.sivae import FeatureInput, settings_for
 
 
 def test_table_that_is_not_utf8(tmp_path):
@@ -63,12 +73,23 @@ def test_config_defaults_are_those_of_the_schema(root):
         ("genes", "regress", ["batch", "batch"], "twice"),
         ("genes", "regress", ["cycle"], "cell_cycle"),
         ("sivae", "hidden", [], "fewer than 1"),
+        ("sivae", "plan", "fats", "did you mean 'fast'"),
+        ("sivae", "plan", "slow", "not one of fast, paper, null"),
         ("sivae", "steps", [1, 2], "fewer than 3"),
+        ("sivae", "l2", [1e-4], "fewer than 2"),
+        ("sivae", "genes_per_step", "al", "did you mean 'all'"),
+        ("sivae", "genes_per_step", 0, "below 1"),
         ("sivae", "learning_rate", 0, "above 0"),
         ("sivae", "learning_rate", "5e-4", "without quotes"),
         ("sivae", "feature_input", {"method": "PCA"}, "did you mean 'pca'"),
+        ("sivae", "feature_input", {"method": "pca"}, "must be a number"),
+        ("sivae", "feature_input", {"size": 3}, "must be null"),
         ("sivae", "heldout", 1, "above 0.5"),
         ("training", "device", "gpu", "cuda"),
+        ("training", "stack", 0, "below 1"),
+        ("tuning", "latents", [], "fewer than 1"),
+        ("tuning", "l2", [1e-3, 1e-3], "twice"),
+        ("tuning", "hidden", [1024], "not a list"),
         ("networks", "closest", 0, "above 0"),
         ("networks", "central_genes", "al", "did you mean 'all'"),
         ("networks", "central_genes", 1, "below 2"),
@@ -81,3 +102,42 @@ def test_bad_config(section, key, value, words):
     field = f"{section}.{key}" if section else key
     assert all(problem.field.startswith(field) for problem in problems)
     assert any(words in problem.message + problem.remedy for problem in problems)
+
+
+def resolved(**sections) -> tuple[str, object]:
+    """Return the plan and the settings of a config."""
+    config = dict(sections)
+    assert check_config(config, "config.yaml") == []
+    params = SimpleNamespace(sivae=config["sivae"], plan=training_plan(config))
+    return params.plan, sivae_settings(params)
+
+
+def test_the_plan_is_the_presets_unless_it_is_given():
+    common = {"standardise": False, "heldout": 0.1}
+    assert resolved() == ("fast", settings_for(plan="fast", **common))
+    assert resolved(preset="paper") == ("paper", settings_for(plan="paper", **common))
+    assert resolved(preset="paper", sivae={"plan": "fast"}) == resolved()
+
+
+def test_keys_win_over_the_plan():
+    keys = {
+        "gamma": 0,
+        "steps": [1, 2, 3],
+        "schedule": "decay",
+        "l2": [0, 1e-3],
+        "genes_per_step": "all",
+        "feature_input": {"method": "downsample", "size": 5},
+        "precision": "float32",
+    }
+    _, settings = resolved(sivae=keys)
+    assert settings.gamma == 0
+    assert settings.steps == (1, 2, 3)
+    assert settings.schedule == "decay"
+    assert settings.l2 == (0, 1e-3)
+    assert settings.genes_per_step is None
+    assert settings.feature_input == FeatureInput("downsample", 5)
+    assert settings.precision == "float32"
+    assert settings.learning_rate == settings_for(plan="fast").learning_rate
+    _, settings = resolved(sivae={"feature_input": {"method": "cells"}, "genes_per_step": 7})
+    assert settings.feature_input == FeatureInput()
+    assert settings.genes_per_step == 7

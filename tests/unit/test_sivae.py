@@ -1,346 +1,175 @@
+"""From expression to a trained siVAE, and what can be done with one."""
+
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from anndata import AnnData, read_h5ad
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from popnet import sivae
 from popnet.sivae import (
+    VARIANTS,
     DivergedError,
     FeatureInput,
-    Normal,
+    Fit,
     Settings,
-    SiVAE,
     choose_device,
+    data,
     fit,
-    to_anndata,
-    train_bin,
+    load,
+    settings_for,
+    storage,
 )
-from popnet.sivae.objective import (
-    cell_terms,
-    feature_terms,
-    gaussian_log_likelihood,
-    interpretability_error,
-    joint_terms,
-    kl_to_standard_normal,
-    total_loss,
-)
-from popnet.sivae.training import _feature_input, _l2, _minibatches, _optimizer, _stratified
-from scipy import sparse, stats
-from torch.distributions import Normal as TorchNormal
-from torch.distributions import kl_divergence
+from scipy import sparse
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import roc_auc_score
 
 N_CELLS, N_GENES = 60, 20
-TINY = {"latent": 3, "hidden": [16, 8], "steps": [20, 20, 30], "minibatch": 16}
+TINY = {"latent": 3, "hidden": (16, 8), "steps": (20, 20, 30), "minibatch": 16}
+ARRAYS = ("scores", "loadings", "reconstruction_error", "heldout_error", "variance", "heldout")
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def standardised(x: np.ndarray) -> np.ndarray:
-    return ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+def tiny(variant: str = "sivae", **changes) -> Settings:
+    return settings_for(variant, **TINY | {"precision": "float32"} | changes)
 
 
 @pytest.fixture(scope="module")
 def expression() -> np.ndarray:
     rng = np.random.default_rng(0)
     programme = rng.normal(size=(N_CELLS, 2)) @ rng.normal(size=(2, N_GENES))
-    return standardised(programme + rng.normal(size=(N_CELLS, N_GENES)))
+    return (programme + rng.normal(size=(N_CELLS, N_GENES))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    programme = 0.5 * rng.normal(size=(N_CELLS, 2)) @ rng.normal(size=(2, N_GENES))
+    return rng.poisson(np.exp(programme + rng.normal(1, 1, N_GENES))).astype(np.float32)
 
 
 @pytest.fixture
-def float64_parts():
-    """A small model with data and noise in double precision; no parameter is zero."""
-    model = SiVAE(N_GENES, 12, [10, 7, 5], 3, generator()).double()
-    draw = generator(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
-    shapes = ((8, N_GENES), (N_GENES, 12), (8, 3), (N_GENES, 3))
-    return model, [torch.randn(s, generator=draw, dtype=torch.float64) for s in shapes]
+def suitable(expression, counts):
+    """A function that returns what a variant is trained on."""
+    return lambda variant: counts if settings_for(variant).likelihood == "nb" else expression
 
 
-def assert_same_fit(one, other) -> None:
-    for name in ("scores", "loadings", "reconstruction_error", "heldout_error", "heldout"):
+HUBS, ISOLATED = [0, 15], np.arange(30, 40)
+
+
+@pytest.fixture(scope="module")
+def network() -> np.ndarray:
+    """Cells of two hubs (genes 0 and 15) with 14 spokes each and ten isolated genes."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(600, 40))
+    for hub in HUBS:
+        spokes = slice(hub + 1, hub + 15)
+        x[:, spokes] = 0.6 * x[:, [hub]] + 0.8 * x[:, spokes]
+    return x
+
+
+NETWORK = {
+    "latent": 2,
+    "hidden": (32, 16),
+    "steps": (200, 200, 400),
+    "learning_rate": 3e-3,
+    "schedule": "decay",
+    "precision": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(network) -> Fit:
+    return fit(network, settings_for(**NETWORK))
+
+
+def assert_same(one: Fit, other: Fit) -> None:
+    for name in ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     pd.testing.assert_frame_equal(one.losses, other.losses, check_exact=True)
-
-
-# Terms against closed forms
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6))
-@hypothesis_settings(max_examples=25, deadline=None)
-def test_log_likelihood_and_kl_equal_independent_closed_forms(seed, n, d):
-    rng = np.random.default_rng(seed)
-    x, mean = rng.normal(size=(2, n, d)) * 3
-    row_scale, scale = rng.uniform(0.01, 4, (n, 1)), rng.uniform(0.01, 4, (n, d))
-    normal = Normal(torch.from_numpy(mean), torch.from_numpy(row_scale))
-    np.testing.assert_allclose(
-        gaussian_log_likelihood(torch.from_numpy(x), normal),
-        stats.norm.logpdf(x, mean, row_scale).sum(1),
-        rtol=1e-12,
-    )
-    posterior = Normal(torch.from_numpy(mean), torch.from_numpy(scale))
-    reference = kl_divergence(
-        TorchNormal(posterior.mean, posterior.scale), TorchNormal(torch.zeros(n, d), 1.0)
-    )
-    np.testing.assert_allclose(kl_to_standard_normal(posterior), reference.sum(1), rtol=1e-9)
-
-
-def test_interpretability_by_hand():
-    x = torch.tensor([[1.0, 2.0], [0.0, -1.0]])
-    z = torch.tensor([[1.0], [2.0]])
-    v = torch.tensor([[0.5], [1.0]])
-    bias = torch.tensor([0.0, 1.0])
-    # Linear means [[0.5, 2], [1, 3]]: squared errors 0.25 + 0 and 1 + 16, over two cells.
-    assert interpretability_error(x, z, v, bias).item() == pytest.approx(17.25 / 2)
-
-
-def test_objectives_equal_equations_written_out(float64_parts):
-    model, (x, features, cell_noise, feature_noise) = float64_parts
-    weight = {name: p.detach().numpy() for name, p in model.named_parameters()}
-
-    def linear(h, name):
-        return h @ weight[f"{name}.weight"].T + weight[f"{name}.bias"]
-
-    def relu_layers(h, name, n):
-        for i in range(n):
-            h = np.maximum(linear(h, f"{name}.hidden.{2 * i}"), 0)
-        return h
-
-    def softplus(h):
-        return np.log1p(np.exp(h)) + 1e-4
-
-    def posterior(h, name):
-        h = relu_layers(h, name, 3)
-        return linear(h, f"{name}.mean"), softplus(linear(h, f"{name}.scale"))
-
-    def kl(mean, scale):
-        return (0.5 * (mean**2 + scale**2 - 1) - np.log(scale)).sum(1).mean()
-
-    data = x.numpy()
-    z_mean, z_scale = posterior(data, "cells.encoder")
-    v_mean, v_scale = posterior(features.numpy(), "features.encoder")
-    z = z_mean + z_scale * cell_noise.numpy()
-    v = v_mean + v_scale * feature_noise.numpy()
-    z_last = relu_layers(z, "cells.decoder", 3)
-    v_hidden = relu_layers(v, "features.decoder", 2)
-    v_last = linear(v_hidden, "features.decoder.mean")
-    sigma = softplus(linear(z_last, "cells.decoder.scale"))
-    free, bias = weight["cells.decoder.mean.weight"], weight["cells.decoder.mean.bias"]
-
-    def negative_log_likelihood(observed, mean, scale):
-        return -stats.norm.logpdf(observed, mean, scale).sum(1).mean()
-
-    expected = {
-        "cells": {
-            "reconstruction": negative_log_likelihood(data, z_last @ free.T + bias, sigma),
-            "kl_cells": kl(z_mean, z_scale),
-        },
-        "features": {
-            "reconstruction": negative_log_likelihood(
-                free, v_last, softplus(linear(v_hidden, "features.decoder.scale"))
-            ),
-            "kl_features": kl(v_mean, v_scale),
-        },
-        "joint": {
-            "reconstruction": negative_log_likelihood(data, z_last @ v_last.T + bias, sigma),
-            "kl_cells": kl(z_mean, z_scale),
-            "kl_features": kl(v_mean, v_scale),
-            "interpretability": ((data - z @ v.T - weight["linear_bias"]) ** 2).sum(1).mean(),
-        },
-    }
-    computed = {
-        "cells": cell_terms(model, x, cell_noise),
-        "features": feature_terms(model, features, torch.from_numpy(free), feature_noise),
-        "joint": joint_terms(model, x, features, cell_noise, feature_noise),
-    }
-    for stage, terms in expected.items():
-        values = {name: term.item() for name, term in computed[stage].items()}
-        assert values == pytest.approx(terms, rel=1e-10), stage
-    total = total_loss(computed["joint"], 0.3, 0.05).item()
-    joint = expected["joint"]
-    assert total == pytest.approx(
-        joint["reconstruction"]
-        + 0.3 * (joint["kl_cells"] + joint["kl_features"])
-        + 0.05 * joint["interpretability"]
-    )
-
-
-@pytest.mark.parametrize("genes", [slice(None), torch.tensor([3, 11, 7])])
-def test_gradient_equals_finite_differences(float64_parts, genes):
-    model, (x, features, cell_noise, feature_noise) = float64_parts
-
-    def loss():
-        terms = joint_terms(model, x, features, cell_noise, feature_noise[genes], genes)
-        return total_loss(terms, 0.7, 0.05)
-
-    loss().backward()
-    draw = generator(2)
-    for name, parameter in model.named_parameters():
-        if parameter.grad is None:
-            assert name.startswith(("cells.decoder.mean.weight", "features.decoder.scale"))
-            continue
-        direction = torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
-        with torch.no_grad():
-            parameter += 1e-6 * direction
-            above = loss()
-            parameter -= 2e-6 * direction
-            below = loss()
-            parameter += 1e-6 * direction
-        slope = (parameter.grad * direction).sum().item()
-        assert slope == pytest.approx((above - below).item() / 2e-6, rel=1e-5, abs=1e-4), name
-
-
-def test_genes_drawn_per_step_are_unbiased(float64_parts):
-    model, (x, features, cell_noise, feature_noise) = float64_parts
-    full = joint_terms(model, x, features, cell_noise, feature_noise)
-    # Every gene is in one of the parts, so their mean is the expectation over random draws.
-    parts = torch.randperm(N_GENES, generator=generator()).view(4, 5)
-    drawn = [joint_terms(model, x, features, cell_noise, feature_noise[g], g) for g in parts]
-    for name, term in full.items():
-        average = torch.stack([terms[name] for terms in drawn]).mean()
-        torch.testing.assert_close(average, term, rtol=1e-12, atol=0, msg=name)
-
-
-def test_weight_decay_is_the_gradient_of_the_l2_penalty(float64_parts):
-    model, (x, features, cell_noise, feature_noise) = float64_parts
-    optimizer = _optimizer(model, 1e-3)
-    for terms, left_out in (
-        (cell_terms(model, x, cell_noise), "features"),
-        (joint_terms(model, x, features, cell_noise, feature_noise), "cells.decoder.mean.weight"),
-    ):
-        optimizer.zero_grad()
-        total_loss(terms, 1.0, 0.05).backward()
-        weights = {
-            name: p.detach().square().sum().item()
-            for name, p in model.named_parameters()
-            if p.ndim > 1 and not name.startswith((left_out, "features.decoder.scale"))
-        }
-        expected = sum((1e-4 if n.startswith("cells") else 1e-5) * s for n, s in weights.items())
-        assert _l2(optimizer).item() == pytest.approx(expected)
-    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
-    assert decay.keys() == {id(p) for p in model.parameters()}
-    assert decay[id(model.cells.encoder.mean.weight)] == 2e-4
-    assert decay[id(model.features.encoder.mean.weight)] == 2e-5
-    assert decay[id(model.cells.encoder.mean.bias)] == decay[id(model.linear_bias)] == 0
-
-
-# Randomness
-
-
-def test_weights_start_xavier_normal_and_biases_at_zero():
-    model = SiVAE(400, 300, [256, 64], 8, generator())
-    weight = model.cells.encoder.hidden[0].weight
-    assert weight.std().item() == pytest.approx(np.sqrt(2 / (400 + 256)), rel=0.02)
-    assert all(not p.any() for p in model.parameters() if p.ndim == 1)
-
-
-def test_minibatches_use_every_row_equally():
-    batches = _minibatches(10, 4, 25, generator())
-    assert batches.shape == (25, 4)
-    assert (torch.bincount(batches.flatten()) == 10).all()
-    assert _minibatches(3, 8, 5, generator()).shape == (5, 3)
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0, 1), st.integers(0, 99))
-@hypothesis_settings(max_examples=50, deadline=None)
-def test_stratified_draw_keeps_proportions(labels, share, seed):
-    labels = np.array(labels)
-    size = round(share * len(labels))
-    drawn = _stratified(labels, size, generator(seed))
-    assert len(set(drawn)) == size
-    for label in set(labels):
-        assert abs((labels[drawn] == label).sum() - share * (labels == label).sum()) <= 2
-
-
-def test_same_seed_gives_the_same_bits_whatever_ran_before(expression):
-    settings = Settings(**TINY, genes_per_step=7, heldout=0.1)
-    first = fit(expression, settings, seed=5)
-    torch.manual_seed(123)
-    np.random.seed(123)  # noqa: NPY002
-    torch.rand(7)
-    fit(expression[:40], Settings(**TINY), seed=6)
-    state = torch.get_rng_state()
-    again = fit(expression, settings, seed=5)
-    assert_same_fit(first, again)
-    assert torch.equal(state, torch.get_rng_state()), "the global generator was used"
-    assert not np.array_equal(first.scores, fit(expression, settings, seed=7).scores)
-
-
-def test_threads_change_rounding_only():
-    rng = np.random.default_rng(0)
-    expression = standardised(rng.normal(size=(150, 4)) @ rng.normal(size=(4, 200)))
-    settings = Settings(latent=4, hidden=[64, 16], steps=[1, 1, 2])
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = fit(expression, settings, seed=0)
-        torch.set_num_threads(2)
-        two = fit(expression, settings, seed=0)
-    finally:
-        torch.set_num_threads(threads)
-    np.testing.assert_allclose(one.loadings, two.loadings, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(one.reconstruction_error, two.reconstruction_error, rtol=1e-3)
 
 
 # The fit
 
 
 @pytest.mark.parametrize("heldout", [0.0, 0.25])
-def test_shapes_and_recorded_losses(expression, heldout):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_shapes_and_recorded_losses(suitable, variant, heldout):
     seen = []
-    settings = Settings(**TINY, heldout=heldout)
-    fitted = fit(expression, settings, seed=1, progress=lambda *args: seen.append(args))
+    settings = tiny(variant, heldout=heldout)
+    fitted = fit(suitable(variant), settings, 1, progress=lambda *args: seen.append(args))
+    deep_vae = settings.model == "vae" and settings.decoder == "deep"
     assert fitted.scores.shape == (N_CELLS, 3)
-    assert fitted.loadings.shape == (N_GENES, 3)
+    assert fitted.loadings.shape == (N_GENES, 16 if deep_vae else 3)
     assert fitted.scores.dtype == fitted.loadings.dtype == np.float32
     assert fitted.heldout.sum() == round(heldout * N_CELLS)
-    assert fitted.reconstruction_error.shape == fitted.heldout_error.shape == (N_GENES,)
+    for name in ("reconstruction_error", "heldout_error", "variance"):
+        assert getattr(fitted, name).shape == (N_GENES,)
+        assert getattr(fitted, name).dtype == np.float32
+    np.testing.assert_allclose(fitted.variance, 1, rtol=1e-4)
     assert np.isnan(fitted.heldout_error).all() == (heldout == 0)
     assert 0 <= fitted.active_dimensions <= 3
     assert fitted.seconds > 0
-    assert fitted.device == "cpu"
+    assert 10 < fitted.peak_memory < 100_000
+    assert (fitted.device, fitted.precision, fitted.seed) == ("cpu", "float32", 1)
 
     losses = fitted.losses
-    assert losses.groupby("stage", sort=False).size().to_dict() == {
-        "cells": 20,
-        "features": 20,
-        "joint": 30,
-    }
-    assert seen == list(losses[["stage", "step", "total"]].itertuples(index=False, name=None))
+    stages = {"cells": 20, "features": 20, "joint": 30}
+    stages = stages if settings.model == "sivae" else {"cells": 20}
+    assert losses.groupby("stage", sort=False).size().to_dict() == stages
+    recorded = losses.assign(n=losses.stage.map(stages))[["stage", "step", "n", "total"]]
+    assert seen == list(recorded.itertuples(index=False, name=None))
     terms = losses.fillna(0)
-    fixed = terms.reconstruction + 0.05 * terms.interpretability + terms.l2
+    fixed = terms.reconstruction + settings.gamma * terms.interpretability + terms.l2
     # The KL's weight starts at 0 and is 1 from the middle of a stage this short.
-    started, warm = (
-        losses.step == 1,
-        losses.step > losses.groupby("stage").step.transform("max") / 2,
-    )
+    started = losses.step == 1
+    warm = losses.step > losses.stage.map(stages) / 2
     np.testing.assert_allclose(losses.total[started], fixed[started], rtol=1e-4)
     kl = terms.kl_cells + terms.kl_features
     np.testing.assert_allclose(losses.total[warm], (fixed + kl)[warm], rtol=1e-4)
+    assert losses.interpretability.notna().any() == (variant == "sivae")
+
+    found = fitted.heldout_loss
+    if heldout:
+        assert np.isfinite(list(found.values())).all()
+        named = found | {"total": 0, "interpretability": 0}
+        expected = sum(named.values()) + settings.gamma * found.get("interpretability", 0)
+        assert found["total"] == pytest.approx(expected, rel=1e-5)
+    else:
+        assert np.isnan(list(found.values())).all()
+    assert ("kl_features" in found) == (settings.model == "sivae")
+    assert ("interpretability" in found) == (variant == "sivae")
 
 
 def test_errors_are_those_of_the_posterior_means(expression):
-    fitted = fit(expression, Settings(**TINY, heldout=0.25), seed=1)
+    fitted = fit(expression, tiny(heldout=0.25), seed=1)
     with torch.no_grad():
-        mean = fitted.model.decode(
-            torch.from_numpy(fitted.scores), torch.from_numpy(fitted.loadings)
-        ).mean.numpy()
-    error = (mean - expression) ** 2
+        z, none = torch.from_numpy(fitted.scores), torch.empty(N_CELLS, 0)
+        mean = fitted.model.decode(z, none, fitted.weights()).mean.numpy()
+    x = expression - expression[~fitted.heldout].mean(0)
+    error = (mean - x / expression[~fitted.heldout].std(0)) ** 2
     np.testing.assert_allclose(
         fitted.reconstruction_error, error[~fitted.heldout].mean(0), rtol=1e-4
     )
     np.testing.assert_allclose(fitted.heldout_error, error[fitted.heldout].mean(0), rtol=1e-4)
 
 
+def test_errors_of_counts_are_on_the_scale_of_the_encoder(counts):
+    fitted = fit(counts, tiny("sivae-nb"), seed=1)
+    with torch.no_grad():
+        z, none = torch.from_numpy(fitted.scores), torch.empty(N_CELLS, 0)
+        rho = torch.softmax(fitted.model.decode(z, none, fitted.weights()).mean, -1).numpy()
+    total = np.median(counts.sum(1))
+    x = np.log1p(counts / counts.sum(1, keepdims=True) * total)
+    predicted = (np.log1p(rho * total) - x.mean(0)) / x.std(0)
+    error = ((predicted - (x - x.mean(0)) / x.std(0)) ** 2).mean(0)
+    np.testing.assert_allclose(fitted.reconstruction_error, error, rtol=1e-3)
+
+
 def test_heldout_cells_do_not_touch_the_training(expression):
-    settings = Settings(**TINY, heldout=0.2)
+    settings = tiny(heldout=0.2)
     fitted = fit(expression, settings, seed=1)
     changed = expression.copy()
     changed[fitted.heldout] *= -3
@@ -351,8 +180,11 @@ def test_heldout_cells_do_not_touch_the_training(expression):
 
 def test_heldout_cells_follow_the_strata(expression):
     strata = np.repeat(["a", "b"], [45, 15])
-    heldout = fit(expression, Settings(**TINY, heldout=0.2), seed=1, strata=strata).heldout
+    heldout = fit(expression, tiny(heldout=0.2), seed=1, strata=strata).heldout
     assert (strata[heldout] == "b").sum() == 3
+    adata = AnnData(expression, obs=pd.DataFrame({"kind": strata}, index=map(str, range(N_CELLS))))
+    same = fit(adata, tiny(heldout=0.2), seed=1, strata="kind").heldout
+    np.testing.assert_array_equal(heldout, same)
 
 
 @pytest.mark.parametrize(
@@ -366,87 +198,319 @@ def test_heldout_cells_follow_the_strata(expression):
     ],
 )
 def test_feature_input(expression, feature_input, length):
-    labels = np.zeros(N_CELLS)
-    cells = torch.from_numpy(expression)
-    features = _feature_input(cells, feature_input, labels, generator()).numpy()
-    assert features.shape == (N_GENES, length)
-    if feature_input.method == "pca":
-        from sklearn.decomposition import PCA
-
-        scores = PCA(length, svd_solver="full").fit_transform(expression.T)
-        np.testing.assert_allclose(np.abs(features), np.abs(scores), atol=1e-4)
-    else:
-        columns = {column.tobytes() for column in np.ascontiguousarray(features.T)}
-        assert columns <= {row.tobytes() for row in expression}
-        assert len(columns) == length
-    fitted = fit(expression, Settings(**TINY, feature_input=feature_input), seed=0)
+    fitted = fit(expression, tiny(feature_input=feature_input), seed=0)
     assert fitted.model.features.encoder.hidden[0].in_features == length
+
+
+def test_standardising_takes_away_scale_and_level(expression):
+    moved = 3 + 10 * expression
+    one, other = fit(expression, tiny()), fit(moved, tiny())
+    np.testing.assert_allclose(one.loadings, other.loadings, rtol=1e-3, atol=1e-4)
+    prepared = (expression - expression.mean(0)) / expression.std(0)
+    as_given = fit(prepared, tiny(standardise=False))
+    np.testing.assert_allclose(one.loadings, as_given.loadings, rtol=1e-3, atol=1e-4)
+    assert as_given.transform.centre is None
+    raw = fit(moved, tiny(standardise=False, steps=(1, 1, 1)))
+    np.testing.assert_allclose(raw.variance, moved.var(0), rtol=1e-3)
 
 
 def test_a_gene_may_be_constant(expression):
     expression = expression.copy()
-    expression[:, 3] = 0
-    assert np.isfinite(fit(expression, Settings(**TINY), seed=0).loadings).all()
+    expression[:, 3] = 7
+    fitted = fit(expression, tiny(), seed=0)
+    assert np.isfinite(fitted.loadings).all()
+    assert fitted.variance[3] == 0
 
 
-def test_bf16_agrees_with_float32(expression):
-    settings = TINY | {"steps": [100, 100, 200], "learning_rate": 2e-3}
-    full = fit(expression, Settings(**settings), seed=0)
-    try:
-        half = fit(expression, Settings(**settings, precision="bf16"), seed=0)
-    except RuntimeError as error:
-        pytest.skip(str(error))
-    assert half.scores.dtype == np.float32
-    assert half.reconstruction_error.mean() == pytest.approx(
-        full.reconstruction_error.mean(), rel=0.1
-    )
+@pytest.mark.parametrize("hidden", [(8,), (32, 16, 8, 4)])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_any_number_of_layers(suitable, variant, hidden):
+    fitted = fit(suitable(variant), tiny(variant, hidden=hidden, steps=(2, 2, 2)))
+    assert np.isfinite(fitted.loadings).all()
 
 
-def test_recovers_hubs_spokes_and_isolated_genes():
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(600, 40))
-    hubs, isolated = [0, 15], slice(30, 40)
-    for hub in hubs:
-        spokes = slice(hub + 1, hub + 15)
-        x[:, spokes] = 0.6 * x[:, [hub]] + 0.8 * x[:, spokes]
-    settings = Settings(latent=2, hidden=[32, 16], steps=[200, 200, 400], learning_rate=3e-3)
-    fitted = fit(standardised(x), settings, seed=0)
-    centrality = -fitted.reconstruction_error
-    spokes = np.setdiff1d(np.arange(30), hubs)
-    assert set(np.argsort(centrality)[-2:]) == set(hubs)
-    assert centrality[isolated].max() < centrality[spokes].min()
+def test_recovers_hubs_spokes_and_isolated_genes(trained):
+    centrality = -trained.reconstruction_error
+    spokes = np.setdiff1d(np.arange(30), HUBS)
+    assert set(np.argsort(centrality)[-2:]) == set(HUBS)
+    assert centrality[ISOLATED].max() < centrality[spokes].min()
     # AUROC of a small norm for isolated genes: the paper's figure at two dimensions is 0.95.
-    norm = np.linalg.norm(fitted.loadings, axis=1)
-    nearer = norm[isolated][:, None] < norm[:30]
-    assert nearer.mean() >= 0.95
-    assert fitted.active_dimensions == 2
+    norm = np.linalg.norm(trained.loadings, axis=1)
+    assert roc_auc_score(np.isin(np.arange(40), ISOLATED), -norm) >= 0.95
+    assert trained.active_dimensions == 2
+
+
+def test_dimensions_that_collapsed_are_counted():
+    """Noise has nothing to encode: the posterior becomes the prior."""
+    noise = np.random.default_rng(0).normal(size=(600, 10))
+    settings = settings_for("vae", **NETWORK | {"steps": (400, 1, 1)})
+    fitted = fit(noise, settings)
+    assert fitted.active_dimensions == 0
+    assert fitted.losses.kl_cells.iloc[-1] < 0.1
+    assert fitted.scores.std(0).max() < 0.1
+
+
+# Embedding
+
+
+def test_embedding_the_training_cells_gives_their_scores(trained, network):
+    np.testing.assert_array_equal(trained.embed(network), trained.scores)
+    np.testing.assert_allclose(trained.embed(network[7:9]), trained.scores[7:9], atol=1e-5)
+    as_sparse = trained.embed(sparse.csr_matrix(network))
+    np.testing.assert_array_equal(as_sparse, trained.scores)
+    np.testing.assert_array_equal(trained.embed_genes(), trained.loadings)
+
+
+@pytest.mark.parametrize("variant", ["sivae", "sivae-linear", "vae"])
+def test_last_layers_meet_in_the_mean(expression, variant):
+    fitted = fit(expression, tiny(variant), seed=2)
+    last = 1 if variant == "sivae-linear" else 3
+    model = fitted.model
+    with torch.no_grad():
+        z, none = torch.from_numpy(fitted.scores), torch.empty(N_CELLS, 0)
+        mean = model.decode(z, none, fitted.weights()).mean.numpy()
+    if variant == "vae":
+        genes = fitted.loadings
+        with pytest.raises(ValueError, match="VAE"):
+            fitted.embed_genes(2)
+    else:
+        genes = fitted.embed_genes(layer=last)
+    bias = model.cells.decoder.mean.bias.detach().numpy()
+    np.testing.assert_allclose(fitted.embed(expression, last) @ genes.T + bias, mean, atol=1e-5)
+    if variant == "sivae":
+        assert [fitted.embed(expression, k).shape[1] for k in (1, 2, 3)] == [3, 8, 16]
+        assert [fitted.embed_genes(k).shape[1] for k in (1, 2, 3)] == [3, 8, 16]
+    for layer in (0, last + 1):
+        with pytest.raises(ValueError, match=f"layer: {layer} is none of 1 to {last}"):
+            fitted.embed(expression, layer)
+        with pytest.raises(ValueError, match="layer"):
+            fitted.embed_genes(layer)
+
+
+def test_cells_of_other_genes_are_refused(trained, network):
+    for other in (network[:, :-1], AnnData(network)[:, ::-1]):
+        with pytest.raises(ValueError, match="40 that the model was trained on"):
+            trained.embed(other)
+
+
+# Sampling
+
+
+def test_samples_of_a_linear_gaussian_model_have_the_moments_of_the_data():
+    rng = np.random.default_rng(0)
+    programme = rng.normal(size=(800, 2)) @ rng.normal(size=(2, 12))
+    x = 5 + rng.uniform(1, 9, 12) * (programme + 0.5 * rng.normal(size=programme.shape))
+    settings = Settings(
+        model="vae",
+        decoder="linear",
+        gamma=0,
+        latent=2,
+        hidden=(32,),
+        steps=(1500, 1, 1),
+        learning_rate=5e-3,
+        schedule="one-cycle",
+    )
+    fitted = fit(x, settings)
+    drawn = fitted.sample(4000, seed=1)
+    assert drawn.shape == (4000, 12)
+    np.testing.assert_allclose(drawn.mean(0), x.mean(0), atol=0.1 * x.std())
+    np.testing.assert_allclose(drawn.std(0), x.std(0), rtol=0.1)
+    correlations = np.corrcoef(x, rowvar=False)
+    np.testing.assert_allclose(np.corrcoef(drawn, rowvar=False), correlations, atol=0.1)
+    # It is probabilistic PCA, whose maximum-likelihood solution is known (Tipping & Bishop 1999).
+    values, vectors = np.linalg.eigh(correlations)
+    noise = values[:-2].mean()
+    expected = (vectors[:, -2:] * (values[-2:] - noise)) @ vectors[:, -2:].T
+    np.testing.assert_allclose(fitted.loadings @ fitted.loadings.T, expected, atol=0.1)
+
+    np.testing.assert_array_equal(drawn, fitted.sample(4000, seed=1))
+    assert not np.array_equal(drawn[:5], fitted.sample(5, seed=2))
+
+
+def test_samples_of_a_network_show_it(trained):
+    """siVAE-GCN infers a network from such cells."""
+    drawn = np.corrcoef(trained.sample(2000, seed=0), rowvar=False)
+    spokes = np.arange(1, 15)
+    assert drawn[0, spokes].min() > 0.3
+    assert np.abs(drawn[0, 16:]).max() < 0.2
+
+
+@pytest.mark.parametrize("variant", ["sivae-nb", "vae-linear"])
+def test_samples_of_counts_are_counts(variant):
+    rng = np.random.default_rng(0)
+    level, library = rng.uniform(0, 3, 15), rng.normal(0, 0.3, (500, 1))
+    programme = 0.6 * rng.normal(size=(500, 1)) * rng.choice([-1, 1], 15)
+    x = rng.poisson(np.exp(level + programme + library))
+    changes = NETWORK | {"feature_input": {"method": "pca", "size": 10}, "genes_per_step": None}
+    fitted = fit(x, settings_for(variant, **changes))
+    drawn = fitted.sample(2000, seed=1)
+    assert drawn.dtype == np.float32
+    assert (drawn >= 0).all()
+    np.testing.assert_array_equal(drawn, np.rint(drawn))
+    np.testing.assert_allclose(np.log(drawn.mean(0)), np.log(x.mean(0)), atol=0.25)
+    totals = np.log(x.sum(1)), np.log(drawn.sum(1))
+    assert totals[1].mean() == pytest.approx(totals[0].mean(), abs=0.1)
+    assert totals[1].std() == pytest.approx(totals[0].std(), rel=0.25)
+    np.testing.assert_array_equal(drawn, fitted.sample(2000, seed=1))
+
+
+def test_library_sizes_have_the_prior_of_the_training_cells(counts):
+    fitted = fit(counts, tiny("sivae-nb", heldout=0.2))
+    logs = np.log(counts[~fitted.heldout].sum(1))
+    prior = fitted.model.get_buffer("library_prior").numpy()
+    np.testing.assert_allclose(prior, [logs.mean(), logs.std()], rtol=1e-5)
+
+
+# Covariates
+
+
+@pytest.fixture(scope="module")
+def batches() -> AnnData:
+    """Cells of one programme in two batches, which shift half of the genes."""
+    rng = np.random.default_rng(0)
+    n, batch = 400, np.arange(400) % 2
+    programme = rng.normal(size=(n, 1)) @ rng.normal(size=(1, N_GENES))
+    shift = 3 * np.outer(batch, np.arange(N_GENES) < N_GENES / 2)
+    obs = pd.DataFrame({"pool": np.array(["p1", "p2"])[batch], "dose": batch - 0.25})
+    obs["programme"] = programme[:, 0]
+    obs.index = [f"cell {number}" for number in range(n)]
+    return AnnData((programme + shift + rng.normal(size=(n, N_GENES))).astype(np.float32), obs=obs)
+
+
+def explained(values: np.ndarray, by: np.ndarray) -> float:
+    return LinearRegression().fit(by, values).score(by, values)
+
+
+@pytest.mark.parametrize("variant", ["sivae", "sivae-linear"])
+def test_batches_leave_the_scores(batches, variant):
+    """The shift is in the scores without covariates, and not with them."""
+    settings = settings_for(variant, **NETWORK)
+    batch, programme = batches.obs["dose"].to_numpy(), batches.obs["programme"].to_numpy()
+    blind = fit(batches, settings)
+    assert explained(batch, blind.scores) > 0.7
+    for columns in (["pool"], ["dose"]):
+        corrected = fit(batches, settings, covariates=columns)
+        assert explained(batch, corrected.scores) < 0.1
+        assert explained(programme, corrected.scores) > 0.7
+        # The prediction has the shift all the same.
+        error = corrected.reconstruction_error
+        assert error.mean() < blind.reconstruction_error.mean() + 0.05
+
+
+def test_batches_of_counts_leave_the_scores():
+    rng = np.random.default_rng(0)
+    batch = np.arange(400) % 2
+    programme = 0.5 * rng.normal(size=(400, 1)) @ rng.normal(size=(1, N_GENES))
+    shift = np.outer(batch, np.arange(N_GENES) < N_GENES / 2)
+    obs = pd.DataFrame({"pool": batch.astype(str)}, index=map(str, range(400)))
+    counts = AnnData(rng.poisson(np.exp(1 + programme + shift)), obs=obs)
+    settings = settings_for("vae-linear", **NETWORK)
+    assert explained(batch, fit(counts, settings).scores) > 0.7
+    assert explained(batch, fit(counts, settings, covariates=["pool"]).scores) < 0.1
+
+
+def test_covariates_are_needed_where_cells_are_new(batches):
+    fitted = fit(batches, tiny(), covariates=["pool", "dose"])
+    assert fitted.covariates.levels == {"pool": ["p1", "p2"], "dose": None}
+    np.testing.assert_array_equal(fitted.embed(batches), fitted.scores)
+    assert fitted.embed(batches, layer=3).shape == (400, 16)
+    # What a cell is embedded as depends on its batch.
+    moved = batches.copy()
+    moved.obs["pool"] = "p1"
+    assert not np.array_equal(fitted.embed(moved), fitted.scores)
+
+    moved.obs["pool"] = "p3"
+    with pytest.raises(ValueError, match="'pool' has 'p3', which is none of the levels .* p1, p2"):
+        fitted.embed(moved)
+    with pytest.raises(ValueError, match="no column 'pool' in obs"):
+        fitted.embed(batches.X)
+    new = pd.DataFrame({"pool": ["p1", "p2"], "dose": [0.0, 1.0]})
+    assert fitted.sample(2, 0, new).shape == (2, N_GENES)
+    with pytest.raises(ValueError, match="trained with covariates; give pool, dose"):
+        fitted.sample(2, 0)
+    with pytest.raises(ValueError, match="2 rows for 3 cells"):
+        fitted.sample(3, 0, new)
+
+
+def test_covariates_that_cannot_be_used(batches):
+    with pytest.raises(ValueError, match="no column 'lane' in obs; there are: pool, dose"):
+        fit(batches, tiny(), covariates=["lane"])
+    with pytest.raises(ValueError, match="covariates: no column 'pool' in obs; there are: none"):
+        fit(batches.X, tiny(), covariates=["pool"])
+    for column in ("pool", "dose"):
+        missing = batches.copy()
+        missing.obs.loc[missing.obs_names[3], column] = np.nan
+        with pytest.raises(ValueError, match=f"covariates: '{column}' has missing values"):
+            fit(missing, tiny(), covariates=[column])
+
+
+@pytest.mark.parametrize("kind", [bool, "category", object])
+def test_levels_are_coded_one_hot(batches, kind):
+    levelled = batches.copy()
+    values = levelled.obs["dose"] > 0
+    levelled.obs["sick"] = values.astype(kind)
+    fitted = fit(levelled, tiny(steps=(1, 1, 1)), covariates=["sick"])
+    assert fitted.covariates.levels == {"sick": ["False", "True"]}
+    expected = np.column_stack([~values, values])
+    np.testing.assert_array_equal(fitted.covariates.encode(levelled.obs), expected)
+
+
+# Data on disk
+
+
+@pytest.fixture
+def backed(network, tmp_path):
+    """A function that writes the network, sparse or dense, and returns it backed by its file."""
+
+    def write(form) -> AnnData:
+        sparse_network = np.where(np.abs(network) < 0.3, 0, network)
+        AnnData(form(sparse_network)).write_h5ad(tmp_path / "cells.h5ad")
+        return read_h5ad(tmp_path / "cells.h5ad", backed="r")
+
+    return write
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_cells_on_disk_train_as_those_in_memory(backed, form, monkeypatch):
+    settings = settings_for(**NETWORK | {"feature_input": {"method": "pca", "size": 20}})
+    on_disk = backed(form)
+    resident = fit(on_disk, settings)
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
+    # A pool of some 100 cells, so that shuffling is not of the whole.
+    monkeypatch.setattr(data, "RUN_BYTES", 1600)
+    monkeypatch.setattr(data, "POOL_BYTES", 2**15)
+    streamed = fit(on_disk, settings)
+    assert not np.array_equal(streamed.scores, resident.scores)
+    np.testing.assert_allclose(streamed.variance, resident.variance, rtol=1e-4)
+    errors = streamed.reconstruction_error, resident.reconstruction_error
+    assert np.corrcoef(*errors)[0, 1] > 0.95
+    assert set(np.argsort(streamed.reconstruction_error)[:2]) == set(HUBS)
+    np.testing.assert_array_equal(streamed.embed(on_disk), streamed.scores)
+    assert_same(streamed, fit(on_disk, settings))
+
+
+def test_counts_and_covariates_stream(counts, tmp_path, monkeypatch):
+    obs = pd.DataFrame({"pool": np.arange(N_CELLS) % 3}, index=map(str, range(N_CELLS)))
+    obs["pool"] = obs["pool"].astype(str)
+    AnnData(sparse.csr_matrix(counts), obs=obs).write_h5ad(tmp_path / "cells.h5ad")
+    on_disk = read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
+    for variant in ("sivae-nb", "vae-linear"):
+        fitted = fit(on_disk, tiny(variant, heldout=0.2), covariates=["pool"])
+        assert np.isfinite(fitted.losses.total).all()
+        assert fitted.covariates.width == 3
+        assert np.isfinite(fitted.heldout_loss["total"])
+
+
+def test_covariates_stay_with_their_cells_on_disk(batches, tmp_path, monkeypatch):
+    batches.write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
+    on_disk = read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    corrected = fit(on_disk, settings_for(**NETWORK), covariates=["pool"])
+    assert explained(batches.obs["dose"].to_numpy(), corrected.scores) < 0.1
 
 
 # What is refused
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("latent", 0),
-        ("hidden", []),
-        ("gamma", -1),
-        ("steps", [10, 10]),
-        ("steps", [10, 0, 10]),
-        ("minibatch", 0),
-        ("learning_rate", 0),
-        ("genes_per_step", 0),
-        ("heldout", 1.0),
-        ("precision", "float16"),
-        ("feature_input", {"method": "tsne"}),
-        ("feature_input", {"method": "pca"}),
-        ("feature_input", {"method": "cells", "size": 5}),
-        ("feature_input", {"method": "pca", "size": 0}),
-    ],
-)
-def test_settings_out_of_range(name, value):
-    with pytest.raises(ValueError, match=name):
-        Settings(**{name: value})
 
 
 @pytest.mark.parametrize("broken", ["nan", "inf", "constant", "no cells", "no genes", "vector"])
@@ -460,37 +524,104 @@ def test_unusable_expression(expression, broken):
         "vector": np.ones(4),
     }[broken]
     with pytest.raises(ValueError, match="expression"):
-        fit(x, Settings(**TINY), seed=0)
+        fit(x, tiny(), seed=0)
+
+
+def test_counts_are_needed_where_counts_are_modelled(expression):
+    with pytest.raises(ValueError, match="'nb' needs raw counts"):
+        fit(expression, tiny("sivae-nb"))
 
 
 def test_nothing_left_to_train_on(expression):
     with pytest.raises(ValueError, match="heldout"):
-        fit(expression[:2], Settings(**TINY, heldout=0.9), seed=0)
-
-
-def test_divergence_names_stage_and_step(expression):
-    with pytest.raises(DivergedError, match=r"step \d+ of stage 'cells'") as caught:
-        fit(expression, Settings(**TINY | {"learning_rate": 1e10}), seed=0)
-    assert caught.value.stage == "cells"
-    assert 1 <= caught.value.step <= 20
+        fit(expression[:2], tiny(heldout=0.9), seed=0)
 
 
 def test_devices(expression, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto").type == choose_device("cpu").type == "cpu"
     with pytest.raises(RuntimeError, match="'cuda' was asked for"):
-        fit(expression, Settings(**TINY), seed=0, device="cuda")
+        fit(expression, tiny(), seed=0, device="cuda")
     with pytest.raises(ValueError, match="device"):
         choose_device("gpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"
 
 
-def test_bf16_needs_hardware_that_has_it(expression, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    with pytest.raises(RuntimeError, match="bf16"):
-        fit(expression, Settings(**TINY, precision="bf16"), seed=0)
+# To disk and back
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_saved_fit_is_the_same_to_the_bit(suitable, tmp_path, variant):
+    adata = AnnData(suitable(variant))
+    adata.obs["pool"] = np.resize(["p1", "p2"], N_CELLS)
+    fitted = fit(adata, tiny(variant, heldout=0.1), seed=np.int64(3), covariates=["pool"])
+    fitted.save(tmp_path / "deep" / "fit")
+    assert {path.name for path in (tmp_path / "deep" / "fit").iterdir()} == {
+        "model.safetensors",
+        "fit.json",
+    }
+    read = load(tmp_path / "deep" / "fit")
+    assert_same(fitted, read)
+    assert read.settings == fitted.settings
+    for name in ("heldout_loss", "active_dimensions", "seconds", "peak_memory", "device"):
+        assert getattr(read, name) == getattr(fitted, name), name
+    assert (read.precision, read.seed, read.covariates) == (
+        fitted.precision,
+        fitted.seed,
+        fitted.covariates,
+    )
+    for name, value in fitted.model.state_dict().items():
+        assert torch.equal(value, read.model.state_dict()[name]), name
+    assert list(read.obs.index) == list(adata.obs_names)
+    assert list(read.var.index) == list(adata.var_names)
+    np.testing.assert_array_equal(read.embed(adata), fitted.scores)
+    obs = adata.obs.iloc[:9]
+    np.testing.assert_array_equal(read.sample(9, 1, obs), fitted.sample(9, 1, obs))
+    # Once more, over the old one.
+    read.save(tmp_path / "deep" / "fit")
+    assert_same(fitted, load(tmp_path / "deep" / "fit"))
+
+
+def test_a_fit_without_held_out_cells_is_the_same(expression, tmp_path):
+    fitted = fit(expression, tiny(standardise=False))
+    fitted.save(tmp_path)
+    read = load(tmp_path)
+    assert_same(fitted, read)
+    assert np.isnan(read.heldout_loss["total"])
+    assert read.transform.centre is None
+    # Strict JSON, which other languages read as well.
+    json.loads((tmp_path / "fit.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_half_written_folders_are_refused(expression, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="no whole fit"):
+        load(tmp_path)
+    fitted = fit(expression, tiny())
+    fitted.save(tmp_path)
+
+    def interrupted(tensors, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no whole fit"):
+        load(tmp_path)
+
+    def broken(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("json.dumps", broken)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.save(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no whole fit"):
+        load(tmp_path)
+    fitted.save(tmp_path)
+    assert_same(fitted, load(tmp_path))
 
 
 # AnnData
@@ -500,34 +631,50 @@ def test_bf16_needs_hardware_that_has_it(expression, monkeypatch):
 def test_from_anndata_to_anndata_through_h5ad(expression, tmp_path, form):
     cells = pd.DataFrame({"sample": "s|1"}, index=[f"cell {i}" for i in range(N_CELLS)])
     genes = pd.DataFrame(index=[f"MT-{i}" for i in range(N_GENES)])
-    settings = Settings(**TINY, heldout=0.1, feature_input={"method": "pca", "size": 4})
-    trained = train_bin(AnnData(form(expression), obs=cells, var=genes), settings, seed=9)
-    trained.write_h5ad(tmp_path / "bin.h5ad")
+    settings = tiny(heldout=0.1, feature_input={"method": "pca", "size": 4})
+    fitted = fit(AnnData(form(expression), obs=cells, var=genes), settings, seed=9)
+    assert_same(fitted, fit(expression, settings, seed=9))
+    fitted.to_anndata().write_h5ad(tmp_path / "bin.h5ad")
     read = read_h5ad(tmp_path / "bin.h5ad")
 
-    fitted = fit(expression, settings, seed=9)
     assert read.X is None
     assert list(read.obs_names) == list(cells.index)
     assert list(read.var_names) == list(genes.index)
     assert (read.obs["sample"] == "s|1").all()
     np.testing.assert_array_equal(read.obsm["X_sivae"], fitted.scores)
     np.testing.assert_array_equal(read.varm["sivae_loadings"], fitted.loadings)
-    np.testing.assert_array_equal(read.var["reconstruction_error"], fitted.reconstruction_error)
+    for name in ("reconstruction_error", "heldout_error", "variance"):
+        np.testing.assert_array_equal(read.var[name], getattr(fitted, name))
     np.testing.assert_array_equal(read.var["sivae_degree_centrality"], -fitted.reconstruction_error)
-    np.testing.assert_array_equal(read.var["heldout_error"], fitted.heldout_error)
     np.testing.assert_array_equal(read.obs["heldout"], fitted.heldout)
     described = read.uns["sivae"]
     assert described["seed"] == 9
     assert described["device"] == "cpu"
+    assert described["precision"] == "float32"
+    assert described["peak_memory"] == fitted.peak_memory
     assert described["active_dimensions"] == fitted.active_dimensions
+    assert described["heldout_loss"] == pytest.approx(fitted.heldout_loss)
     assert Settings(**described["settings"]) == settings
     np.testing.assert_allclose(read.uns["losses"]["total"], fitted.losses["total"])
     assert list(read.uns["losses"]["stage"]) == list(fitted.losses["stage"])
 
 
-def test_to_anndata_leaves_its_arguments_alone(expression):
-    cells = pd.DataFrame(index=[str(i) for i in range(N_CELLS)])
-    genes = pd.DataFrame(index=[str(i) for i in range(N_GENES)])
-    to_anndata(fit(expression, Settings(**TINY), seed=0), cells, genes)
-    assert cells.empty
-    assert genes.empty
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_fits_into_h5ad(suitable, variant, tmp_path):
+    fitted = fit(suitable(variant), tiny(variant, steps=(2, 2, 2)))
+    fitted.to_anndata().write_h5ad(tmp_path / "bin.h5ad")
+    read = read_h5ad(tmp_path / "bin.h5ad")
+    assert Settings(**read.uns["sivae"]["settings"]) == fitted.settings
+
+
+def test_to_anndata_leaves_annotations_alone(expression):
+    adata = AnnData(expression)
+    fit(adata, tiny()).to_anndata().obs["more"] = 1
+    assert adata.obs.empty
+    assert adata.var.empty
+
+
+def test_all_that_the_package_exports_is_there():
+    for name in sivae.__all__:
+        assert hasattr(sivae, name)
+    assert issubclass(DivergedError, RuntimeError)

@@ -26,15 +26,16 @@ def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
 
 @pytest.fixture
 def plan_study(snakemake, plan):
-    """A function that cuts the bins of a sheet and returns them and the jobs left to do."""
+    """A function that cuts a sheet's bins; returns them, the jobs left, and those of `tune`."""
 
-    def study(clone, sheet: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    def study(clone, sheet: str) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
         (clone / "small.yaml").write_text(SMALL)
         arguments = ["--configfile", "small.yaml"]
         arguments += ["--config", f"cohort=config/cohorts/{sheet}.yaml"]
         status, output = snakemake(clone, "--cores", "1", "--until", "plan_bins", *arguments)
         assert status == 0, output
-        return read_table(clone / "results" / sheet / "bins.tsv"), plan(clone, *arguments)
+        bins = read_table(clone / "results" / sheet / "bins.tsv")
+        return bins, plan(clone, *arguments), plan(clone, "tune", *arguments)
 
     return study
 
@@ -43,6 +44,11 @@ def expected(n_types: int, n_trained: int) -> dict[str, int]:
     once = ["record_cohort", "summarise_findings", "default"]
     per_type = PER_TYPE + PER_PHENOTYPE
     return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
+
+
+def expected_of_tune(n_types: int, n_bins: int) -> dict[str, int]:
+    per_type = ["select_genes", "prepare_expression", "gather_tuning", "draw_tuning"]
+    return dict.fromkeys(per_type, n_types) | {"tune_sivae": n_bins, "tune": 1}
 
 
 def test_neurdiff(copy_clone, plan_study, shared_data):
@@ -70,12 +76,14 @@ def test_neurdiff(copy_clone, plan_study, shared_data):
     obs = pd.DataFrame([part[:4] for part in parts for _ in range(part[4])], columns=columns)
     write_cells(data / "D11.h5ad", obs.assign(pool_id="pool1"))
 
-    bins, jobs = plan_study(clone, "neurdiff")
+    bins, jobs, tuning = plan_study(clone, "neurdiff")
     of_type = bins.groupby("cell_type")["sample"].value_counts()
     assert of_type["FPP"].to_dict() == dict.fromkeys(lines, 2)
     assert of_type["P_FPP"].to_dict() == dict.fromkeys(lines[:3], 1)
     # 12 bins and 3 bins, three to a job.
     assert jobs == expected(n_types=2, n_trained=4 + 1)
+    # Four bins, or all three.
+    assert tuning == expected_of_tune(n_types=2, n_bins=4 + 3)
 
 
 def test_dementia(copy_clone, plan_study):
@@ -95,6 +103,7 @@ def test_dementia(copy_clone, plan_study):
     obs = pd.concat([pd.DataFrame(rows, columns=columns), reference], ignore_index=True)
     write_cells(data / "SEAAD_MTG_RNAseq_final-nuclei.h5ad", obs, layer="UMIs")
 
-    bins, jobs = plan_study(clone, "dementia")
+    bins, jobs, tuning = plan_study(clone, "dementia")
     assert len(bins) == 6 * len(types)
     assert jobs == expected(n_types=5, n_trained=5 * 2)
+    assert tuning == expected_of_tune(n_types=5, n_bins=5 * 4)

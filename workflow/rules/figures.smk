@@ -10,9 +10,10 @@ rule draw_quality:
     output:
         **figures(
             "<results>/figures/{cell_type}",
-            *["cells", "losses", "heldout", "depth", "reliability"],
+            *["cells", "depth", "reliability"],
             category="Quality",
         ),
+        **figures("<results>/figures/{cell_type}", "losses", "training", category="Training"),
     log:
         "<logs>/{cell_type}/draw_quality.log",
     conda:
@@ -21,6 +22,7 @@ rule draw_quality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
+        latent=config["sivae"]["latent"],
         min_icc=config["statistics"]["min_icc"],
     message:
         "Draw the quality of {wildcards.cell_type}"

@@ -1,4 +1,8 @@
 # What a study consists of, and what its report says of each part.
+from itertools import zip_longest
+
+from popnet.seeds import derive_seed
+from popnet.sheet import training_plan
 
 
 def caption(wildcards):
@@ -13,6 +17,7 @@ def caption(wildcards):
     return {
         "cohort": cohort.name,
         "preset": config["preset"],
+        "plan": training_plan(config),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
@@ -27,7 +32,8 @@ def caption(wildcards):
 TITLES = {
     "cells": "Cells and bins",
     "losses": "Training losses",
-    "heldout": "Held-out error",
+    "training": "Training of each bin",
+    "tuning": "Model selection",
     "depth": "Sequencing depth",
     "reliability": "Reliability of centrality",
     "hubs": "Hub genes",
@@ -72,6 +78,38 @@ def figures(folder, *names, category):
         )
         files[name] = [shown, *multiext(f"{folder}/{name}", ".pdf", ".svg", ".tsv")]
     return files
+
+
+def sivae_code(*more):
+    """Return the modules that a trained model depends on, and more, as input."""
+    names = ["covariates", "data", "fitting", "model", "objective", "result", "settings", "storage"]
+    return library(*(f"sivae/{name}.py" for name in [*names, "training", *more]))
+
+
+def tuned_bins(cell_type):
+    """Return the [sample, bin] pairs that settings are compared on, of as many samples as can be."""
+    rows = [[row["sample"], int(row["bin"])] for row in planned_bins()[cell_type]]
+    of_sample = {}
+    for row in sorted(rows, key=lambda row: derive_seed(config["seed"], *row)):
+        of_sample.setdefault(row[0], []).append(row)
+    rounds = zip_longest(*of_sample.values())
+    return [row for turn in rounds for row in turn if row][: config["tuning"]["bins"]]
+
+
+def tuned_bin(wildcards):
+    """Return the [sample, bin] pair that a job compares settings on."""
+    return tuned_bins(wildcards.cell_type)[int(wildcards.batch) - 1]
+
+
+def tuning_tables(wildcards):
+    """Return the tables of all jobs that compare settings in a cell type."""
+    n_bins = len(tuned_bins(wildcards.cell_type))
+    return [f"<results>/{wildcards.cell_type}/tuning/{n}.tsv" for n in range(1, n_bins + 1)]
+
+
+def tuning_results(wildcards):
+    """Return what `snakemake tune` makes."""
+    return [f"<results>/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
 def tested_tables():

@@ -5,7 +5,7 @@ rule train_sivae:
     input:
         plan="<results>/bins.tsv",
         expression="<results>/{cell_type}/expression.h5ad",
-        code=library("sivae/model.py", "sivae/objective.py", "sivae/training.py"),
+        code=sivae_code(),
     output:
         "<results>/{cell_type}/training/{batch}.tsv",
     log:
@@ -21,7 +21,9 @@ rule train_sivae:
         bins=batch_bins,
         models=f"results/{cohort.name}/{{cell_type}}/models",
         sivae=config["sivae"],
+        plan=training_plan(config),
         device=config["training"]["device"],
+        stack=config["training"]["stack"],
         seed=config["seed"],
     message:
         "Train siVAE on bins of {wildcards.cell_type}, job {wildcards.batch}"

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from popnet.tables import read_table
 
 if TYPE_CHECKING:
     from popnet.cells import CountSource
+    from popnet.sivae import Settings
 
 # What counts as one observation under each preset.
 UNIT = {"robust": "donor", "paper": "bin"}
@@ -90,3 +92,28 @@ def open_sources(params: Any, paths: pd.Series) -> dict[str, CountSource]:
     from popnet.cells import open_source
 
     return {path: open_source(path, params.counts, params.gene_symbols) for path in paths.unique()}
+
+
+def sivae_settings(params: Any) -> Settings:
+    """Return the settings of the model: what the config leaves open is as the training plan says.
+
+    The expression is centred and scaled already.
+    """
+    from popnet import sivae
+
+    keys = {key: value for key, value in params.sivae.items() if key != "plan"}
+    all_genes = keys["genes_per_step"] == "all"
+    if all_genes:
+        del keys["genes_per_step"]
+    settings = sivae.settings_for("sivae", params.plan, standardise=False, **keys)
+    return replace(settings, genes_per_step=None) if all_genes else settings
+
+
+def training_device(snakemake: Any) -> str:
+    """Return the device to train on; a job that was given a GPU never trains on a CPU unnoticed."""
+    from popnet import sivae
+
+    device = snakemake.params.device
+    if device == "auto" and (snakemake.resources.get("gres") or snakemake.resources.get("gpu")):
+        device = "cuda"
+    return str(sivae.choose_device(device))

@@ -12,7 +12,7 @@ from popnet.tables import read_table
 
 def main(snakemake):
     bins = ad.read_h5ad(snakemake.input.bins)
-    trained = pd.concat([read_table(path) for path in snakemake.input.batches])
+    trained = pd.concat([read_table(path) for path in snakemake.input.batches], ignore_index=True)
     about = snakemake.params.caption
     per_bin = Subject(about["cell_type"], None, n=bins.n_obs, unit="bins")
     per_sample = Subject(about["cell_type"], None, n=bins.obs["sample"].nunique())
@@ -30,10 +30,10 @@ def main(snakemake):
     losses = pd.read_parquet(snakemake.input.losses)
     draw("losses", qc.qc_losses(losses, per_bin), losses)
 
-    errors = trained.rename(
-        columns={"reconstruction_error": "trained", "heldout_error": "heldout"}
-    )[["sample", "bin", "trained", "heldout"]].dropna(subset=["trained"])
-    draw("heldout", qc.qc_heldout(errors, per_bin), errors)
+    training = qc.training_of_bins(trained)
+    of_bins = Subject(about["cell_type"], None, n=len(training), unit="bins")
+    figure = qc.qc_training(training, of_bins, latent=snakemake.params.latent)
+    draw("training", figure, training)
 
     depth = (
         bins.obs.astype({"sample": str, "batch": str})

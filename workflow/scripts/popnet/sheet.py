@@ -116,7 +116,7 @@ def check_config(config: dict, file: str) -> list[Problem]:
     problems = schema_problems(copy.deepcopy(config), "config", file)
     if not problems:
         chosen = config["sivae"]["feature_input"]
-        if (chosen["method"] == "cells") != (chosen["size"] is None):
+        if chosen and (chosen["method"] == "cells") != (chosen["size"] is None):
             message = f"With method {chosen['method']!r} the size must be " + (
                 "null" if chosen["method"] == "cells" else "a number"
             )
@@ -124,6 +124,11 @@ def check_config(config: dict, file: str) -> list[Problem]:
             field = "sivae.feature_input.size"
             problems.append(Problem(file, field, chosen["size"], message, remedy))
     return merged(problems)
+
+
+def training_plan(config: dict) -> str:
+    """Return the training plan of a config: its own, or the preset's."""
+    return config["sivae"]["plan"] or {"robust": "fast", "paper": "paper"}[config["preset"]]
 
 
 def resolve_path(sheet: str, path: str) -> str:
@@ -440,14 +445,15 @@ def _fault(error: Any) -> str:
         types = [types] if isinstance(types, str) else types
         return f"The value is not {' or '.join(_TYPES[kind] for kind in types)}"
     if error.validator == "enum":
-        return f"The value is not one of {', '.join(map(str, error.validator_value))}"
+        allowed = ("null" if value is None else str(value) for value in error.validator_value)
+        return f"The value is not one of {', '.join(allowed)}"
     return _FAULTS.get(error.validator, error.message).format(error.validator_value)
 
 
 def _value_remedy(error: Any, schema: str) -> str:
     value = error.instance
     if error.validator == "enum" and isinstance(value, str):
-        return nearest(value, error.validator_value)
+        return nearest(value, filter(None, error.validator_value))
     if error.validator == "pattern":
         allowed = "letters, digits, `_`, `.` and `-`" if error.absolute_path[-1] == "name" else ""
         return f"Use {allowed}, a letter or digit first. " if allowed else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -282,33 +284,164 @@ def qc_reliability(
     return figure
 
 
-def qc_heldout(errors: pd.DataFrame, subject: Subject) -> Figure:
-    """Draw each bin's reconstruction error on held-out against trained cells.
+def training_of_bins(trained: pd.DataFrame) -> pd.DataFrame:
+    """Return how each bin of a cell type trained, and which bins to look at.
 
     Parameters
     ----------
-    errors : DataFrame with columns sample, bin, trained, heldout
-        Mean squared error per gene; held-out errors are missing where no cell was held out.
-    subject : Subject
+    trained : DataFrame
+        The tables of all training jobs.
+
+    Returns
+    -------
+    DataFrame
+        With `look_at`: why a bin failed, or that it collapsed, that is uses fewer than half as
+        many latent dimensions as the median of the bins; else empty. Failed bins come first, then
+        collapsed ones, then the others as they were.
     """
-    figure = new_figure(
-        SINGLE, 3.6, "Reconstruction error of each bin on held-out and on trained cells", subject
+    failed = trained["status"] != "trained"
+    active = trained["active_dimensions"].astype(float)
+    collapsed = ~failed & ((active < active.median() / 2) | (active == 0))
+    table = trained.assign(look_at="")
+    table.loc[failed, "look_at"] = table.loc[failed, "status"]
+    table.loc[collapsed, "look_at"] = [
+        f"collapsed: {n:.0f} active dimensions (median {active.median():g})"
+        for n in active[collapsed]
+    ]
+    order = np.lexsort([~collapsed, ~failed])
+    return table.iloc[order].reset_index(drop=True)
+
+
+def qc_training(training: pd.DataFrame, subject: Subject, *, latent: int) -> Figure:
+    """Draw the errors, active dimensions, time and memory of each bin, and name those to look at.
+
+    Parameters
+    ----------
+    training : DataFrame
+        From `training_of_bins`.
+    subject : Subject
+    latent : int
+        Dimensions of the embeddings.
+    """
+    done = training[training["status"] == "trained"]
+    what = f"Training: {len(done):,} of {len(training):,} bins trained"
+    figure = new_figure(DOUBLE, 4.6, what, subject)
+    (errors, dimensions), (cost, listed) = figure.subplots(2, 2)
+    _draw_dimensions(dimensions, done["active_dimensions"].to_numpy(dtype=float), latent)
+    _draw_cost(cost, done)
+    _list_bins(listed, training[training["look_at"] != ""])
+    legend_below(
+        figure,
+        [
+            Line2D([], [], color=GREY, lw=0.8, ls="--", label="equal errors"),
+            Line2D([], [], color="black", lw=1, label="median of the bins"),
+            Line2D([], [], color=OKABE_ITO["vermillion"], lw=1, ls="--", label="half of it"),
+        ],
     )
-    axes = figure.subplots()
-    shown = errors.dropna(subset=["trained", "heldout"])
+    _draw_errors(errors, done)
+    return figure
+
+
+def _draw_errors(axes: Axes, done: pd.DataFrame) -> None:
+    shown = done.dropna(subset=["reconstruction_error", "heldout_error"])
     if shown.empty:
         say(axes, "No cell was held out.")
-        return figure
-    points = shown[["trained", "heldout"]].to_numpy(dtype=float)
-    axes.scatter(*points.T, s=14, c=OKABE_ITO["blue"], lw=0.3, ec=DARK, zorder=3)
+        return
+    points = shown[["reconstruction_error", "heldout_error"]].to_numpy(dtype=float)
+    axes.scatter(*points.T, c=OKABE_ITO["blue"], **_points(len(points)))
     axes.axline((points.min(), points.min()), slope=1, color=GREY, lw=0.8, ls="--", zorder=1)
     axes.set_xlabel("error on trained cells (mean over genes)")
-    axes.set_ylabel("error on held-out cells (mean over genes)")
+    axes.set_ylabel("error on held-out cells")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(ticks(5))
     axes.margins(0.12)
-    legend_below(figure, [Line2D([], [], color=GREY, lw=0.8, ls="--", label="equal errors")])
     worst = np.argsort(points[:, 0] - points[:, 1], kind="stable")[:3]
-    names = [f"{readable(shown['sample'].iloc[i], 20)}, bin {shown['bin'].iloc[i]}" for i in worst]
-    name_points(axes, points[worst], names, obstacles=points)
-    return figure
+    name_points(axes, points[worst], [_bin_name(shown.iloc[i]) for i in worst], obstacles=points)
+
+
+def _draw_dimensions(axes: Axes, active: np.ndarray, latent: int) -> None:
+    if not len(active):
+        say(axes, "No bin trained.")
+        return
+    width = max(1, -(-latent // 40))
+    axes.hist(
+        active,
+        np.arange(0, latent + width + 1, width) - 0.5,
+        color=OKABE_ITO["blue"],
+        ec="white",
+        lw=0.3,
+    )
+    middle = np.median(active)
+    for place, colour, style in (
+        (middle, "black", "-"),
+        (middle / 2, OKABE_ITO["vermillion"], "--"),
+    ):
+        axes.axvline(place, color=colour, lw=1, ls=style)
+    axes.set_xlim(-0.5, latent + 0.5)
+    axes.set_xlabel(f"active latent dimensions of {latent}")
+    axes.set_ylabel("bins")
+    axes.xaxis.set_major_locator(ticks(6, integer=True))
+    axes.yaxis.set_major_locator(ticks(5, integer=True))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def _draw_cost(axes: Axes, done: pd.DataFrame) -> None:
+    if done.empty:
+        say(axes, "No bin trained.")
+        return
+    colours = [OKABE_ITO[name] for name in ("blue", "orange", "green", "purple")]
+    kinds = list(done.groupby(["device", "precision"], sort=True))
+    for index, ((device, precision), part) in enumerate(kinds):
+        axes.scatter(
+            part["seconds"],
+            part["peak_memory_mb"],
+            c=colours[index % len(colours)],
+            label=f"{device}, {precision} (n = {len(part):,})",
+            **_points(len(done)),
+        )
+    axes.set_xlabel("seconds per bin")
+    axes.set_ylabel("peak memory (MB)")
+    axes.set_xlim(-0.03 * done["seconds"].max(), 1.1 * done["seconds"].max())
+    axes.set_ylim(0, 1.35 * done["peak_memory_mb"].max())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(ticks(5))
+        axis.set_major_formatter("{x:,g}")
+    axes.legend(loc="upper left", handletextpad=0.2)
+
+
+def _list_bins(axes: Axes, chosen: pd.DataFrame, most: int = 3) -> None:
+    axes.set_axis_off()
+    failed = chosen["status"] != "trained"
+    lines = []
+    for kind, part in (("failed", chosen[failed]), ("collapsed", chosen[~failed])):
+        lines.append(f"{len(part):,} {'bin' if len(part) == 1 else 'bins'} {kind}")
+        for _, row in part.head(most).iterrows():
+            # What helps is for the table to say.
+            why = readable(row["look_at"].removeprefix(f"{kind}: ").split(";")[0], 80)
+            lines += wrap(
+                f"{_bin_name(row)}: {why}", 62, initial_indent="  ", subsequent_indent="    "
+            )
+        if len(part) > most:
+            lines.append(f"  and {len(part) - most:,} more, see the table")
+    axes.text(
+        0,
+        1,
+        "\n".join(lines),
+        va="top",
+        color=DARK,
+        fontsize=6,
+        linespacing=1.4,
+        transform=axes.transAxes,
+        in_layout=False,
+    )
+
+
+def _points(n: int) -> dict[str, float | str | bool]:
+    """How to draw n points: thousands are small and pale, and a bitmap in vector files."""
+    if n <= 200:
+        return {"s": 14, "lw": 0.3, "ec": DARK, "zorder": 3}
+    return {"s": 4, "lw": 0, "alpha": 0.4, "zorder": 3, "rasterized": True}
+
+
+def _bin_name(row: pd.Series) -> str:
+    return f"{readable(row['sample'], 20)}, bin {row['bin']}"

@@ -1,29 +1,23 @@
 """siVAE: interpretable variational autoencoders of cells and genes (Choi et al. 2023)."""
 
-from popnet.sivae.model import VAE, Decoder, Encoder, Normal, SiVAE
-from popnet.sivae.training import (
-    DivergedError,
-    FeatureInput,
-    Fit,
-    Settings,
-    choose_device,
-    fit,
-    to_anndata,
-    train_bin,
-)
+from popnet.sivae.fitting import choose_device, fit, fit_stack, stack_size
+from popnet.sivae.progress import Progress
+from popnet.sivae.result import Fit, load
+from popnet.sivae.settings import PLANS, VARIANTS, FeatureInput, Settings, settings_for
+from popnet.sivae.training import DivergedError
 
 __all__ = [
-    "VAE",
-    "Decoder",
+    "PLANS",
+    "VARIANTS",
     "DivergedError",
-    "Encoder",
     "FeatureInput",
     "Fit",
-    "Normal",
+    "Progress",
     "Settings",
-    "SiVAE",
     "choose_device",
     "fit",
-    "to_anndata",
-    "train_bin",
+    "fit_stack",
+    "load",
+    "settings_for",
+    "stack_size",
 ]

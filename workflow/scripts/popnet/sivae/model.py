@@ -1,13 +1,15 @@
-"""The networks of siVAE; the equations are those of the paper's Methods."""
+"""The networks of siVAE and its variants; the equations are those of the paper's Methods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from popnet.sivae.settings import Settings
 
 MIN_SCALE = 1e-4
 
@@ -60,7 +62,7 @@ class GaussianNetwork(nn.Module):
         super().__init__()
         sizes = [n_input, *hidden]
         self.hidden = _relu_layers(sizes, generator)
-        self.mean = Dense(sizes[-1], n_output, generator)
+        self.mean: Any = Dense(sizes[-1], n_output, generator)
         self.scale = Dense(sizes[-1], n_scale, generator)
 
     def scale_of(self, last: Tensor) -> Tensor:
@@ -70,7 +72,7 @@ class GaussianNetwork(nn.Module):
     def forward(self, x: Tensor) -> Normal:
         """Return the Gaussian for each row of `x`."""
         last = self.hidden(x)
-        return Normal(self.mean(last).to(self.mean.weight.dtype), self.scale_of(last))
+        return Normal(self.mean(last).to(self.scale.weight.dtype), self.scale_of(last))
 
 
 class Encoder(GaussianNetwork):
@@ -110,50 +112,153 @@ class SiVAE(nn.Module):
     feature-wise decoder replaces by v_L in the joint model. The feature-wise decoder lacks
     the last relu layer: its mean is v_L.
 
+    The variants differ by what they lack and add: a VAE has no feature-wise part (`features` is
+    None); with a linear decoder z_L is z and v_L is v (equation 19); with likelihood "nb" the
+    decoder's mean is the logit of rho, its scale the inverse dispersion of a cell, and `library`
+    encodes the cell's scaling factor (equations 14 to 17, read as in scVI: m ~ Gamma of mean rho);
+    covariates join the input of encoder and decoder (equation 21), and enter what is linear by
+    weights of their own (j of equation 23).
+
     Parameters
     ----------
     n_genes : int
     n_feature_input : int
         Length of a gene's input to the feature-wise encoder (cells or principal components).
-    hidden : sequence of int
-        Sizes of the encoders' layers; the decoders have them reversed.
-    latent : int
+    settings : Settings
     generator : torch.Generator
         Source of the initial weights (Xavier normal; biases start at zero).
+    n_covariates : int
     """
 
     def __init__(
         self,
         n_genes: int,
         n_feature_input: int,
-        hidden: Sequence[int],
-        latent: int,
+        settings: Settings,
         generator: torch.Generator,
+        n_covariates: int = 0,
     ):
         super().__init__()
-        *outward, last = reversed(hidden)
+        latent, hidden = settings.latent, settings.hidden
+        self.deep = settings.decoder == "deep"
+        n_input = n_genes + n_covariates
+        widths = list(reversed(hidden)) if self.deep else []
+        n_decoded = latent + n_covariates if self.deep else latent
         self.cells = VAE(
-            Encoder(n_genes, hidden, latent, generator),
-            Decoder(latent, [*outward, last], n_genes, generator),
+            Encoder(n_input, hidden, latent, generator),
+            Decoder(n_decoded, widths, n_genes, generator),
         )
-        self.features = VAE(
-            Encoder(n_feature_input, hidden, latent, generator),
-            Decoder(latent, outward, last, generator),
-        )
-        self.linear_bias = nn.Parameter(torch.zeros(n_genes))
+        self.features: VAE | None = None
+        if settings.model == "sivae":
+            decoder = Decoder(latent, widths[:-1], widths[-1] if self.deep else latent, generator)
+            if not self.deep:
+                decoder.mean = nn.Identity()
+            self.features = VAE(Encoder(n_feature_input, hidden, latent, generator), decoder)
+        self.library: Encoder | None = None
+        if settings.likelihood == "nb":
+            self.library = Encoder(n_input, hidden[-1:], 1, generator)
+        # Of log l: set to what the cells have (equation 14).
+        self.library_prior: Tensor
+        self.register_buffer("library_prior", torch.tensor([0.0, 1.0]))
+        # The linear part of equation 23.
+        if settings.gamma or not self.deep:
+            self.covariate_weights = nn.Parameter(torch.zeros(n_genes, n_covariates))
+        if settings.gamma:
+            self.linear_bias = nn.Parameter(torch.zeros(n_genes))
 
-    def decode(self, z: Tensor, v: Tensor, genes: Tensor | slice = slice(None)) -> Normal:
-        """Return the Gaussian of X (cells x genes) given cells and features, equation 8.
+    @property
+    def feature_wise(self) -> VAE:
+        """`features`, of a model that has it.
+
+        Raises
+        ------
+        ValueError
+            It is a VAE.
+        """
+        if self.features is None:
+            raise ValueError("a VAE embeds no genes; its loadings are the decoder's weights")
+        return self.features
+
+    @property
+    def free_weights(self) -> Tensor:
+        """v~_L of every gene, (n_genes, width): the weights of the cell-wise decoder's mean."""
+        return self.cells.decoder.mean.weight
+
+    def encode(self, inputs: Tensor, covariates: Tensor) -> Normal:
+        """Return the posterior of z, equation 11: (n, n_genes) and (n, b) to (n, latent)."""
+        return self.cells.encoder(_joined(inputs, covariates))
+
+    def encode_library(self, inputs: Tensor, covariates: Tensor) -> Normal:
+        """Return the posterior of log l, in deviations from the prior (equation 14): (n, 1)."""
+        assert self.library is not None
+        return self.library(_joined(inputs, covariates))
+
+    def log_library(self, deviation: Tensor) -> Tensor:
+        """Return log l from deviations from its prior."""
+        mean, scale = self.library_prior
+        return mean + scale * deviation
+
+    def cell_layers(self, z: Tensor, covariates: Tensor) -> list[Tensor]:
+        """Return z_1 to z_L, (n, width) each."""
+        if not self.deep:
+            return [z]
+        return [z, *_activations(self.cells.decoder.hidden, _joined(z, covariates))]
+
+    def feature_layers(self, v: Tensor) -> list[Tensor]:
+        """Return v_1 to v_L, (n_genes, width) each, equations 6 and 7."""
+        if not self.deep:
+            return [v]
+        decoder = self.feature_wise.decoder
+        layers = [v, *_activations(decoder.hidden, v)]
+        return [*layers, decoder.mean(layers[-1]).to(v.dtype)]
+
+    def decode(
+        self,
+        z: Tensor,
+        covariates: Tensor,
+        weights: Tensor,
+        genes: Tensor | slice = slice(None),
+    ) -> Normal:
+        """Return the Gaussian of X (cells x genes), equation 8; with "nb" logits and theta.
 
         Parameters
         ----------
         z : Tensor, (n_cells, latent)
-        v : Tensor, (n_genes, latent)
+        covariates : Tensor, (n_cells, b)
+        weights : Tensor, (n_genes, width)
+            v_L, or v~_L of a VAE.
         genes : Tensor of int or slice
-            Which genes the rows of `v` are.
+            Which genes the rows of `weights` are.
         """
         decoder = self.cells.decoder
-        z_last = decoder.hidden(z)
-        v_last = self.features.decoder.mean(self.features.decoder.hidden(v))
-        mean = torch.addmm(decoder.mean.bias[genes], z_last, v_last.T)
-        return Normal(mean, decoder.scale_of(z_last))
+        last = decoder.hidden(_joined(z, covariates)) if self.deep else z
+        mean = torch.addmm(decoder.mean.bias[genes], last, weights.T)
+        if not self.deep:
+            mean = mean + self.covariate_effect(covariates, genes)
+        return Normal(mean.to(decoder.scale.weight.dtype), decoder.scale_of(last))
+
+    def linear(
+        self, z: Tensor, v: Tensor, covariates: Tensor, genes: Tensor | slice = slice(None)
+    ) -> Tensor:
+        """Return the linear reconstruction of X, the mean in equation 23."""
+        mean = torch.addmm(self.linear_bias[genes], z, v.T)
+        return mean + self.covariate_effect(covariates, genes)
+
+    def covariate_effect(self, covariates: Tensor, genes: Tensor | slice) -> Tensor | float:
+        """Return j^T s of equation 23, (n_cells, n_genes); 0 without covariates."""
+        if covariates.shape[-1] == 0:
+            return 0.0
+        return covariates @ self.covariate_weights[genes].T
+
+
+def _joined(inputs: Tensor, covariates: Tensor) -> Tensor:
+    return torch.cat([inputs, covariates], -1) if covariates.shape[-1] else inputs
+
+
+def _activations(layers: nn.Sequential, x: Tensor) -> list[Tensor]:
+    found = []
+    for layer in layers:
+        x = layer(x)
+        if isinstance(layer, nn.ReLU):
+            found.append(x)
+    return found

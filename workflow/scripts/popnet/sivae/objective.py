@@ -1,4 +1,4 @@
-"""What the training of siVAE minimises: equations 12 and 13, term by term.
+"""What the training of siVAE minimises: equations 12, 13, 18, 20 and 22, term by term.
 
 Every term is a scalar: summed over what one observation holds, averaged over observations
 (cells, and in `kl_features` and the feature stage genes). The averages are those of the
@@ -8,14 +8,35 @@ authors' code; equation 12 would sum, and so weigh the features' KL by the numbe
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch.nn.functional import log_softmax, mse_loss
 
-from popnet.sivae.model import VAE, Normal, SiVAE
+from popnet.sivae.model import Normal, SiVAE
 
 Terms = dict[str, Tensor]
+Genes = Tensor | slice
+ALL = slice(None)
+
+
+class Minibatch(NamedTuple):
+    """Cells of a minibatch.
+
+    Parameters
+    ----------
+    inputs : Tensor, (n_cells, n_genes)
+        What the encoder sees, and a Gaussian likelihood is of.
+    counts : Tensor, (n_cells, n_genes)
+        Raw counts, for a negative binomial likelihood; else of no width.
+    covariates : Tensor, (n_cells, b)
+        Of no width where there are none.
+    """
+
+    inputs: Tensor
+    counts: Tensor
+    covariates: Tensor
 
 
 def gaussian_log_likelihood(x: Tensor, normal: Normal) -> Tensor:
@@ -37,101 +58,141 @@ def gaussian_log_likelihood(x: Tensor, normal: Normal) -> Tensor:
     return -0.5 * squared_error / scale.square() - x.shape[-1] * constant
 
 
+def negative_binomial_log_likelihood(counts: Tensor, log_mean: Tensor, theta: Tensor) -> Tensor:
+    """Return the log-likelihood of counts, Poisson whose rate is Gamma, summed over the last axis.
+
+    Equations 16 and 17 with m integrated out: the rate has the mean exp(log_mean) and the shape
+    theta, so the counts have the variance mean + mean^2 / theta.
+
+    Parameters
+    ----------
+    counts : Tensor, (n, d)
+    log_mean : Tensor, (n, d)
+    theta : Tensor, (n, 1)
+
+    Returns
+    -------
+    Tensor, (n,)
+    """
+    log_theta = torch.log(theta)
+    log_total = torch.logaddexp(log_mean, log_theta)
+    return (
+        torch.lgamma(counts + theta)
+        - torch.lgamma(theta)
+        - torch.lgamma(counts + 1)
+        + theta * (log_theta - log_total)
+        + counts * (log_mean - log_total)
+    ).sum(-1)
+
+
 def kl_to_standard_normal(normal: Normal) -> Tensor:
     """Return KL(N(mean, diag(scale^2)) || N(0, I)) summed over the last axis: (n, d) to (n,)."""
     mean, scale = normal
     return (0.5 * (mean.square() + scale.square() - 1) - torch.log(scale)).sum(-1)
 
 
-def interpretability_error(x: Tensor, z: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Return the squared error of the linear reconstruction z v^T + bias, equation 13.
-
-    A plain squared error as in the authors' code: without the factor 1/2 and the constant.
-
-    Parameters
-    ----------
-    x : Tensor, (n_cells, n_genes)
-    z : Tensor, (n_cells, latent)
-    v : Tensor, (n_genes, latent)
-    bias : Tensor, (n_genes,)
-
-    Returns
-    -------
-    Tensor
-        Summed over genes, averaged over cells.
-    """
-    return mse_loss(torch.addmm(bias, z, v.T), x, reduction="sum") / len(x)
-
-
-def _vae_terms(vae: VAE, x: Tensor, target: Tensor, noise: Tensor, kl: str) -> Terms:
-    posterior = vae.encoder(x)
-    likelihood = vae.decoder(posterior.sample(noise))
-    return {
-        "reconstruction": -gaussian_log_likelihood(target, likelihood).mean(),
-        kl: kl_to_standard_normal(posterior).mean(),
-    }
-
-
-def cell_terms(model: SiVAE, cells: Tensor, noise: Tensor) -> Terms:
+def cell_terms(model: SiVAE, cells: Minibatch, noise: Tensor, genes: Genes = ALL) -> Terms:
     """Return the terms of stage 1, the cell-wise VAE with v~_L free.
 
     Parameters
     ----------
-    cells : Tensor, (minibatch, n_genes)
-    noise : Tensor, (minibatch, latent)
+    model : SiVAE
+    cells : Minibatch
+    noise : Tensor, (n_cells, latent), with "nb" (n_cells, latent + 1)
         Standard normal.
+    genes : Tensor of int or slice
+        Genes that the sums run over, see `joint_terms`.
     """
-    return _vae_terms(model.cells, cells, cells, noise, "kl_cells")
+    z, log_library, kl = _encode(model, cells, noise)
+    weights = model.free_weights[genes]
+    error = _reconstruction(model, cells, z, log_library, weights, genes)
+    return {"reconstruction": error, "kl_cells": kl}
 
 
-def feature_terms(model: SiVAE, features: Tensor, weights: Tensor, noise: Tensor) -> Terms:
+def feature_terms(model: SiVAE, features: Tensor, rows: Tensor, noise: Tensor) -> Terms:
     """Return the terms of stage 2, the feature-wise VAE that predicts v~_L.
 
     Parameters
     ----------
+    model : SiVAE
     features : Tensor, (minibatch, n_feature_input)
-    weights : Tensor, (minibatch, width)
-        v~_L of the same genes.
+    rows : Tensor of int, (minibatch,)
+        Which genes these are.
     noise : Tensor, (minibatch, latent)
         Standard normal.
     """
-    return _vae_terms(model.features, features, weights, noise, "kl_features")
+    weights = model.free_weights.detach()[rows]
+    posterior = model.feature_wise.encoder(features)
+    likelihood = model.feature_wise.decoder(posterior.sample(noise))
+    return {
+        "reconstruction": -gaussian_log_likelihood(weights, likelihood).mean(),
+        "kl_features": kl_to_standard_normal(posterior).mean(),
+    }
 
 
 def joint_terms(
     model: SiVAE,
-    cells: Tensor,
+    cells: Minibatch,
     features: Tensor,
     cell_noise: Tensor,
     feature_noise: Tensor,
-    genes: Tensor | slice = slice(None),
+    genes: Genes = ALL,
 ) -> Terms:
-    """Return the terms of stage 3, equations 12 and 13.
+    """Return the terms of stage 3: equations 12 and 13, or 18, 20, 22 and 23.
 
     Parameters
     ----------
-    cells : Tensor, (minibatch, n_genes)
-    features : Tensor, (n_genes, n_feature_input)
-    cell_noise : Tensor, (minibatch, latent)
+    model : SiVAE
+    cells : Minibatch
+    features : Tensor, (n_drawn, n_feature_input)
+    cell_noise : Tensor, (n_cells, latent), with "nb" (n_cells, latent + 1)
     feature_noise : Tensor, (n_drawn, latent)
     genes : Tensor of int or slice
         The `n_drawn` genes that the sums run over. They are rescaled to all genes, so that
         with genes drawn at random every term is unbiased. The encoder sees all genes.
     """
-    observed = cells[:, genes]
-    rescale = cells.shape[1] / observed.shape[1]
-    cell_posterior = model.cells.encoder(cells)
-    feature_posterior = model.features.encoder(features[genes])
-    z = cell_posterior.sample(cell_noise)
-    v = feature_posterior.sample(feature_noise)
-    likelihood = model.decode(z, v, genes)
-    linear_error = interpretability_error(observed, z, v, model.linear_bias[genes])
-    return {
-        "reconstruction": -rescale * gaussian_log_likelihood(observed, likelihood).mean(),
-        "kl_cells": kl_to_standard_normal(cell_posterior).mean(),
-        "kl_features": kl_to_standard_normal(feature_posterior).mean(),
-        "interpretability": rescale * linear_error,
+    z, log_library, kl = _encode(model, cells, cell_noise)
+    posterior = model.feature_wise.encoder(features)
+    v = posterior.sample(feature_noise)
+    weights = model.feature_layers(v)[-1]
+    terms = {
+        "reconstruction": _reconstruction(model, cells, z, log_library, weights, genes),
+        "kl_cells": kl,
+        "kl_features": kl_to_standard_normal(posterior).mean(),
     }
+    if hasattr(model, "linear_bias"):
+        # A plain squared error as in the authors' code: equation 13 without 1/2 and constant.
+        observed = cells.inputs[:, genes]
+        linear = model.linear(z, v, cells.covariates, genes)
+        error = mse_loss(linear, observed, reduction="sum") / len(observed)
+        terms["interpretability"] = cells.inputs.shape[1] / observed.shape[1] * error
+    return terms
+
+
+def _encode(model: SiVAE, cells: Minibatch, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a draw of z, a draw of log l (of no width without counts) and their KL."""
+    posterior = model.encode(cells.inputs, cells.covariates)
+    latent = posterior.mean.shape[1]
+    z = posterior.sample(noise[:, :latent])
+    kl = kl_to_standard_normal(posterior).mean()
+    log_library = noise[:, latent:]
+    if model.library is not None:
+        library = model.encode_library(cells.inputs, cells.covariates)
+        kl = kl + kl_to_standard_normal(library).mean()
+        log_library = model.log_library(library.sample(log_library))
+    return z, log_library, kl
+
+
+def _reconstruction(
+    model: SiVAE, cells: Minibatch, z: Tensor, log_library: Tensor, weights: Tensor, genes: Genes
+) -> Tensor:
+    likelihood = model.decode(z, cells.covariates, weights, genes)
+    if model.library is not None:
+        log_mean = log_library + log_softmax(likelihood.mean, -1)
+        return -negative_binomial_log_likelihood(cells.counts, log_mean, likelihood.scale).mean()
+    observed = cells.inputs[:, genes]
+    rescale = cells.inputs.shape[1] / observed.shape[1]
+    return -rescale * gaussian_log_likelihood(observed, likelihood).mean()
 
 
 def total_loss(terms: Terms, kl_weight: float, gamma: float) -> Tensor:
@@ -142,4 +203,4 @@ def total_loss(terms: Terms, kl_weight: float, gamma: float) -> Tensor:
         "kl_features": kl_weight,
         "interpretability": gamma,
     }
-    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum(0)

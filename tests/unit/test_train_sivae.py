@@ -1,0 +1,192 @@
+"""The training job: what it keeps, what it trains again, and what it says of bins that fail."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from popnet import sivae
+from popnet.cells import PreparedSample, write_expression
+from popnet.sivae import DivergedError
+from popnet.tables import read_table
+
+SAMPLES = ["007", "a|b", "c"]
+SIZE, N_GENES = 24, 10
+BINS = [[sample, number] for sample in SAMPLES for number in (1, 2)]
+KEYS = {
+    "plan": None,
+    "latent": 2,
+    "hidden": [6],
+    "steps": [3, 3, 3],
+    "minibatch": 8,
+    "heldout": 0.25,
+    "precision": "float32",
+    "genes_per_step": None,
+}
+
+
+@dataclass
+class Job:
+    """A training job in a folder, run by what Snakemake would run."""
+
+    folder: Path
+    script: Path
+    stacks: list[int] = field(default_factory=list)
+
+    def __call__(self, bins=BINS, stack=None, seed=1, **keys) -> pd.DataFrame:
+        self.stacks.clear()
+        table = self.folder / "1.tsv"
+        table.unlink(missing_ok=True)
+        params = {"bins": bins, "models": str(self.folder / "models"), "sivae": KEYS | keys}
+        params |= {"plan": "fast", "device": "cpu", "stack": stack, "seed": seed}
+        snakemake = SimpleNamespace(
+            input=SimpleNamespace(
+                expression=str(self.folder / "expression.h5ad"), code=[sivae.fitting.__file__]
+            ),
+            output=[str(table)],
+            log=[str(self.folder / "log")],
+            params=SimpleNamespace(**params),
+            resources={},
+            threads=1,
+        )
+        runpy.run_path(str(self.script), init_globals={"snakemake": snakemake})
+        return read_table(table)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def models(self) -> dict[str, int]:
+        return {p.name: p.stat().st_mtime_ns for p in (self.folder / "models").glob("*.h5ad")}
+
+
+@pytest.fixture
+def job(root, tmp_path, monkeypatch) -> Job:
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([1, 2], SIZE)
+    samples = [
+        PreparedSample(
+            expression=rng.normal(size=(2 * SIZE, N_GENES)).astype(np.float32),
+            obs=pd.DataFrame(
+                {"sample": sample, "bin": numbers, "n_counts": 100.0},
+                index=[f"{sample}{i}" for i in range(2 * SIZE)],
+            ),
+            bins=pd.DataFrame({"sample": sample, "bin": [1, 2]}),
+            mean_expression=np.zeros((2, N_GENES), np.float32),
+            detection_rate=np.ones((2, N_GENES), np.float32),
+        )
+        for sample in SAMPLES
+    ]
+    write_expression(tmp_path / "expression.h5ad", samples, [f"G{i}" for i in range(N_GENES)])
+    job = Job(tmp_path, root / "workflow" / "scripts" / "train_sivae.py")
+    original = sivae.fit_stack
+
+    def counted(data, *arguments, **options):
+        job.stacks.append(len(data))
+        return original(data, *arguments, **options)
+
+    monkeypatch.setattr(sivae, "fit_stack", counted)
+    # The script sets how many threads torch has.
+    threads = torch.get_num_threads()
+    yield job
+    torch.set_num_threads(threads)
+
+
+def test_table_and_models(job):
+    table = job()
+    assert table[["sample", "bin"]].to_numpy().tolist() == BINS
+    assert (table["status"] == "trained").all()
+    assert set(table["device"]) == {"cpu"}
+    assert set(table["precision"]) == {"float32"}
+    assert set(table["stack"]) == {1}
+    numbers = ["seconds", "peak_memory_mb", "reconstruction_error", "heldout_error", "heldout_loss"]
+    assert np.isfinite(table[numbers]).all(axis=None)
+    assert table["seed"].nunique() == len(BINS)
+    assert set(table["model"]) == set(job.models())
+    model = ad.read_h5ad(job.folder / "models" / table["model"][0])
+    assert list(model.var_names) == [f"G{i}" for i in range(N_GENES)]
+    assert model.uns["sivae"]["heldout_loss"]["total"] == pytest.approx(
+        table["heldout_loss"][0], rel=1e-5
+    )
+    assert "6 of 6 in" in job.log
+
+
+def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
+    first = job(BINS[:4], stack=3)
+    assert job.stacks == [3, 1]
+    before = job.models()
+    table = job(BINS, stack=2)
+    assert job.stacks == [2]
+    assert "4 of 6 bins are trained already" in job.log
+    pd.testing.assert_frame_equal(table.iloc[:4], first)
+    assert list(table["stack"]) == [3, 3, 3, 1, 2, 2]
+    assert {name: job.models()[name] for name in before} == before
+    # A key that says what the plan says anyway changes nothing; another setting or seed does.
+    job(BINS, schedule=sivae.PLANS["fast"]["schedule"])
+    assert job.stacks == []
+    job(BINS[:1], learning_rate=0.002)
+    assert job.stacks == [1]
+    job(BINS[:1], seed=2)
+    assert job.stacks == [1]
+
+
+def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def killed(data, *arguments, **options):
+        if len(job.stacks) == 2:
+            raise KeyboardInterrupt
+        return counted(data, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sivae, "fit_stack", killed)
+        with pytest.raises(KeyboardInterrupt):
+            job(stack=2)
+    assert len(job.models()) == 4
+    # A file that was damaged is trained again too.
+    name = sorted(job.models())[0]
+    path = job.folder / "models" / name
+    path.write_bytes(path.read_bytes()[:2000])
+    table = job(stack=2)
+    assert job.stacks == [2, 1]
+    assert (table["status"] == "trained").all()
+    assert f"{name} cannot be read" in job.log
+
+
+def test_a_bin_that_diverges_leaves_the_others(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def diverging(data, *arguments, **options):
+        fits = counted(data, *arguments, **options)
+        return [DivergedError("joint", 7), *fits[1:]]
+
+    monkeypatch.setattr(sivae, "fit_stack", diverging)
+    table = job(stack=3)
+    failed = table["status"].str.startswith("failed: training diverged")
+    assert list(failed) == [True, False, False, True, False, False]
+    assert table.loc[failed, "active_dimensions"].isna().all()
+    assert table.loc[failed, "seed"].notna().all()
+    assert len(job.models()) == 4
+    assert "007 bin 1 failed: training diverged" in job.log
+
+
+def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def small(data, *arguments, **options):
+        if len(data) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return counted(data, *arguments, **options)
+
+    monkeypatch.setattr(sivae, "fit_stack", small)
+    table = job(stack=5)
+    assert job.stacks == [2, 2, 2]
+    assert list(table["stack"]) == [2] * 6
+    assert "no room for 5 bins at a time: now 2" in job.log

@@ -1,0 +1,473 @@
+"""From expression to a trained siVAE: one data set, or many of one shape at once."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from popnet.sivae.covariates import Covariates
+from popnet.sivae.data import (
+    Cells,
+    Transform,
+    feature_input,
+    fit_transform,
+    minibatches,
+    open_cells,
+    stratified,
+    streamed_minibatches,
+)
+from popnet.sivae.model import SiVAE
+from popnet.sivae.objective import Minibatch, cell_terms, joint_terms, total_loss
+from popnet.sivae.result import Fit, as_minibatch, blocks
+from popnet.sivae.settings import Settings, settings_for
+from popnet.sivae.training import STAGES, DivergedError, Progress, TrainingSet, train
+
+# A latent dimension whose posterior mean varies less than this over cells is unused
+# (Burda et al. 2016).
+ACTIVE_VARIANCE = 0.01
+
+# The held-out loss is an average over draws from the posterior, of at most so many bytes of cells
+# and so many genes.
+HELDOUT_DRAWS = 4
+HELDOUT_BYTES = 2**28
+HELDOUT_GENES = 5000
+
+# Share of the free GPU memory that a stack may take, and models that keep a GPU busy.
+USABLE_MEMORY = 0.8
+LARGEST_STACK = 64
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def fit(
+    data: Any,
+    settings: Settings | None = None,
+    seed: int = 0,
+    device: Device = "auto",
+    *,
+    strata: str | Sequence | None = None,
+    covariates: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Fit:
+    """Train siVAE on cells.
+
+    The result depends on the arguments, the kind of device and the precision alone. A rerun on the
+    same machine gives the same bits; another number of threads, or models beside it on a GPU, the
+    same within rounding, which training amplifies.
+
+    Parameters
+    ----------
+    data : AnnData, ndarray or sparse matrix, (n_cells, n_genes)
+        Log-normalised expression, or raw counts for likelihood "nb". An AnnData may be backed
+        by its file: what would take more than 1 GiB dense is read in minibatches. Genes may be
+        constant, not all of them.
+    settings : Settings, optional
+        `settings_for()`, the fast plan, by default.
+    seed : int
+        Source of every random number.
+    device : {"auto", "cpu", "cuda"}
+    strata : str or sequence of (n_cells,), optional
+        Labels, or the column of obs that has them, whose proportions held-out and downsampled
+        cells keep.
+    covariates : sequence of str
+        Columns of obs whose effect is modelled apart from the scores, such as batches (equations
+        21 to 23).
+    progress : callable, optional
+        Called with stage, step, the stage's number of steps and loss about 100 times a stage.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        The expression is empty, constant or not finite (for "nb": no counts), or leaves no
+        training cell.
+    RuntimeError
+        The device, or bfloat16 on it, is absent.
+    DivergedError
+        A loss is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from popnet import sivae
+    >>> expression = np.random.default_rng(0).normal(size=(200, 30))
+    >>> settings = sivae.settings_for(latent=2, hidden=[32, 16], steps=[20, 20, 20])
+    >>> sivae.fit(expression, settings, seed=1).loadings.shape
+    (30, 2)
+    """
+    (result,) = _fit([data], settings, [seed], device, [strata], covariates, progress)
+    if isinstance(result, DivergedError):
+        raise result
+    return result
+
+
+def fit_stack(
+    data: Sequence[Any],
+    settings: Settings | None = None,
+    seeds: Sequence[int] = (0,),
+    device: Device = "auto",
+    *,
+    covariates: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> list[Fit | DivergedError]:
+    """Train one siVAE on each of many data sets of one shape, all at once.
+
+    On a GPU this is far faster than one after another; each result is the one that `fit` gives,
+    within rounding. Parameters are those of `fit`, with one seed for each data set.
+
+    Returns
+    -------
+    list of Fit or DivergedError
+        In the order of `data`; a model that diverges does not touch the others.
+
+    Raises
+    ------
+    ValueError
+        What `fit` raises, or numbers of cells, genes or covariates differ.
+    """
+    if len(seeds) != len(data):
+        raise ValueError(f"seeds: {len(seeds)} for {len(data)} data sets; give each its own")
+    if not len(data):
+        return []
+    return _fit(data, settings, seeds, device, [None] * len(data), covariates, progress)
+
+
+def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
+    """Return how many models to train at once: what fits into free GPU memory; 1 on a CPU.
+
+    Parameters
+    ----------
+    settings : Settings
+    n_cells, n_genes : int
+        Of each data set.
+    device : {"auto", "cpu", "cuda"}
+    """
+    target = choose_device(device)
+    if target.type == "cpu":
+        return 1
+    free, _ = torch.cuda.mem_get_info(target)
+    fitting = int(USABLE_MEMORY * free / bytes_per_model(settings, n_cells, n_genes))
+    return max(1, min(LARGEST_STACK, fitting))
+
+
+def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
+    """Return the memory that training takes for each model of a stack, estimated from shapes."""
+    size = settings.feature_input.size
+    n_input = min(n_cells, size or n_cells)
+    with torch.device("meta"):
+        model = SiVAE(n_genes, n_input, settings, torch.Generator())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    n_drawn = min(settings.genes_per_step or n_genes, n_genes)
+    widths = 2 * sum(settings.hidden) + 4 * settings.latent
+    activations = settings.minibatch * (n_genes + widths + 4 * n_drawn) + n_drawn * (
+        n_input + widths
+    )
+    data = n_cells * n_genes * (2 if settings.likelihood == "nb" else 1) + n_genes * n_input
+    # Weights, gradients, Adam's two moments and a copy in low precision; activations are kept for
+    # the backward pass beside their gradients.
+    return 4 * (5 * parameters + 3 * activations + 2 * data)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to train on; "auto" takes a GPU where there is one.
+
+    Raises
+    ------
+    RuntimeError
+        "cuda" was asked for and is absent.
+    ValueError
+        The name is none of "auto", "cpu" and "cuda".
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device: {name!r} is none of 'auto', 'cpu', 'cuda'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(
+            "device 'cuda' was asked for, but this machine or this build of torch "
+            f"({torch.__version__}) has no usable CUDA GPU; use device 'auto' or 'cpu'"
+        )
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return "bf16" or "float32"; "auto" takes bfloat16 where the hardware computes in it.
+
+    Raises
+    ------
+    RuntimeError
+        "bf16" was asked for and the hardware lacks it.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if name == "bf16" and not native:
+        raise RuntimeError(f"precision 'bf16' was asked for, but this {device.type} lacks it")
+    return "bf16" if name != "float32" and native else "float32"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One data set, ready to train."""
+
+    cells: Cells
+    heldout: np.ndarray
+    transform: Transform
+    covariates: Covariates
+    features: Tensor
+    model: SiVAE
+    generator: torch.Generator
+    seed: int
+
+    @property
+    def trained(self) -> np.ndarray:
+        return np.flatnonzero(~self.heldout)
+
+
+def _fit(
+    data: Sequence[Any],
+    settings: Settings | None,
+    seeds: Sequence[int],
+    device: str,
+    strata: Sequence[str | Sequence | None],
+    covariates: Sequence[str],
+    progress: Progress | None,
+) -> list[Fit | DivergedError]:
+    start = time.perf_counter()
+    settings = settings or settings_for()
+    target = choose_device(device)
+    precision = choose_precision(settings.precision, target)
+    if target.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(target)
+    tasks = [
+        _prepare(one, settings, seed, labels, covariates)
+        for one, seed, labels in zip(data, seeds, strata, strict=True)
+    ]
+    losses, failures = train(
+        [task.model for task in tasks],
+        _training_set(tasks, settings, target),
+        settings,
+        [task.generator for task in tasks],
+        target,
+        precision,
+        progress,
+    )
+    evaluated = [
+        failure or _evaluate(task, settings, target)
+        for task, failure in zip(tasks, failures, strict=True)
+    ]
+    if target.type == "cuda":
+        peak_memory = torch.cuda.max_memory_allocated(target) / 2**20
+    else:
+        peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    seconds = (time.perf_counter() - start) / len(tasks)
+    return [
+        found
+        if isinstance(found, DivergedError)
+        else Fit(
+            **found,
+            heldout=task.heldout,
+            losses=table,
+            seconds=seconds,
+            peak_memory=peak_memory,
+            device=str(target),
+            precision=precision,
+            settings=settings,
+            seed=task.seed,
+            model=task.model,
+            transform=task.transform,
+            covariates=task.covariates,
+            obs=task.cells.obs,
+            var=task.cells.var,
+        )
+        for task, table, found in zip(tasks, losses, evaluated, strict=True)
+    ]
+
+
+def _prepare(
+    data: Any,
+    settings: Settings,
+    seed: int,
+    strata: str | Sequence | None,
+    columns: Sequence[str],
+) -> _Task:
+    seed = int(seed)
+    generator = torch.Generator().manual_seed(seed)
+    cells = open_cells(data)
+    labels = np.zeros(cells.n_cells)
+    if strata is not None:
+        labels = np.asarray(cells.obs[strata] if isinstance(strata, str) else strata)
+    heldout = np.zeros(cells.n_cells, dtype=bool)
+    heldout[stratified(labels, round(settings.heldout * cells.n_cells), generator)] = True
+    if heldout.all():
+        raise ValueError(
+            f"heldout: {settings.heldout} of {cells.n_cells} cells leaves none to train on"
+        )
+    trained = np.flatnonzero(~heldout)
+    transform = fit_transform(cells, trained, settings)
+    covariates = Covariates.of(cells.obs, columns)
+    features = torch.empty(cells.n_genes, 0)
+    if settings.model == "sivae":
+        features = feature_input(
+            cells, trained, transform, settings.feature_input, labels[trained], generator
+        )
+    model = SiVAE(cells.n_genes, features.shape[1], settings, generator, covariates.width)
+    if model.library is not None:
+        totals, sums = [], np.ones(cells.n_genes)
+        for _, block in cells.blocks(trained):
+            totals.append(block.sum(1))
+            sums += block.sum(0, dtype=np.float64)
+        # An empty cell has no library size; a constant one no prior width.
+        logs = np.log(np.maximum(np.concatenate(totals), 1))
+        model.library_prior.copy_(torch.tensor([logs.mean(), max(logs.std(), 0.01)]))
+        # The mean profile is what standardised expression has its zero at; to learn it takes long.
+        bias = model.cells.decoder.mean.get_parameter("bias").data
+        bias.copy_(torch.from_numpy(np.log(sums / sums.mean())))
+    return _Task(cells, heldout, transform, covariates, features, model, generator, seed)
+
+
+def _training_set(tasks: Sequence[_Task], settings: Settings, device: torch.device) -> TrainingSet:
+    shapes = {
+        (len(t.trained), t.cells.n_genes, t.covariates.width, t.features.shape[1]) for t in tasks
+    }
+    if len(shapes) > 1:
+        raise ValueError(
+            "data: training cells, genes, covariates and feature input must be as many in every "
+            f"data set of a stack; got {sorted(shapes)}"
+        )
+    ((n_cells, n_genes, _, _),) = shapes
+    size = min(settings.minibatch, n_cells)
+    coded = torch.stack(
+        [torch.from_numpy(t.covariates.encode(t.cells.obs.iloc[t.trained])) for t in tasks]
+    ).to(device)
+
+    if len(tasks) == 1 and not tasks[0].cells.resident:
+        (task,) = tasks
+
+        def drawn(n_steps: int) -> Iterator[Minibatch]:
+            batches = streamed_minibatches(task.cells, task.trained, size, n_steps, task.generator)
+            for rows, raw in batches:
+                covariates = coded[0][torch.from_numpy(rows)]
+                batch = as_minibatch(raw.to(device), covariates, task.transform)
+                yield Minibatch(*(part.unsqueeze(0) for part in batch))
+    else:
+        whole = [
+            as_minibatch(
+                torch.from_numpy(task.cells.read(task.trained)).to(device), rows, task.transform
+            )
+            for task, rows in zip(tasks, coded, strict=True)
+        ]
+        resident = Minibatch(*(torch.stack(parts) for parts in zip(*whole, strict=True)))
+        del whole
+
+        def drawn(n_steps: int) -> Iterator[Minibatch]:
+            rows = torch.stack(
+                [minibatches(n_cells, size, n_steps, task.generator) for task in tasks], 1
+            ).to(device)
+            stack = torch.arange(len(tasks), device=device)[:, None]
+            for chosen in rows:
+                yield Minibatch(*(part[stack, chosen] for part in resident))
+
+    features = torch.stack([task.features for task in tasks]).to(device)
+    return TrainingSet(n_cells, n_genes, drawn, features)
+
+
+@torch.no_grad()
+def _evaluate(
+    task: _Task, settings: Settings, device: torch.device
+) -> dict[str, Any] | DivergedError:
+    """Return the fields of `Fit` that come from the trained model."""
+    model = task.model.to(device)
+    features = task.features.to(device)
+    if model.features is None:
+        loadings = weights = model.free_weights.clone()
+    else:
+        loadings = model.features.encoder(features).mean
+        weights = model.feature_layers(loadings)[-1]
+    every = np.arange(task.cells.n_cells)
+    scores = np.empty((len(every), settings.latent), np.float32)
+    sums = torch.zeros(2, task.cells.n_genes, dtype=torch.float64)
+    moments = torch.zeros(2, task.cells.n_genes, dtype=torch.float64)
+    for rows, block in blocks(task.cells, every, task.transform, task.covariates, device):
+        z = model.encode(block.inputs, block.covariates).mean
+        scores[rows] = z.cpu().numpy()
+        predicted = _predict(task, z, block, weights)
+        squared_error = (predicted - block.inputs).square()
+        heldout = torch.from_numpy(task.heldout[rows]).to(device)
+        for position, chosen in enumerate((~heldout, heldout)):
+            sums[position] += squared_error[chosen].sum(0, dtype=torch.float64).cpu()
+        for position, power in enumerate((block.inputs, block.inputs.square())):
+            moments[position] += power[~heldout].sum(0, dtype=torch.float64).cpu()
+    if not torch.isfinite(sums).all():
+        model.cpu()
+        last = 0 if model.features is None else -1
+        return DivergedError(STAGES[last], settings.steps[last])
+    n_trained, n_heldout = (~task.heldout).sum(), task.heldout.sum()
+    mean, mean_square = moments / n_trained
+    heldout_loss = _heldout_loss(task, settings, features, device)
+    model.cpu()
+    return {
+        "scores": scores,
+        "loadings": loadings.cpu().numpy(),
+        "reconstruction_error": (sums[0] / n_trained).float().numpy(),
+        "heldout_error": (sums[1] / n_heldout).float().numpy()
+        if n_heldout
+        else np.full(task.cells.n_genes, np.nan, np.float32),
+        "variance": (mean_square - mean.square()).clamp(min=0).float().numpy(),
+        "heldout_loss": heldout_loss,
+        "active_dimensions": int((scores.var(0) > ACTIVE_VARIANCE).sum()),
+    }
+
+
+def _predict(task: _Task, z: Tensor, block: Minibatch, weights: Tensor) -> Tensor:
+    """Return the mean of the expression on the scale that the model sees."""
+    mean = task.model.decode(z, block.covariates, weights).mean
+    if task.model.library is None:
+        return mean
+    return task.transform(torch.softmax(mean, -1))
+
+
+def _heldout_loss(
+    task: _Task, settings: Settings, features: Tensor, device: torch.device
+) -> dict[str, float]:
+    names = ["reconstruction", "kl_cells"]
+    if task.model.features is not None:
+        names.append("kl_features")
+    if settings.gamma:
+        names.append("interpretability")
+    rows = np.flatnonzero(task.heldout)[: max(1, HELDOUT_BYTES // (4 * task.cells.n_genes))]
+    if len(rows) == 0:
+        return dict.fromkeys(["total", *names], float("nan"))
+    generator = torch.Generator().manual_seed(task.seed)
+    covariates = torch.from_numpy(task.covariates.encode(task.cells.obs.iloc[rows]))
+    raw = torch.from_numpy(task.cells.read(rows))
+    batch = as_minibatch(raw.to(device), covariates.to(device), task.transform)
+    n_genes = task.cells.n_genes
+    genes: Tensor | slice = slice(None)
+    if settings.likelihood == "gaussian" and n_genes > HELDOUT_GENES:
+        genes = torch.randperm(n_genes, generator=generator)[:HELDOUT_GENES].to(device)
+        features = features[genes]
+
+    def noise(n: int, width: int) -> Tensor:
+        return torch.randn(n, width, generator=generator).to(device)
+
+    width = settings.latent + (settings.likelihood == "nb")
+    draws = []
+    for _ in range(HELDOUT_DRAWS):
+        if task.model.features is None:
+            terms = cell_terms(task.model, batch, noise(len(rows), width), genes)
+        else:
+            cell_noise, gene_noise = noise(len(rows), width), noise(len(features), settings.latent)
+            terms = joint_terms(task.model, batch, features, cell_noise, gene_noise, genes)
+        total = total_loss(terms, 1.0, settings.gamma)
+        draws.append({"total": total.item()} | {k: term.item() for k, term in terms.items()})
+    return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}

@@ -1,0 +1,185 @@
+"""What a fit depends on besides the data and the seed; variants and training plans by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# The models of the paper (Methods, "siVAE model variants"). "vae-linear" is LDVAE.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sivae": {},
+    "sivae-gamma0": {"gamma": 0.0},
+    "sivae-linear": {"decoder": "linear", "gamma": 0.0},
+    "sivae-nb": {"likelihood": "nb", "gamma": 0.0},
+    "vae": {"model": "vae", "gamma": 0.0},
+    "vae-linear": {"model": "vae", "decoder": "linear", "likelihood": "nb", "gamma": 0.0},
+}
+
+# "paper" is what the authors' code does; benchmarks/training.py compares the two.
+PLANS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "steps": (2000, 2000, 2000),
+        "learning_rate": 5e-4,
+        "schedule": "decay",
+        "genes_per_step": None,
+        "feature_input": {"method": "cells"},
+        "precision": "float32",
+    },
+    "fast": {
+        "steps": (500, 400, 1000),
+        "learning_rate": 2e-3,
+        "schedule": "one-cycle",
+        "genes_per_step": 512,
+        "feature_input": {"method": "pca", "size": 128},
+        "precision": "auto",
+    },
+}
+
+
+@dataclass(frozen=True)
+class FeatureInput:
+    """What the feature-wise encoder sees of a gene.
+
+    Parameters
+    ----------
+    method : {"cells", "downsample", "pca"}
+        All training cells, `size` of them, or scores on `size` principal components.
+    size : int, optional
+        For "downsample" and "pca" alone, which need it; at most what there is is taken.
+    """
+
+    method: Literal["cells", "downsample", "pca"] = "cells"
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("cells", "downsample", "pca"):
+            raise ValueError(f"feature_input: unknown method {self.method!r}")
+        if (self.method == "cells") != (self.size is None):
+            raise ValueError("feature_input: size belongs to methods 'downsample' and 'pca'")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"feature_input: size must be positive, got {self.size}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Model and training; the defaults are those of the paper's cohort study.
+
+    Parameters
+    ----------
+    model : {"sivae", "vae"}
+        "vae" is the cell-wise network alone, whose loadings are free weights.
+    decoder : {"deep", "linear"}
+        "linear" reconstructs cells from the inner product of scores and loadings alone
+        (equation 19; LDVAE for a VAE).
+    likelihood : {"gaussian", "nb"}
+        Of the expression; "nb" (equations 14 to 18) is of raw counts.
+    latent : int
+        Latent dimensions of cells and of genes.
+    hidden : sequence of int
+        Layers of the encoders; the decoders have them reversed.
+    gamma : float
+        Weight of the interpretability term, equation 13.
+    steps : sequence of three int
+        Minibatch steps of the stages "cells", "features" and "joint"; a VAE has the first alone.
+    minibatch : int
+        Cells per step (genes in stage "features").
+    learning_rate : float
+        Of Adam: at the start ("decay"), at the peak ("one-cycle").
+    schedule : {"decay", "one-cycle"}
+        Times 0.9 every 1,000 steps, or up to the peak and down to nearly nothing in every stage.
+    l2 : sequence of two float
+        Penalty on the weights of the cell-wise and of the feature-wise networks.
+    genes_per_step : int, optional
+        Genes drawn per step, at less cost and with more noise; all of them by default.
+    feature_input : FeatureInput or mapping
+    standardise : bool
+        Centre and scale every gene over the training cells. False where that is done.
+    heldout : float
+        Share of the cells that no stage sees, in [0, 1).
+    precision : {"float32", "bf16", "auto"}
+        "bf16" runs the matrix products in bfloat16 and needs hardware that does; "auto" uses it
+        where it is.
+
+    Raises
+    ------
+    ValueError
+        A setting is out of its range, or two do not go together.
+    """
+
+    model: Literal["sivae", "vae"] = "sivae"
+    decoder: Literal["deep", "linear"] = "deep"
+    likelihood: Literal["gaussian", "nb"] = "gaussian"
+    latent: int = 32
+    hidden: Sequence[int] = (1024, 512, 128)
+    gamma: float = 0.05
+    steps: Sequence[int] = (2000, 2000, 2000)
+    minibatch: int = 128
+    learning_rate: float = 5e-4
+    schedule: Literal["decay", "one-cycle"] = "decay"
+    l2: Sequence[float] = (1e-4, 1e-5)
+    genes_per_step: int | None = None
+    feature_input: FeatureInput = field(default_factory=FeatureInput)
+    standardise: bool = True
+    heldout: float = 0.0
+    precision: Literal["float32", "bf16", "auto"] = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "steps", "l2"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.feature_input, Mapping):
+            object.__setattr__(self, "feature_input", FeatureInput(**self.feature_input))
+        valid = {
+            "model": self.model in ("sivae", "vae"),
+            "decoder": self.decoder in ("deep", "linear"),
+            "likelihood": self.likelihood in ("gaussian", "nb"),
+            "latent": self.latent >= 1,
+            "hidden": len(self.hidden) > 0 and min(self.hidden) >= 1,
+            "gamma": self.gamma >= 0,
+            "steps": len(self.steps) == 3 and min(self.steps) >= 1,
+            "minibatch": self.minibatch >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "schedule": self.schedule in ("decay", "one-cycle"),
+            "l2": len(self.l2) == 2 and min(self.l2) >= 0,
+            "genes_per_step": self.genes_per_step is None or self.genes_per_step >= 1,
+            "heldout": 0 <= self.heldout < 1,
+            "precision": self.precision in ("float32", "bf16", "auto"),
+        }
+        for name, holds in valid.items():
+            if not holds:
+                raise ValueError(f"{name}: {getattr(self, name)!r} is out of range")
+        if self.gamma and (self.model, self.decoder, self.likelihood) != (
+            "sivae",
+            "deep",
+            "gaussian",
+        ):
+            raise ValueError(
+                f"gamma: {self.gamma} needs scores and loadings beside a deep decoder of a "
+                "Gaussian likelihood; give gamma=0, as `settings_for` does for the variants"
+            )
+        if self.likelihood == "nb" and self.genes_per_step is not None:
+            raise ValueError(
+                f"genes_per_step: {self.genes_per_step} cannot be had with likelihood 'nb', whose "
+                "softmax runs over all genes; give None"
+            )
+
+
+def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> Settings:
+    """Return the settings of a variant of the model under a training plan.
+
+    Parameters
+    ----------
+    variant : str
+        A key of `VARIANTS`.
+    plan : str
+        A key of `PLANS`.
+    **changes
+        Fields of `Settings` that differ; None leaves one as variant and plan have it.
+    """
+    for name, value, known in (("variant", variant, VARIANTS), ("plan", plan, PLANS)):
+        if value not in known:
+            raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}")
+    chosen = PLANS[plan] | VARIANTS[variant]
+    if chosen.get("likelihood") == "nb":
+        chosen |= {"genes_per_step": None}
+    return Settings(**chosen | {name: v for name, v in changes.items() if v is not None})

@@ -1,0 +1,149 @@
+"""Where cells are: in memory or on disk, dense or sparse; read by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from popnet.cells.rows import read_sparse, spans
+
+RESIDENT_BYTES = 2**30
+BLOCK_BYTES = 2**26
+
+Block: TypeAlias = "np.ndarray | sparse.csr_matrix"
+
+
+def dense(block: Block) -> np.ndarray:
+    """Return rows as an array, whichever way they are stored."""
+    return block if isinstance(block, np.ndarray) else block.toarray()
+
+
+def _is_on_disk(matrix: Any) -> bool:
+    return isinstance(matrix, h5py.Dataset) or hasattr(matrix, "group")
+
+
+class Cells:
+    """Expression (cells x genes), read by rows as float32; `open_cells` makes it.
+
+    Attributes
+    ----------
+    n_cells, n_genes : int
+    obs, var : DataFrame
+        Annotations, indexed by name; without columns where the data had none.
+    on_disk : bool
+    resident : bool
+        Whether the dense matrix takes at most 1 GiB, so that training may hold it whole.
+    row_bytes : float
+        What a cell takes as stored, on average.
+    """
+
+    def __init__(self, matrix: Any, obs: pd.DataFrame, var: pd.DataFrame):
+        self.n_cells, self.n_genes = matrix.shape
+        self.obs, self.var = obs, var
+        self.resident = 4 * self.n_cells * self.n_genes <= RESIDENT_BYTES
+        self.on_disk = _is_on_disk(matrix)
+        self._matrix = matrix.group if hasattr(matrix, "group") else matrix
+        if isinstance(matrix, np.ndarray | h5py.Dataset):
+            self.row_bytes = 4.0 * self.n_genes
+        else:
+            self._indptr = self._matrix["indptr"][:] if self.on_disk else matrix.indptr
+            self.row_bytes = max(1.0, 8 * int(self._indptr[-1]) / self.n_cells)
+
+    @property
+    def cell_names(self) -> pd.Index:
+        """Names of the cells."""
+        return self.obs.index
+
+    @property
+    def gene_names(self) -> pd.Index:
+        """Names of the genes."""
+        return self.var.index
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows, in any order, as a dense array (n_rows, n_genes) of float32."""
+        return dense(self.take(rows))
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (positions in `rows`, dense rows) in file order, at most 64 MiB at a time."""
+        for positions in self._parts(rows, 4 * self.n_genes):
+            yield positions, self.read(rows[positions])
+
+    def stored_blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Block]]:
+        """As `blocks`, but sparse where the data is, and then of more rows."""
+        for positions in self._parts(rows, self.row_bytes):
+            yield positions, self.take(rows[positions])
+
+    @staticmethod
+    def _parts(rows: np.ndarray, row_bytes: float) -> Iterator[np.ndarray]:
+        order = np.argsort(rows, kind="stable")
+        n_rows = max(1, int(BLOCK_BYTES / row_bytes))
+        for start in range(0, len(order), n_rows):
+            yield order[start : start + n_rows]
+
+    def take(self, rows: np.ndarray) -> Block:
+        """Return rows, in any order, as float32: an array, or a csr_matrix of sparse data."""
+        if not self.on_disk:
+            return self._matrix[rows].astype(np.float32, copy=False)
+        ascending, places = np.unique(rows, return_inverse=True)
+        if not isinstance(self._matrix, h5py.Dataset):
+            stored = self._matrix["indices"], self._matrix["data"]
+            block = read_sparse(ascending, self._indptr, *stored, self.n_genes)
+        else:
+            block = np.empty((len(ascending), self.n_genes), np.float32)
+            # A gap shorter than an HDF5 chunk is read through: the chunk is unpacked anyway.
+            gap = (self._matrix.chunks or [1])[0] * self.n_genes
+            starts = ascending * self.n_genes
+            for first, last in spans(starts, starts + self.n_genes, gap):
+                run = ascending[first:last]
+                block[first:last] = self._matrix[run[0] : run[-1] + 1][run - run[0]]
+        return block if np.array_equal(ascending, rows) else block[places]
+
+
+def open_cells(data: Any) -> Cells:
+    """Return the expression in `data` (cells x genes), which stays where it is.
+
+    Parameters
+    ----------
+    data : ndarray, scipy sparse matrix or array, or AnnData
+        An AnnData's X is taken, in memory or backed (dense or CSR); a view of a backed AnnData is
+        read into memory. Where there are no names, cells and genes are named by their number.
+
+    Raises
+    ------
+    TypeError
+        `data` is none of these, or not of numbers.
+    ValueError
+        It has not two dimensions, no cell, no gene or no X, or is backed in another format.
+    """
+    matrix = data.X if isinstance(data, AnnData) else data
+    if matrix is None:
+        raise ValueError("expression: the AnnData has no X; put the expression there")
+    if not (_is_on_disk(matrix) or sparse.issparse(matrix) or isinstance(matrix, np.ndarray)):
+        raise TypeError(
+            f"expression: a {type(matrix).__name__} is not supported; give a numpy array, a scipy "
+            "sparse matrix or an AnnData"
+        )
+    if len(matrix.shape) != 2 or 0 in matrix.shape:
+        raise ValueError(f"expression: cells x genes needed, got shape {matrix.shape}")
+    if np.dtype(matrix.dtype).kind not in "biuf":
+        raise TypeError(f"expression: numbers needed, got values of type {matrix.dtype}")
+    if sparse.issparse(matrix):
+        matrix = sparse.csr_matrix(matrix)
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
+    elif getattr(matrix, "format", "csr") != "csr":
+        raise ValueError(
+            f"expression: rows cannot be read from X on disk in {matrix.format.upper()} format; "
+            "write it as scipy.sparse.csr_matrix, or read the file into memory"
+        )
+    if isinstance(data, AnnData):
+        return Cells(matrix, data.obs, data.var)
+    obs, var = (pd.DataFrame(index=pd.RangeIndex(n).astype(str)) for n in matrix.shape)
+    return Cells(matrix, obs, var)

@@ -1,0 +1,29 @@
+"""Fit the candidates of model selection to one bin."""
+
+import torch
+from adapter import logged, sivae_settings, training_device
+from popnet.cells import read_bin
+from popnet.seeds import derive_seed
+from popnet.sivae import tuning
+from popnet.sivae.progress import Progress
+from popnet.tables import write_table
+
+
+def main(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    sample, number = snakemake.params.bin
+    settings = sivae_settings(snakemake.params)
+    candidates = tuning.grid(settings, **snakemake.params.grid)
+    name = f"{sample}.{number}"
+    table = tuning.evaluate(
+        {name: read_bin(snakemake.input.expression, sample, number)},
+        candidates,
+        {name: derive_seed(snakemake.params.seed, sample, number)},
+        training_device(snakemake),
+        progress=Progress(settings, len(candidates), what="candidates"),
+    )
+    write_table(table, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
