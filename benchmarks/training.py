@@ -517,7 +517,8 @@ def print_how(options: argparse.Namespace) -> None:
         f"# Timed over at least {options.steps} steps of each stage after {WARM_UP_STEPS} or more, "
         f"medians of {options.repeats} rounds in which all rows take turns;\n"
         "# a fit is its fixed cost (standardising, principal components, evaluation) and its "
-        "steps multiplied by these times"
+        "steps multiplied by these times;\n"
+        "# beside other work compare cpu_s_per_bin, of processes with one thread"
     )
 
 

@@ -28,12 +28,19 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
 N_CELLS, N_GENES = 60, 20
-TINY = {"latent": 3, "hidden": (16, 8), "steps": (20, 20, 30), "minibatch": 16}
+TINY = {
+    "latent": 3,
+    "hidden": (16, 8),
+    "steps": (20, 20, 30),
+    "minibatch": 16,
+    "learning_rate": 1e-3,
+    "precision": "float32",
+}
 ARRAYS = ("scores", "loadings", "reconstruction_error", "heldout_error", "variance", "heldout")
 
 
 def tiny(variant: str = "sivae", **changes) -> Settings:
-    return settings_for(variant, **TINY | {"precision": "float32"} | changes)
+    return settings_for(variant, **TINY | changes)
 
 
 @pytest.fixture(scope="module")
@@ -240,14 +247,15 @@ def test_recovers_hubs_spokes_and_isolated_genes(trained):
     assert trained.active_dimensions == 2
 
 
-def test_dimensions_that_collapsed_are_counted():
-    """Noise has nothing to encode: the posterior becomes the prior."""
-    noise = np.random.default_rng(0).normal(size=(600, 10))
-    settings = settings_for("vae", **NETWORK | {"steps": (400, 1, 1)})
-    fitted = fit(noise, settings)
-    assert fitted.active_dimensions == 0
-    assert fitted.losses.kl_cells.iloc[-1] < 0.1
-    assert fitted.scores.std(0).max() < 0.1
+def test_dimensions_that_collapsed_are_counted(network):
+    """A penalty that lets no weight live leaves nothing to encode."""
+    settings = settings_for("vae", **NETWORK | {"steps": (400, 1, 1), "l2": (10, 10)})
+    collapsed = fit(network, settings)
+    assert collapsed.active_dimensions == 0
+    np.testing.assert_allclose(collapsed.reconstruction_error, collapsed.variance, rtol=0.05)
+    one_factor = np.outer(network[:, 0], np.ones(10)) + 0.5 * network[:, -10:]
+    settings = settings_for("vae", **NETWORK | {"steps": (400, 1, 1), "latent": 1})
+    assert fit(one_factor, settings).active_dimensions == 1
 
 
 # Embedding
@@ -313,15 +321,16 @@ def test_samples_of_a_linear_gaussian_model_have_the_moments_of_the_data():
     fitted = fit(x, settings)
     drawn = fitted.sample(4000, seed=1)
     assert drawn.shape == (4000, 12)
-    np.testing.assert_allclose(drawn.mean(0), x.mean(0), atol=0.1 * x.std())
-    np.testing.assert_allclose(drawn.std(0), x.std(0), rtol=0.1)
+    np.testing.assert_allclose((drawn.mean(0) - x.mean(0)) / x.std(0), 0, atol=0.1)
+    np.testing.assert_allclose(drawn.std(0), x.std(0), rtol=0.2)
     correlations = np.corrcoef(x, rowvar=False)
     np.testing.assert_allclose(np.corrcoef(drawn, rowvar=False), correlations, atol=0.1)
     # It is probabilistic PCA, whose maximum-likelihood solution is known (Tipping & Bishop 1999).
     values, vectors = np.linalg.eigh(correlations)
     noise = values[:-2].mean()
     expected = (vectors[:, -2:] * (values[-2:] - noise)) @ vectors[:, -2:].T
-    np.testing.assert_allclose(fitted.loadings @ fitted.loadings.T, expected, atol=0.1)
+    np.testing.assert_allclose(fitted.loadings @ fitted.loadings.T, expected, atol=0.2)
+    assert fitted.reconstruction_error.mean() == pytest.approx(values[:-2].sum() / 12, rel=0.05)
 
     np.testing.assert_array_equal(drawn, fitted.sample(4000, seed=1))
     assert not np.array_equal(drawn[:5], fitted.sample(5, seed=2))
@@ -335,30 +344,36 @@ def test_samples_of_a_network_show_it(trained):
     assert np.abs(drawn[0, 16:]).max() < 0.2
 
 
-@pytest.mark.parametrize("variant", ["sivae-nb", "vae-linear"])
-def test_samples_of_counts_are_counts(variant):
+def test_samples_of_counts_are_counts():
     rng = np.random.default_rng(0)
     level, library = rng.uniform(0, 3, 15), rng.normal(0, 0.3, (500, 1))
     programme = 0.6 * rng.normal(size=(500, 1)) * rng.choice([-1, 1], 15)
     x = rng.poisson(np.exp(level + programme + library))
-    changes = NETWORK | {"feature_input": {"method": "pca", "size": 10}, "genes_per_step": None}
-    fitted = fit(x, settings_for(variant, **changes))
+    changes = {"steps": (300, 100, 200), "learning_rate": 5e-3, "schedule": "one-cycle"}
+    fitted = fit(x, settings_for("sivae-nb", **NETWORK | changes))
     drawn = fitted.sample(2000, seed=1)
     assert drawn.dtype == np.float32
     assert (drawn >= 0).all()
     np.testing.assert_array_equal(drawn, np.rint(drawn))
-    np.testing.assert_allclose(np.log(drawn.mean(0)), np.log(x.mean(0)), atol=0.25)
+    np.testing.assert_allclose(np.log(drawn.mean(0)), np.log(x.mean(0)), atol=0.15)
+    np.testing.assert_allclose(np.log(drawn.var(0)), np.log(x.var(0)), atol=0.4)
     totals = np.log(x.sum(1)), np.log(drawn.sum(1))
     assert totals[1].mean() == pytest.approx(totals[0].mean(), abs=0.1)
     assert totals[1].std() == pytest.approx(totals[0].std(), rel=0.25)
     np.testing.assert_array_equal(drawn, fitted.sample(2000, seed=1))
 
 
-def test_library_sizes_have_the_prior_of_the_training_cells(counts):
-    fitted = fit(counts, tiny("sivae-nb", heldout=0.2))
-    logs = np.log(counts[~fitted.heldout].sum(1))
-    prior = fitted.model.get_buffer("library_prior").numpy()
+@pytest.mark.parametrize("variant", ["sivae-nb", "vae-linear"])
+def test_counts_start_at_what_the_training_cells_have(counts, variant):
+    """The prior of the library size, and the mean profile as the bias of the softmax."""
+    settings = tiny(variant, heldout=0.2, steps=(1, 1, 1), learning_rate=1e-9)
+    fitted = fit(counts, settings)
+    trained = counts[~fitted.heldout]
+    logs = np.log(trained.sum(1))
+    prior = fitted.model.library_prior.numpy()
     np.testing.assert_allclose(prior, [logs.mean(), logs.std()], rtol=1e-5)
+    profile = torch.softmax(fitted.model.cells.decoder.mean.bias, 0).detach().numpy()
+    np.testing.assert_allclose(profile, (trained.sum(0) + 1) / (trained.sum() + N_GENES), rtol=1e-4)
 
 
 # Covariates
@@ -377,24 +392,28 @@ def batches() -> AnnData:
     return AnnData((programme + shift + rng.normal(size=(n, N_GENES))).astype(np.float32), obs=obs)
 
 
+CORRECTING = NETWORK | {"steps": (400, 200, 1000), "schedule": "one-cycle"}
+
+
 def explained(values: np.ndarray, by: np.ndarray) -> float:
     return LinearRegression().fit(by, values).score(by, values)
 
 
-@pytest.mark.parametrize("variant", ["sivae", "sivae-linear"])
-def test_batches_leave_the_scores(batches, variant):
+@pytest.mark.parametrize(
+    ("variant", "column"),
+    [("sivae", "pool"), ("sivae-linear", "pool"), ("vae", "pool"), ("vae", "dose")],
+)
+def test_batches_leave_the_scores(batches, variant, column):
     """The shift is in the scores without covariates, and not with them."""
-    settings = settings_for(variant, **NETWORK)
+    settings = settings_for(variant, **CORRECTING)
     batch, programme = batches.obs["dose"].to_numpy(), batches.obs["programme"].to_numpy()
     blind = fit(batches, settings)
+    corrected = fit(batches, settings, covariates=[column])
     assert explained(batch, blind.scores) > 0.7
-    for columns in (["pool"], ["dose"]):
-        corrected = fit(batches, settings, covariates=columns)
-        assert explained(batch, corrected.scores) < 0.1
-        assert explained(programme, corrected.scores) > 0.7
-        # The prediction has the shift all the same.
-        error = corrected.reconstruction_error
-        assert error.mean() < blind.reconstruction_error.mean() + 0.05
+    assert explained(batch, corrected.scores) < 0.1
+    assert explained(programme, corrected.scores) > 0.8
+    # The prediction has the shift all the same.
+    assert corrected.reconstruction_error.mean() < blind.reconstruction_error.mean()
 
 
 def test_batches_of_counts_leave_the_scores():
@@ -404,7 +423,7 @@ def test_batches_of_counts_leave_the_scores():
     shift = np.outer(batch, np.arange(N_GENES) < N_GENES / 2)
     obs = pd.DataFrame({"pool": batch.astype(str)}, index=map(str, range(400)))
     counts = AnnData(rng.poisson(np.exp(1 + programme + shift)), obs=obs)
-    settings = settings_for("vae-linear", **NETWORK)
+    settings = settings_for("sivae-nb", **CORRECTING | {"steps": (400, 100, 400)})
     assert explained(batch, fit(counts, settings).scores) > 0.7
     assert explained(batch, fit(counts, settings, covariates=["pool"]).scores) < 0.1
 
@@ -420,7 +439,7 @@ def test_covariates_are_needed_where_cells_are_new(batches):
     assert not np.array_equal(fitted.embed(moved), fitted.scores)
 
     moved.obs["pool"] = "p3"
-    with pytest.raises(ValueError, match="'pool' has 'p3', which is none of the levels .* p1, p2"):
+    with pytest.raises(ValueError, match=r"'pool' has 'p3', which is none of the levels .* p1, p2"):
         fitted.embed(moved)
     with pytest.raises(ValueError, match="no column 'pool' in obs"):
         fitted.embed(batches.X)
@@ -506,7 +525,7 @@ def test_covariates_stay_with_their_cells_on_disk(batches, tmp_path, monkeypatch
     batches.write_h5ad(tmp_path / "cells.h5ad")
     monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
     on_disk = read_h5ad(tmp_path / "cells.h5ad", backed="r")
-    corrected = fit(on_disk, settings_for(**NETWORK), covariates=["pool"])
+    corrected = fit(on_disk, settings_for("vae", **CORRECTING), covariates=["pool"])
     assert explained(batches.obs["dose"].to_numpy(), corrected.scores) < 0.1
 
 

@@ -25,7 +25,13 @@ from popnet.sivae.model import SiVAE
 from popnet.sivae.objective import Minibatch, cell_terms, joint_terms, total_loss
 
 N_CELLS, N_GENES = 60, 20
-TINY = {"latent": 3, "hidden": (16, 8), "minibatch": 16, "precision": "float32"}
+TINY = {
+    "latent": 3,
+    "hidden": (16, 8),
+    "minibatch": 16,
+    "learning_rate": 1e-3,
+    "precision": "float32",
+}
 # Numbers of a fit in a stack and alone differ by rounding (in float32 some 1e-7 of a sum), which
 # training amplifies; after so few steps they agree to this.
 FEW = (3, 3, 3)
@@ -60,8 +66,6 @@ def assert_close(one: Fit, other: Fit) -> None:
     for name in ARRAYS:
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), **CLOSE, err_msg=name)
     pd.testing.assert_frame_equal(one.losses, other.losses, **CLOSE)
-    for name, parameter in one.model.state_dict().items():
-        torch.testing.assert_close(parameter, other.model.state_dict()[name], **CLOSE, msg=name)
     assert one.heldout_loss == pytest.approx(other.heldout_loss, rel=1e-3, nan_ok=True)
 
 
@@ -105,7 +109,8 @@ def test_weight_decay_is_the_gradient_of_the_l2_penalty(variant):
     optimizer = training._optimizer(parameters, settings)
     trained = {name: p for name, p in parameters.items() if p.grad is not None}
     penalties = {
-        name: weights[name] * trained[name].square().sum() for name in trained & weights.keys()
+        name: weights[name] * trained[name].square().sum()
+        for name in trained.keys() & weights.keys()
     }
     assert training._l2(optimizer).item() == pytest.approx(sum(penalties.values()).item(), rel=1e-5)
 
@@ -114,7 +119,7 @@ def test_weight_decay_is_the_gradient_of_the_l2_penalty(variant):
     expected = {}
     for name, parameter in trained.items():
         gradient = parameter.grad + 2 * weights.get(name, 0.0) * before[name]
-        expected[name] = before[name] - 1e-3 * gradient / (gradient.abs() + 1e-8)
+        expected[name] = before[name] - settings.learning_rate * gradient / (gradient.abs() + 1e-8)
     optimizer.step()
     for name, parameter in parameters.items():
         torch.testing.assert_close(
@@ -239,8 +244,15 @@ def test_threads_change_rounding_only():
 
 
 def test_bf16_agrees_with_float32():
-    expression = bin_of_cells(0)
-    settings = {"steps": (100, 100, 200), "learning_rate": 2e-3}
+    rng = np.random.default_rng(0)
+    expression = rng.normal(size=(300, 2)) @ rng.normal(size=(2, 40))
+    expression += rng.normal(size=expression.shape)
+    settings = {
+        "hidden": (32, 16),
+        "minibatch": 128,
+        "steps": (200, 100, 300),
+        "learning_rate": 5e-3,
+    }
     full = fit(expression, tiny(**settings))
     try:
         half = fit(expression, tiny(**settings, precision="bf16"))
@@ -373,14 +385,17 @@ def test_divergence_names_stage_and_step():
     [
         ([(60, 20), (60, 21)], [0, 1], "as many"),
         ([(60, 20), (50, 20)], [0, 1], "as many"),
-        ([(60, 20), (60, 20)], [0], "seeds"),
-        ([], [], "data"),
+        ([(60, 20), (60, 20)], [0], "seeds: 1 for 2 data sets"),
     ],
 )
 def test_stacks_that_cannot_be(bins, seeds, message):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=message):
         fit_stack([rng.normal(size=shape) for shape in bins], tiny(), seeds)
+
+
+def test_an_empty_stack():
+    assert fit_stack([], tiny(), []) == []
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -53,7 +53,7 @@ class Example:
         counts = torch.poisson(torch.exp(normal(N_CELLS, N_GENES) + 1), generator=draw)
         if self.counted:
             prior = torch.tensor([np.log(40.0), 0.4], dtype=torch.float64)
-            self.model.get_buffer("library_prior").copy_(prior)
+            self.model.library_prior.copy_(prior)
         self.cells = Minibatch(
             normal(N_CELLS, N_GENES),
             counts if self.counted else counts[:, :0],
@@ -387,6 +387,17 @@ def test_weights_start_xavier_normal_and_biases_at_zero():
         assert weight.mean().item() == pytest.approx(0, abs=0.01)
     assert all(not p.any() for p in model.parameters() if p.ndim == 1)
     assert not model.covariate_weights.any()
+
+
+@pytest.mark.parametrize(("variant", "hidden"), [("sivae-linear", (7, 5)), ("sivae", (7,))])
+def test_scales_of_latent_variables_start_equal(variant, hidden):
+    """Nearly zero for some cells, the scale would give gradients that Adam does not forget."""
+    settings = settings_for(variant, latent=8, hidden=hidden)
+    model = SiVAE(N_GENES, N_INPUT, settings, torch.Generator())
+    decoder = model.features.decoder
+    with torch.no_grad():
+        scale = decoder.scale_of(100 * torch.randn(50, 8))
+    np.testing.assert_allclose(scale, np.log(2), rtol=1e-3)
 
 
 def test_a_vae_embeds_no_genes():

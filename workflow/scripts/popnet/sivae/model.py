@@ -94,6 +94,10 @@ class Decoder(GaussianNetwork):
         self, latent: int, hidden: Sequence[int], n_output: int, generator: torch.Generator
     ):
         super().__init__(latent, hidden, n_output, 1, generator)
+        if not hidden:
+            # Of z itself the scale would be nearly 0 for some cells: Adam remembers
+            # such gradients for thousands of steps, in which nothing is learnt.
+            nn.init.zeros_(self.scale.weight)
 
 
 class VAE(nn.Module):

@@ -1,0 +1,36 @@
+"""The paper's simulated network, as benchmarks/simulated_network.py makes and judges it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from popnet import sivae
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from simulated_network import quality, simulate
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def network():
+    return simulate(seed=1)
+
+
+def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the_origin(network):
+    cells, community, hub = network
+    found = quality(sivae.fit(cells, sivae.settings_for(), seed=1, device="cpu"), community, hub)
+    assert found["silhouette"] >= 0.88
+    assert found["purity"] >= 0.99
+    assert found["auroc_isolated"] >= 0.99
+    assert found["hubs_in_top"] == 5
+    assert found["centrality_hubs"] > 0.8 > 0.5 > found["centrality_spokes"]
+    assert abs(found["centrality_isolated"]) < 0.05
+
+
+def test_without_the_interpretability_term_isolated_genes_still_lie_together(network):
+    cells, community, hub = network
+    settings = sivae.settings_for("sivae-gamma0")
+    found = quality(sivae.fit(cells, settings, seed=1, device="cpu"), community, hub)
+    assert found["purity_isolated"] >= 0.9
+    assert found["hubs_in_top"] == 5

@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+from popnet.ground_truth import predictive_centrality
+
+
+@pytest.fixture(scope="module")
+def expression() -> np.ndarray:
+    """A hub, nine genes that follow it, and five that follow nothing."""
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(1500, 15))
+    cells[:, 1:10] = 0.7 * cells[:, :1] + np.sqrt(1 - 0.49) * cells[:, 1:10]
+    return cells.astype(np.float32)
+
+
+def test_linear_dependence_is_the_mean_squared_correlation(expression):
+    found = predictive_centrality(expression, seed=1, precision="float32", device="cpu")
+    squared = np.corrcoef(expression, rowvar=False) ** 2
+    expected = (squared.sum(1) - 1) / (len(squared) - 1)
+    np.testing.assert_allclose(found, expected, atol=0.05)
+    assert found.argmax() == 0
+
+
+def test_networks_side_by_side_do_not_touch_each_other(expression):
+    settings = {"seed": 1, "steps": 20, "precision": "float32", "device": "cpu"}
+    together = predictive_centrality(expression, [0, 3, 12], at_once=3, **settings)
+    alone = predictive_centrality(expression, [0, 3, 12], at_once=1, **settings)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_array_equal(
+        together, predictive_centrality(expression, [0, 3, 12], at_once=3, **settings)
+    )
