@@ -461,6 +461,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "tuning-6": lambda: draw_tuning(1),
     "tuning-18": lambda: draw_tuning(3, 1, 4),
     "tuning-18-far": lambda: draw_tuning(3, 1, 2, 3.0),
+    "tuning-18-farther": lambda: draw_tuning(3, 1, 0, 6.0),
     "tuning-72": lambda: draw_tuning(6, 2),
     "tuning-none": lambda: draw_tuning(1, 1, 6),
 }

@@ -23,6 +23,7 @@ def main(snakemake):
         progress=Progress(settings, len(candidates), what="candidates"),
     )
     write_table(table, snakemake.output[0])
+    print(f"compared {len(candidates)} settings on {sample} bin {number}")
 
 
 with logged(snakemake.log[0]):

@@ -54,11 +54,12 @@ def candidate_losses(shown: pd.DataFrame, subject: Subject, *, n_candidates: int
     losses.scatter(above, rows, s=16, c=colours, edgecolors=DARK, linewidths=0.4, zorder=3)
     losses.axvline(0, color=DARK, lw=0.6, zorder=1)
     highest = np.nanmax(above + error)
-    power = int(np.ceil(np.log10(max(np.nanmedian(above), 0.1))))
-    if highest > 10 * 10.0**power:
+    power = int(np.ceil(np.log10(max(np.nanquantile(above, 0.25), 0.1))))
+    if highest > 10.0 ** (power + 2):
         # A few bad candidates must not press the good ones together.
+        decades = np.arange(power, np.log10(highest))
         losses.set_xscale("symlog", linthresh=10.0**power, linscale=2)
-        losses.set_xticks([0, *10.0 ** np.arange(power, np.log10(highest))])
+        losses.set_xticks([0, *10.0 ** decades[:: 1 + len(decades) // 6]])
         losses.set_xlim(min(-0.2 * 10.0**power, np.nanmin(above - error)), 1.5 * highest)
         losses.minorticks_off()
     else:

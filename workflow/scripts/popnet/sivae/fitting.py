@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -268,7 +269,7 @@ def _fit(
     if target.type == "cuda":
         peak_memory = torch.cuda.max_memory_allocated(target) / 2**20
     else:
-        peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        peak_memory = _peak_resident()
     seconds = (time.perf_counter() - start) / len(tasks)
     return [
         found
@@ -434,6 +435,15 @@ def _predict(task: _Task, z: Tensor, block: Minibatch, weights: Tensor) -> Tenso
     if task.model.library is None:
         return mean
     return task.transform(torch.softmax(mean, -1))
+
+
+def _peak_resident() -> float:
+    """Return the peak memory of this process in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would count what a parent had used when it started this process.
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _heldout_loss(
