@@ -8,14 +8,13 @@ Prints a tab-separated table, one row per fit (COLUMNS says of what).
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 import numpy as np
+import torch
 from popnet import sivae
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import roc_auc_score, silhouette_score
@@ -105,6 +104,7 @@ def main() -> None:
     parser.add_argument("--variant", nargs="+", default=["sivae"], choices=sivae.VARIANTS)
     parser.add_argument("--wishart", action="store_true", help="draw the correlations, too")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     print(*COLUMNS, sep="\t")
     for plan in arguments.plan:
         for variant in arguments.variant:

@@ -131,7 +131,7 @@ def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
     # A key that says what the plan says anyway changes nothing; another setting or seed does.
     job(BINS, schedule=sivae.PLANS["fast"]["schedule"])
     assert job.stacks == []
-    job(BINS[:1], learning_rate=0.002)
+    job(BINS[:1], learning_rate=0.003)
     assert job.stacks == [1]
     job(BINS[:1], seed=2)
     assert job.stacks == [1]

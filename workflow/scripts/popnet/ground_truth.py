@@ -79,9 +79,7 @@ def predictive_centrality(
     if len(queries) and not 0 <= queries.min() <= queries.max() < n_genes:
         raise ValueError(f"genes: columns are 0 to {n_genes - 1}, got {queries.tolist()}")
     target = choose_device(device)
-    autocast = torch.autocast(
-        target.type, torch.bfloat16, enabled=choose_precision(precision, target) == "bf16"
-    )
+    low = choose_precision(precision, target) == "bf16"
 
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(n_cells, generator=generator).numpy()
@@ -98,12 +96,11 @@ def predictive_centrality(
     found = []
     for start in range(0, len(queries), at_once):
         chosen = queries[start : start + at_once]
-        layers = _start([*((1, *HIDDEN)), n_genes], [derive_seed(seed, q) for q in chosen.tolist()])
+        layers = _start([1, *HIDDEN, n_genes], [derive_seed(seed, q) for q in chosen.tolist()])
         layers = [(weight.to(target), bias.to(target)) for weight, bias in layers]
         chosen = chosen.to(target)
-        with autocast:
-            _train(layers, training_cells, chosen, batches, learning_rate)
-            found.append(_explained(layers, cells[torch.from_numpy(measured)], chosen))
+        _train(layers, training_cells, chosen, batches, learning_rate, low)
+        found.append(_explained(layers, cells[torch.from_numpy(measured)], chosen, low))
     return torch.cat(found).cpu().numpy() if found else np.empty(0)
 
 
@@ -120,17 +117,24 @@ def _start(sizes: Sequence[int], seeds: Sequence[int]) -> list[Layer]:
     ]
 
 
-def _predict(layers: list[Layer], query: Tensor) -> Tensor:
+def _predict(layers: list[Layer], query: Tensor, low: bool) -> Tensor:
     """Return predictions (stack, n_cells, n_genes) from the query genes (n_cells, stack)."""
     (weight, bias), *others = layers
-    activation = query.T.unsqueeze(-1) * weight + bias
-    for weight, bias in others:
-        activation = torch.baddbmm(bias, torch.relu(activation), weight)
+    # Autocast keeps its copies of the weights until it ends: one context for each step.
+    with torch.autocast(query.device.type, torch.bfloat16, enabled=low):
+        activation = query.T.unsqueeze(-1) * weight + bias
+        for weight, bias in others:
+            activation = torch.baddbmm(bias, torch.relu(activation), weight)
     return activation.float()
 
 
 def _train(
-    layers: list[Layer], cells: Tensor, queries: Tensor, batches: Tensor, learning_rate: float
+    layers: list[Layer],
+    cells: Tensor,
+    queries: Tensor,
+    batches: Tensor,
+    learning_rate: float,
+    low: bool,
 ) -> None:
     """Minimise the squared error of all genes but the query, in place."""
     parameters = [part.requires_grad_() for layer in layers for part in layer]
@@ -142,19 +146,19 @@ def _train(
     for batch in batches:
         optimizer.zero_grad()
         observed = cells[batch]
-        error = (_predict(layers, observed[:, queries]) - observed) * others
+        error = (_predict(layers, observed[:, queries], low) - observed) * others
         (error.square().sum() / len(batch)).backward()
         optimizer.step()
         schedule.step()
 
 
 @torch.no_grad()
-def _explained(layers: list[Layer], cells: Tensor, queries: Tensor) -> Tensor:
+def _explained(layers: list[Layer], cells: Tensor, queries: Tensor, low: bool) -> Tensor:
     """Return 1 - Var(X - predicted) / Var(X) averaged over the other genes, (stack,)."""
     n_cells, n_genes = cells.shape
     sums = torch.zeros(2, len(queries), n_genes, dtype=torch.float64, device=cells.device)
     for block in cells.split(CELLS_AT_ONCE):
-        residual = block - _predict(layers, block[:, queries])
+        residual = block - _predict(layers, block[:, queries], low)
         sums[0] += residual.sum(1)
         sums[1] += residual.square().sum(1)
     mean, mean_square = sums / n_cells
