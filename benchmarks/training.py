@@ -134,11 +134,13 @@ def main() -> None:
     options.run(options)
 
 
-def settings_of(options: argparse.Namespace, plan: str, **changes: Any) -> sivae.Settings:
+def settings_of(
+    options: argparse.Namespace, plan: str, n_cells: int = BASE["cells"], **changes: Any
+) -> sivae.Settings:
     """Return the settings of a plan for the sizes that the command line asks for."""
     settings = sivae.settings_for(plan=plan, hidden=options.hidden, **changes)
-    steps = [max(1, round(options.shorten * n_steps)) for n_steps in settings.steps]
-    return replace(settings, steps=steps)
+    steps = [max(1, round(options.shorten * n)) for n in settings.steps_for(n_cells)]
+    return replace(settings, steps=steps, grow_beyond=None)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -199,7 +201,7 @@ def quality(options: argparse.Namespace) -> None:
     options.keep.mkdir(parents=True, exist_ok=True)
     jobs, paths = [], {}
     for seed, name, plan in product(options.seeds, bins, reversed(options.plans)):
-        settings = settings_of(options, plan, latent=options.latent)
+        settings = settings_of(options, plan, options.bin_cells, latent=options.latent)
         digest = sha256(json.dumps(asdict(settings), sort_keys=True).encode())
         digest.update(bins[name].tobytes())
         path = options.keep / f"{name}.{plan}.{seed}.{digest.hexdigest()[:10]}.npz"
@@ -466,7 +468,7 @@ def growth(options: argparse.Namespace) -> None:
     for _ in range(options.repeats):
         for plan, sizes in dict.fromkeys((plan, tuple(s.items())) for _, plan, s in places):
             n_cells, n_genes, latent = dict(sizes).values()
-            settings = settings_of(options, plan, latent=latent)
+            settings = settings_of(options, plan, n_cells, latent=latent)
             expression = simulate(n_cells, n_genes)
             rounds[plan, sizes].append(measure(expression, settings, options.steps))
             print(time.strftime("%H:%M"), plan, n_cells, n_genes, latent, file=sys.stderr)
@@ -476,7 +478,7 @@ def growth(options: argparse.Namespace) -> None:
     rows = []
     for varied, plan, sizes in places:
         timings = rounds[plan, tuple(sizes.items())]
-        settings = settings_of(options, plan, latent=sizes["latent"])
+        settings = settings_of(options, plan, sizes["cells"], latent=sizes["latent"])
         seconds = [whole(timing.seconds, settings) for timing in timings]
         rows.append(
             [

@@ -28,3 +28,13 @@ def test_networks_side_by_side_do_not_touch_each_other(expression):
     np.testing.assert_array_equal(
         together, predictive_centrality(expression, [0, 3, 12], at_once=3, **settings)
     )
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_bfloat16_learns_as_float32_does(expression, at_once, monkeypatch):
+    # Also where the processor has no units for it: autocast rounds alike, only slower.
+    monkeypatch.setattr("popnet.ground_truth.choose_precision", lambda name, device: name)
+    settings = {"seed": 1, "at_once": at_once, "device": "cpu"}
+    rounded = predictive_centrality(expression, [0, 3, 12], precision="bf16", **settings)
+    exact = predictive_centrality(expression, [0, 3, 12], precision="float32", **settings)
+    np.testing.assert_allclose(rounded, exact, atol=0.02)

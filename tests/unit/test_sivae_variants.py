@@ -15,9 +15,11 @@ from popnet.sivae.objective import (
     cell_terms,
     feature_terms,
     gaussian_log_likelihood,
+    gene_memory,
     joint_terms,
     kl_to_standard_normal,
     negative_binomial_log_likelihood,
+    remembering_joint_terms,
     total_loss,
 )
 from scipy import stats
@@ -311,6 +313,70 @@ def test_genes_drawn_per_step_are_unbiased(variant, stage, n_covariates):
             torch.testing.assert_close(parameter.grad, full[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
+@pytest.mark.parametrize("n_covariates", [0, 2])
+@pytest.mark.parametrize("variant", sorted(set(GAUSSIAN) & set(WITH_GENES)))
+def test_with_genes_remembered_the_cells_see_all_and_the_genes_are_unbiased(variant, n_covariates):
+    example = Example(variant, n_covariates)
+    example.loss("joint").backward()
+    full = {name: p.grad for name, p in example.model.named_parameters()}
+    example.model.zero_grad()
+    # What is remembered has the noise of this step, so that it is not stale.
+    posterior = example.model.feature_wise.encoder(example.features)
+    v = posterior.sample(example.feature_noise).detach()
+    now = (v, example.model.feature_layers(v)[-1].detach())
+    parts = torch.randperm(N_GENES, generator=torch.Generator().manual_seed(0)).view(4, 5)
+    gradients = []
+    for genes in parts:
+        memory = tuple(part.clone() for part in now)
+        for part in memory:
+            part[genes] = torch.nan  # the drawn ones are written before they are read
+        terms = remembering_joint_terms(
+            example.model,
+            example.cells,
+            example.features[genes],
+            example.cell_noise,
+            example.feature_noise[genes],
+            genes,
+            memory,
+        )
+        for name, term in example.terms("joint").items():
+            if name != "kl_features":  # of the drawn genes
+                torch.testing.assert_close(terms[name], term, rtol=1e-12, atol=0, msg=name)
+        for part, known in zip(memory, now, strict=True):
+            torch.testing.assert_close(part, known, rtol=1e-12, atol=1e-14)
+        example.model.zero_grad()
+        total_loss(terms, WARMTH, example.settings.gamma).backward()
+        gradients.append({name: p.grad for name, p in example.model.named_parameters()})
+    for name, expected in full.items():
+        found = [gradient[name] for gradient in gradients]
+        if expected is None:
+            assert found == [None] * 4
+            continue
+        torch.testing.assert_close(sum(found) / 4, expected, rtol=1e-9, atol=1e-12, msg=name)
+        if not name.startswith("features."):
+            torch.testing.assert_close(found[0], expected, rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_gene_memory_starts_at_the_posterior_means():
+    example = Example("sivae", 0)
+    v, weights = gene_memory(example.model, example.features)
+    torch.testing.assert_close(v, example.model.feature_wise.encoder(example.features).mean)
+    torch.testing.assert_close(weights, example.model.feature_layers(v)[-1])
+    assert not v.requires_grad
+    assert not weights.requires_grad
+
+
+def test_steps_grow_with_the_cells_to_those_of_the_paper():
+    settings = settings_for(plan="fast")
+    few, more, most = (settings.steps_for(n) for n in (900, 1500, 10**6))
+    assert few == settings.steps
+    assert more == tuple(round(1.5 * n) for n in settings.steps)
+    assert most == settings_for(plan="paper").steps
+    assert settings_for(plan="paper").steps_for(10**6) == most
+    assert settings_for(steps=(3, 4, 5)).steps_for(10**6) == (3, 4, 5)
+    assert settings_for(steps=(1, 2, 3000), grow_beyond=10).steps_for(20) == (2, 4, 3000)
+
+
 # What the variants consist of
 
 
@@ -450,6 +516,7 @@ def test_changes_of_a_plan():
         ("l2", [1e-4]),
         ("l2", [1e-4, -1]),
         ("genes_per_step", 0),
+        ("grow_beyond", 0),
         ("heldout", 1.0),
         ("precision", "float16"),
         ("feature_input", {"method": "tsne"}),

@@ -411,7 +411,7 @@ def _evaluate(
     if not torch.isfinite(sums).all():
         model.cpu()
         last = 0 if model.features is None else -1
-        return DivergedError(STAGES[last], settings.steps[last])
+        return DivergedError(STAGES[last], settings.steps_for(len(task.trained))[last])
     n_trained, n_heldout = (~task.heldout).sum(), task.heldout.sum()
     mean, mean_square = moments / n_trained
     heldout_loss = _heldout_loss(task, settings, features, device)

@@ -25,6 +25,39 @@ class Normal(NamedTuple):
         return torch.addcmul(self.mean, self.scale, noise)
 
 
+class Remembered(NamedTuple):
+    """Weights of all genes, of which those of the drawn alone have a gradient, rescaled to all.
+
+    Parameters
+    ----------
+    known : Tensor, (n_genes, width)
+        Values of all, the drawn ones among them.
+    rows : Tensor of int, (n_drawn,)
+    drawn : Tensor, (n_drawn, width)
+    """
+
+    known: Tensor
+    rows: Tensor
+    drawn: Tensor
+
+    @classmethod
+    def with_drawn(cls, known: Tensor, rows: Tensor, drawn: Tensor) -> Remembered:
+        """Write `drawn` to `rows` of `known`, which is changed."""
+        known.index_put_((rows,), drawn.detach().to(known.dtype))
+        return cls(known, rows, drawn)
+
+
+def product(bias: Tensor, left: Tensor, weights: Tensor | Remembered) -> Tensor:
+    """Return bias + left @ weights.T: (n, width) and (n_genes, width) to (n, n_genes)."""
+    if isinstance(weights, Tensor):
+        return torch.addmm(bias, left, weights.T)
+    known, rows, drawn = weights
+    # Adds zeros, through which the gradient reaches the drawn genes and no others.
+    zeros = left.detach() @ (drawn - drawn.detach()).T
+    total = torch.addmm(bias, left, known.T)
+    return total.index_add(1, rows, zeros.to(total.dtype), alpha=len(known) / len(drawn))
+
+
 class Dense(nn.Linear):
     """Linear layer that starts with Xavier-normal weights from `generator` and zero biases."""
 
@@ -220,7 +253,7 @@ class SiVAE(nn.Module):
         self,
         z: Tensor,
         covariates: Tensor,
-        weights: Tensor,
+        weights: Tensor | Remembered,
         genes: Tensor | slice = slice(None),
     ) -> Normal:
         """Return the Gaussian of X (cells x genes), equation 8; with "nb" logits and theta.
@@ -229,23 +262,27 @@ class SiVAE(nn.Module):
         ----------
         z : Tensor, (n_cells, latent)
         covariates : Tensor, (n_cells, b)
-        weights : Tensor, (n_genes, width)
+        weights : Tensor or Remembered, (n_genes, width)
             v_L, or v~_L of a VAE.
         genes : Tensor of int or slice
             Which genes the rows of `weights` are.
         """
         decoder = self.cells.decoder
         last = decoder.hidden(_joined(z, covariates)) if self.deep else z
-        mean = torch.addmm(decoder.mean.bias[genes], last, weights.T)
+        mean = product(decoder.mean.bias[genes], last, weights)
         if not self.deep:
             mean = mean + self.covariate_effect(covariates, genes)
         return Normal(mean.to(decoder.scale.weight.dtype), decoder.scale_of(last))
 
     def linear(
-        self, z: Tensor, v: Tensor, covariates: Tensor, genes: Tensor | slice = slice(None)
+        self,
+        z: Tensor,
+        v: Tensor | Remembered,
+        covariates: Tensor,
+        genes: Tensor | slice = slice(None),
     ) -> Tensor:
         """Return the linear reconstruction of X, the mean in equation 23."""
-        mean = torch.addmm(self.linear_bias[genes], z, v.T)
+        mean = product(self.linear_bias[genes], z, v)
         return mean + self.covariate_effect(covariates, genes)
 
     def covariate_effect(self, covariates: Tensor, genes: Tensor | slice) -> Tensor | float:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, mse_loss
 
-from popnet.sivae.model import Normal, SiVAE
+from popnet.sivae.model import Normal, Remembered, SiVAE
 
 Terms = dict[str, Tensor]
 Genes = Tensor | slice
@@ -151,10 +151,60 @@ def joint_terms(
         The `n_drawn` genes that the sums run over. They are rescaled to all genes, so that
         with genes drawn at random every term is unbiased. The encoder sees all genes.
     """
-    z, log_library, kl = _encode(model, cells, cell_noise)
     posterior = model.feature_wise.encoder(features)
     v = posterior.sample(feature_noise)
     weights = model.feature_layers(v)[-1]
+    return _joint_terms(model, cells, cell_noise, posterior, v, weights, genes)
+
+
+def remembering_joint_terms(
+    model: SiVAE,
+    cells: Minibatch,
+    features: Tensor,
+    cell_noise: Tensor,
+    feature_noise: Tensor,
+    genes: Tensor,
+    memory: tuple[Tensor, Tensor],
+) -> Terms:
+    """Return the terms of stage 3 for all genes, of which `genes` alone are embedded anew.
+
+    The others enter with what they had when they were drawn last, a constant. So the cell-wise
+    networks see every gene at each step, the costly feature-wise networks the drawn ones alone,
+    and the gradient that reaches these is rescaled to all genes. It is unbiased but for the age of
+    what is remembered: with n of N genes drawn, N / n steps on average.
+
+    Parameters
+    ----------
+    model, cells, features, cell_noise, feature_noise, genes
+        As of `joint_terms`.
+    memory : pair of Tensor, (n_genes, latent) and (n_genes, width)
+        v and v_L of every gene, first from `gene_memory`. The drawn ones are written to it.
+    """
+    posterior = model.feature_wise.encoder(features)
+    v = posterior.sample(feature_noise)
+    every_v, weights = (
+        Remembered.with_drawn(known, genes, drawn)
+        for known, drawn in zip(memory, (v, model.feature_layers(v)[-1]), strict=True)
+    )
+    return _joint_terms(model, cells, cell_noise, posterior, every_v, weights, ALL)
+
+
+def gene_memory(model: SiVAE, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return v and v_L of every gene at the posterior's mean, without gradients."""
+    v = model.feature_wise.encoder(features).mean
+    return v.detach(), model.feature_layers(v)[-1].detach()
+
+
+def _joint_terms(
+    model: SiVAE,
+    cells: Minibatch,
+    cell_noise: Tensor,
+    posterior: Normal,
+    v: Tensor | Remembered,
+    weights: Tensor | Remembered,
+    genes: Genes,
+) -> Terms:
+    z, log_library, kl = _encode(model, cells, cell_noise)
     terms = {
         "reconstruction": _reconstruction(model, cells, z, log_library, weights, genes),
         "kl_cells": kl,
@@ -184,7 +234,12 @@ def _encode(model: SiVAE, cells: Minibatch, noise: Tensor) -> tuple[Tensor, Tens
 
 
 def _reconstruction(
-    model: SiVAE, cells: Minibatch, z: Tensor, log_library: Tensor, weights: Tensor, genes: Genes
+    model: SiVAE,
+    cells: Minibatch,
+    z: Tensor,
+    log_library: Tensor,
+    weights: Tensor | Remembered,
+    genes: Genes,
 ) -> Tensor:
     likelihood = model.decode(z, cells.covariates, weights, genes)
     if model.library is not None:

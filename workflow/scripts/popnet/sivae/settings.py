@@ -27,14 +27,19 @@ PLANS: dict[str, dict[str, Any]] = {
         "precision": "float32",
     },
     "fast": {
-        "steps": (500, 400, 1000),
+        "steps": (500, 300, 1000),
+        "grow_beyond": 1000,
         "learning_rate": 2e-3,
         "schedule": "one-cycle",
         "genes_per_step": 512,
-        "feature_input": {"method": "pca", "size": 128},
+        "feature_input": {"method": "pca", "size": 384},
         "precision": "auto",
     },
 }
+
+
+# Of a stage, in plans whose steps grow: those of the paper.
+MOST_STEPS = 2000
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Settings:
         Weight of the interpretability term, equation 13.
     steps : sequence of three int
         Minibatch steps of the stages "cells", "features" and "joint"; a VAE has the first alone.
+    grow_beyond : int, optional
+        Training cells beyond which `steps` grow in proportion, see `steps_for`.
     minibatch : int
         Cells per step (genes in stage "features").
     learning_rate : float
@@ -91,7 +98,8 @@ class Settings:
     l2 : sequence of two float
         Penalty on the weights of the cell-wise and of the feature-wise networks.
     genes_per_step : int, optional
-        Genes drawn per step, at less cost and with more noise; all of them by default.
+        Genes that the feature-wise networks embed per step, at less cost and with more noise; all
+        of them by default.
     feature_input : FeatureInput or mapping
     standardise : bool
         Centre and scale every gene over the training cells. False where that is done.
@@ -114,6 +122,7 @@ class Settings:
     hidden: Sequence[int] = (1024, 512, 128)
     gamma: float = 0.05
     steps: Sequence[int] = (2000, 2000, 2000)
+    grow_beyond: int | None = None
     minibatch: int = 128
     learning_rate: float = 5e-4
     schedule: Literal["decay", "one-cycle"] = "decay"
@@ -137,6 +146,7 @@ class Settings:
             "hidden": len(self.hidden) > 0 and min(self.hidden) >= 1,
             "gamma": self.gamma >= 0,
             "steps": len(self.steps) == 3 and min(self.steps) >= 1,
+            "grow_beyond": self.grow_beyond is None or self.grow_beyond >= 1,
             "minibatch": self.minibatch >= 1,
             "learning_rate": self.learning_rate > 0,
             "schedule": self.schedule in ("decay", "one-cycle"),
@@ -163,6 +173,17 @@ class Settings:
                 "softmax runs over all genes; give None"
             )
 
+    def steps_for(self, n_cells: int) -> tuple[int, ...]:
+        """Return the steps of the three stages for so many training cells.
+
+        Few cells are soon learnt by heart, many cells take more steps to be seen: with
+        `grow_beyond`, `steps` grow with the cells beyond it, to 2,000 at most.
+        """
+        if self.grow_beyond is None:
+            return tuple(self.steps)
+        growth = max(1.0, n_cells / self.grow_beyond)
+        return tuple(max(n, min(MOST_STEPS, round(growth * n))) for n in self.steps)
+
 
 def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> Settings:
     """Return the settings of a variant of the model under a training plan.
@@ -174,7 +195,8 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     plan : str
         A key of `PLANS`.
     **changes
-        Fields of `Settings` that differ; None leaves one as variant and plan have it.
+        Fields of `Settings` that differ; None leaves one as variant and plan have it. Given `steps`
+        do not grow.
     """
     for name, value, known in (("variant", variant, VARIANTS), ("plan", plan, PLANS)):
         if value not in known:
@@ -182,4 +204,6 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     chosen = PLANS[plan] | VARIANTS[variant]
     if chosen.get("likelihood") == "nb":
         chosen |= {"genes_per_step": None}
+    if changes.get("steps") is not None:
+        chosen |= {"grow_beyond": None}
     return Settings(**chosen | {name: v for name, v in changes.items() if v is not None})

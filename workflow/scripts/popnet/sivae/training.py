@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -25,7 +25,9 @@ from popnet.sivae.objective import (
     Terms,
     cell_terms,
     feature_terms,
+    gene_memory,
     joint_terms,
+    remembering_joint_terms,
     total_loss,
 )
 from popnet.sivae.settings import Settings
@@ -44,6 +46,8 @@ REMAINDER = 0.02
 LOSS_TERMS = ("total", "reconstruction", "kl_cells", "kl_features", "interpretability", "l2")
 STAGES = ("cells", "features", "joint")
 RECORDS_PER_STAGE = 100
+# Genes up to which a step's cells see all of them, also those that it does not draw.
+MOST_REMEMBERED = 30_000
 # Random numbers drawn at once: few calls, little memory.
 DRAWN_AT_ONCE = 2**20
 
@@ -87,7 +91,7 @@ class _Caller(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, function: Callable[..., Terms], *inputs) -> Terms:
+    def forward(self, function: Callable[..., Any], *inputs) -> Any:
         return function(self.model, *inputs)
 
 
@@ -109,8 +113,8 @@ class _Stack:
             for name, _ in callers[0].named_buffers()
         }
 
-    def __call__(self, function: Callable[..., Terms], *inputs) -> Terms:
-        """Return the terms of every model, (stack,) each."""
+    def __call__(self, function: Callable[..., Any], *inputs) -> Any:
+        """Return what `function` returns of every model, along a first axis."""
 
         def one(state, inputs):
             return functional_call(self.skeleton, state, (function, *inputs))
@@ -119,7 +123,7 @@ class _Stack:
         if len(self.models) > 1:
             return vmap(one)(state, inputs)
         state, inputs = tree_map(lambda tensor: tensor.squeeze(0), (state, inputs))
-        return {name: term.unsqueeze(0) for name, term in one(state, inputs).items()}
+        return tree_map(lambda tensor: tensor.unsqueeze(0), one(state, inputs))
 
     def write_back(self) -> None:
         """Give the models their parameters."""
@@ -200,16 +204,24 @@ def train(
         size = min(settings.minibatch, data.n_cells)
         noise = _noise(noise_generators, n_steps, size + n_drawn, width, device)
         steps = zip(data.minibatches(n_steps), noise, genes(n_steps), strict=True)
+        memory = None
+        if n_drawn < n_genes <= MOST_REMEMBERED:
+            memory = stack(gene_memory, data.features)
         for cells, drawn_noise, drawn in steps:
             features = _take(data.features, drawn[0]) if drawn else data.features
             cell_noise, feature_noise = drawn_noise.split([size, n_drawn], 1)
             feature_noise = feature_noise[..., : settings.latent]
-            yield stack(joint_terms, cells, features, cell_noise, feature_noise, *drawn)
+            inputs = (cells, features, cell_noise, feature_noise, *drawn)
+            if memory is None:
+                yield stack(joint_terms, *inputs)
+            else:
+                yield stack(remembering_joint_terms, *inputs, memory)
 
     n_stages = 3 if settings.model == "sivae" else 1
     records: list[list[dict]] = [[] for _ in models]
     failures: list[DivergedError | None] = [None] * len(models)
-    stages = zip(STAGES, (cell_stage, feature_stage, joint_stage), settings.steps, strict=True)
+    every_steps = settings.steps_for(data.n_cells)
+    stages = zip(STAGES, (cell_stage, feature_stage, joint_stage), every_steps, strict=True)
     for stage, terms_of, n_steps in list(stages)[:n_stages]:
         optimizer = _optimizer(stack.parameters, settings)
         warm_up = max(1, min(WARM_UP_STEPS, n_steps // 2))
