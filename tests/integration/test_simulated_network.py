@@ -17,12 +17,16 @@ def network():
     return simulate(seed=1)
 
 
-def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the_origin(network):
+@pytest.mark.parametrize(("latent", "nearest_origin"), [(2, 0.95), (32, 0.99)])
+def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the_origin(
+    network, latent, nearest_origin
+):
     cells, community, hub = network
-    found = quality(sivae.fit(cells, sivae.settings_for(), seed=1, device="cpu"), community, hub)
-    assert found["silhouette"] >= 0.88
+    settings = sivae.settings_for(latent=latent)
+    found = quality(sivae.fit(cells, settings, seed=1, device="cpu"), community, hub)
+    assert found["silhouette"] >= 0.9
     assert found["purity"] >= 0.99
-    assert found["auroc_isolated"] >= 0.99
+    assert found["auroc_isolated"] >= nearest_origin
     assert found["hubs_in_top"] == 5
     assert found["centrality_hubs"] > 0.8 > 0.5 > found["centrality_spokes"]
     assert abs(found["centrality_isolated"]) < 0.05
