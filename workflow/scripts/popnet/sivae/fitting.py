@@ -28,7 +28,14 @@ from popnet.sivae.model import SiVAE
 from popnet.sivae.objective import Minibatch, cell_terms, joint_terms, total_loss
 from popnet.sivae.result import Fit, as_minibatch, blocks
 from popnet.sivae.settings import Settings, settings_for
-from popnet.sivae.training import STAGES, DivergedError, Progress, TrainingSet, train
+from popnet.sivae.training import (
+    MOST_REMEMBERED,
+    STAGES,
+    DivergedError,
+    Progress,
+    TrainingSet,
+    train,
+)
 
 # A latent dimension whose posterior mean varies less than this over cells is unused
 # (Burda et al. 2016).
@@ -170,10 +177,14 @@ def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     n_drawn = min(settings.genes_per_step or n_genes, n_genes)
     widths = 2 * sum(settings.hidden) + 4 * settings.latent
-    activations = settings.minibatch * (n_genes + widths + 4 * n_drawn) + n_drawn * (
+    remembers = n_drawn < n_genes <= MOST_REMEMBERED
+    n_decoded = n_genes if remembers else n_drawn
+    activations = settings.minibatch * (n_genes + widths + 4 * n_decoded) + n_drawn * (
         n_input + widths
     )
     data = n_cells * n_genes * (2 if settings.likelihood == "nb" else 1) + n_genes * n_input
+    if remembers:
+        data += n_genes * (settings.hidden[0] + settings.latent)
     # Weights, gradients, Adam's two moments and a copy in low precision; activations are kept for
     # the backward pass beside their gradients.
     return 4 * (5 * parameters + 3 * activations + 2 * data)
