@@ -38,8 +38,9 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-# Of a stage, in plans whose steps grow: those of the paper.
+# Plans whose steps grow reach those of the paper at so many times the cells where growth begins.
 MOST_STEPS = 2000
+GROWN_AT = 4
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Settings:
     steps : sequence of three int
         Minibatch steps of the stages "cells", "features" and "joint"; a VAE has the first alone.
     grow_beyond : int, optional
-        Training cells beyond which `steps` grow in proportion, see `steps_for`.
+        Training cells beyond which `steps` grow, see `steps_for`.
     minibatch : int
         Cells per step (genes in stage "features").
     learning_rate : float
@@ -176,13 +177,13 @@ class Settings:
     def steps_for(self, n_cells: int) -> tuple[int, ...]:
         """Return the steps of the three stages for so many training cells.
 
-        Few cells are soon learnt by heart, many cells take more steps to be seen: with
-        `grow_beyond`, `steps` grow with the cells beyond it, to 2,000 at most.
+        Few cells are soon learnt by heart, many can bear more steps: with `grow_beyond`, `steps`
+        grow linearly with the cells beyond it, to 2,000 in every stage at four times as many.
         """
         if self.grow_beyond is None:
             return tuple(self.steps)
-        growth = max(1.0, n_cells / self.grow_beyond)
-        return tuple(max(n, min(MOST_STEPS, round(growth * n))) for n in self.steps)
+        share = min(max((n_cells / self.grow_beyond - 1) / (GROWN_AT - 1), 0), 1)
+        return tuple(n + round(share * max(0, MOST_STEPS - n)) for n in self.steps)
 
 
 def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> Settings:
