@@ -38,8 +38,8 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-# Plans whose steps grow reach those of the paper at so many times the cells where growth begins.
-MOST_STEPS = 2000
+# Steps that grow reach these at so many times the cells where their growth begins.
+GROWN_STEPS = (1500, 2000, 2000)
 GROWN_AT = 4
 
 
@@ -178,12 +178,15 @@ class Settings:
         """Return the steps of the three stages for so many training cells.
 
         Few cells are soon learnt by heart, many can bear more steps: with `grow_beyond`, `steps`
-        grow linearly with the cells beyond it, to 2,000 in every stage at four times as many.
+        grow linearly with the cells beyond it, to 1,500, 2,000 and 2,000 at four times as many.
         """
         if self.grow_beyond is None:
             return tuple(self.steps)
         share = min(max((n_cells / self.grow_beyond - 1) / (GROWN_AT - 1), 0), 1)
-        return tuple(n + round(share * max(0, MOST_STEPS - n)) for n in self.steps)
+        return tuple(
+            n + round(share * max(0, grown - n))
+            for n, grown in zip(self.steps, GROWN_STEPS, strict=True)
+        )
 
 
 def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> Settings:
