@@ -17,12 +17,14 @@ def network():
     return simulate(seed=1)
 
 
-@pytest.mark.parametrize(("latent", "nearest_origin"), [(2, 0.95), (32, 0.99)])
+@pytest.mark.parametrize(
+    ("latent", "steps", "nearest_origin"), [(2, (2000, 2000, 2000), 0.95), (32, None, 0.99)]
+)
 def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the_origin(
-    network, latent, nearest_origin
+    network, latent, steps, nearest_origin
 ):
     cells, community, hub = network
-    settings = sivae.settings_for(latent=latent)
+    settings = sivae.settings_for(latent=latent, steps=steps)
     found = quality(sivae.fit(cells, settings, seed=1, device="cpu"), community, hub)
     assert found["silhouette"] >= 0.9
     assert found["purity"] >= 0.99

@@ -372,10 +372,10 @@ def test_steps_grow_with_the_cells():
     assert few == settings.steps_for(1000) == settings.steps
     assert more == tuple((n + grown) // 2 for n, grown in zip(settings.steps, most, strict=True))
     assert most == settings.steps_for(10**6)
-    assert most == (1500, 2000, 2000)
+    assert most == (1000, 2000, 2000)
     assert settings_for(plan="paper").steps_for(10**6) == (2000, 2000, 2000)
     assert settings_for(steps=(3, 4, 5)).steps_for(10**6) == (3, 4, 5)
-    assert settings_for(steps=(1, 2, 3000), grow_beyond=10).steps_for(40) == (1500, 2000, 3000)
+    assert settings_for(steps=(1, 2, 3000), grow_beyond=10).steps_for(40) == (1000, 2000, 3000)
 
 
 # What the variants consist of

@@ -39,7 +39,7 @@ PLANS: dict[str, dict[str, Any]] = {
 
 
 # Steps that grow reach these at so many times the cells where their growth begins.
-GROWN_STEPS = (1500, 2000, 2000)
+GROWN_STEPS = (1000, 2000, 2000)
 GROWN_AT = 4
 
 
@@ -178,7 +178,7 @@ class Settings:
         """Return the steps of the three stages for so many training cells.
 
         Few cells are soon learnt by heart, many can bear more steps: with `grow_beyond`, `steps`
-        grow linearly with the cells beyond it, to 1,500, 2,000 and 2,000 at four times as many.
+        grow linearly with the cells beyond it, to 1,000, 2,000 and 2,000 at four times as many.
         """
         if self.grow_beyond is None:
             return tuple(self.steps)
