@@ -30,7 +30,7 @@ def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the
     assert found["purity"] >= 0.99
     assert found["auroc_isolated"] >= nearest_origin
     assert found["hubs_in_top"] == 5
-    assert found["centrality_hubs"] > 0.8 > 0.5 > found["centrality_spokes"]
+    assert found["centrality_hubs"] > 0.7 > 0.5 > found["centrality_spokes"]
     assert abs(found["centrality_isolated"]) < 0.05
 
 
