@@ -29,6 +29,7 @@ import torch
 from anndata import read_h5ad
 from anndata.io import sparse_dataset, write_elem
 from popnet import sivae
+from popnet.memory import peak_memory
 from popnet.sivae import data
 from scipy import optimize, sparse
 
@@ -138,16 +139,10 @@ def measure(path: Path, n_steps: int, genes_per_step: int | None) -> dict[str, s
         **{f"{stage}_ms_per_step": f"{1e3 * s:.0f}" for stage, s in per_step.items()},
         "fit_s": f"{fit:.0f}",
         "embed_s": f"{embedding:.1f}",
-        "start_mb": f"{start_memory}",
-        "peak_before_fit_mb": f"{before}",
-        "peak_mb": f"{peak_memory()}",
+        "start_mb": f"{start_memory:.0f}",
+        "peak_before_fit_mb": f"{before:.0f}",
+        "peak_mb": f"{peak_memory():.0f}",
     }
-
-
-def peak_memory() -> int:
-    """Return the peak of this process's resident set in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
 def main() -> None:

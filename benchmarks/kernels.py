@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 import numpy as np
 from popnet import kernels
+from popnet.memory import peak_memory
 
 
 def simulate(n_graphs: int, n_genes: int, density: float) -> list[kernels.Graph]:
@@ -38,7 +39,9 @@ def simulate(n_graphs: int, n_genes: int, density: float) -> list[kernels.Graph]
     return graphs
 
 
-def measure(name: str, labels: str, sizes: tuple[int, int, float]) -> tuple[np.ndarray, float, int]:
+def measure(
+    name: str, labels: str, sizes: tuple[int, int, float]
+) -> tuple[np.ndarray, float, float]:
     """Return the kernel, seconds and growth of peak memory (MB)."""
     kernel = getattr(kernels, name)
     n_genes = sizes[1]
@@ -50,12 +53,6 @@ def measure(name: str, labels: str, sizes: tuple[int, int, float]) -> tuple[np.n
     start = time.perf_counter()
     gram = kernel(graphs, n_genes, labels)
     return gram, time.perf_counter() - start, peak_memory() - before
-
-
-def peak_memory() -> int:
-    """Return the peak of this process's resident set in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
 def main() -> None:
@@ -84,15 +81,15 @@ def main() -> None:
                 jobs.append(("grakel_weisfeiler_lehman", labels, sizes))
             with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
                 (ours, seconds, memory), *grakel = pool.starmap(measure, jobs, chunksize=1)
-            row = ["", f"{seconds:.2f}", "", "", f"{memory}", ""]
+            row = ["", f"{seconds:.2f}", "", "", f"{memory:.0f}", ""]
             if grakel:
                 reference, its_seconds, its_memory = grakel[0]
                 row = [
                     f"{its_seconds:.2f}",
                     f"{seconds:.2f}",
                     f"{its_seconds / seconds:.0f}",
-                    f"{its_memory}",
-                    f"{memory}",
+                    f"{its_memory:.0f}",
+                    f"{memory:.0f}",
                     f"{np.abs(ours - reference).max():.0e}",
                 ]
             print(f"| {n_graphs} | {labels} | {' | '.join(row)} |", flush=True)

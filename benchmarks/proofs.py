@@ -1,13 +1,14 @@
 """The paper's claims about siVAE on real cells, measured again.
 
     python benchmarks/proofs.py centrality --cells a.h5ad --sample donor_id --latent 64 --depth 2000
+    python benchmarks/proofs.py attributions --cells a.h5ad --sample donor_id --latent 2 32
     python benchmarks/proofs.py bins --cells a.h5ad --sample donor_id --latent 2 32
 
-`centrality` compares siVAE's degree centrality with how well each gene predicts all others, in the
-whole file, its largest sample and one bin of that. `bins` takes two bins of the largest sample:
-held-out reconstruction beside a VAE's, loadings beside attributions of the decoder (with captum,
-from requirements/dev.txt), and how far the nearest genes agree between seeds and between bins.
-Both print tab-separated tables.
+`centrality` compares siVAE's degree centrality with how well each gene predicts all others,
+`attributions` loadings with attributions of the decoder (by captum, from requirements/dev.txt), in
+the whole file, its largest sample and one bin of that. `bins` takes two bins of the largest sample:
+held-out reconstruction beside a VAE's, and how far the nearest genes agree between seeds and
+between bins. All print tab-separated tables.
 """
 
 from __future__ import annotations
@@ -59,9 +60,11 @@ def main() -> None:
     common.add_argument("--seed", type=int, default=1)
     common.add_argument("--device", default="auto")
 
-    command = commands.add_parser("centrality", parents=[common])
+    several = argparse.ArgumentParser(add_help=False)
+    several.add_argument("--of", nargs="+", choices=POPULATIONS, default=POPULATIONS)
+
+    command = commands.add_parser("centrality", parents=[common, several])
     command.add_argument("--latent", type=int, nargs="+", default=[64])
-    command.add_argument("--of", nargs="+", choices=POPULATIONS, default=POPULATIONS)
     command.add_argument(
         "--depth",
         type=int,
@@ -73,9 +76,13 @@ def main() -> None:
     command.add_argument("--at-once", type=int, default=8, help="networks trained side by side")
     command.set_defaults(run=centrality)
 
-    command = commands.add_parser("bins", parents=[common])
+    command = commands.add_parser("attributions", parents=[common, several])
     command.add_argument("--latent", type=int, nargs="+", default=[2, 32])
     command.add_argument("--attributed", type=int, nargs=2, default=[300, 200], help="genes, cells")
+    command.set_defaults(run=attributions)
+
+    command = commands.add_parser("bins", parents=[common])
+    command.add_argument("--latent", type=int, nargs="+", default=[2, 32])
     command.set_defaults(run=bins)
 
     options = parser.parse_args()
@@ -130,24 +137,36 @@ def centrality(options: argparse.Namespace) -> None:
 
 
 def bins(options: argparse.Namespace) -> None:
-    """Print what siVAE learns from bins beside a VAE, attributions and other seeds and bins."""
+    """Print what siVAE learns from bins beside a VAE and beside other seeds and bins."""
     cells = ad.read_h5ad(options.cells)
     counts = population(cells, options, "sample")
     expression = most_varying(counts, options.genes, None)
     n_cells = options.bin_cells
     first, second = expression[:n_cells], expression[n_cells : 2 * n_cells]
-    print_row(["latent", "active", "measure", "paper", "ours"])
+    print_row(["latent", "active", "measure", "ours"])
     for latent in options.latent:
         fit = train(first, options, latent)
         rows = [
             *beside_vae(first, fit, options),
-            *beside_attributions(fit, options),
-            ("nearest 20, other seed", "", shared(fit, train(first, options, latent, 1))),
-            ("nearest 20, other bin", "", shared(fit, train(second, options, latent))),
-            ("nearest 20, chance", "", NEIGHBOURS / (expression.shape[1] - 1)),
+            ("nearest 20, other seed", shared(fit, train(first, options, latent, 1))),
+            ("nearest 20, other bin", shared(fit, train(second, options, latent))),
+            ("nearest 20, chance", NEIGHBOURS / (expression.shape[1] - 1)),
         ]
-        for measure, paper, value in rows:
-            print_row([latent, fit.active_dimensions, measure, paper, f"{value:.3f}"])
+        for measure, value in rows:
+            print_row([latent, fit.active_dimensions, measure, f"{value:.3f}"])
+
+
+def attributions(options: argparse.Namespace) -> None:
+    """Print how loadings agree with attributions of the decoder."""
+    cells = ad.read_h5ad(options.cells)
+    print_row(["cells_of", "n_cells", "n_genes", "latent", "active", "measure", "paper", "ours"])
+    for name in options.of:
+        expression = most_varying(population(cells, options, name), options.genes, None)
+        for latent in options.latent:
+            fit = train(expression, options, latent)
+            about = [name, *expression.shape, latent, fit.active_dimensions]
+            for measure, paper, value in beside_attributions(fit, options):
+                print_row([*about, measure, paper, f"{value:.3f}"])
 
 
 def population(cells: ad.AnnData, options: argparse.Namespace, name: str) -> csr_matrix:
@@ -193,21 +212,21 @@ def train(
 
 def beside_vae(
     expression: np.ndarray, fit: sivae.Fit, options: argparse.Namespace
-) -> list[tuple[str, str, float]]:
+) -> list[tuple[str, float]]:
     """Return the held-out error of siVAE and its ratio to those of VAEs of the same size.
 
     One VAE has the steps of siVAE's cell-wise stage, the other those of its joint stage too.
     """
-    cell_steps, _, joint_steps = fit.settings.steps
+    cell_steps, _, joint_steps = fit.settings.steps_for(int((~fit.heldout).sum()))
     base = sivae.settings_for("vae", options.plan, latent=fit.settings.latent, heldout=HELDOUT)
     ours = float(fit.heldout_error.mean())
-    rows = [("held-out error", "", ours)]
+    rows = [("held-out error", ours)]
     for n_steps in (cell_steps, cell_steps + joint_steps):
         settings = replace(base, steps=(n_steps, 1, 1))
         vae = sivae.fit(expression, settings, options.seed, options.device)
         assert (vae.heldout == fit.heldout).all()
         ratio = ours / float(vae.heldout_error.mean())
-        rows.append((f"held-out error / that of a VAE of {n_steps} steps", "", ratio))
+        rows.append((f"held-out error / that of a VAE of {n_steps} steps", ratio))
     return rows
 
 
@@ -239,7 +258,7 @@ def beside_attributions(
         ("grad x input", InputXGradient),
         ("saliency", Saliency),
     ):
-        found = attributions(method(decoder), z, len(genes))
+        found = attributed(method(decoder), z, len(genes))
         summaries = [first_loadings(found[:, :, dimension]) for dimension in used]
         rhos = [
             abs(rho(summary, loadings[:, dimension]))
@@ -271,7 +290,7 @@ def cell_decoder(fit: sivae.Fit, genes: np.ndarray) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def attributions(method: Any, z: Tensor, n_genes: int) -> np.ndarray:
+def attributed(method: Any, z: Tensor, n_genes: int) -> np.ndarray:
     """Return the attributions of every gene to the dimensions, (n_cells, n_genes, latent)."""
     found = np.empty((len(z), n_genes, z.shape[1]), np.float32)
     with warnings.catch_warnings():
@@ -281,14 +300,14 @@ def attributions(method: Any, z: Tensor, n_genes: int) -> np.ndarray:
     return found
 
 
-def first_loadings(attributed: np.ndarray) -> np.ndarray:
+def first_loadings(values: np.ndarray) -> np.ndarray:
     """Return the loadings of genes on the first principal component of (n_cells, n_genes).
 
     Where all cells have the same attributions, as of a linear decoder, these.
     """
-    centred = attributed - attributed.mean(0)
+    centred = values - values.mean(0)
     if not centred.any():
-        return attributed[0]
+        return values[0]
     return np.linalg.svd(centred, full_matrices=False)[2][0]
 
 

@@ -38,6 +38,7 @@ import pandas as pd
 import torch
 from popnet import sivae
 from popnet.cells.genes import normalise
+from popnet.memory import peak_memory
 from popnet.names import safe_name
 from popnet.networks import closest_pairs, degree_centrality
 from popnet.seeds import derive_seed
@@ -68,8 +69,8 @@ class Timing(NamedTuple):
 
     seconds: dict[str, float]
     cpu_seconds: dict[str, float]
-    start_memory: int
-    peak_memory: int
+    start_memory: float
+    peak_memory: float
 
 
 class EnoughError(Exception):
@@ -158,12 +159,6 @@ def spread(values: Iterable[float], form: str) -> list[str]:
     return [format(value, form) for value in (found.min(), found.mean(), found.max())]
 
 
-def peak_memory() -> int:
-    """Return the peak of this process's resident set in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
-
-
 def simulate(n_cells: int, n_genes: int) -> np.ndarray:
     """Return log-normalised expression, (n_cells, n_genes), of a simulated network of genes."""
     n_hubs = max(1, n_genes // 100)
@@ -248,12 +243,11 @@ def train_and_keep(job: tuple[Path, np.ndarray, sivae.Settings, int, str]) -> Pa
     n_heldout = round(HELDOUT * len(expression))
     trained, others = expression[n_heldout:], expression[:n_heldout]
     fit = sivae.fit(trained, settings, seed, device)
-    memory = peak_memory() if fit.device == "cpu" else fit.peak_memory
     found = heldout_figures(fit, trained, others) | {
         "reconstruction_error": fit.reconstruction_error.mean(),
         "active_dimensions": fit.active_dimensions,
         "seconds": fit.seconds,
-        "peak_memory": memory,
+        "peak_memory": fit.peak_memory,
         "device": fit.device,
         "precision": fit.precision,
         "centrality": degree_centrality(fit.reconstruction_error, fit.variance),
@@ -441,7 +435,7 @@ def speed(options: argparse.Namespace) -> None:
                 f"{min(seconds):.1f}-{max(seconds):.1f}",
                 ratio(paper, seconds),
                 ratio(one_process, seconds),
-                max(timing.peak_memory for timing in timings),
+                f"{max(timing.peak_memory for timing in timings):.0f}",
             ]
         )
     print_table(
@@ -487,8 +481,8 @@ def growth(options: argparse.Namespace) -> None:
                 *described(timings, settings),
                 f"{np.median(seconds):.1f}",
                 f"{min(seconds):.1f}-{max(seconds):.1f}",
-                max(timing.start_memory for timing in timings),
-                max(timing.peak_memory for timing in timings),
+                f"{max(timing.start_memory for timing in timings):.0f}",
+                f"{max(timing.peak_memory for timing in timings):.0f}",
             ]
         )
     print_table(

@@ -75,6 +75,11 @@ cohort = load_study()
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}
 
 
+def covariate_params():
+    """Return the sheet's covariates, for the scripts."""
+    return [asdict(covariate) for covariate in cohort.covariates]
+
+
 def library(*modules):
     """Return modules of the library as input: Snakemake sees a script's text, not its imports."""
     return [workflow.source_path(f"../scripts/popnet/{module}") for module in modules]

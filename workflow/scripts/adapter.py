@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from popnet.errors import InputError
 from popnet.names import safe_name
@@ -17,6 +18,7 @@ from popnet.tables import read_table
 
 if TYPE_CHECKING:
     from popnet.cells import CountSource
+    from popnet.design import Design
     from popnet.sivae import Settings
 
 # What counts as one observation under each preset.
@@ -55,6 +57,61 @@ def read_phenotype(path: str, phenotype: dict[str, Any]) -> tuple[pd.Series, pd.
         samples[name], phenotype["type"], phenotype["case"], phenotype["control"]
     )
     return samples["donor"], values, phenotype["type"] == "binary"
+
+
+def read_design(
+    path: str, rows: Sequence[str], params: Any, technical: pd.DataFrame | None = None
+) -> Design:
+    """Return what the tests of preset robust compare and adjust for.
+
+    Parameters
+    ----------
+    path : str
+        samples.tsv.
+    rows : sequence of str
+        The sample of every row (of bins, or of samples) that will be tested.
+    params : object
+        `phenotype`, `covariates` (name and type each) and `statistics` of the rule.
+    technical : DataFrame, indexed by sample, optional
+        Of :func:`technical_covariates`.
+    """
+    from popnet.association import encode_phenotype
+    from popnet.design import make_design
+
+    phenotype, covariates = params.phenotype, params.covariates
+    categorical = [one["name"] for one in covariates if one["type"] == "categorical"]
+    name = phenotype["name"]
+    samples = read_table(path, text=[name, *categorical]).set_index("sample")
+    samples["batch"] = samples["batch"].fillna("")
+    values = encode_phenotype(
+        samples[name], phenotype["type"], phenotype["case"], phenotype["control"]
+    )
+    adjust = []
+    if technical is not None:
+        adjust = list(params.statistics["adjust"])
+        samples = samples.join(technical[adjust])
+    design = make_design(
+        rows,
+        samples,
+        values,
+        phenotype["type"] == "binary",
+        [one["name"] for one in covariates],
+        adjust,
+    )
+    print(f"{design.n} observations, each a {design.units.kind}; {design.df} degrees of freedom")
+    for remark in design.remarks:
+        print(remark)
+    return design
+
+
+def technical_covariates(bins: pd.DataFrame) -> pd.DataFrame:
+    """Return depth (mean log10 total counts of a cell) and cells (log10 number) of each sample.
+
+    `bins` has sample, mean_depth and n_cells of every bin of a cell type.
+    """
+    grouped = bins.groupby(bins["sample"].astype(str), observed=True)
+    depth, cells = grouped["mean_depth"].mean(), np.log10(grouped["n_cells"].sum())
+    return pd.DataFrame({"depth": depth, "cells": cells})
 
 
 def read_donors(

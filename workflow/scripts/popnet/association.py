@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.special import gammaln, ndtr, stdtr
+from scipy.special import gammaln, ndtr, ndtri, stdtr
 from scipy.stats import false_discovery_control, rankdata
 
 # A control explains a hit where its own p is at most this and the partial p is not.
@@ -212,6 +212,13 @@ def centred_ranks(values: np.ndarray) -> np.ndarray:
     return ranks.T - (len(values) + 1) / 2
 
 
+def normal_scores(values: np.ndarray) -> np.ndarray:
+    """Replace every column by the normal quantiles of its ranks, centred (Blom's formula)."""
+    n = len(values)
+    scores = ndtri((centred_ranks(values) + (n + 1) / 2 - 3 / 8) / (n + 1 / 4))
+    return scores - scores.mean(axis=0)
+
+
 def unit_ranks(values: np.ndarray) -> np.ndarray:
     """Centred ranks of every column, scaled to length 1; NaN where constant."""
     return _unit_length(centred_ranks(values))
@@ -222,13 +229,16 @@ def _unit_length(columns: np.ndarray) -> np.ndarray:
     return columns / np.where(length > 0, length, np.nan)
 
 
-def _patterns(present: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (rows present, columns) for each pattern of missing values."""
+def patterns(
+    present: np.ndarray, columns: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (rows present, columns) of each pattern of missing values, among `columns` or all."""
+    columns = np.arange(present.shape[1]) if columns is None else columns
     _, first, number = np.unique(
-        np.packbits(present, axis=0), axis=1, return_index=True, return_inverse=True
+        np.packbits(present[:, columns], axis=0), axis=1, return_index=True, return_inverse=True
     )
-    for pattern, column in enumerate(first):
-        yield present[:, column], np.flatnonzero(number == pattern)
+    for pattern, column in enumerate(columns[first]):
+        yield present[:, column], columns[number == pattern]
 
 
 def _correlation_p(r: np.ndarray, df: np.ndarray | int, n: int) -> np.ndarray:
@@ -266,7 +276,7 @@ def correlate(values: np.ndarray, phenotype: np.ndarray, binary: bool) -> pd.Dat
     columns = ["statistic", "u", "p"] if binary else ["statistic", "p"]
     found = np.full((values.shape[1], len(columns)), np.nan)
     present = np.isfinite(values) & np.isfinite(phenotype)[:, None]
-    for rows, genes in _patterns(present):
+    for rows, genes in patterns(present):
         part, outcome = values[np.ix_(rows, genes)], phenotype[rows, None]
         if len(outcome) < 2:
             continue
@@ -315,7 +325,7 @@ def partial_correlate(
     present = np.isfinite(values) & np.isfinite(phenotype)[:, None]
     for control in given:
         present &= np.isfinite(control)
-    for rows, genes in _patterns(present):
+    for rows, genes in patterns(present):
         n = int(rows.sum())
         if n < 3:
             continue

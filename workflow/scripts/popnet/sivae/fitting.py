@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from popnet.memory import peak_memory as resident_peak
 from popnet.sivae.covariates import Covariates
 from popnet.sivae.data import (
     Cells,
@@ -280,7 +279,7 @@ def _fit(
     if target.type == "cuda":
         peak_memory = torch.cuda.max_memory_allocated(target) / 2**20
     else:
-        peak_memory = _peak_resident()
+        peak_memory = resident_peak()
     seconds = (time.perf_counter() - start) / len(tasks)
     return [
         found
@@ -446,15 +445,6 @@ def _predict(task: _Task, z: Tensor, block: Minibatch, weights: Tensor) -> Tenso
     if task.model.library is None:
         return mean
     return task.transform(torch.softmax(mean, -1))
-
-
-def _peak_resident() -> float:
-    """Return the peak memory of this process in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would count what a parent had used when it started this process.
-        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _heldout_loss(

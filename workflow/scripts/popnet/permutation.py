@@ -1,0 +1,240 @@
+"""Freedman-Lane permutation tests of many variables against one phenotype at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from popnet.association import benjamini_hochberg, centred_ranks, patterns
+from popnet.design import Arrangements, Design
+
+# Share of the observations that must have a value.
+MIN_PRESENT = 0.5
+# Rounding, below which two correlations are the same.
+TIE = 1e-10
+# Permuted statistics held at once.
+STATISTICS_AT_ONCE = 2**21
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Variables ready to be permuted.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n, m)
+        Scores given blocks and covariates, of length 1; 0 where nothing is left or too many values
+        are missing. A missing value has the mean score.
+    tested : bool ndarray of shape (m,)
+    present : bool ndarray of shape (n, m)
+    scores : ndarray of shape (n, m)
+        Those of the design, or the centred values; 0 where missing.
+    """
+
+    residuals: np.ndarray
+    tested: np.ndarray
+    present: np.ndarray
+    scores: np.ndarray
+
+
+def prepare(values: np.ndarray, design: Design, rank: bool = True) -> Prepared:
+    """Turn variables into scores and take away what blocks and covariates hold of them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+        By observation of the design; NaN where missing.
+    design : Design
+    rank : bool
+        False for values that are to be taken as they are.
+    """
+    values = np.asarray(values, dtype=float)
+    present = np.isfinite(values)
+    tested = present.mean(0) >= MIN_PRESENT if len(values) else np.zeros(values.shape[1], bool)
+    scores = np.zeros(values.shape)
+    complete = present.all(0)
+    of = design.scores if rank else _centred
+    scores[:, complete] = of(values[:, complete])
+    for rows, columns in patterns(present, np.flatnonzero(~complete & tested)):
+        scores[np.ix_(rows, columns)] = of(values[np.ix_(rows, columns)])
+    residuals = design.residuals(scores)
+    length = np.sqrt((residuals**2).sum(0))
+    tested = tested & (length > 0) & design.testable
+    residuals = np.where(tested, residuals / np.where(length > 0, length, 1), 0)
+    return Prepared(residuals, tested, present, scores)
+
+
+def permuted_correlations(
+    residuals: np.ndarray, design: Design, arrangements: Arrangements
+) -> Iterator[np.ndarray]:
+    """Yield partial correlations under permutation, (some arrangements, m) at a time.
+
+    Freedman and Lane: the residuals of the variables are permuted within blocks, added to what
+    covariates predict, and regressed again on covariates and phenotype. What they predict then
+    cancels, so that two matrix products do it: of the permuted phenotype's residual with the
+    variables', and of the permuted covariates with them for what is left of their variance.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n, m)
+        As in :class:`Prepared`.
+    design : Design
+    arrangements : Arrangements
+
+    References
+    ----------
+    Freedman and Lane, Journal of Business and Economic Statistics 1 (1983); Winkler et al.,
+    NeuroImage 92 (2014).
+    """
+    outcome = design.residual / np.sqrt((design.residual**2).sum())
+    at_once = max(1, STATISTICS_AT_ONCE // max(residuals.shape[1], 1))
+    for places in arrangements:
+        for start in range(0, len(places), at_once):
+            rows = places[start : start + at_once]
+            r = outcome[rows] @ residuals
+            if design.nuisance.shape[1]:
+                left = np.ones_like(r)
+                for column in design.nuisance.T:
+                    explained = column[rows] @ residuals
+                    np.multiply(explained, explained, out=explained)
+                    left -= explained
+                np.maximum(left, 1e-12, out=left)
+                np.sqrt(left, out=left)
+                r /= left
+            yield r
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """Result of :func:`permutation_test`.
+
+    Parameters
+    ----------
+    table : DataFrame of m rows
+        ``statistic`` (partial Spearman correlation, or rank-biserial correlation adjusted for the
+        covariates: positive where higher with the phenotype or in cases), ``p`` (two-sided),
+        ``q`` (Benjamini-Hochberg), ``p_family`` (family-wise, by the largest statistic of each
+        permutation), ``n`` (observations with a value), ``n_permutations``.
+    maxima : ndarray of shape (n_arrangements,)
+        Largest absolute t statistic of each arrangement.
+    largest : float
+        The same of the data themselves.
+    exact : bool
+        Whether the arrangements were all there are.
+    smallest_p : float
+        What p a variable could reach that follows the phenotype perfectly.
+    """
+
+    table: pd.DataFrame
+    maxima: np.ndarray
+    largest: float
+    exact: bool
+    smallest_p: float
+
+
+def permutation_test(
+    values: np.ndarray,
+    design: Design,
+    n_permutations: int,
+    seed: int,
+    rank: bool = True,
+    watch: Callable[[np.ndarray], None] | None = None,
+) -> Permuted:
+    """Test every column against the design's phenotype.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+        By observation; see `design.units.average` for values by bin.
+    design : Design
+    n_permutations : int
+        Fewer where all arrangements are fewer.
+    seed : int
+    rank : bool
+        Test ranks, or the values themselves.
+    watch : callable, optional
+        Given the permuted partial correlations (some arrangements, m), chunk by chunk.
+    """
+    prepared = prepare(values, design, rank)
+    arrangements = design.arrangements(n_permutations, seed)
+    observed = observed_correlations(prepared, design)
+    m = values.shape[1]
+    exceeding, family = np.zeros(m), np.zeros(m)
+    maxima = []
+    threshold = np.abs(observed) - TIE
+    perfect = 0
+    reference = design.residual / max(np.sqrt((design.residual**2).sum()), 1e-300)
+    extended = np.column_stack([prepared.residuals, reference])
+    if design.testable:
+        for r in permuted_correlations(extended, design, arrangements):
+            size = np.abs(r)
+            perfect += int((size[:, -1] >= 1 - TIE).sum())
+            if watch is not None:
+                watch(r[:, :-1])
+            size = size[:, :-1]
+            exceeding += (size >= threshold).sum(0)
+            largest = size.max(1, initial=0)
+            maxima.append(largest)
+            family += len(largest) - np.searchsorted(np.sort(largest), threshold, side="left")
+    untested = ~prepared.tested
+    table = pd.DataFrame(
+        {
+            "statistic": effect(prepared, design),
+            "p": arrangements.p(exceeding),
+            "p_family": arrangements.p(family),
+        }
+    )
+    table.loc[untested, ["statistic", "p", "p_family"]] = np.nan
+    table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy()))
+    table["n"] = prepared.present.sum(0)
+    table["n_permutations"] = arrangements.n
+    found = np.concatenate(maxima) if maxima else np.zeros(0)
+    return Permuted(
+        table,
+        t_statistic(found, design.df),
+        float(t_statistic(np.abs(observed).max(initial=0), design.df)),
+        arrangements.exact,
+        float(arrangements.p(np.asarray(perfect))) if design.testable else 1.0,
+    )
+
+
+def observed_correlations(prepared: Prepared, design: Design) -> np.ndarray:
+    """Return the partial correlation of every variable with the phenotype, (m,)."""
+    length = np.sqrt((design.residual**2).sum())
+    return (design.residual / (length or 1)) @ prepared.residuals
+
+
+def effect(prepared: Prepared, design: Design) -> np.ndarray:
+    """Return the effect of every variable, (m,), over the observations that have a value.
+
+    The partial correlation of the scores (Spearman's rho without covariates); of a binary
+    phenotype the difference between cases and controls in the mean rank, given the covariates,
+    times 2 / n: without any the rank-biserial correlation.
+    """
+    found = np.full(prepared.tested.shape, np.nan)
+    for rows, columns in patterns(prepared.present, np.flatnonzero(prepared.tested)):
+        part = design if rows.all() else design.subset(rows)
+        if not part.testable:
+            continue
+        scores = prepared.scores[np.ix_(rows, columns)]
+        left = part.residuals(centred_ranks(scores) if design.binary else scores)
+        along = part.residual @ left
+        if design.binary:
+            found[columns] = along / (part.residual**2).sum() * 2 / part.n
+        else:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[columns] = along / np.sqrt((left**2).sum(0) * (part.residual**2).sum())
+    return found
+
+
+def t_statistic(r: np.ndarray | float, df: int) -> np.ndarray:
+    """Return the t statistic of (partial) correlations, at most 1e6."""
+    r = np.asarray(r, dtype=float)
+    return np.minimum(np.abs(r) * np.sqrt(max(df, 0) / np.maximum(1 - r**2, 1e-12)), 1e6)
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return values - values.mean(0)
