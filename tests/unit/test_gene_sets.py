@@ -10,15 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from popnet.association import correlate
+from popnet.design import make_design
 from popnet.errors import InputError
 from popnet.gene_sets import (
     COLUMNS,
+    MT_COLUMNS,
     enrich,
     enrich_phenotype,
     enrichment_score,
     read_gmt,
     resolve_gene_sets,
 )
+
+
+def design_of(phenotype, binary=False):
+    index = [f"s{i}" for i in range(len(phenotype))]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    return make_design(index, samples, pd.Series(phenotype, index, dtype=float), binary)
 
 
 def spec(name, **given):
@@ -135,8 +143,8 @@ def test_nothing_to_enrich(ranked):
         assert list(enrich(ranking, sets, 10, seed=1).columns) == list(COLUMNS)
         assert enrich(ranking, sets, 10, seed=1).empty
         values = np.random.default_rng(0).normal(size=(6, len(ranking)))
-        args = (values, np.arange(6.0), False, ranking.index, sets, 10, 1)
-        assert list(enrich_phenotype(*args).columns) == list(COLUMNS)
+        args = (values, design_of(np.arange(6.0)), ranking.index, sets, 10, 1)
+        assert list(enrich_phenotype(*args).columns) == [*COLUMNS, *MT_COLUMNS]
         assert enrich_phenotype(*args).empty
 
 
@@ -186,11 +194,12 @@ def test_phenotype_permutation_equals_a_plain_loop(binary):
     values = rng.normal(size=(n, n_genes))
     values[:, :10] += phenotype[:, None]
     sets = {"planted": genes[:10], "other": genes[20:40]}
-    found = enrich_phenotype(values, phenotype, binary, genes, sets, 400, seed=3)
-    assert tuple(found.columns) == COLUMNS
+    design = design_of(phenotype, binary)
+    found = enrich_phenotype(values, design, genes, sets, 400, seed=3)
+    assert tuple(found.columns) == (*COLUMNS, *MT_COLUMNS)
     found = found.set_index("gene_set")
-    rng = np.random.default_rng(3)
-    outcomes = [phenotype, *(rng.permuted(phenotype[None], axis=1)[0] for _ in range(400))]
+    (places,) = design.arrangements(400, seed=3)
+    outcomes = [phenotype, *phenotype[places]]
     statistics = np.array([correlate(values, outcome, binary)["statistic"] for outcome in outcomes])
     ties = np.random.default_rng(3).permutation(n_genes)
     statistics = statistics[:, ties].round(12)
@@ -211,9 +220,11 @@ def test_genes_that_cannot_be_ranked_are_left_out():
     values[3, 0] = np.nan
     values[:, 1] = 2
     genes = [f"g{i}" for i in range(30)]
-    found = enrich_phenotype(values, rng.normal(size=12), False, genes, {"s": genes[:8]}, 50, 1)
+    varying, constant = design_of(rng.normal(size=12)), design_of(np.ones(12))
+    found = enrich_phenotype(values, varying, genes, {"s": genes[:8]}, 50, 1)
     assert found["n_genes"].tolist() == [7]
-    constant = enrich_phenotype(values, np.ones(12), False, genes, {"s": genes[:8]}, 50, 1)
+    assert found["n_background"].tolist() == [29]
+    constant = enrich_phenotype(values, constant, genes, {"s": genes[:8]}, 50, 1)
     assert constant.empty
 
 
@@ -229,7 +240,7 @@ def test_correlated_sets_pass_by_genes_but_not_by_phenotypes():
         shared = np.repeat(rng.normal(size=(n, n_sets)), 15, axis=1)
         cohort = values.copy()
         cohort[:, : 15 * n_sets] += 0.8 * shared
-        found = enrich_phenotype(cohort, rng.normal(size=n), False, genes, sets, 300, seed=1)
+        found = enrich_phenotype(cohort, design_of(rng.normal(size=n)), genes, sets, 300, seed=1)
         by_gene.extend(found["gene_permutation_p"])
         by_phenotype.extend(found["p"])
     assert np.mean(np.array(by_gene) < 0.05) > 0.2
@@ -244,6 +255,22 @@ def test_gaps_do_not_drop_a_gene():
     values[:8, 6] = np.nan
     genes = [f"g{number}" for number in range(40)]
     table = enrich_phenotype(
-        values, rng.normal(size=12), False, genes, {"s": genes[:10]}, permutations=50, seed=1
+        values, design_of(rng.normal(size=12)), genes, {"s": genes[:10]}, permutations=50, seed=1
     )
     assert table["n_genes"].tolist() == [9]
+
+
+def test_sets_are_also_tested_without_their_mitochondrial_genes():
+    rng = np.random.default_rng(1)
+    phenotype = rng.normal(size=30)
+    values = rng.normal(size=(30, 80))
+    genes = [f"MT-{i}" for i in range(10)] + [f"g{i}" for i in range(70)]
+    values[:, :10] += 2 * phenotype[:, None]
+    sets = {"mixed": [*genes[:10], *genes[20:30]], "MT": genes[:10], "nuclear": genes[40:50]}
+    found = enrich_phenotype(values, design_of(phenotype), genes, sets, 400, seed=1)
+    found = found.set_index("gene_set")
+    assert found["n_mt"].to_dict() == {"mixed": 10, "MT": 10, "nuclear": 0}
+    assert found.loc["mixed", "p"] < 0.01
+    assert found.loc["mixed", "p_without_mt"] > 0.05
+    assert found.loc[["MT", "nuclear"], "p_without_mt"].isna().all()
+    assert found.loc["MT", "leading_edge"].count("MT-") >= 8

@@ -69,7 +69,8 @@ def sheet_of(**changes) -> dict:
 
 
 def study_of(folder: Path, sheet: dict, size: int = 10, **settings):
-    config: dict = {"bins": {"size": size}} | settings
+    # Preset robust would warn that so few samples cannot be tested.
+    config: dict = {"preset": "paper", "bins": {"size": size}} | settings
     assert check_config(config, "config.yaml") == []
     path = folder / "sheet.yaml"
     path.write_text(yaml.safe_dump(sheet, sort_keys=False))
@@ -490,3 +491,31 @@ def test_real_cells(tmp_path, root, shared_data, name, n_samples, size):
     assert len(study.samples) == n_samples
     assert study.samples.notna().all(axis=None)
     assert study.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("status", "covariate", "severity", "said"),
+    [
+        (["sick", "well", "well", "sick"], ["f", "m", "m", "f"], "error", "the same as phenotype"),
+        (["sick", "well", "well", "sick"], ["f", "f", "f", "f"], "warning", "constant"),
+        (["sick", "sick", "well", "well"], ["f", "m", "f", "m"], "warning", "within any batch"),
+    ],
+)
+def test_covariates_and_batches_that_leave_nothing(
+    tmp_path, obs, status, covariate, severity, said
+):
+    """p1 has the first two samples, p2 the others."""
+    write_cells(tmp_path / "cells.h5ad", obs)
+    samples = [
+        {"id": id, "phenotypes": {"status": one}, "covariates": {"sex": sex}}
+        for id, one, sex in zip(IDS, status, covariate, strict=True)
+    ]
+    sheet = sheet_of(samples=samples, covariates={"sex": "categorical"})
+    sheet["phenotypes"] = {"status": {"type": "binary", "case": "sick", "control": "well"}}
+    try:
+        found = study_of(tmp_path, sheet, preset="robust").warnings
+    except InputError as error:
+        found = error.problems
+    problem = next(problem for problem in found if said in problem.message)
+    assert problem.severity == severity
+    assert problem.field in ("covariates.sex", "phenotypes.status")

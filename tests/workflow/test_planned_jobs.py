@@ -13,7 +13,8 @@ SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
 PER_TYPE = ["select_genes", "prepare_expression", "gather_networks", "map_networks"]
 PER_TYPE += ["export_networks", "draw_quality", "draw_networks"]
 # Both sheets have one phenotype.
-PER_PHENOTYPE = ["associate_centrality", "enrich_gene_sets", "test_edges", "draw_associations"]
+PER_PHENOTYPE = ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
+PER_PHENOTYPE += ["test_edges", "draw_associations"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -41,7 +42,7 @@ def plan_study(snakemake, plan):
 
 
 def expected(n_types: int, n_trained: int) -> dict[str, int]:
-    once = ["record_cohort", "summarise_findings", "default"]
+    once = ["record_cohort", "correct_study", "summarise_findings", "default"]
     per_type = PER_TYPE + PER_PHENOTYPE
     return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
 

@@ -4,14 +4,17 @@ rule associate_centrality:
         bins="<results>/{cell_type}/networks/bins.h5ad",
         reliability="<results>/{cell_type}/networks/reliability.tsv",
         samples="<results>/samples.tsv",
-        code=library("association.py"),
+        code=library("association.py", "design.py", "permutation.py", "robust.py"),
     output:
-        report(
+        table=report(
             "<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
             caption="../report/centrality_table.rst",
             category=phenotype_category,
             labels=report_labels("Degree centrality (table)"),
         ),
+        design="<results>/{cell_type}/associations/{phenotype}/design.tsv",
+        covariates="<results>/{cell_type}/associations/{phenotype}/covariates.tsv",
+        maxima="<results>/{cell_type}/associations/{phenotype}/maxima.parquet",
     log:
         "<logs>/{cell_type}/associate_centrality/{phenotype}.log",
     benchmark:
@@ -22,8 +25,10 @@ rule associate_centrality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
+        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
+        seed=config["seed"],
         caption=caption,
     message:
         "Associate centrality in {wildcards.cell_type} with {wildcards.phenotype}"
@@ -37,7 +42,7 @@ rule enrich_gene_sets:
         data=cohort.files,
         bins="<results>/{cell_type}/networks/bins.h5ad",
         samples="<results>/samples.tsv",
-        code=library("association.py", "gene_sets.py"),
+        code=library("association.py", "design.py", "permutation.py", "gene_sets.py"),
     output:
         "<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
     log:
@@ -50,8 +55,9 @@ rule enrich_gene_sets:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
+        covariates=covariate_params(),
         preset=config["preset"],
-        permutations=config["statistics"]["permutations"],
+        statistics=config["statistics"],
         seed=config["seed"],
     message:
         "Test gene sets in {wildcards.cell_type} against {wildcards.phenotype}"
@@ -68,9 +74,10 @@ rule test_edges:
         bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
         samples="<results>/samples.tsv",
         complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("association.py", "edges.py", "gene_sets.py"),
+        code=library("association.py", "design.py", "edges.py", "gene_sets.py", "permutation.py"),
     output:
         edges="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
+        components="<results>/{cell_type}/associations/{phenotype}/components.tsv",
         connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
         sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
         consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
@@ -82,10 +89,13 @@ rule test_edges:
     conda:
         "../../envs/statistics.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         phenotype=phenotype_params,
+        covariates=covariate_params(),
         preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
     message:
         "Test edges in {wildcards.cell_type} against {wildcards.phenotype}"
     script:

@@ -1,6 +1,31 @@
+rule correct_study:
+    input:
+        tables=lambda wildcards: [test[2] for test in centrality_tests("centrality.tsv")],
+        maxima=lambda wildcards: [test[2] for test in centrality_tests("maxima.parquet")],
+        code=library("robust.py"),
+    output:
+        "<results>/associations.tsv",
+    log:
+        "<logs>/correct_study.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        tests=lambda wildcards, input: [
+            [*test[:2], *files]
+            for test, *files in zip(centrality_tests(), input.tables, input.maxima)
+        ],
+        seed=config["seed"],
+    message:
+        "Correct the tests of all cell types and phenotypes for each other"
+    script:
+        "../scripts/correct_study.py"
+
+
 rule summarise_findings:
     input:
         tables=lambda wildcards: [table[-1] for table in tested_tables()],
+        designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
+        covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
         code=library("findings.py"),
     output:
@@ -18,6 +43,10 @@ rule summarise_findings:
     params:
         tables=lambda wildcards, input: [
             [*table[:-1], path] for table, path in zip(tested_tables(), input.tables)
+        ],
+        designs=lambda wildcards, input: [
+            [*test[:2], *files]
+            for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
         cohort=cohort.name,
         preset=config["preset"],

@@ -112,28 +112,47 @@ def tuning_results(wildcards):
     return [f"<results>/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
+ASSOCIATIONS = ["centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus"]
+
+
 def tested_tables():
     """Return the tables of tests: cell type, phenotype (names), analysis, path."""
+    robust = config["preset"] == "robust"
     tables = []
     for safe, phenotype in phenotypes.items():
         for cell_type in cell_types():
             folder = f"<results>/{cell_type}"
-            paths = {"axes": f"{folder}/map/tests.tsv"} | {
+            maps = ["axes", "map"] if robust else ["axes"]
+            paths = dict.fromkeys(maps, f"{folder}/map/tests.tsv") | {
                 analysis: f"{folder}/associations/{safe}/{analysis}.tsv"
-                for analysis in ("centrality", "gene_sets", "edges", "connectivity", "consensus")
+                for analysis in [*ASSOCIATIONS, *(["components"] if robust else [])]
             }
             name = cell_type_name(cell_type)
             tables += [[name, phenotype.name, *item] for item in paths.items()]
         if cohort.variants:
             folder = f"<results>/variants/{safe}"
-            for analysis in ("single", "burden"):
+            for analysis in ["single", "burden", *(["heteroplasmy"] if robust else [])]:
                 tables.append(["all", phenotype.name, analysis, f"{folder}/{analysis}.tsv"])
+    if cohort.variants and robust:
+        for cell_type in cell_types():
+            path = f"<results>/{cell_type}/variants/connectivity.tsv"
+            tables.append([cell_type_name(cell_type), "(wiring of complexes)", "genomes", path])
     return tables
+
+
+def centrality_tests(*files):
+    """Return cell type, phenotype (names) and files of every test of centrality."""
+    return [
+        [cell_type_name(cell_type), phenotype.name]
+        + [f"<results>/{cell_type}/associations/{safe}/{file}" for file in files]
+        for safe, phenotype in phenotypes.items()
+        for cell_type in cell_types()
+    ]
 
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    results = ["<results>/cohort.json", "<results>/findings.tsv"]
+    results = ["<results>/cohort.json", "<results>/findings.tsv", "<results>/associations.tsv"]
     for cell_type in cell_types():
         results += [
             f"<results>/{cell_type}/networks/cohort.h5ad",

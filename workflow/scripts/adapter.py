@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from popnet.tables import read_table
 if TYPE_CHECKING:
     from popnet.cells import CountSource
     from popnet.design import Design
+    from popnet.genotypes import Genotypes
     from popnet.sivae import Settings
 
 # What counts as one observation under each preset.
@@ -30,7 +32,13 @@ KERNELS = {
     "wl_gene": "Weisfeiler-Lehman kernel, nodes labelled by gene",
     "wl_degree": "Weisfeiler-Lehman kernel, nodes labelled by degree",
 }
-EFFECT = {"continuous": "Spearman ρ", "binary": "rank-biserial correlation"}
+EFFECT = {
+    "paper": {"continuous": "Spearman ρ", "binary": "rank-biserial correlation"},
+    "robust": {
+        "continuous": "partial rank correlation",
+        "binary": "adjusted rank-biserial correlation",
+    },
+}
 
 
 @contextmanager
@@ -135,6 +143,42 @@ def read_donors(
         )
         dosage, values = dosage.iloc[:0], values.iloc[:0]
     return dosage, genotypes.variants, values, binary
+
+
+def read_genomes(files: Any, components: int) -> tuple[Genotypes, pd.DataFrame]:
+    """Return one genome per donor, and the first components of their variants for every sample.
+
+    Components are named component1 and on, indexed by the genotyped samples.
+    """
+    from popnet.burden import one_per_donor, principal_components
+    from popnet.genotypes import read_genotypes_h5ad
+
+    genotypes = read_genotypes_h5ad(files.genotypes)
+    donors = read_table(files.samples).set_index("sample")["donor"].reindex(genotypes.samples)
+    genomes, n_discordant = one_per_donor(genotypes, donors)
+    print(f"{len(genomes.samples)} donors, {n_discordant} genotypes differ between their samples")
+    scores = principal_components(genomes.dosage, components)
+    names = [f"component{number}" for number in range(1, scores.shape[1] + 1)]
+    table = pd.DataFrame(scores, genomes.samples, names)
+    return genomes, table.loc[donors.fillna(donors.index.to_series())].set_index(donors.index)
+
+
+def read_genome_design(files: Any, params: Any) -> tuple[Genotypes, Design]:
+    """Return what preset robust compares of genomes: a genome for every observation of a design.
+
+    There are no observations where the phenotype cannot be tested; the log says why.
+    """
+    genomes, components = read_genomes(files, params.components)
+    adjust = {"adjust": list(components)}
+    given = SimpleNamespace(
+        phenotype=params.phenotype, covariates=params.covariates, statistics=adjust
+    )
+    design = read_design(files.samples, components.index, given, components)
+    if design.paired:
+        print(f"Nothing is tested: {params.phenotype['name']} is compared within donors, each of")
+        print("which has one mtDNA")
+        design = design.subset(np.zeros(design.n, dtype=bool))
+    return genomes.take(design.donors), design
 
 
 def binned_cells(path: str, cell_type: str) -> pd.DataFrame:

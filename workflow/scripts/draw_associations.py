@@ -30,7 +30,7 @@ def main(snakemake):
     complexes = read_table(files.complexes).set_index("gene")["complex"]
     association = read_table(files.centrality)
     subject = subject_of(association, about, definition["name"])
-    effect = EFFECT[definition["type"]]
+    effect = EFFECT[about["preset"]][definition["type"]]
 
     def draw(name, figure, table):
         save(figure, table, Path(snakemake.output.get(name)[0]).with_suffix(""))

@@ -11,7 +11,7 @@ from popnet.tables import read_table
 def main(snakemake):
     phenotype = snakemake.params.phenotype
     fdr = snakemake.params.fdr
-    effect = EFFECT[phenotype["type"]]
+    effect = EFFECT[snakemake.params.caption["preset"]][phenotype["type"]]
     if snakemake.params.caption["preset"] == "paper" and phenotype["type"] == "continuous":
         effect = "Pearson r"
     burden = read_table(snakemake.input.burden)

@@ -2,7 +2,7 @@
 
 import anndata as ad
 import pandas as pd
-from adapter import UNIT, logged, read_phenotype
+from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet.association import correlate, units
 from popnet.cohort import load_cohort
 from popnet.gene_sets import enrich, enrich_phenotype, resolve_gene_sets
@@ -14,22 +14,30 @@ PAPER_MIN_SIZE = 1
 def main(snakemake):
     bins = ad.read_h5ad(snakemake.input.bins)
     genes = bins.var_names
+    samples = bins.obs["sample"].astype(str).to_numpy()
     gene_sets = resolve_gene_sets(load_cohort(snakemake.input.sheet).gene_sets, genes)
-    donors, phenotype, binary = read_phenotype(snakemake.input.samples, snakemake.params.phenotype)
-    preset = snakemake.params.preset
-    observations = units(bins.obs["sample"].astype(str), donors, phenotype, UNIT[preset])
-    values = observations.average(bins.X)
-    options = {"permutations": snakemake.params.permutations, "seed": snakemake.params.seed}
-    if preset == "paper":
+    options = {
+        "permutations": snakemake.params.statistics["permutations"],
+        "seed": snakemake.params.seed,
+    }
+    if snakemake.params.preset == "paper":
+        donors, phenotype, binary = read_phenotype(
+            snakemake.input.samples, snakemake.params.phenotype
+        )
+        observations = units(samples, donors, phenotype, UNIT["paper"])
+        values = observations.average(bins.X)
         statistic = correlate(values, observations.phenotype, binary)["statistic"]
         ranking = pd.Series(statistic.to_numpy(), index=genes)
         table = enrich(ranking, gene_sets, min_size=PAPER_MIN_SIZE, absolute=True, **options)
+        n_units = len(observations.labels)
     else:
-        table = enrich_phenotype(
-            values, observations.phenotype, binary, genes, gene_sets, **options
-        )
+        technical = technical_covariates(bins.obs)
+        design = read_design(snakemake.input.samples, samples, snakemake.params, technical)
+        values = design.units.average(bins.X)
+        table = enrich_phenotype(values, design, genes, gene_sets, **options)
+        n_units = design.n
     print(f"{len(table)} of {len(gene_sets)} sets tested")
-    write_table(table.assign(n_units=len(observations.labels)), snakemake.output[0])
+    write_table(table.assign(n_units=n_units), snakemake.output[0])
 
 
 with logged(snakemake.log[0]):

@@ -7,13 +7,21 @@ from popnet.tables import atomic, read_table, write_table
 
 ANALYSES = {
     "axes": ("Map of networks: axes", ["kernel", "axis"]),
+    "map": ("Map of networks: whole", ["kernel", "test"]),
     "centrality": ("Degree centrality: genes", ["gene"]),
+    "graph_centrality": ("Centrality in the graph: genes", ["measure", "gene"]),
     "gene_sets": ("Centrality: gene sets", ["gene_set"]),
     "edges": ("Edges within gene sets", ["gene1", "gene2"]),
+    "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
+    "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
+    "genomes": (
+        "mtDNA against the wiring of complexes",
+        ["gene_set", "kind", "analysis", "measure"],
+    ),
 }
 
 
@@ -22,9 +30,17 @@ def main(snakemake):
     rows = []
     for cell_type, phenotype, analysis, path in snakemake.params.tables:
         table = read_table(path, text=["phenotype"])
-        if analysis == "axes":
+        if analysis in ("axes", "map"):
             table = table[table["phenotype"] == phenotype]
             table = table[table["kernel"] == MAIN_KERNEL[snakemake.params.preset]]
+            if "test" in table:
+                # PERMANOVA and PERMDISP know nothing of covariates.
+                wanted = ["axis"] if analysis == "axes" else ["distance regression", "hsic"]
+                table = table[table["test"].isin(wanted)]
+        elif analysis == "components":
+            table = table.assign(p=table["p_family"], q=table["p_family"])
+        elif analysis == "graph_centrality":
+            table["q"] = table["q_all"]
         words, names = ANALYSES[analysis]
         rows.append(
             {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
@@ -37,7 +53,8 @@ def main(snakemake):
     preset = snakemake.params.preset
     remarks = [
         f"Preset {preset}; a finding is significant at a false discovery rate of {fdr:.0%} within "
-        "its row. A name in brackets: the best of a row without one.",
+        "its row (connected components: family-wise; mtDNA against wiring: within each analysis). "
+        "A name in brackets: the best of a row without one.",
         *(
             f"{cell_type}: {len(rows)} samples fill no bin and are left out "
             f"({', '.join(rows['sample'].head(10))}{', …' if len(rows) > 10 else ''})."
@@ -45,9 +62,32 @@ def main(snakemake):
         ),
         "A gene whose centrality goes with the phenotype may owe it to its mean expression or to "
         "depth: the column explained_by of its table says so.",
+        "associations.tsv corrects centrality for all cell types and phenotypes at once.",
     ]
+    warnings, designs, covariates = compared(snakemake.params.designs)
+    sections = {"What is compared, and what could be found": designs}
+    if len(covariates):
+        sections["How covariates go with the phenotypes"] = covariates
+    title = f"Findings: {snakemake.params.cohort}"
     with atomic(snakemake.output.page) as path:
-        path.write_text(page(findings, f"Findings: {snakemake.params.cohort}", remarks), "utf-8")
+        path.write_text(page(findings, title, remarks, warnings, sections), "utf-8")
+
+
+def compared(designs):
+    """Return warnings, what every test of centrality compares, and the covariates."""
+    warnings, described, covariates = [], [], []
+    for cell_type, phenotype, design, of_design in designs:
+        table = read_table(design, text=["value"])
+        warned = table["item"] == "warning"
+        warnings += [f"{phenotype} in {cell_type}: {text}." for text in table.loc[warned, "value"]]
+        rows = table[~warned].set_index("item")["value"]
+        first = pd.Series({"phenotype": phenotype, "cell type": cell_type})
+        described.append(pd.concat([first, rows]))
+        found = read_table(of_design)
+        found.insert(0, "cell type", cell_type)
+        found.insert(0, "phenotype", phenotype)
+        covariates.append(found)
+    return warnings, pd.DataFrame(described).fillna(""), pd.concat(covariates, ignore_index=True)
 
 
 with logged(snakemake.log[0]):

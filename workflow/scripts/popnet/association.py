@@ -15,6 +15,7 @@ from scipy.stats import false_discovery_control, rankdata
 
 # A control explains a hit where its own p is at most this and the partial p is not.
 CONTROL_ALPHA = 0.05
+COLUMNS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -200,16 +201,71 @@ def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
     )
 
 
+def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order that sorts each row, and which rows may hold ties, whose order is not it.
+
+    Several times faster than an argsort: the position of a value replaces the last bits of its
+    fraction, and sorting plain numbers is what processors do many at once. Values that differ in no
+    other bits count as tied.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (m, n)
+        Finite.
+
+    Returns
+    -------
+    order : ndarray of int, shape (m, n)
+    tied : bool ndarray of shape (m,)
+    """
+    n = rows.shape[1]
+    last = (1 << max(n - 1, 1).bit_length()) - 1
+    # Adding 0 makes -0 the same as 0.
+    marked = np.add(rows, 0.0, dtype=np.float64, order="C")
+    keys = marked.view(np.int64)
+    keys &= ~np.int64(last)
+    keys |= np.arange(n)
+    marked.sort(axis=1)
+    differing = (keys[:, 1:] ^ keys[:, :-1]).view(np.uint64)
+    tied = (differing <= last).any(axis=1)
+    keys &= last
+    return keys, tied
+
+
 def centred_ranks(values: np.ndarray) -> np.ndarray:
     """Rank every column (ties: mean rank) and take the mean rank away."""
     columns = np.ascontiguousarray(values.T)
-    order = np.argsort(columns, axis=1)
+    order, tied = sorting_order(columns)
     ranks = np.empty(columns.shape)
     np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
-    tied = (np.diff(np.take_along_axis(columns, order, axis=1), axis=1) == 0).any(axis=1)
     # Much slower than a sort, so only where ties need it.
     ranks[tied] = rankdata(columns[tied], axis=1)
     return ranks.T - (len(values) + 1) / 2
+
+
+def rank_correlation(values: np.ndarray, phenotype: np.ndarray) -> np.ndarray:
+    """Return Spearman's rho of every column with the phenotype.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+        Finite.
+    phenotype : ndarray of shape (n,)
+    """
+    outcome = unit_ranks(phenotype[:, None])[:, 0]
+    rank = np.arange(len(values)) - (len(values) - 1) / 2
+    rank /= np.sqrt((rank**2).sum())
+    rho = np.empty(values.shape[1])
+    # What the processor's cache holds is sorted twice as fast.
+    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
+        columns = slice(start, start + COLUMNS_AT_ONCE)
+        order, tied = sorting_order(values[:, columns].T)
+        found = rho[columns]
+        # In this order the ranks of a gene are 1 to n.
+        np.dot(outcome.take(order, mode="clip"), rank, out=found)
+        if tied.any():
+            found[tied] = outcome @ unit_ranks(values[:, columns][:, tied])
+    return np.clip(rho, -1, 1)
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
@@ -233,15 +289,19 @@ def patterns(
     present: np.ndarray, columns: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (rows present, columns) of each pattern of missing values, among `columns` or all."""
+    chosen = present if columns is None else present[:, columns]
     columns = np.arange(present.shape[1]) if columns is None else columns
+    if chosen.all():
+        yield np.ones(len(present), bool), columns
+        return
     _, first, number = np.unique(
-        np.packbits(present[:, columns], axis=0), axis=1, return_index=True, return_inverse=True
+        np.packbits(chosen, axis=0), axis=1, return_index=True, return_inverse=True
     )
     for pattern, column in enumerate(columns[first]):
         yield present[:, column], columns[number == pattern]
 
 
-def _correlation_p(r: np.ndarray, df: np.ndarray | int, n: int) -> np.ndarray:
+def correlation_p(r: np.ndarray, df: np.ndarray | int, n: int) -> np.ndarray:
     """Two-sided p of a (partial) correlation by the t distribution, never below 2 / n!."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(r) * np.sqrt(df / ((1 - r) * (1 + r)))
@@ -275,18 +335,21 @@ def correlate(values: np.ndarray, phenotype: np.ndarray, binary: bool) -> pd.Dat
     phenotype = np.asarray(phenotype, dtype=float)
     columns = ["statistic", "u", "p"] if binary else ["statistic", "p"]
     found = np.full((values.shape[1], len(columns)), np.nan)
-    present = np.isfinite(values) & np.isfinite(phenotype)[:, None]
+    present = np.isfinite(values)
+    present &= np.isfinite(phenotype)[:, None]
     for rows, genes in patterns(present):
-        part, outcome = values[np.ix_(rows, genes)], phenotype[rows, None]
+        everything = rows.all() and len(genes) == values.shape[1]
+        part = values if everything else values[np.ix_(rows, genes)]
+        outcome = phenotype[rows, None]
         if len(outcome) < 2:
             continue
         if binary:
             found[genes] = rank_sum(part, outcome == 1)[columns]
         else:
-            rho = np.clip((unit_ranks(outcome).T @ unit_ranks(part))[0], -1, 1)
-            found[genes] = np.stack([rho, _correlation_p(rho, rows.sum() - 2, rows.sum())], axis=1)
+            rho = rank_correlation(part, outcome[:, 0])
+            found[genes] = np.stack([rho, correlation_p(rho, rows.sum() - 2, rows.sum())], axis=1)
     table = pd.DataFrame(found, columns=columns)
-    table["n"] = present.sum(axis=0)
+    table["n"] = len(values) if present.all() else present.sum(axis=0)
     if binary:
         for column, code in (("n_case", 1), ("n_control", 0)):
             table[column] = (present & (phenotype == code)[:, None]).sum(axis=0)
@@ -339,7 +402,7 @@ def partial_correlate(
         k = sum((b != 0).any(axis=0).astype(int) for b in basis)
         left, right = (_unit_length(_residuals(x, basis)) for x in (gene, outcome))
         r = np.clip((left * right).sum(axis=0), -1, 1)
-        found[genes] = np.stack([r, _correlation_p(r, n - 2 - k, n)], axis=1)
+        found[genes] = np.stack([r, correlation_p(r, n - 2 - k, n)], axis=1)
     return pd.DataFrame(found, columns=["statistic", "p"])
 
 

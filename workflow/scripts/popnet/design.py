@@ -23,6 +23,8 @@ TOLERANCE = 1e-6
 # What a covariate shares with the others or with the phenotype beyond this inflates variances
 # tenfold, the customary limit.
 MAX_VIF = 10.0
+# What a covariate's note says where it leaves nothing of the phenotype.
+SAME = "the same as the phenotype"
 # Random numbers held at once when permutations are drawn.
 DRAWN_AT_ONCE = 2**22
 
@@ -153,11 +155,11 @@ class Design:
             return Arrangements(len(every), True, lambda: iter([every]))
 
         def drawn() -> Iterator[np.ndarray]:
-            order = np.argsort(self.blocks, kind="stable")
-            generators = [
-                np.random.default_rng(derive_seed(seed, *map(str, label)))
-                for label in self._labels()
-            ]
+            labels = list(self._labels())
+            generators = [np.random.default_rng(derive_seed(seed, *label)) for label in labels]
+            # Places in the order of their labels, so that the order of the rows plays no role.
+            by_label = np.array(sorted(range(self.n), key=labels.__getitem__), np.intp)
+            order = by_label[np.argsort(self.blocks[by_label], kind="stable")]
             at_once = max(1, DRAWN_AT_ONCE // self.n)
             code = np.unique(self.blocks, return_inverse=True)[1]
             for start in range(0, n_permutations, at_once):
@@ -169,12 +171,10 @@ class Design:
 
         return Arrangements(n_permutations, False, drawn)
 
-    def _labels(self) -> Iterator[tuple]:
+    def _labels(self) -> Iterator[tuple[str, ...]]:
         """Yield what an observation is recognised by in other designs."""
-        for donor, label, value in zip(
-            self.donors, self.units.labels, self.units.phenotype, strict=True
-        ):
-            yield (donor, label, value) if self.paired else (donor,)
+        for donor, label in zip(self.donors, self.units.labels, strict=True):
+            yield (str(donor), str(label)) if self.paired else (str(donor),)
 
     def _enumerate(self, most: int) -> np.ndarray | None:
         """Return all arrangements of the outcome, equally likely; None if they are too many."""
@@ -224,7 +224,7 @@ class Arrangements:
 
 
 def make_design(
-    bin_samples: Sequence[str],
+    bin_samples: Sequence[str] | pd.Index,
     samples: pd.DataFrame,
     phenotype: pd.Series,
     binary: bool,
@@ -283,14 +283,17 @@ def make_design(
             f"the phenotype varies within {len(varying)} of {len(n_values)} donors, too few to "
             f"test it within donors: {what}"
         )
-    over = units(bin_samples, donor, values, "donor")
+    over = units(list(bin_samples), donor, values, "donor")
     of_unit = _samples_of(over)
 
     wanted = [*covariates, *technical]
-    table = pd.DataFrame(
-        {name: [_combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
-        index=range(len(of_unit)),
-    )
+    if all(len(rows) == 1 for rows in of_unit):
+        table = samples.loc[[rows[0] for rows in of_unit], wanted].reset_index(drop=True)
+    else:
+        table = pd.DataFrame(
+            {name: [_combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
+            index=range(len(of_unit)),
+        )
     complete = table.notna().all(axis=1).to_numpy()
     if not complete.all():
         lacking = [name for name in wanted if table[name].isna().any()]
@@ -308,8 +311,9 @@ def make_design(
         table = table[complete]
     if paired:
         over = replace(over, kind="sample")
+    batch = samples["batch"].astype(str).to_dict()
     batches = np.array(
-        [" + ".join(dict.fromkeys(samples.loc[rows, "batch"].astype(str))) for rows in of_unit],
+        [" + ".join(dict.fromkeys(batch[sample] for sample in rows)) for rows in of_unit],
         dtype=object,
     )
     donors = np.array([donor[rows[0]] for rows in of_unit], dtype=object)
@@ -383,7 +387,7 @@ def _design(
         alone = _basis(inside, inside)
         shared = ((alone.T @ within) ** 2).sum() / (within**2).sum()
         if shared > 1 - TOLERANCE:
-            note = "the same as the phenotype"
+            note = SAME
         rows.append(
             {
                 "covariate": name,
@@ -401,8 +405,8 @@ def _design(
     design = replace(design, residual=design.residuals(outcome[:, None])[:, 0])
     table = pd.DataFrame(rows, columns=design.covariates.columns)
     for row in rows:
-        if row["note"] == "the same as the phenotype":
-            notes.append(f"{row['covariate']} is the same as the phenotype: nothing can be tested")
+        if row["note"] == SAME:
+            notes.append(f"{row['covariate']} is {SAME}: nothing can be tested")
     if not design.residual.any() and not notes:
         notes.append("the covariates together say all of the phenotype: nothing can be tested")
     elif design.df < MIN_DF:
@@ -415,6 +419,8 @@ def _design(
 
 def _samples_of(over: Units) -> list[list]:
     """Return the samples behind each unit."""
+    if not len(over.labels):
+        return []
     weights = over.weights.tocsr()
     parts = np.split(weights.indices, weights.indptr[1:-1])
     return [list(dict.fromkeys(over.bin_samples[part])) for part in parts]
@@ -432,8 +438,8 @@ def _coded(values: pd.Series) -> np.ndarray:
     """Return a covariate as columns: normal scores, or an indicator of each level but one."""
     if pd.api.types.is_numeric_dtype(values):
         return normal_scores(values.to_numpy(float)[:, None])
-    return pd.get_dummies(values.astype(str), drop_first=True).to_numpy(float).reshape(
-        len(values), -1
+    return (
+        pd.get_dummies(values.astype(str), drop_first=True).to_numpy(float).reshape(len(values), -1)
     )
 
 

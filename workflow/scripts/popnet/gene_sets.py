@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from popnet.association import benjamini_hochberg, centred_ranks, unit_ranks
+from popnet.association import benjamini_hochberg
+from popnet.design import Design
 from popnet.errors import InputError, Problem
+from popnet.permutation import observed_correlations, permuted_correlations, prepare
 
-# Share of units that must have a gene for it to be ranked.
-MIN_PRESENT = 0.5
-
+MT_PREFIX = "MT-"
 COLUMNS = (
     "gene_set",
     "es",
@@ -27,6 +27,9 @@ COLUMNS = (
     "leading_edge",
     "n_permutations",
 )
+# Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
+# and the p of the set without these.
+MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
 
 
 def read_gmt(path: str | Path) -> dict[str, list[str]]:
@@ -156,12 +159,15 @@ def enrichment_score(statistics: np.ndarray, membership: np.ndarray) -> np.ndarr
     return scores
 
 
-def _p_and_nes(es: float, null: np.ndarray) -> tuple[float, float]:
-    """P by the null scores of the same sign, the observed one counted; and ES over their mean."""
+def _p_and_nes(es: float, null: np.ndarray, counted: int = 1) -> tuple[float, float]:
+    """P by the null scores of the same sign, and ES over their mean.
+
+    The observed score is `counted` beside them where it is not among them.
+    """
     if np.isnan(es):
         return np.nan, np.nan
     same = np.abs(null[(null >= 0) if es >= 0 else (null < 0)])
-    p = (np.count_nonzero(same >= abs(es) - 1e-12) + 1) / (len(same) + 1)
+    p = (np.count_nonzero(same >= abs(es) - 1e-9) + counted) / (len(same) + counted)
     return p, es / same.mean() if len(same) else np.nan
 
 
@@ -245,16 +251,15 @@ def enrich(
     return _finish(pd.DataFrame(rows))
 
 
-def _finish(table: pd.DataFrame) -> pd.DataFrame:
+def _finish(table: pd.DataFrame, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     table = table.assign(strength=-table["nes"].abs())
-    return table.sort_values(["p", "strength", "gene_set"], ignore_index=True)[list(COLUMNS)]
+    return table.sort_values(["p", "strength", "gene_set"], ignore_index=True)[list(columns)]
 
 
 def enrich_phenotype(
     values: np.ndarray,
-    phenotype: np.ndarray,
-    binary: bool,
+    design: Design,
     genes: Sequence[str],
     gene_sets: Mapping[str, Sequence[str]],
     permutations: int,
@@ -264,68 +269,66 @@ def enrich_phenotype(
 ) -> pd.DataFrame:
     """Enrichment of gene sets among genes that go with the phenotype, phenotypes permuted.
 
-    Genes are ranked by their signed statistic (Spearman rho, or rank-biserial correlation).
-    Permuting the phenotype over the units keeps the correlation between genes, which
-    permuting genes does not.
+    Genes are ranked by their signed correlation with the phenotype given the design's covariates.
+    Permuting the observations keeps the correlation between genes, which permuting genes does not.
 
     Parameters
     ----------
-    values : ndarray of shape (n_units, n_genes)
-        Genes that most units lack, or of only one value, are left out; elsewhere a missing value
-        is the gene's median, which is neutral.
-    phenotype : ndarray of shape (n_units,)
-        1 for cases and 0 for controls where `binary`.
+    values : ndarray of shape (n_observations, n_genes)
+        Genes that most observations lack, or of only one value, are left out; elsewhere a missing
+        value is neutral.
+    design : Design
     genes : sequence of shape (n_genes,)
     gene_sets, permutations, seed, min_size, threads
         As in :func:`enrich`.
 
     Returns
     -------
-    DataFrame of `COLUMNS`, sorted by p
-        p, q and nes by phenotype permutation, gene_permutation_p beside them.
+    DataFrame of `COLUMNS` and `MT_COLUMNS`, sorted by p
+        p, q and nes by phenotype permutation, gene_permutation_p beside them. n_mt are the set's
+        tested mitochondrially encoded genes; p_without_mt is of the set without them, where it has
+        both.
     """
-    values = np.array(values, dtype=float)
-    phenotype = np.asarray(phenotype, dtype=float)
-    if len(phenotype) < 3 or np.ptp(phenotype) == 0:
-        return pd.DataFrame(columns=list(COLUMNS))
-    present = np.isfinite(values)
-    in_most = present.mean(axis=0) >= MIN_PRESENT
-    values[:, in_most] = np.where(
-        present[:, in_most], values[:, in_most], np.nanmedian(values[:, in_most], axis=0)
-    )
-    ranks = unit_ranks(values)
-    tested = in_most & np.isfinite(ranks).all(axis=0)
-    order = np.flatnonzero(tested)
-    index = pd.Index(np.asarray(genes, dtype=object)[order])
+    columns = [*COLUMNS, *MT_COLUMNS]
+    prepared = prepare(values, design)
+    index = pd.Index(np.asarray(genes, dtype=object))[prepared.tested]
     shuffle = _shuffled(index, seed)
     masks = _membership(gene_sets, index[shuffle], min_size)
     if not masks:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=columns)
 
-    if binary:
-        # Rank-biserial correlation is the centred rank sum of the cases, scaled.
-        ranks = centred_ranks(values[:, order])
-        outcome = phenotype * 2 / (phenotype.sum() * (1 - phenotype).sum())
-    else:
-        ranks, outcome = ranks[:, order], unit_ranks(phenotype[:, None])[:, 0]
-    observed = enrich(
-        pd.Series(outcome @ ranks, index=index),
-        gene_sets,
-        permutations,
-        seed,
-        min_size,
-        threads=threads,
-    ).set_index("gene_set")
-    ranks = ranks[:, shuffle]
-    membership = np.array(list(masks.values()))
-    rng = np.random.default_rng(seed)
-    chunk = max(1, 2**20 // ranks.shape[1])
-    scores = []
-    for start in range(0, permutations, chunk):
-        copies = np.tile(outcome, (min(chunk, permutations - start), 1))
-        permuted = np.round(rng.permuted(copies, axis=1) @ ranks, 12)
-        scores.append(enrichment_score(permuted, membership))
-    null = pd.DataFrame(np.concatenate(scores), columns=list(masks))[observed.index].to_numpy()
-    pairs = zip(observed["es"].to_numpy(), null.T, strict=True)
-    observed[["p", "nes"]] = [_p_and_nes(es, scores) for es, scores in pairs]
-    return _finish(observed.reset_index())
+    residuals = prepared.residuals[:, prepared.tested]
+    ranking = pd.Series(observed_correlations(prepared, design)[prepared.tested], index=index)
+    observed = enrich(ranking, gene_sets, permutations, seed, min_size, threads=threads)
+    observed = observed.set_index("gene_set")
+    mt = index[shuffle].str.startswith(MT_PREFIX)
+    nuclear = {
+        name: mask & ~mt
+        for name, mask in masks.items()
+        if (mask & mt).any() and (mask & ~mt).sum() >= min_size
+    }
+    membership = np.array([*masks.values(), *nuclear.values()])
+    arrangements = design.arrangements(permutations, seed)
+    ordered = residuals[:, shuffle]
+    null = np.concatenate(
+        [
+            enrichment_score(np.round(r, 12), membership)
+            for r in permuted_correlations(ordered, design, arrangements)
+        ]
+    )
+    own = np.round(ranking.to_numpy()[shuffle], 12)[None]
+    scores = dict(zip([*masks], null.T[: len(masks)], strict=True))
+    # All arrangements hold the observed one; random ones do not.
+    counted = 0 if arrangements.exact else 1
+    for name in observed.index:
+        observed.loc[name, ["p", "nes"]] = _p_and_nes(
+            observed.loc[name, "es"], scores[name], counted
+        )
+        observed.loc[name, "n_mt"] = (masks[name] & mt).sum()
+    observed["p_without_mt"] = np.nan
+    for name, mask, of_set in zip(nuclear, nuclear.values(), null.T[len(masks) :], strict=True):
+        es = float(enrichment_score(own, mask[None])[0, 0])
+        observed.loc[name, "p_without_mt"] = _p_and_nes(es, of_set, counted)[0]
+    observed["n_permutations"] = arrangements.n
+    observed["n_background"] = len(index)
+    return _finish(observed.reset_index(), columns)

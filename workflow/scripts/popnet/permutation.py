@@ -17,6 +17,10 @@ MIN_PRESENT = 0.5
 TIE = 1e-10
 # Permuted statistics held at once.
 STATISTICS_AT_ONCE = 2**21
+# A variable that fewer random permutations exceed is permuted on, up to so many times the number of
+# variables: else none of thousands could pass the false discovery rate alone.
+FEW = 10
+FOR_EACH_TEST = 50
 
 
 @dataclass(frozen=True)
@@ -89,22 +93,25 @@ def permuted_correlations(
     Freedman and Lane, Journal of Business and Economic Statistics 1 (1983); Winkler et al.,
     NeuroImage 92 (2014).
     """
-    outcome = design.residual / np.sqrt((design.residual**2).sum())
-    at_once = max(1, STATISTICS_AT_ONCE // max(residuals.shape[1], 1))
+    at_once = max(1, STATISTICS_AT_ONCE // max(*residuals.shape, 1))
     for places in arrangements:
         for start in range(0, len(places), at_once):
-            rows = places[start : start + at_once]
-            r = outcome[rows] @ residuals
-            if design.nuisance.shape[1]:
-                left = np.ones_like(r)
-                for column in design.nuisance.T:
-                    explained = column[rows] @ residuals
-                    np.multiply(explained, explained, out=explained)
-                    left -= explained
-                np.maximum(left, 1e-12, out=left)
-                np.sqrt(left, out=left)
-                r /= left
-            yield r
+            yield _correlations(places[start : start + at_once], residuals, design)
+
+
+def _correlations(rows: np.ndarray, residuals: np.ndarray, design: Design) -> np.ndarray:
+    outcome = design.residual / np.sqrt((design.residual**2).sum())
+    r = outcome[rows] @ residuals
+    if design.nuisance.shape[1]:
+        left = np.ones_like(r)
+        for column in design.nuisance.T:
+            explained = column[rows] @ residuals
+            np.multiply(explained, explained, out=explained)
+            left -= explained
+        np.maximum(left, 1e-12, out=left)
+        np.sqrt(left, out=left)
+        r /= left
+    return r
 
 
 @dataclass(frozen=True)
@@ -142,6 +149,7 @@ def permutation_test(
     seed: int,
     rank: bool = True,
     watch: Callable[[np.ndarray], None] | None = None,
+    resolve: bool = False,
 ) -> Permuted:
     """Test every column against the design's phenotype.
 
@@ -157,6 +165,9 @@ def permutation_test(
         Test ranks, or the values themselves.
     watch : callable, optional
         Given the permuted partial correlations (some arrangements, m), chunk by chunk.
+    resolve : bool
+        Permute variables of small p on, so that BH can call one of many (Besag and Clifford,
+        Biometrika 78, 1991). `n_permutations` of the table then differs between variables.
     """
     prepared = prepare(values, design, rank)
     arrangements = design.arrangements(n_permutations, seed)
@@ -166,12 +177,15 @@ def permutation_test(
     maxima = []
     threshold = np.abs(observed) - TIE
     perfect = 0
-    reference = design.residual / max(np.sqrt((design.residual**2).sum()), 1e-300)
-    extended = np.column_stack([prepared.residuals, reference])
+    # What follows the phenotype perfectly: all cases above all controls.
+    order = np.lexsort((design.residual, design.outcome))
+    follows = prepare(np.argsort(order)[:, None], design)
+    reached = np.abs(observed_correlations(follows, design))[0] - TIE
+    extended = np.column_stack([prepared.residuals, follows.residuals])
     if design.testable:
         for r in permuted_correlations(extended, design, arrangements):
             size = np.abs(r)
-            perfect += int((size[:, -1] >= 1 - TIE).sum())
+            perfect += int((size[:, -1] >= reached).sum())
             if watch is not None:
                 watch(r[:, :-1])
             size = size[:, :-1]
@@ -179,26 +193,95 @@ def permutation_test(
             largest = size.max(1, initial=0)
             maxima.append(largest)
             family += len(largest) - np.searchsorted(np.sort(largest), threshold, side="left")
+    p = arrangements.p(exceeding)
+    n_permuted = np.full(m, arrangements.n)
+    most = FOR_EACH_TEST * int(prepared.tested.sum())
+    if resolve and not arrangements.exact and most > arrangements.n:
+        few = np.flatnonzero(prepared.tested & (exceeding < FEW))
+        counted, n_permuted[few] = permute_on(
+            prepared.residuals[:, few],
+            threshold[few],
+            exceeding[few],
+            design,
+            arrangements.n,
+            design.arrangements(most, seed),
+        )
+        p[few] = (counted + 1) / (n_permuted[few] + 1)
     untested = ~prepared.tested
     table = pd.DataFrame(
         {
             "statistic": effect(prepared, design),
-            "p": arrangements.p(exceeding),
+            "p": p,
             "p_family": arrangements.p(family),
         }
     )
     table.loc[untested, ["statistic", "p", "p_family"]] = np.nan
     table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy()))
     table["n"] = prepared.present.sum(0)
-    table["n_permutations"] = arrangements.n
+    table["n_permutations"] = n_permuted
     found = np.concatenate(maxima) if maxima else np.zeros(0)
     return Permuted(
         table,
         t_statistic(found, design.df),
         float(t_statistic(np.abs(observed).max(initial=0), design.df)),
         arrangements.exact,
-        float(arrangements.p(np.asarray(perfect))) if design.testable else 1.0,
+        smallest_p(design, arrangements, perfect, most if resolve else 0),
     )
+
+
+def permute_on(
+    residuals: np.ndarray,
+    threshold: np.ndarray,
+    exceeding: np.ndarray,
+    design: Design,
+    n_done: int,
+    arrangements: Arrangements,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return exceedances and permutations of variables, each permuted until it has `FEW`.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n, m)
+    threshold, exceeding : ndarray of shape (m,)
+        Absolute correlations to exceed, and how many of `n_done` permutations did.
+    design : Design
+    n_done : int
+        Of `arrangements`, how many to pass over.
+    arrangements : Arrangements
+    """
+    exceeding = exceeding.copy()
+    n_permuted = np.full(len(threshold), n_done)
+    going = np.arange(len(threshold))
+    passed = 0
+    for places in arrangements:
+        later = places[max(n_done - passed, 0) :]
+        passed += len(places)
+        for start in range(0, len(later), n_done):
+            rows = later[start : start + n_done]
+            r = np.abs(_correlations(rows, residuals[:, going], design))
+            exceeding[going] += (r >= threshold[going]).sum(0)
+            n_permuted[going] += len(rows)
+            going = going[exceeding[going] < FEW]
+            if not going.size:
+                return exceeding, n_permuted
+    return exceeding, n_permuted
+
+
+def smallest_p(design: Design, arrangements: Arrangements, perfect: int, most: int) -> float:
+    """Return the p of a variable that follows the phenotype perfectly.
+
+    Parameters
+    ----------
+    perfect : int
+        Arrangements in which it does so still.
+    most : int
+        Random permutations that variables of small p get.
+    """
+    if not design.testable:
+        return 1.0
+    if perfect or arrangements.exact:
+        return float(arrangements.p(np.asarray(perfect)))
+    return 1 / (max(arrangements.n, most) + 1)
 
 
 def observed_correlations(prepared: Prepared, design: Design) -> np.ndarray:
@@ -223,7 +306,8 @@ def effect(prepared: Prepared, design: Design) -> np.ndarray:
         left = part.residuals(centred_ranks(scores) if design.binary else scores)
         along = part.residual @ left
         if design.binary:
-            found[columns] = along / (part.residual**2).sum() * 2 / part.n
+            # Where covariates say most of the phenotype the difference is extrapolated beyond.
+            found[columns] = np.clip(along / (part.residual**2).sum() * 2 / part.n, -1, 1)
         else:
             with np.errstate(invalid="ignore", divide="ignore"):
                 found[columns] = along / np.sqrt((left**2).sum(0) * (part.residual**2).sum())

@@ -23,6 +23,7 @@ TEXT_COLUMNS = (
     "gene2",
     "gene_set",
     "unit",
+    "measure",
     "contig",
     "ref",
     "alt",

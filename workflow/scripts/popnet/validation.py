@@ -152,6 +152,8 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         from popnet.genotypes import check_variants
 
         problems += check_variants(cohort, list(samples["sample"]), cohort.variants.keep_filters)
+    if config["preset"] == "robust" and not any(p.severity == "error" for p in problems):
+        _check_designs(cohort, samples.set_index("sample"), problems)
     warnings = _raise_errors(problems)
 
     cells["sample"] = pd.Categorical(cells["sample"], samples["sample"])
@@ -165,6 +167,37 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         columns=["cell_type", "sample", "n_cells", "reason"],
     )
     return Study(samples, cells, excluded, warnings)
+
+
+def _check_designs(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
+    """Find covariates and batches that leave nothing, or little, of a phenotype to test."""
+    from popnet.association import encode_phenotype
+    from popnet.design import MAX_VIF, SAME, make_design
+
+    names = [covariate.name for covariate in cohort.covariates]
+    for phenotype in cohort.phenotypes:
+        values = encode_phenotype(
+            samples[phenotype.name], phenotype.type, phenotype.case, phenotype.control
+        )
+        design = make_design(samples.index, samples, values, phenotype.type == "binary", names)
+        for row in design.covariates.to_dict("records"):
+            name, note = row["covariate"], row["note"]
+            if note == SAME:
+                field = "cells.batch" if name == "batch" else f"covariates.{name}"
+                message = f"It is the same as phenotype {phenotype.name!r} in all samples"
+                remedy = "Take one of the two out: given the one nothing is left of the other"
+                problems.append(Problem(cohort.file, field, name, message, remedy))
+            elif note or row["vif"] > MAX_VIF:
+                why = note or f"variance inflation {row['vif']:.0f}"
+                message = f"For phenotype {phenotype.name!r} it adds next to nothing: {why}"
+                remedy = "Nothing, or take it out of the covariates"
+                field = f"covariates.{name}"
+                problems.append(Problem(cohort.file, field, name, message, remedy, "warning"))
+        if not design.testable and SAME not in set(design.covariates["note"]):
+            field = f"phenotypes.{phenotype.name}"
+            message = f"Of {design.n} observations: {'; '.join(design.remarks)}"
+            remedy = "Take out batches or covariates, or add samples"
+            problems.append(Problem(cohort.file, field, None, message, remedy, "warning"))
 
 
 def _raise_errors(problems: Sequence[Problem]) -> list[Problem]:
