@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 from popnet import edges as edge_tests
 from popnet.association import units
+from popnet.design import make_design
 from popnet.edges import (
     annotate_complexes,
     connectivity,
@@ -15,7 +19,8 @@ from popnet.edges import (
     edge_matrix,
     split_halves,
 )
-from scipy import stats
+from popnet.permutation import permutation_test
+from scipy import sparse, stats
 
 COMPLEXES = pd.Series({"MT-ND1": "I", "MT-ND2": "I", "MT-CYB": "III"})
 
@@ -232,3 +237,278 @@ def test_connectivity_without_a_set_in_the_graph():
     )
     over = units(["s"], pd.Series({"s": "s"}), pd.Series({"s": 1.0}), "donor")
     assert edge_tests.test_connectivity(none, over, False).empty
+
+
+def design_of(phenotype, binary, donors=None, covariates=(), **columns):
+    """The design of samples s0, s1, ..., one donor each."""
+    samples = [f"s{number}" for number in range(len(phenotype))]
+    sheet = pd.DataFrame({"donor": donors or samples, "batch": "", **columns}, index=samples)
+    values = pd.Series(np.asarray(phenotype, float), samples)
+    return make_design(samples, sheet, values, binary, covariates)
+
+
+def random_edges(rng, n, n_genes=8, share=0.6):
+    """All pairs of genes, and weights of four bins, (n, n_pairs)."""
+    genes = [f"g{number}" for number in range(n_genes)]
+    pairs = pd.DataFrame(list(combinations(genes, 2)), columns=["gene1", "gene2"])
+    return genes, pairs, rng.binomial(4, rng.uniform(0, share, len(pairs)), (n, len(pairs))) / 4
+
+
+def test_density_is_matched_by_sample(edges):
+    found = edge_tests.match_density(edges)
+    total = found.groupby("sample")["weight"].sum()
+    np.testing.assert_allclose(total, [(1.75 + 2 + 1) / 3] * 3)
+    ratio = (found["weight"] / edges["weight"]).groupby(edges["sample"])
+    np.testing.assert_allclose(ratio.min(), ratio.max())
+    assert edge_tests.match_density(edges[:0]).empty
+
+
+def test_edges_of_the_window_are_by_observation():
+    weights = np.zeros((10, 4), np.float32)
+    weights[:8, 0] = 1  # in all donors but one
+    weights[0, 1] = weights[1, 1] = 1  # in one donor
+    weights[0, 2] = weights[2, 2] = 1  # in half of the samples of two
+    weights[:, 3] = 1
+    donors = list("aabbccddee")
+    design = design_of(np.repeat([0, 1, 2, 3, 4], 2), False, donors)
+    columns, values = edge_tests.edges_in_window(sparse.csr_array(weights), design, 0.2, 0.8)
+    assert columns.tolist() == [0, 1, 2]
+    assert values[:, 2].tolist() == [0.5, 0.5, 0, 0, 0]
+    columns, values = edge_tests.edges_in_window(sparse.csr_array(weights), design, 0.5, 0.9)
+    assert columns.tolist() == [0]
+    assert values.shape == (5, 1)
+
+
+def test_edges_by_all_arrangements():
+    rng = np.random.default_rng(4)
+    weights = rng.choice([0, 0.25, 0.5, 1], (9, 8))
+    case = np.arange(9) < 4
+    found = edge_tests.permute_edges(weights, design_of(case, True), 1000, 1)
+    ranks = stats.zscore(stats.rankdata(weights, axis=0))
+    groups = [np.isin(np.arange(9), chosen) for chosen in combinations(range(9), 4)]
+    size = np.abs([ranks[group].sum(0) for group in groups])
+    observed = np.abs(ranks[case].sum(0)) - 1e-9
+    np.testing.assert_allclose(found["p"], (size >= observed).mean(0))
+    np.testing.assert_allclose(found["p_family"], (size.max(1)[:, None] >= observed).mean(0))
+    for column, row in found.iterrows():
+        values = weights[:, column]
+        u = stats.mannwhitneyu(values[case], values[~case]).statistic
+        assert row["statistic"] == pytest.approx(2 * u / 20 - 1)
+        assert row["n_with"] == (values >= 0.5).sum()
+        assert row["n_with"] + row["n_without"] == 9
+    assert set(found["n_permutations"]) == {126}
+
+
+def plain_components(pairs, weights, phenotype):
+    """Size and intensity of the components of either sign, by networkx and linear regression."""
+    n = len(phenotype)
+    threshold = stats.t.isf(0.005, n - 2)
+    found = {}
+    outcome = stats.zscore(stats.rankdata(phenotype))
+    for sign in (1, -1):
+        graph = nx.Graph()
+        r = outcome @ stats.zscore(stats.rankdata(weights, axis=0)) / n * sign
+        t = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 1e-12))
+        for number in np.flatnonzero(t >= threshold):
+            graph.add_edge(*pairs.iloc[number], excess=t[number] - threshold)
+        for genes in nx.connected_components(graph):
+            part = graph.subgraph(genes)
+            found[sign, ";".join(sorted(genes))] = (part.size(), part.size("excess"))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:An input array is constant")
+def test_components_by_all_arrangements():
+    rng = np.random.default_rng(5)
+    _, pairs, weights = random_edges(rng, 10)
+    case = np.arange(10) < 5
+    weights[:, :4] = np.clip(weights[:, :4] / 2 + case[:, None] / 2, 0, 1)
+    pairs, weights = pairs[:20], weights[:, :20]
+    found = edge_tests.associated_components(pairs, weights, design_of(case, True), 1000, 1)
+    assert list(found.columns) == list(edge_tests.COMPONENT_COLUMNS)
+    expected = plain_components(pairs, weights, case)
+    assert len(found) == len(expected)
+    assert found.loc[0, "n_edges"] >= 4
+    largest = np.zeros((252, 2))
+    for number, chosen in enumerate(combinations(range(10), 5)):
+        sizes = plain_components(pairs, weights, np.isin(np.arange(10), chosen)).values()
+        largest[number] = np.max([(0, 0), *sizes], axis=0)
+    for row in found.itertuples():
+        n_edges, intensity = expected[row.sign, row.genes]
+        assert row.n_edges == n_edges
+        assert row.n_genes == row.genes.count(";") + 1
+        assert row.intensity == pytest.approx(intensity)
+        assert row.p_family == (largest[:, 0] >= n_edges).mean()
+        assert row.intensity_p_family == (largest[:, 1] >= intensity - 1e-9).mean()
+    assert set(found["n_permutations"]) == {252}
+    assert set(found["n_tested"]) == {20}
+
+
+def test_components_of_opposite_edges_are_apart():
+    rng = np.random.default_rng(6)
+    phenotype = rng.normal(size=25)
+    pairs = pd.DataFrame({"gene1": ["a", "b", "c", "x"], "gene2": ["b", "c", "d", "y"]})
+    weights = np.stack([phenotype, phenotype, -phenotype, rng.normal(size=25)], 1)
+    design = design_of(phenotype, False, covariates=["age"], age=rng.normal(size=25))
+    found = edge_tests.associated_components(pairs, weights, design, 5000, 1)
+    assert found[["sign", "genes", "n_edges"]].to_numpy().tolist() == [
+        [1, "a;b;c", 2],
+        [-1, "c;d", 1],
+    ]
+    assert found["component"].tolist() == [1, 2]
+    assert set(found["n_permutations"]) == {edge_tests.COMPONENT_PERMUTATIONS}
+    assert found.loc[0, "p_family"] <= 0.01
+
+
+def test_components_of_nothing():
+    nothing = edge_tests.associated_components(
+        pd.DataFrame({"gene1": [], "gene2": []}), np.zeros((6, 0)), design_of(range(6), False), 9, 1
+    )
+    assert nothing.empty
+    constant = design_of([1] * 6, True)
+    pairs = pd.DataFrame({"gene1": ["a"], "gene2": ["b"]})
+    weights = np.arange(6.0)[:, None]
+    assert edge_tests.associated_components(pairs, weights, constant, 9, 1).empty
+    flat = np.ones((6, 1))
+    assert edge_tests.associated_components(pairs, flat, design_of(range(6), False), 9, 1).empty
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_connectivity_by_permutation(binary):
+    rng = np.random.default_rng(7)
+    samples = [f"s{number}" for number in range(20)]
+    table = pd.DataFrame({"sample": samples * 2, "gene_set": np.repeat(["MT", "A"], 20)})
+    table["within"] = rng.poisson(5, 40)
+    table["to_others"] = rng.poisson(5, 40)
+    table[["within_complexes", "between_complexes"]] = np.nan
+    phenotype = np.tile([0.0, 1.0], 10) if binary else rng.normal(size=20)
+    design = design_of(phenotype, binary)
+    found = edge_tests.permute_connectivity(table, design, 300, 1)
+    before = edge_tests.test_connectivity(table, design.units, binary)
+    assert list(found.columns) == [*before.columns, "p_family", "n_permutations"]
+    same = ["gene_set", "kind", "statistic", "n", "mean", "mean_case", "mean_control"]
+    pd.testing.assert_frame_equal(found[same], before[same], check_dtype=False)
+    kinds = ["to_others", "within"]
+    counts = table.loc[table["gene_set"] == "A", kinds].to_numpy(float)
+    alone = permutation_test(counts, design, 300, 1).table
+    of_set = found[found["gene_set"] == "A"].set_index("kind").loc[kinds]
+    np.testing.assert_allclose(of_set["p"], alone["p"])
+    assert edge_tests.permute_connectivity(table[:0], design, 300, 1).empty
+
+
+def plain_change(pairs, values, genes, case):
+    change = dict.fromkeys(genes, 0)
+    for number, pair in enumerate(pairs.itertuples(index=False)):
+        for gene in pair:
+            change[gene] += int(values[case, number].mean() >= 0.2 - 1e-9)
+            change[gene] -= int(values[~case, number].mean() >= 0.2 - 1e-9)
+    return np.array(list(change.values()))
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_change_of_degree_by_all_arrangements(binary):
+    rng = np.random.default_rng(8)
+    genes, pairs, weights = random_edges(rng, 9)
+    genes = [*genes, "alone"]
+    # Two samples of the last donor count once.
+    both = np.vstack([weights, weights[-1]])
+    both[-1, 0], both[-2, 0] = 1, 0
+    weights[-1, 0] = 0.5
+    donors = [*(f"d{number}" for number in range(8)), "d8", "d8"]
+    phenotype = np.append(np.repeat([1, 0], [4, 5]), 0)
+    if not binary:
+        phenotype = np.array([6, 7, 8, 9, 1, 2, 3, 4, 5, 5])
+    design = design_of(phenotype, binary, donors)
+    sample_weights = sparse.csr_array(both.astype(np.float32))
+    # All ways of nine values are too many; their halves are those of cases and controls.
+    n = 1000 if binary else 3000
+    networks, change = edge_tests.permute_consensus(pairs, sample_weights, genes, design, n, 1)
+
+    case = np.arange(9) < 4
+    plain = weights[case].mean(0), weights[~case].mean(0)
+    kept = (np.maximum(*plain) >= 0.2 - 1e-9).nonzero()[0]
+    for name, share in zip(("case", "control"), plain, strict=True):
+        np.testing.assert_allclose(networks[f"{name}_share"], share[kept], atol=1e-6)
+        assert networks[f"in_{name}"].tolist() == (share[kept] >= 0.2 - 1e-9).tolist()
+    pd.testing.assert_frame_equal(
+        networks[["gene1", "gene2"]], pairs.iloc[kept].reset_index(drop=True)
+    )
+
+    every = np.array(
+        [
+            plain_change(pairs, weights, genes, np.isin(np.arange(9), chosen))
+            for chosen in combinations(range(9), 4)
+        ]
+    )
+    found = change.set_index("gene").loc[genes]
+    observed = plain_change(pairs, weights, genes, case)
+    assert found["change"].tolist() == observed.tolist()
+    spread = np.where(every.std(0) > 0, every.std(0), 1)
+    from_mean = np.abs(every - every.mean(0)) / spread
+    seen = np.abs(observed - every.mean(0)) / spread
+    p = (from_mean >= seen - 1e-9).mean(0)
+    family = (from_mean.max(1)[:, None] >= seen - 1e-9).mean(0)
+    tolerance = 1e-6 if binary else 0.05
+    np.testing.assert_allclose(found["change_p"][:-1], p[:-1], atol=tolerance)
+    np.testing.assert_allclose(found["change_p_family"][:-1], family[:-1], atol=tolerance)
+    assert np.isnan(found.loc["alone", "change_p"])
+    assert change["change"].abs().is_monotonic_decreasing
+    assert (found[["n_case", "n_control"]] == [4, 5]).all(axis=None)
+    assert set(found["n_permutations"]) == {126 if binary else 3000}
+
+    degree = np.stack([weights[:, (pairs == gene).any(axis=1)].sum(1) for gene in genes], 1)
+    np.testing.assert_allclose(found["case_mean_degree"], degree[case].mean(0), rtol=1e-5)
+    tested = permutation_test(degree[:, :-1], design, n, 1).table
+    np.testing.assert_allclose(found["statistic"][:-1], tested["statistic"])
+
+
+def test_consensus_is_adjusted_for_covariates():
+    rng = np.random.default_rng(9)
+    depth = rng.normal(size=40)
+    case = depth + rng.normal(0, 0.7, 40) > 0
+    pairs = pd.DataFrame({"gene1": ["a"], "gene2": ["b"]})
+    weights = sparse.csr_array(np.clip(0.3 + 0.2 * depth, 0, 1).astype(np.float32)[:, None])
+    plain, _ = edge_tests.permute_consensus(
+        pairs, weights, ["a", "b"], design_of(case, True), 99, 1
+    )
+    adjusted, _ = edge_tests.permute_consensus(
+        pairs, weights, ["a", "b"], design_of(case, True, covariates=["depth"], depth=depth), 99, 1
+    )
+    difference = [(table["case_share"] - table["control_share"])[0] for table in (plain, adjusted)]
+    assert difference[0] > 0.15
+    assert abs(difference[1]) < 0.05
+
+
+def test_consensus_of_what_cannot_be_tested():
+    rng = np.random.default_rng(10)
+    genes, pairs, weights = random_edges(rng, 6)
+    weights = sparse.csr_array(weights.astype(np.float32))
+    for design in (design_of([1] * 6, True), design_of([np.nan] * 6, False)):
+        networks, change = edge_tests.permute_consensus(pairs, weights, genes, design, 99, 1)
+        assert change[["p", "change_p"]].isna().all(axis=None)
+        assert len(change) == len(genes)
+        assert set(networks) == {
+            *("gene1", "gene2", "case_share", "control_share", "in_case", "in_control")
+        }
+
+
+def test_nothing_is_found_where_nothing_is():
+    """Of 40 null cohorts of unequal groups, at most 6 have a family-wise p <= 0.05 (P = 0.003)."""
+    rng = np.random.default_rng(11)
+    hits = np.zeros(4)
+    for seed in range(40):
+        genes, pairs, weights = random_edges(rng, 14, n_genes=10)
+        design = design_of(np.arange(14) < 4, True)
+        _, change = edge_tests.permute_consensus(
+            pairs, sparse.csr_array(weights.astype(np.float32)), genes, design, 99, seed
+        )
+        columns, values = edge_tests.edges_in_window(sparse.csr_array(weights), design, 0.1, 0.9)
+        edges = edge_tests.permute_edges(values, design, 99, seed)
+        parts = edge_tests.associated_components(pairs.iloc[columns], values, design, 99, seed)
+        hits += [
+            change["change_p_family"].min() <= 0.05,
+            edges["p_family"].min() <= 0.05,
+            parts["p_family"].min() <= 0.05,
+            parts["intensity_p_family"].min() <= 0.05,
+        ]
+    assert (hits <= 6).all()

@@ -2,7 +2,7 @@ rule gather_networks:
     input:
         batches=trained_batches,
         summary="<results>/{cell_type}/expression_summary.h5ad",
-        code=library("networks.py", "reliability.py"),
+        code=library("networks.py", "graph_centrality.py", "reliability.py"),
     output:
         bins="<results>/{cell_type}/networks/bins.h5ad",
         bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
@@ -40,7 +40,7 @@ rule export_networks:
         kernel="<results>/{cell_type}/map/kernel.tsv",
         samples="<results>/samples.tsv",
         complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("networks.py"),
+        code=library("networks.py", "graph_centrality.py"),
     output:
         "<results>/{cell_type}/networks/cohort.h5ad",
     log:
@@ -55,3 +55,30 @@ rule export_networks:
         "Export the networks of {wildcards.cell_type} for other tools"
     script:
         "../scripts/export_networks.py"
+
+
+rule associate_graph_centrality:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        samples="<results>/samples.tsv",
+        code=library("association.py", "design.py", "graph_centrality.py", "permutation.py"),
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/graph_centrality.tsv",
+    log:
+        "<logs>/{cell_type}/associate_graph_centrality/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_graph_centrality/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        covariates=covariate_params(),
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate graph centralities in {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associate_graph_centrality.py"

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import logged
+from popnet.graph_centrality import MEASURES
 from popnet.names import safe_name
 from popnet.networks import to_graph
 from popnet.tables import atomic, read_table
@@ -50,7 +51,10 @@ def main(snakemake):
     for row, sample in enumerate(samples):
         attributes = cohort.var[in_graph].assign(
             centrality=cohort.X[row, in_graph],
-            mean_expression=cohort.layers["mean_expression"][row, in_graph],
+            **{
+                layer: cohort.layers[layer][row, in_graph]
+                for layer in ("mean_expression", *MEASURES)
+            },
         )
         graph = to_graph(groups.get(sample, edges.iloc[:0]), attributes)
         target = Path(snakemake.output[0]).with_name(f"{safe_name(sample)}.graphml")

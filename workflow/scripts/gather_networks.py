@@ -12,6 +12,7 @@ from adapter import logged
 from anndata.io import read_elem
 from popnet import networks
 from popnet.errors import InputError, Problem
+from popnet.graph_centrality import MEASURES, graph_centralities
 from popnet.reliability import icc
 from popnet.tables import atomic, read_table, write_table
 
@@ -46,7 +47,7 @@ def main(snakemake):
     graph_genes = networks.central_genes(centrality, None if top == "all" else top)
     print(f"{len(models)} bins, {len(genes)} genes, {len(graph_genes)} of them in the graph")
 
-    degree = np.full(errors.shape, np.nan)
+    graphs = {measure: np.full(errors.shape, np.nan) for measure in MEASURES}
     tables = []
     with atomic(snakemake.output.neighbours) as path:
         writer = None
@@ -55,8 +56,9 @@ def main(snakemake):
             for row, bin_loadings in zip(rows, loadings, strict=True):
                 nodes = graph_genes[varies[row, graph_genes]]
                 pairs = networks.closest_pairs(bin_loadings[nodes], settings["closest"])
+                for measure, values in graph_centralities(bin_loadings[nodes], *pairs).items():
+                    graphs[measure][row, nodes] = values
                 gene1, gene2 = (nodes[ends] for ends in pairs)
-                degree[row, nodes] = networks.adjacency_degree(gene1, gene2, len(genes))[nodes]
                 tables.append(edge_table(sample, bins.at[row, "bin"], gene1, gene2))
             everywhere = np.flatnonzero(varies[rows].all(axis=0))
             loadings = [bin_loadings[everywhere] for bin_loadings in loadings]
@@ -66,7 +68,7 @@ def main(snakemake):
         writer.close()
 
     write_edges(pd.concat(tables, ignore_index=True), bins, genes, snakemake.output)
-    write_bins(bins, summary, centrality, degree, genes, snakemake.output)
+    write_bins(bins, summary, centrality, graphs, genes, snakemake.output)
     write_losses(trained, models, snakemake.output.losses)
 
 
@@ -130,12 +132,12 @@ def write_edges(bin_edges, bins, genes, output):
             table.to_parquet(temporary, index=False)
 
 
-def write_bins(bins, summary, centrality, degree, genes, output):
+def write_bins(bins, summary, centrality, graphs, genes, output):
     expression = summary[bins["name"]]
     layers = {
         "mean_expression": expression.X,
         "detection_rate": expression.layers["detection_rate"],
-        "degree": degree,
+        **graphs,
     }
     per_bin = ad.AnnData(
         centrality.astype(np.float32),
@@ -149,7 +151,7 @@ def write_bins(bins, summary, centrality, degree, genes, output):
     samples = bins["sample"].to_numpy()
     for values, path in (
         (centrality, output.centrality),
-        (degree, output.degree),
+        (graphs["degree"], output.degree),
         (expression.X, output.mean_expression),
     ):
         table = pd.DataFrame(values, columns=genes).groupby(samples, sort=False).mean().T

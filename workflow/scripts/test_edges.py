@@ -3,7 +3,7 @@
 import anndata as ad
 import numpy as np
 import pandas as pd
-from adapter import UNIT, logged, read_phenotype
+from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet import edges as networks
 from popnet.association import benjamini_hochberg, units
 from popnet.cohort import load_cohort
@@ -12,45 +12,63 @@ from popnet.tables import atomic, read_table, write_table
 
 # Edges that nearly all or nearly no units have tell nothing apart; the paper tested all.
 PREVALENCE = {"robust": (0.1, 0.9), "paper": (0, 1)}
+PAIR = ["gene1", "gene2"]
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
+    files, params, output = snakemake.input, snakemake.params, snakemake.output
+    bins = ad.read_h5ad(files.bins)
     genes = bins.var_names[np.isfinite(bins.layers["degree"]).any(axis=0)]
-    gene_sets = resolve_gene_sets(load_cohort(snakemake.input.sheet).gene_sets, genes)
+    gene_sets = resolve_gene_sets(load_cohort(files.sheet).gene_sets, genes)
     gene_sets = {name: genes.intersection(members) for name, members in gene_sets.items()}
-    complexes = read_table(snakemake.input.complexes).set_index("gene")["complex"]
-    unit = UNIT[snakemake.params.preset]
-    donors, phenotype, binary = read_phenotype(snakemake.input.samples, snakemake.params.phenotype)
-    edges, rows = observed_edges(snakemake.input, bins, unit)
-    donors, phenotype = (
-        of_sample.reindex(rows).set_axis(rows.index) for of_sample in (donors, phenotype)
-    )
-    observations = units(rows.index, donors, phenotype, unit)
+    complexes = read_table(files.complexes).set_index("gene")["complex"]
+    donors, phenotype, binary = read_phenotype(files.samples, params.phenotype)
 
-    window = PREVALENCE[snakemake.params.preset]
-    table = test_sets(edges, rows.index, gene_sets, complexes, observations, binary, window)
-    write_table(table, snakemake.output.edges)
+    if params.preset == "paper":
+        edges, rows = observed_edges(files, bins, UNIT[params.preset])
+        donors, phenotype = (x.reindex(rows).set_axis(rows.index) for x in (donors, phenotype))
+        over = units(rows.index, donors, phenotype, UNIT[params.preset])
+        table = test_sets(edges, rows.index, gene_sets, complexes, over, binary)
+        components = pd.DataFrame(columns=list(networks.COMPONENT_COLUMNS))
+        counts = networks.connectivity(edges, gene_sets, genes, rows.index, complexes)
+        connectivity = networks.test_connectivity(counts, over, binary)
+        groups = phenotype.map({1.0: "case", 0.0: "control"}).dropna()
+        if not binary:
+            middle = np.median(over.phenotype) if len(over.phenotype) else np.nan
+            groups = networks.split_halves(phenotype, middle)
+        consensus = networks.consensus(edges, groups)
+        change = networks.degree_change(
+            consensus, edges, genes, groups, donors, UNIT[params.preset]
+        )
+    else:
+        edges, rows = observed_edges(files, bins, UNIT[params.preset])
+        design = read_design(files.samples, rows, params, technical_covariates(bins.obs))
+        permuted = design, params.statistics["permutations"], params.seed
+        pairs, weights = networks.sparse_edges(edges, list(rows))
+        columns, values = networks.edges_in_window(weights, design, *PREVALENCE[params.preset])
+        pairs_in_window = pairs.iloc[columns].reset_index(drop=True)
+        print(f"{len(pairs)} edges, {len(columns)} of them neither in nearly all nor nearly none")
+        table = permute_sets(pairs_in_window, values, gene_sets, complexes, *permuted)
+        components = networks.associated_components(pairs_in_window, values, *permuted)
+        del values
+        edges = networks.match_density(edges)
+        counts = networks.connectivity(edges, gene_sets, genes, rows.index, complexes)
+        connectivity = networks.permute_connectivity(counts, *permuted)
+        pairs, weights = networks.sparse_edges(edges, list(rows))
+        consensus, change = networks.permute_consensus(pairs, weights, genes, *permuted)
 
-    counts = networks.connectivity(edges, gene_sets, genes, rows.index, complexes)
-    tested = networks.test_connectivity(counts, observations, binary)
-    write_table(tested, snakemake.output.connectivity)
+    write_table(table, output.edges)
+    write_table(components, output.components)
+    write_table(connectivity, output.connectivity)
     counts.insert(0, "value", counts["sample"].map(phenotype))
     counts["sample"] = counts["sample"].map(rows)
-    write_table(counts, snakemake.output.sample_connectivity)
-
-    groups = phenotype.map({1.0: "case", 0.0: "control"}).dropna()
-    if not binary:
-        middle = np.median(observations.phenotype) if len(observations.phenotype) else np.nan
-        groups = networks.split_halves(phenotype, middle)
-    consensus = networks.consensus(edges, groups)
-    change = networks.degree_change(consensus, edges, genes, groups, donors, unit)
+    write_table(counts, output.sample_connectivity)
     change["gene_sets"] = [
         ";".join(name for name, members in gene_sets.items() if gene in members)
         for gene in change["gene"]
     ]
-    write_table(change, snakemake.output.consensus)
-    with atomic(snakemake.output.consensus_edges) as path:
+    write_table(change, output.consensus)
+    with atomic(output.consensus_edges) as path:
         consensus.astype({"gene1": str, "gene2": str}).to_parquet(path, index=False)
 
 
@@ -67,24 +85,42 @@ def observed_edges(files, bins, unit):
     return edges.assign(weight=1.0), pd.Series(rows, index=labels)
 
 
-def test_sets(edges, rows, gene_sets, complexes, observations, binary, window):
-    """Return the tests of all edges within each set."""
+def test_sets(edges, rows, gene_sets, complexes, observations, binary):
+    """Return the tests of all edges within each set, as the paper tests them."""
     tables = []
     for name, members in gene_sets.items():
         pairs, weights = networks.edge_matrix(edges, list(rows), list(members))
         tested = networks.test_edges(
-            observations.average(weights), observations.phenotype, binary, *window
+            observations.average(weights), observations.phenotype, binary, *PREVALENCE["paper"]
         )
         pairs = networks.annotate_complexes(pairs.loc[tested.index], complexes)
         tables.append(pairs.join(tested).assign(gene_set=name))
     table = pd.concat(tables, ignore_index=True)
     # An edge of several sets is one test.
-    table["set_q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
-    pair = table.groupby(["gene1", "gene2"], sort=False, observed=True).ngroup()
+    pair = table.groupby(PAIR, sort=False, observed=True).ngroup()
     first = ~pair.duplicated()
     q = pd.Series(benjamini_hochberg(table.loc[first, "p"].to_numpy()), index=pair[first])
     table["q"] = pair.map(q)
-    first = ["gene_set", "gene1", "gene2"]
+    return ordered(table)
+
+
+def permute_sets(pairs, values, gene_sets, complexes, design, n_permutations, seed):
+    """Return the permutation tests of all edges within each set; an edge of several is one test."""
+    first, second = (pairs[gene].astype(object) for gene in PAIR)
+    of_set = {
+        name: np.flatnonzero(first.isin(members) & second.isin(members))
+        for name, members in gene_sets.items()
+    }
+    tested = np.unique(np.concatenate([np.zeros(0, int), *of_set.values()]))
+    table = networks.permute_edges(values[:, tested], design, n_permutations, seed)
+    table = networks.annotate_complexes(pairs.loc[tested], complexes).join(table.set_axis(tested))
+    tables = [table.loc[rows].assign(gene_set=name) for name, rows in of_set.items()]
+    return ordered(pd.concat([table.iloc[:0].assign(gene_set=""), *tables], ignore_index=True))
+
+
+def ordered(table):
+    table["set_q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
+    first = ["gene_set", *PAIR]
     return table[first + [column for column in table if column not in first]].sort_values(
         ["gene_set", "p"], ignore_index=True
     )

@@ -1,0 +1,30 @@
+"""Associate the graph centralities of every gene with a phenotype."""
+
+import anndata as ad
+import numpy as np
+from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
+from popnet.association import units
+from popnet.graph_centrality import MEASURES, associate_measures, permute_measures
+from popnet.tables import write_table
+
+
+def main(snakemake):
+    params, samples = snakemake.params, snakemake.input.samples
+    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = bins[:, np.isfinite(bins.layers["degree"]).any(axis=0)]
+    layers = {name: bins.layers[name] for name in MEASURES}
+    rows = bins.obs["sample"].astype(str)
+    if params.preset == "paper":
+        donors, phenotype, binary = read_phenotype(samples, params.phenotype)
+        observations = units(rows, donors, phenotype, UNIT[params.preset])
+        table = associate_measures(layers, bins.var_names, observations, binary)
+    else:
+        design = read_design(samples, rows, params, technical_covariates(bins.obs))
+        table = permute_measures(
+            layers, bins.var_names, design, params.statistics["permutations"], params.seed
+        )
+    write_table(table, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
