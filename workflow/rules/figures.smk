@@ -6,6 +6,7 @@ rule draw_quality:
         batches=trained_batches,
         losses="<results>/{cell_type}/training/losses.parquet",
         reliability="<results>/{cell_type}/networks/reliability.tsv",
+        variance="<results>/{cell_type}/networks/variance.tsv",
         code=library("figures/qc.py"),
     output:
         **figures(

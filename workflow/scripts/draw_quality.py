@@ -53,6 +53,7 @@ def main(snakemake):
         reliability.set_index("gene")["central"],
         per_sample,
         min_icc=snakemake.params.min_icc,
+        sources=read_table(snakemake.input.variance),
     )
     draw("reliability", figure, reliability)
 

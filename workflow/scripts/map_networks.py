@@ -1,13 +1,21 @@
-"""Compare the samples' networks: kernels, coordinates, and tests of them against phenotypes."""
+"""Compare the samples' networks: kernels, coordinates, their reliability, tests of phenotypes."""
+
+from types import SimpleNamespace
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from adapter import UNIT, logged, read_phenotype
+from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet import kernels
 from popnet.association import test_axes, units
-from popnet.reliability import within_between
-from popnet.tables import write_table
+from popnet.map_tests import associate_map
+from popnet.reliability import (
+    donor_rank,
+    kernel_reliability,
+    summarise_sources,
+    variance_sources,
+)
+from popnet.tables import read_table, write_table
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
 
@@ -22,26 +30,68 @@ def main(snakemake):
         "wl_gene": kernels.weisfeiler_lehman(graphs, n_genes, "gene"),
         "edge_jaccard": kernels.edge_jaccard(graphs),
     }
-    similarities, coordinates = [], []
+    of_bin = bin_groups(bins.obs, read_table(snakemake.input.samples).set_index("sample"))
+    of_sample = of_bin.drop_duplicates("samples")
+    n_permutations, seed = snakemake.params.statistics["permutations"], snakemake.params.seed
+    similarities, coordinates, reliability = {}, {}, []
     for name, gram in grams.items():
-        similarity, samples = kernels.sample_similarity(gram, bins.obs["sample"].astype(str))
-        similarities.append(long_form(name, similarity, samples))
+        similarity, samples = kernels.sample_similarity(gram, of_bin["samples"])
+        similarities[name] = similarity
         axes, explained = kernels.kernel_pca(similarity, len(AXES))
         table = pd.DataFrame(axes, columns=AXES).assign(kernel=name, sample=samples)
         table[["explained1", "explained2"]] = explained[:2]
-        coordinates.append(table[["kernel", "sample", *AXES, "explained1", "explained2"]])
-        print(name, within_between(gram, bins.obs["sample"].astype(str)))
-    coordinates = pd.concat(coordinates, ignore_index=True)
-    write_table(pd.concat(similarities, ignore_index=True), snakemake.output.kernel)
-    write_table(coordinates, snakemake.output.coordinates)
+        coordinates[name] = table[["kernel", "sample", *AXES, "explained1", "explained2"]]
+        reliability.append(
+            {"kernel": name}
+            | kernel_reliability(gram, **of_bin)
+            | donor_rank(
+                similarity, of_sample["donors"], of_sample["batches"], n_permutations, seed
+            )
+        )
+    write_table(
+        pd.concat([long_form(name, similarities[name], samples) for name in grams]),
+        snakemake.output.kernel,
+    )
+    write_table(pd.concat(coordinates.values()), snakemake.output.coordinates)
+    write_table(pd.DataFrame(reliability), snakemake.output.reliability)
+    shares = variance_sources(bins.X, **of_bin)
+    write_table(summarise_sources(shares, **of_bin), snakemake.output.variance)
 
+    technical = technical_covariates(bins.obs)
     tests = []
     for definition in snakemake.params.phenotypes:
-        donors, phenotype, binary = read_phenotype(snakemake.input.samples, definition)
-        observations = units(samples, donors, phenotype, UNIT[snakemake.params.preset])
-        table = test_axes(coordinates[["kernel", "sample", *AXES]], observations, binary)
+        if snakemake.params.preset == "paper":
+            table = paper_tests(pd.concat(coordinates.values()), samples, definition, snakemake)
+        else:
+            about = SimpleNamespace(
+                phenotype=definition,
+                covariates=snakemake.params.covariates,
+                statistics=snakemake.params.statistics,
+            )
+            design = read_design(snakemake.input.samples, samples, about, technical)
+            table = pd.concat(
+                associate_map(
+                    similarities[name], coordinates[name][AXES], design, n_permutations, seed
+                ).assign(kernel=name)
+                for name in grams
+            )
+            table = table[["kernel", *table.columns.drop("kernel")]]
         tests.append(table.assign(phenotype=definition["name"]))
     write_table(pd.concat(tests, ignore_index=True), snakemake.output.tests)
+
+
+def paper_tests(coordinates, samples, definition, snakemake):
+    donors, phenotype, binary = read_phenotype(snakemake.input.samples, definition)
+    observations = units(samples, donors, phenotype, UNIT["paper"])
+    return test_axes(coordinates[["kernel", "sample", *AXES]], observations, binary)
+
+
+def bin_groups(bins, samples):
+    """Return each bin's sample, donor and batch; a sample without a donor is its own."""
+    sample = bins["sample"].astype(str).reset_index(drop=True)
+    donor = sample.map(samples["donor"])
+    batch = bins["batch"].astype(str).to_numpy()
+    return pd.DataFrame({"samples": sample, "donors": donor.fillna(sample), "batches": batch})
 
 
 def bin_graphs(bins, edges):

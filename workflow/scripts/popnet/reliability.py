@@ -1,26 +1,23 @@
-"""How reproducible a network is: bins of one sample against bins of others."""
+"""How reproducible a network is, and how much of it is sample, donor and batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.stats import rankdata
 
+from popnet.association import patterns
+from popnet.seeds import derive_seed
 
-@dataclass(frozen=True)
-class WithinBetween:
-    """Mean similarity of two bins of one sample, and of bins of two samples.
-
-    NaN where there is no such pair.
-    """
-
-    within: float
-    between: float
-    n_within: int
-    n_between: int
+# Rounding, below which two mean ranks are the same.
+TIE = 1e-10
+# Permuted pairs held at once.
+PAIRS_AT_ONCE = 2**21
 
 
 def icc(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> pd.DataFrame:
@@ -75,23 +72,287 @@ def icc(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"icc": reliability, "n_samples": n_samples, "n_bins": n_bins})
 
 
-def within_between(gram: np.ndarray, samples: Sequence[str] | np.ndarray) -> WithinBetween:
-    """Return how similar the networks of one sample are, against those of different samples.
+def kernel_reliability(
+    gram: np.ndarray, samples: Sequence[str], donors: Sequence[str], batches: Sequence[str]
+) -> dict[str, float]:
+    """Return how similar networks are within samples, donors and batches, and between them.
 
     Parameters
     ----------
-    gram : array of shape (n_bins, n_bins)
-        Similarity of bins; pairs of distinct bins count, each once.
-    samples : sequence of str
-        The sample of each bin.
+    gram : ndarray of shape (n_bins, n_bins)
+        Similarity of bins.
+    samples, donors, batches : sequence of str, of shape (n_bins,)
+        Of each bin; batch "" where unknown.
+
+    Returns
+    -------
+    dict
+        ``within_samples``, ``within_donors`` (different samples of one donor),
+        ``within_batches`` (different donors of one batch) and ``between_batches`` (different
+        donors and batches): mean similarity of such pairs of bins, NaN without any, each followed
+        by their number, ``n_...``. ``icc``: ICC(1,k), the reliability of a sample's mean over its
+        bins, as :func:`icc` has it, with the kernel's squared distances for those of one gene:
+        1 - 1 / F with the F of PERMANOVA. ``dicc``: of a single bin, 1 less the mean squared
+        distance within samples over that between them. ``n_samples``, ``n_bins``.
+
+    References
+    ----------
+    Xu, Reiss and Cribben, Biometrics 77 (2021) for dicc; Anderson, Austral Ecology 26 (2001).
     """
-    code, _ = pd.factorize(np.asarray(samples, dtype=object))
-    distinct = np.triu(np.ones(gram.shape, bool), k=1)
-    same = code[:, None] == code
-    within, between = gram[same & distinct], gram[~same & distinct]
-    return WithinBetween(
-        within=float(within.mean()) if within.size else float("nan"),
-        between=float(between.mean()) if between.size else float("nan"),
-        n_within=within.size,
-        n_between=between.size,
+    sample, donor, batch = (_code(groups) for groups in (samples, donors, batches))
+    both = donor * (batch.max() + 1) + batch
+    everyone = np.zeros(len(gram), int)
+    total, of_sample, of_donor, of_batch, of_both = (
+        _pairs(gram, code) for code in (everyone, sample, donor, batch, both)
     )
+    kinds = {
+        "within_samples": of_sample,
+        "within_donors": of_donor - of_sample,
+        "within_batches": of_batch - of_both,
+        "between_batches": total - of_batch - of_donor + of_both,
+    }
+    found: dict[str, float] = {}
+    for name, (similarity, n_pairs) in kinds.items():
+        found[name] = float(similarity / n_pairs) if n_pairs else math.nan
+        found[f"n_{name}"] = int(n_pairs)
+
+    itself, sizes = np.diagonal(gram), np.bincount(sample)
+    n_bins, n_samples = len(sample), len(sizes)
+    reliability = dicc = math.nan
+    if 1 < n_samples < n_bins:
+        of_bins = _indicators(sample)
+        within = itself.sum() - ((of_bins @ (of_bins @ gram).T).diagonal() / sizes).sum()
+        between = itself.sum() - gram.sum() / n_bins - within
+        reliability = _reliability(
+            between / (n_samples - 1), within / (n_bins - n_samples), itself.mean()
+        )
+        # Squared distances: of a pair, what both are like themselves less what they share twice.
+        near = (itself * (sizes[sample] - 1)).sum() - 2 * of_sample[0]
+        far = (itself * (n_bins - sizes[sample])).sum() - 2 * (total - of_sample)[0]
+        dicc = _reliability(far / (total - of_sample)[1], near / of_sample[1], itself.mean())
+    return found | {"icc": reliability, "dicc": dicc, "n_samples": n_samples, "n_bins": n_bins}
+
+
+def donor_rank(
+    similarity: np.ndarray,
+    donors: Sequence[str],
+    batches: Sequence[str],
+    n_permutations: int,
+    seed: int,
+) -> dict[str, float]:
+    """Return how near on the map a sample is to other samples of its donor.
+
+    Their rank is the share of all other samples that are nearer: 0 for the nearest, 0.5 by
+    chance. For p donors are permuted over samples; where one has several samples in a batch,
+    which are alike for that alone, within batches. Samples of one donor that are all of different
+    batches are less alike for it, which makes p large rather than small.
+
+    Parameters
+    ----------
+    similarity : ndarray of shape (n_samples, n_samples)
+    donors, batches : sequence of str, of shape (n_samples,)
+    n_permutations : int
+        Random ones, unless all ways are fewer.
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``donor_rank`` (mean), ``donor_nearest`` (share of samples whose nearest is of their
+        donor), ``donor_p`` (one-sided), ``n_repeated`` (donors with several samples),
+        ``n_permutations``; NaN where there are none or no other samples.
+    """
+    donor, batch = _code(donors), _code(batches)
+    n = len(donor)
+    groups = [np.flatnonzero(donor == code) for code in np.unique(donor)]
+    repeated = [rows for rows in groups if len(rows) > 1]
+    if not repeated or n < 3:
+        return {
+            "donor_rank": math.nan,
+            "donor_nearest": math.nan,
+            "donor_p": math.nan,
+            "n_repeated": len(repeated),
+            "n_permutations": 0,
+        }
+    pairs = np.array([pair for rows in repeated for pair in combinations(rows, 2)])
+    first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+    others = np.where(np.eye(n, dtype=bool), -np.inf, similarity)
+    rank = (rankdata(-others, axis=1) - 1) / (n - 2)
+    own = np.isin(np.arange(n), first)
+    same = donor[:, None] == donor
+    nearest = np.where(same, others, -np.inf).max(axis=1) >= others.max(axis=1)
+    observed = rank[first, second].mean()
+
+    sizes = [len(rows) for rows in repeated]
+    total = math.factorial(n) // math.factorial(n - sum(sizes))
+    total //= math.prod(math.factorial(size) for size in sizes)
+    within = any(len(np.unique(batch[rows])) < len(rows) for rows in repeated)
+    exact = (not within or not batch.any()) and total <= n_permutations
+    members = np.concatenate(repeated)
+    if exact:
+        places = np.tile(np.arange(n), (total, 1))
+        places[:, members] = list(_assignments(frozenset(range(n)), sizes))
+    else:
+        generator = np.random.default_rng(derive_seed(seed, "donor rank"))
+        order = np.argsort(batch, kind="stable") if within else np.arange(n)
+        block = batch if within else np.zeros(n, int)
+    exceeding = done = 0
+    n_drawn = total if exact else n_permutations
+    at_once = max(1, PAIRS_AT_ONCE // max(len(first), n))
+    while done < n_drawn:
+        size = min(at_once, n_drawn - done)
+        if exact:
+            chosen = places[done : done + size]
+        else:
+            chosen = np.empty((size, n), np.intp)
+            chosen[:, order] = np.argsort(generator.random((size, n)) + block, axis=1)
+        permuted = rank[chosen[:, first], chosen[:, second]].mean(axis=1)
+        exceeding += int((permuted <= observed + TIE).sum())
+        done += size
+    return {
+        "donor_rank": float(observed),
+        "donor_nearest": float(nearest[own].mean()),
+        "donor_p": exceeding / total if exact else (exceeding + 1) / (n_permutations + 1),
+        "n_repeated": len(repeated),
+        "n_permutations": n_drawn,
+    }
+
+
+def variance_sources(
+    values: np.ndarray, samples: Sequence[str], donors: Sequence[str], batches: Sequence[str]
+) -> pd.DataFrame:
+    """Return how much of each gene's variance over bins is batch, donor, sample and residual.
+
+    Random effects of each, by the method of moments (MINQUE(0), or Haseman-Elston regression of
+    products of two bins on what they share); for balanced nested data these are the estimates of
+    analysis of variance. The estimates are unbiased, so that some are negative by chance.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bins, n_genes)
+        NaN where missing.
+    samples, donors, batches : sequence of str, of shape (n_bins,)
+
+    Returns
+    -------
+    DataFrame of n_genes rows
+        ``batch``, ``donor``, ``sample``, ``bin``: share of their sum. NaN where a source has one
+        group only, or cannot be told apart from the finer ones (donors with one sample each,
+        samples with one bin each), which then stand for both; all NaN for constant genes.
+
+    References
+    ----------
+    Rao, Annals of Mathematical Statistics 43 (1972); Haseman and Elston, Behavior Genetics 2
+    (1972).
+    """
+    values = np.asarray(values, dtype=float)
+    codes = {"sample": _code(samples), "donor": _code(donors), "batch": _code(batches)}
+    shares = pd.DataFrame(np.nan, range(values.shape[1]), ["batch", "donor", "sample", "bin"])
+    present = np.isfinite(values)
+    for rows, genes in patterns(present):
+        n = int(rows.sum())
+        if n < 2:
+            continue
+        part = values[np.ix_(rows, genes)]
+        part = part - part[:1]
+        part = part - part.mean(axis=0)
+        varies = (part**2).sum(axis=0) > 0
+        sources = {"bin": sparse.csr_array(sparse.eye(n))}
+        for name, code in codes.items():
+            wider = sources | {name: _indicators(code[rows])}
+            shared = _shared(list(wider.values()))
+            scale = np.sqrt(np.diagonal(shared))
+            if (scale > 0).all() and np.linalg.matrix_rank(
+                shared / np.outer(scale, scale), tol=1e-9
+            ) == len(wider):
+                sources = wider
+        squares = np.stack([((one @ part) ** 2).sum(axis=0) for one in sources.values()])
+        components = np.linalg.solve(_shared(list(sources.values())), squares)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.where(varies, components / components.sum(axis=0), np.nan)
+        shares.loc[genes, list(sources)] = found.T
+    return shares
+
+
+def summarise_sources(
+    shares: pd.DataFrame, samples: Sequence[str], donors: Sequence[str], batches: Sequence[str]
+) -> pd.DataFrame:
+    """Return median and quartiles over genes of :func:`variance_sources`.
+
+    Returns
+    -------
+    DataFrame
+        source share lower_quartile upper_quartile n_groups n_genes; one row per source.
+    """
+    n_groups = {
+        "batch": len(set(batches)),
+        "donor": len(set(donors)),
+        "sample": len(set(samples)),
+        "bin": len(samples),
+    }
+    quartiles = shares.quantile([0.25, 0.5, 0.75])
+    return pd.DataFrame(
+        {
+            "source": list(n_groups),
+            "share": quartiles.loc[0.5, list(n_groups)].to_numpy(),
+            "lower_quartile": quartiles.loc[0.25, list(n_groups)].to_numpy(),
+            "upper_quartile": quartiles.loc[0.75, list(n_groups)].to_numpy(),
+            "n_groups": list(n_groups.values()),
+            "n_genes": shares[list(n_groups)].notna().sum().to_numpy(),
+        }
+    )
+
+
+def _code(groups: Sequence[str]) -> np.ndarray:
+    return pd.factorize(np.asarray(groups, dtype=object))[0]
+
+
+def _pairs(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Return the summed similarity, and the number, of pairs of distinct bins of one group."""
+    groups = _indicators(code)
+    sizes = groups.sum(axis=1)
+    together = sum(
+        gram[np.ix_(rows, rows)].sum() for rows in np.split(groups.indices, groups.indptr[1:-1])
+    )
+    return np.array([(together - np.trace(gram)) / 2, (sizes * (sizes - 1) / 2).sum()])
+
+
+def _reliability(between: float, within: float, scale: float) -> float:
+    """Return one less the ratio, at least -1; NaN where both are rounding beside `scale`."""
+    if max(abs(between), abs(within)) <= TIE * abs(scale):
+        return math.nan
+    return float(max(1 - within / between, -1.0)) if between > 0 else -1.0
+
+
+def _indicators(code: np.ndarray) -> sparse.csr_array:
+    """Return which bins belong to each group, (n_groups, n_bins)."""
+    groups, code = np.unique(code, return_inverse=True)
+    return sparse.csr_array(
+        (np.ones(len(code)), (code, np.arange(len(code)))), (len(groups), len(code))
+    )
+
+
+def _shared(sources: Sequence[sparse.csr_array]) -> np.ndarray:
+    """Return the sums of squared products of centred indicators, for every two sources."""
+    n = sources[0].shape[1]
+    sizes = [one.sum(axis=1) for one in sources]
+    found = np.empty((len(sources), len(sources)))
+    for i, one in enumerate(sources):
+        for j, other in enumerate(sources):
+            both = one @ other.T
+            found[i, j] = (
+                both.power(2).sum()
+                - 2 / n * (sizes[i] @ (both @ sizes[j]))
+                + (sizes[i] @ sizes[i]) * (sizes[j] @ sizes[j]) / n**2
+            )
+    return found
+
+
+def _assignments(left: frozenset[int], sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Yield all ways to give groups of the given sizes their members."""
+    if not sizes:
+        yield ()
+        return
+    for chosen in combinations(sorted(left), sizes[0]):
+        for rest in _assignments(left - set(chosen), sizes[1:]):
+            yield (*chosen, *rest)

@@ -242,7 +242,12 @@ def _name_outer(axes: Axes, points: np.ndarray, samples: list[str], few: int = 8
 
 
 def qc_reliability(
-    reliability: pd.DataFrame, central: pd.Series, subject: Subject, *, min_icc: float
+    reliability: pd.DataFrame,
+    central: pd.Series,
+    subject: Subject,
+    *,
+    min_icc: float,
+    sources: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw how reliable each gene's centrality is over the bins of a sample.
 
@@ -255,10 +260,13 @@ def qc_reliability(
     subject : Subject
     min_icc : float
         Below it a gene's association is not to be trusted.
+    sources : DataFrame with columns source, share, lower_quartile, upper_quartile, optional
+        Shares of the genes' variance, of which the batch's is named.
     """
     icc = reliability.set_index("gene")["icc"].astype(float).dropna()
     what = "Reliability of degree centrality over the bins of a sample"
     figure = new_figure(SINGLE, 2.8, what, subject)
+    batch = None if sources is None else sources.set_index("source").loc["batch"]
     axes = figure.subplots()
     if icc.empty:
         say(axes, "No sample has two bins, so reliability cannot be told.")
@@ -277,6 +285,10 @@ def qc_reliability(
     handles.append(
         Line2D([], [], color=OKABE_ITO["vermillion"], lw=1, ls="--", label=f"ICC {min_icc:g}")
     )
+    if batch is not None and np.isfinite(batch["share"]):
+        quartiles = f"{batch['lower_quartile']:.0%} to {batch['upper_quartile']:.0%}"
+        text = f"batch: {batch['share']:.0%} of a gene's variance (quartiles {quartiles})"
+        handles.append(Line2D([], [], lw=0, label=text))
     axes.set_xlabel("intraclass correlation (ICC)")
     axes.set_ylabel("genes")
     axes.yaxis.set_major_locator(ticks(5, integer=True))
