@@ -138,6 +138,12 @@ BAD = [
     ({"variants": {"samples": {"s8": "x"}}}, "variants.samples.s8", "s8", "Use the ids"),
     ({"variants": {"keep_filters": "fa"}}, "variants.keep_filters", "fa", "not a list"),
     ({"variants": {"keep_filters": [1]}}, "variants.keep_filters[0]", 1, 'Quote it: "1"'),
+    ({"variants": {"absent": "ref"}}, "variants.absent", "ref", "reference"),
+    ({"variants": {"mask": ["302-x"]}}, "variants.mask[0]", "302-x", "from 1"),
+    ({"variants": {"mask": ["316-302"]}}, "variants.mask[0]", "316-302", "before the last"),
+    ({"variants": {"mask": [0]}}, "variants.mask[0]", 0, "from 1"),
+    ({"variants": {"components": -1}}, "variants.components", -1, "adjusted for"),
+    ({"variants": {"min_depth": 2.5}}, "variants.min_depth", 2.5, "Fewest reads"),
     ({"config": "x.yaml"}, "config", "x.yaml", "no such file"),
     ({"simulation": {}}, "simulation.seed", None, "Seed"),
     (
@@ -314,7 +320,13 @@ def test_good_sheet(tmp_path, monkeypatch):
         "phenotypes/age": {"type": "continuous", "column": "Age"},
         "samples/0/phenotypes/age": 3,
         "covariates": {"sex": "categorical", "years": {"type": "numeric", "column": "age"}},
-        "variants": {"keep_filters": ["fa", "q10"]},
+        "variants": {
+            "keep_filters": ["fa", "q10"],
+            "absent": "reference",
+            "mask": ["302-316", 3107],
+            "min_depth": 0,
+            "components": 2,
+        },
     }
     sheet = changed(changes)
     for number, sample in enumerate(sheet["samples"]):
@@ -333,6 +345,9 @@ def test_good_sheet(tmp_path, monkeypatch):
     assert cohort.gene_sets[0].implicit
     assert cohort.variants.contig == "MT"
     assert cohort.variants.keep_filters == ("fa", "q10")
+    assert cohort.variants.absent == "reference"
+    assert cohort.variants.mask == ((302, 316), (3107, 3107))
+    assert (cohort.variants.min_depth, cohort.variants.components) == (0, 2)
     assert cohort.files == ("cells.h5ad", "a.vcf")
     assert sheet_config(path) == cohort.config == "settings.yaml"
     monkeypatch.chdir(SCHEMAS)

@@ -52,10 +52,12 @@ def write(tmp_path):
     return write
 
 
-def cohort(path=None, ids=(), contig="MT", samples=None, own=None, donors=None):
+def cohort(path=None, ids=(), contig="MT", samples=None, own=None, donors=None, absent="reference"):
     return SimpleNamespace(
         file="sheet.yaml",
-        variants=SimpleNamespace(path=path and str(path), contig=contig, samples=samples or {}),
+        variants=SimpleNamespace(
+            path=path and str(path), contig=contig, samples=samples or {}, absent=absent
+        ),
         samples=[
             SimpleNamespace(id=i, vcf=(own or {}).get(i), donor=(donors or {}).get(i, i))
             for i in ids
@@ -161,6 +163,138 @@ def test_absent_is_reference_and_filtered_is_missing(write):
     np.testing.assert_array_equal(list(found.values()), [[1, 0], [1, np.nan]])
 
 
+def test_absent_is_missing_unless_a_record_covers_the_position(write):
+    a = write("a.vcf", ["MT 10 A G PASS 1", "MT 20 A G PASS 1", "MT 30 A G PASS 1"])
+    b = write("b.vcf", ["MT 10 A C PASS 1", "MT 20 A . PASS 0", "MT 30 A C q10 1"])
+    c = write("c.vcf", ["MT 9 TAT T PASS 0 0", "MT 20 A . PASS . 0"], ["c", "d"])
+    vcfs = {"a": (a, None), "b": (b, None), "c": (c, None), "d": (c, None)}
+    found = table(read_genotypes(vcfs, absent="missing"))
+    nan = np.nan
+    expected = {
+        "MT:10:A>C": [0, 1, 0, 0],
+        "MT:10:A>G": [1, 0, 0, 0],
+        "MT:20:A>G": [1, 0, nan, 0],
+        "MT:30:A>G": [1, nan, nan, nan],
+    }
+    assert list(found) == list(expected)
+    np.testing.assert_array_equal(list(found.values()), list(expected.values()))
+    # One file of all samples has no absent records.
+    alone = write("all.vcf", ["MT 10 A G PASS 1 0", "MT 20 A G PASS 0 1"], ["x", "y"])
+    vcfs = {"x": (alone, None), "y": (alone, None)}
+    np.testing.assert_array_equal(read_genotypes(vcfs, absent="missing").dosage, np.eye(2))
+
+
+def test_reference_blocks_cover_positions(write, tmp_path):
+    a = write("a.vcf", ["MT 150 A G PASS 1", "MT 250 A G PASS 1"])
+    header = HEADER + '##INFO=<ID=END,Number=1,Type=Integer,Description="End">\n##contig=<ID=MT>\n'
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tb\n"
+    block = "MT\t100\t.\tT\t<NON_REF>\t.\tPASS\tEND=200\tGT\t0\n"
+    (tmp_path / "b.vcf").write_text(header + columns + block)
+    vcfs = {"a": (a, None), "b": (tmp_path / "b.vcf", None)}
+    found = read_genotypes(vcfs, absent="missing")
+    np.testing.assert_array_equal(found.dosage, [[1, 1], [0, np.nan]])
+
+
+def counted(tmp_path, records, samples, header=HEADER):
+    """A VCF whose genotypes are as ``GT:AD:DP``."""
+    ad = '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Reads by allele">\n'
+    text = vcf_text(records, samples).replace(HEADER, header + ad)
+    path = tmp_path / "counted.vcf"
+    path.write_text(text.replace("\tGT\t", "\tGT:AD:DP\t"))
+    return {sample: (path, None) for sample in samples}
+
+
+def test_shares_of_reads(tmp_path):
+    records = [
+        "MT 10 A G PASS 0/1:96,4:100 0/1:95,5:100 0/1:6,94:100 0/1:5,95:100 1:.:100",
+        "MT 20 A G PASS 0:90,10:100 1:0,9:9 1:0,10:. 1:0,10:9 1:.:.",
+        "MT 30 A C,G PASS 1/2:0,50,50:100 2:20,0,80:100 0:100,0,0:100 0:100,0,0:100 .:0,99,1:100",
+    ]
+    found = read_genotypes(counted(tmp_path, records, "abcde"), min_depth=10)
+    nan = np.nan
+    dosage = {
+        "MT:10:A>G": [0, 1, 1, 1, 1],
+        "MT:20:A>G": [1, nan, 1, nan, 1],
+        "MT:30:A>C": [1, 0, 0, 0, nan],
+        "MT:30:A>G": [1, 1, 0, 0, nan],
+    }
+    fraction = [
+        [0.04, 0.05, 0.94, 0.95, nan],
+        [0.1, nan, 1, nan, nan],
+        [0.5, 0, 0, 0, nan],
+        [0.5, 0.8, 0, 0, nan],
+    ]
+    assert list(table(found)) == list(dosage)
+    np.testing.assert_array_equal(found.dosage.T, list(dosage.values()))
+    np.testing.assert_allclose(found.fraction.T, fraction)
+    expected = [[0, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
+    np.testing.assert_array_equal(found.heteroplasmic.T, expected)
+    # Neither depth nor alleles are looked at where no depth is asked for.
+    plain = read_genotypes(counted(tmp_path, records, "abcde"))
+    np.testing.assert_array_equal(plain.dosage[:, 0], [1, 1, 1, 1, 1])
+    assert np.isnan(plain.fraction).all()
+    some = found.take(["d", "b"])
+    assert some.samples == ["d", "b"]
+    np.testing.assert_array_equal(some.dosage, found.dosage[[3, 1]])
+    np.testing.assert_array_equal(some.fraction, found.fraction[[3, 1]])
+
+
+def test_shares_do_not_correct_nuclear_genotypes(tmp_path):
+    vcfs = counted(tmp_path, ["1 10 A G PASS 0/0:90,10:100 0/1:98,2:100"], "ab")
+    found = read_genotypes(vcfs, "1", mask=[(1, 20)], min_depth=10)
+    np.testing.assert_array_equal(found.dosage[:, 0], [0, 1])
+
+
+def test_masked_positions(write):
+    records = [
+        "MT 301 A G",
+        "MT 302 A G",
+        "MT 316 AC A",
+        "MT 318 A G",
+        "MT 300 ACT A",
+        "MT 320 A G",
+    ]
+    path = write("x.vcf", [f"{record} PASS 1" for record in records])
+    found = read_genotypes({"S": (path, None)}, mask=[(302, 316), (320, 320)])
+    assert list(found.variants.index) == ["MT:301:A>G", "MT:318:A>G"]
+
+
+def test_the_old_chrM_is_refused(write):
+    def sized(name, lengths, record):
+        path = write(name, [record], contigs=())
+        lines = [f"##contig=<ID={contig},length={n}>\n" for contig, n in lengths.items()]
+        path.write_text(HEADER + "".join(lines) + path.read_text().removeprefix(HEADER))
+        return path
+
+    path = sized("old.vcf", {"chrM": 16571}, "chrM 10 A G PASS 1")
+    with pytest.raises(InputError, match="16,571 bp"):
+        read_genotypes({"S": (path, None)})
+    (problem,) = check_variants(cohort(path, ["S"]), ["S"])
+    assert problem.severity == "error"
+    assert "16,571 bp" in problem.message
+    assert "lift" in problem.remedy
+    for n in (16569, 16299):
+        good = sized("good.vcf", {"chrM": n}, "chrM 10 A G PASS 1")
+        assert list(table(read_genotypes({"S": (good, None)}))) == ["MT:10:A>G"]
+        assert check_variants(cohort(good, ["S"]), ["S"]) == []
+    # hg19 with both: the rCRS is taken, unless the other is asked for.
+    both = sized("both.vcf", {"chrM": 16571, "chrMT": 16569}, "chrMT 10 A G PASS 1")
+    assert list(table(read_genotypes({"S": (both, None)}))) == ["MT:10:A>G"]
+    with pytest.raises(InputError, match="16,571 bp"):
+        read_genotypes({"S": (both, None)}, "chrM")
+
+
+def test_a_sheet_that_does_not_say_what_absence_means(write):
+    for sample in "ab":
+        write(f"{sample}.vcf", ["MT 10 A G PASS 1"])
+    folder = str(write("all.vcf", ["MT 10 A G PASS 1 0"], "ab").parent)
+    (problem,) = check_variants(cohort(folder + "/{sample}.vcf", "ab", absent=None), "ab")
+    assert (problem.severity, problem.field) == ("warning", "variants.absent")
+    assert "absent: reference" in problem.remedy
+    assert check_variants(cohort(folder + "/{sample}.vcf", "ab", absent="missing"), "ab") == []
+    assert check_variants(cohort(folder + "/all.vcf", "ab", absent=None), "ab") == []
+
+
 def test_samples_may_share_a_column(write):
     path = write("x.vcf", ["MT 10 A G PASS 1 0"], ["donor, 1", "donor 2"])
     vcfs = {"s1": (path, "donor, 1"), "s2": (path, "donor 2"), "s3": (path, "donor, 1")}
@@ -220,6 +354,7 @@ def test_h5ad_round_trip(write, tmp_path):
     write_genotypes(genotypes, tmp_path / "g.h5ad")
     again = read_genotypes_h5ad(tmp_path / "g.h5ad")
     np.testing.assert_array_equal(again.dosage, genotypes.dosage)
+    np.testing.assert_array_equal(again.fraction, genotypes.fraction)
     assert again.samples == genotypes.samples
     assert again.variants.equals(genotypes.variants)
     empty = read_genotypes({})

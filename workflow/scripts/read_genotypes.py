@@ -1,5 +1,6 @@
 """Read the samples' genotypes on the contig of the sheet."""
 
+import numpy as np
 from adapter import logged
 from popnet.cohort import load_cohort, with_samples
 from popnet.genotypes import read_genotypes, sample_vcfs, write_genotypes
@@ -13,8 +14,21 @@ def main(snakemake):
         cohort = with_samples(cohort, samples)
     vcfs = sample_vcfs(cohort, samples)
     variants = cohort.variants
-    genotypes = read_genotypes(vcfs, variants.contig, variants.keep_filters)
+    strict = {}
+    if snakemake.params.preset == "robust":
+        strict = {
+            "absent": variants.absent or "missing",
+            "mask": variants.mask,
+            "min_depth": variants.min_depth,
+        }
+    genotypes = read_genotypes(vcfs, variants.contig, variants.keep_filters, **strict)
     print(f"{len(genotypes.samples)} samples, {len(genotypes.variants)} variants")
+    if genotypes.dosage.size:
+        missing = np.isnan(genotypes.dosage).mean()
+        print(
+            f"{missing:.1%} of the genotypes missing, {genotypes.heteroplasmic.sum()} of the rest"
+        )
+        print("heteroplasmic")
     write_genotypes(genotypes, snakemake.output[0])
 
 

@@ -1,18 +1,21 @@
 """The burden of variants per mtDNA gene against a phenotype, one mtDNA per donor."""
 
-from adapter import logged, read_donors
-from popnet.burden import test_burden
+from adapter import logged, read_donors, read_genome_design
+from popnet.burden import permute_burden, test_burden
 from popnet.tables import read_table, write_table
-
-METHOD = {"robust": "spearman", "paper": "pearson"}
 
 
 def main(snakemake):
-    genes = read_table(snakemake.input.genes)
-    preset = snakemake.params.preset
-    dosage, variants, values, binary = read_donors(snakemake.input, snakemake.params.phenotype)
-    table = test_burden(dosage, variants, values, genes, binary, method=METHOD[preset])
-    write_table(table if len(dosage) else table[:0], snakemake.output[0])
+    files, params = snakemake.input, snakemake.params
+    genes = read_table(files.genes)
+    if params.preset == "paper":
+        dosage, variants, values, binary = read_donors(files, params.phenotype)
+        table = test_burden(dosage, variants, values, genes, binary, method="pearson")
+    else:
+        genomes, design = read_genome_design(files, params)
+        permutations = params.statistics["permutations"]
+        table = permute_burden(genomes, genes, design, permutations, params.seed)
+    write_table(table if table["n"].any() else table[:0], snakemake.output[0])
 
 
 with logged(snakemake.log[0]):

@@ -101,13 +101,21 @@ class GeneSet:
 class Variants:
     """Genotypes: `path` may hold ``{sample}``; `samples` maps ids to names in the VCF.
 
-    `keep_filters` are FILTER values taken as PASS.
+    `keep_filters` are FILTER values taken as PASS, `absent` what a site without a record is
+    (None: not said, and missing), `mask` first and last positions of the mtDNA to leave out,
+    `min_depth` the fewest reads of a genotype, `components` how many principal components of the
+    variants are covariates.
     """
 
     path: str | None = None
     contig: str = "MT"
     samples: Mapping[str, str] = field(default_factory=dict)
     keep_filters: tuple[str, ...] = ()
+    absent: Literal["missing", "reference"] | None = None
+    # Runs of C, a repeat and the rCRS's gap: what is called there is mostly error.
+    mask: tuple[tuple[int, int], ...] = ((302, 316), (513, 525), (3107, 3107))
+    min_depth: int = 10
+    components: int = 0
 
 
 @dataclass(frozen=True)
@@ -427,7 +435,21 @@ class _Sheet:
         samples = {id: str(name) for id, name in variants.get("samples", {}).items()}
         keep_filters = tuple(name for name in variants.get("keep_filters", ()) if name is not None)
         changed = {"path": path, "samples": samples, "keep_filters": keep_filters}
+        if "mask" in variants:
+            changed["mask"] = self._mask(variants["mask"])
         return Variants(**variants | changed)
+
+    def _mask(self, written: list) -> tuple[tuple[int, int], ...]:
+        ranges = []
+        for number, item in enumerate(written):
+            if item is None:
+                continue
+            first, _, last = str(item).partition("-")
+            if int(last or first) < int(first):
+                remedy = "Write the first position before the last"
+                self._add(f"variants.mask[{number}]", item, "The range is backwards", remedy)
+            ranges.append((int(first), int(last or first)))
+        return tuple(ranges)
 
     def _entries(
         self, phenotypes: Sequence[Phenotype], covariates: Sequence[Covariate]

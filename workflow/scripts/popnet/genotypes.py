@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cyvcf2
 import numpy as np
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 MITOCHONDRIAL = {"mt", "m", "chrm", "chrmt"}
 BASES = set("ACGT")
+# Share of reads with an allele from which on a genome has it, and from which on it has no other.
+HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
+# The chrM of hg19 (NC_001807, an African genome), whose coordinates are not those of the rCRS.
+OLD_LENGTH = 16_571
+OLD_CONTIG = (
+    f"the mtDNA is {OLD_LENGTH:,} bp long: the chrM of hg19, an African genome, whose positions "
+    "are not those of the revised Cambridge reference (16,569 bp) that genes are placed by"
+)
+OLD_REMEDY = "call or lift the variants over to the rCRS (chrM of GRCh38, MT of GRCh37)"
+REFERENCE_BLOCKS = {"<NON_REF>", "<*>"}
+Key = tuple[int, str, str]  # position, reference and alternate allele
 
 
 @dataclass(frozen=True)
@@ -34,11 +46,25 @@ class Genotypes:
         Columns contig, pos (1-based), ref, alt, id; indexed by names such as ``MT:12337:A>G``.
     samples : list of str
         The rows.
+    fraction : ndarray of float32, shape (n_samples, n_variants)
+        Share of the reads that have the alternate allele; NaN where it is unknown.
     """
 
     dosage: np.ndarray
     variants: pd.DataFrame
     samples: list[str]
+    fraction: np.ndarray
+
+    @property
+    def heteroplasmic(self) -> np.ndarray:
+        """Whether a sample has a variant beside another allele, (n_samples, n_variants)."""
+        return (self.fraction >= HETEROPLASMIC) & (self.fraction < HOMOPLASMIC)
+
+    def take(self, samples: Iterable[str]) -> Genotypes:
+        """Return the genotypes of some samples, in their order."""
+        chosen = list(samples)
+        rows = pd.Index(self.samples).get_indexer(pd.Index(chosen))
+        return Genotypes(self.dosage[rows], self.variants, chosen, self.fraction[rows])
 
 
 def sample_vcfs(cohort: Cohort, sample_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
@@ -64,6 +90,9 @@ def read_genotypes(
     vcfs: Mapping[str, tuple[str | Path, str | None]],
     contig: str = "MT",
     keep_filters: Collection[str] = (),
+    absent: Literal["missing", "reference"] = "reference",
+    mask: Collection[tuple[int, int]] = (),
+    min_depth: int | None = None,
 ) -> Genotypes:
     """Read the variants of one contig that at least one sample carries.
 
@@ -72,9 +101,10 @@ def read_genotypes(
     alleles and unknown bases (the N at 3107 of the rCRS) are left out. A genotype with any
     missing allele is missing.
 
-    A variant that a file has no record of is the reference (dosage 0) in the file's samples: what
-    a VCF of one sample means by leaving a site out. Filtered records are no evidence either way:
-    their genotypes are missing.
+    Filtered records are no evidence either way: their genotypes are missing.
+
+    Where reads were counted by allele (AD), they say more of an mtDNA than the genotype: it has an
+    allele that at least 5 % of the reads have, and none besides where 95 % do.
 
     Parameters
     ----------
@@ -86,6 +116,14 @@ def read_genotypes(
         MT, M, chrM and chrMT, in any case, are the same contig and are returned as MT.
     keep_filters : collection of str
         FILTER values taken as PASS.
+    absent : {"missing", "reference"}
+        What a variant is in the samples of a file without a record of its position. Records of
+        other alleles there, of the reference alone and of reference blocks are records of it.
+    mask : collection of (first, last)
+        Positions of the mtDNA whose variants are left out.
+    min_depth : int, optional
+        Fewest reads (DP, or else the sum of AD) of a genotype; with fewer it is missing. None looks
+        at neither DP nor AD.
 
     Returns
     -------
@@ -95,52 +133,64 @@ def read_genotypes(
     Raises
     ------
     InputError
-        For files that cannot be read and samples that are not in theirs.
+        For files that cannot be read, samples that are not in theirs, and an mtDNA of 16,571 bp.
     """
+    mitochondrial = contig.casefold() in MITOCHONDRIAL
     by_file: dict[str, dict[str, str | None]] = {}
     for sample, (path, name) in vcfs.items():
         by_file.setdefault(str(path), {})[sample] = name
 
-    files: dict[str, dict[tuple[int, str, str], tuple[str, np.ndarray]]] = {}
+    reader = _Reader(
+        contig, set(keep_filters), tuple(mask) if mitochondrial else (), min_depth, mitochondrial
+    )
+    files: dict[str, _Calls] = {}
     problems: list[Problem] = []
     for path, names in by_file.items():
         try:
-            files[path] = _read_file(path, names, contig, set(keep_filters))
+            files[path] = reader.read(path, names)
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems)
 
-    ids: dict[tuple[int, str, str], str] = {}
+    ids: dict[Key, str] = {}
     for calls in files.values():
-        for key, (record_id, _) in calls.items():
+        for key, record_id in calls.ids.items():
             if ids.get(key, ".") == ".":
                 ids[key] = record_id
     keys = sorted(ids)
+    positions = np.array([key[0] for key in keys], dtype=np.int64)
     column = {key: number for number, key in enumerate(keys)}
     row = {sample: number for number, sample in enumerate(vcfs)}
     dosage = np.zeros((len(row), len(keys)), dtype=np.float32)
+    fraction = np.full(dosage.shape, np.nan, dtype=np.float32)
     for path, calls in files.items():
-        if calls:
-            rows = [row[sample] for sample in by_file[path]]
-            columns = [column[key] for key in calls]
-            dosage[np.ix_(rows, columns)] = np.column_stack(
-                [values for _, values in calls.values()]
-            )
+        rows = np.array([row[sample] for sample in by_file[path]])
+        if absent == "missing" and len(calls.ids) < len(keys):
+            dosage[rows] = np.where(calls.covers(positions), 0, np.nan)
+        if calls.dosage:
+            columns = np.array([column[key] for key in calls.dosage])
+            dosage[np.ix_(rows, columns)] = np.column_stack(list(calls.dosage.values()))
+        if calls.fraction:
+            columns = np.array([column[key] for key in calls.fraction])
+            fraction[np.ix_(rows, columns)] = np.column_stack(list(calls.fraction.values()))
+            # Where alleles are counted, reference means that no read had another.
+            unseen = np.isnan(fraction[rows]) & (dosage[rows] == 0)
+            fraction[rows] = np.where(unseen, 0, fraction[rows])
 
     carried = np.flatnonzero((dosage > 0).any(axis=0))
     variants = pd.DataFrame(
         [(*keys[number], ids[keys[number]]) for number in carried],
         columns=["pos", "ref", "alt", "id"],
     ).astype({"pos": np.int64, "ref": str, "alt": str, "id": str})
-    contig = "MT" if contig.casefold() in MITOCHONDRIAL else contig
+    contig = "MT" if mitochondrial else contig
     variants.insert(0, "contig", contig)
     variants.index = pd.Index(
         [f"{contig}:{v.pos}:{v.ref}>{v.alt}" for v in variants.itertuples()],
         name="variant",
         dtype=object,
     )
-    return Genotypes(dosage[:, carried], variants, list(row))
+    return Genotypes(dosage[:, carried], variants, list(row), fraction[:, carried])
 
 
 def check_variants(
@@ -159,9 +209,11 @@ def check_variants(
     contigs: dict[str, list[str]] = {}
     columns: dict[str, list[str]] = {}
     unreadable: dict[str, str] = {}
+    old: set[str] = set()
     for path in {path for path, _ in vcfs.values() if Path(path).is_file()}:
         try:
-            columns[path], contigs[path] = _header(path, contig)
+            columns[path], contigs[path], is_old = _header(path, contig)
+            old.update([path] if is_old else [])
         except InputError as error:
             unreadable[path] = error.problems[0].message
 
@@ -210,6 +262,25 @@ def check_variants(
         f"the VCF has no contig {contig!r}",
         "set variants.contig to the file's name for it, or use files that hold it",
     )
+    add(
+        {sample: "" for sample, (path, _) in vcfs.items() if path in old},
+        OLD_CONTIG,
+        OLD_REMEDY,
+    )
+    n_files = len({path for path, _ in vcfs.values()})
+    if n_files > 1 and cohort.variants and cohort.variants.absent is None:
+        problems.append(
+            Problem(
+                cohort.file,
+                "variants.absent",
+                None,
+                "The sheet does not say what a site is that a VCF has no record of: it counts as "
+                "missing, so that sites which only carriers list cannot be tested",
+                "Add variants.absent: reference where the files leave out what was read as "
+                "reference, and otherwise variants.absent: missing",
+                "warning",
+            )
+        )
     donors = {sample.id: sample.donor for sample in cohort.samples or ()}
     owners: dict[tuple[str, int], str] = {}
     wrong, shared = {}, {}
@@ -247,6 +318,7 @@ def write_genotypes(genotypes: Genotypes, path: str | Path) -> None:
             X=genotypes.dosage,
             obs=pd.DataFrame(index=pd.Index(genotypes.samples, dtype=object)),
             var=genotypes.variants,
+            layers={"fraction": genotypes.fraction},
         ).write_h5ad(temporary)
 
 
@@ -256,32 +328,105 @@ def read_genotypes_h5ad(path: str | Path) -> Genotypes:
 
     data = anndata.read_h5ad(path)
     text = {column: str for column in ("contig", "ref", "alt", "id")}
-    return Genotypes(np.asarray(data.X), data.var.astype(text), list(data.obs_names))
+    fraction = np.asarray(data.layers["fraction"])
+    return Genotypes(np.asarray(data.X), data.var.astype(text), list(data.obs_names), fraction)
 
 
-def _read_file(
-    path: str, names: Mapping[str, str | None], contig: str, keep_filters: set[str]
-) -> dict[tuple[int, str, str], tuple[str, np.ndarray]]:
-    """Return (pos, ref, alt) -> (id, dosage of the samples in `names`)."""
-    calls: dict[tuple[int, str, str], tuple[str, np.ndarray]] = {}
-    with _open(path) as vcf:
-        found = vcf.samples
-        columns = [_column(path, sample, name, found) for sample, name in names.items()]
-        for record in _records(vcf, path, contig):
-            called = _passes(record, keep_filters) and "GT" in record.FORMAT
-            if called:
-                alleles = record.genotype.array()[columns, :-1]
-                missing = (alleles == -1).any(axis=1)
-            for number, alt in enumerate(record.ALT, 1):
-                key = _trim(record.POS, record.REF.upper(), alt.upper())
-                if not BASES.issuperset(key[1] + key[2]) or key[1] == key[2]:
-                    continue
-                values = np.full(len(columns), np.nan, dtype=np.float32)
-                if called:
-                    values[~missing] = (alleles == number).sum(axis=1)[~missing]
-                record_id, earlier = calls.get(key, (record.ID or ".", values))
-                calls[key] = (record_id, np.fmax(earlier, values))
-    return calls
+@dataclass
+class _Calls:
+    """What a file says of its samples.
+
+    `dosage` and `fraction` hold an array over the samples for each variant; `called` says of each
+    stretch from `starts` to `ends` which samples have a genotype.
+    """
+
+    ids: dict[Key, str] = field(default_factory=dict)
+    dosage: dict[Key, np.ndarray] = field(default_factory=dict)
+    fraction: dict[Key, np.ndarray] = field(default_factory=dict)
+    starts: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    called: list[np.ndarray] = field(default_factory=list)
+
+    def covers(self, positions: np.ndarray) -> np.ndarray:
+        """Return whether samples have a genotype at sorted positions, (n_samples, n_positions)."""
+        if not self.starts:
+            return np.zeros((1, len(positions)), bool)
+        called = np.array(self.called, dtype=np.int32)
+        steps = np.zeros((len(positions) + 1, called.shape[1]), np.int32)
+        np.add.at(steps, np.searchsorted(positions, self.starts, side="left"), called)
+        np.subtract.at(steps, np.searchsorted(positions, self.ends, side="right"), called)
+        return np.cumsum(steps, axis=0)[:-1].T > 0
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """How the records of files are taken; see `read_genotypes`."""
+
+    contig: str
+    keep_filters: set[str]
+    mask: tuple[tuple[int, int], ...]
+    min_depth: int | None
+    mitochondrial: bool
+
+    def read(self, path: str, names: Mapping[str, str | None]) -> _Calls:
+        calls = _Calls()
+        with _open(path) as vcf:
+            found = vcf.samples
+            columns = [_column(path, sample, name, found) for sample, name in names.items()]
+            for record in _records(vcf, path, self.contig):
+                self._add(calls, record, columns)
+        return calls
+
+    def _add(self, calls: _Calls, record: cyvcf2.Variant, columns: list[int]) -> None:
+        """Add what a record says of the samples in `columns`."""
+        called = np.zeros(len(columns), bool)
+        counts = None
+        if _passes(record, self.keep_filters) and "GT" in record.FORMAT:
+            alleles = record.genotype.array()[columns, :-1]
+            called = ~(alleles == -1).any(axis=1)
+            if self.min_depth is not None:
+                counts, depth = _reads(record, columns)
+                called &= ~(depth < self.min_depth)
+        calls.starts.append(record.POS)
+        blocks = not REFERENCE_BLOCKS.isdisjoint(record.ALT) or not record.ALT
+        calls.ends.append(record.end if blocks else record.POS + len(record.REF) - 1)
+        calls.called.append(called)
+        for number, alt in enumerate(record.ALT, 1):
+            key = _trim(record.POS, record.REF.upper(), alt.upper())
+            last = key[0] + len(key[1]) - 1
+            if not BASES.issuperset(key[1] + key[2]) or key[1] == key[2]:
+                continue
+            if any(key[0] <= end and start <= last for start, end in self.mask):
+                continue
+            values = np.full(len(columns), np.nan, dtype=np.float32)
+            if called.any():
+                values[called] = (alleles == number).sum(axis=1)[called]
+            if counts is not None:
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    share = (counts[:, number] / counts.sum(axis=1)).astype(np.float32)
+                share[~called] = np.nan
+                if self.mitochondrial:
+                    values[share < HETEROPLASMIC] = 0
+                    values[share >= HETEROPLASMIC] = np.maximum(values, 1)[share >= HETEROPLASMIC]
+                calls.fraction[key] = np.fmax(calls.fraction.get(key, share), share)
+            calls.ids.setdefault(key, record.ID or ".")
+            calls.dosage[key] = np.fmax(calls.dosage.get(key, values), values)
+
+
+def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return reads by allele, None if they were not counted, and in all, NaN where unknown."""
+    counts, depth = None, np.full(len(columns), np.nan)
+    if "AD" in record.FORMAT:
+        found = record.format("AD")
+        # Some callers count the alternate allele alone, which makes no share.
+        if found is not None and found.shape[1] == 1 + len(record.ALT):
+            counts = found[columns].astype(float)
+            counts[(counts < 0).any(axis=1)] = np.nan
+            depth = counts.sum(axis=1)
+    if "DP" in record.FORMAT and (found := record.format("DP")) is not None:
+        total = found[columns, 0].astype(float)
+        depth = np.where(total >= 0, total, depth)
+    return counts, depth
 
 
 @contextmanager
@@ -302,9 +447,9 @@ def _open(path: str) -> Iterator[cyvcf2.VCF]:
 
 def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant]:
     """Yield the records of `contig`, through the index where there is one."""
-    declared = vcf.seqnames
-    # hg19 files may hold chrM beside chrMT: the name that was asked for comes first.
-    names = [contig] if contig in declared else [n for n in declared if _same_contig(n, contig)]
+    names, is_old = _names(vcf, contig)
+    if is_old:
+        raise InputError([Problem(path, "contig", names[0], OLD_CONTIG, OLD_REMEDY)])
     if names and any(Path(path + suffix).exists() for suffix in (".tbi", ".csi")):
         for name in names:
             yield from vcf(name)
@@ -314,13 +459,33 @@ def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant
             yield record
 
 
-def _header(path: str, contig: str) -> tuple[list[str], list[str]]:
-    """Return a VCF's samples and contigs, those of its records too if it declares no `contig`."""
+def _names(vcf: cyvcf2.VCF, contig: str) -> tuple[list[str], bool]:
+    """Return what a file calls `contig`, and whether that is the mtDNA of 16,571 bp."""
+    declared = vcf.seqnames
+    # hg19 files may hold chrM beside chrMT: the name that was asked for comes first.
+    names = [contig] if contig in declared else [n for n in declared if _same_contig(n, contig)]
+    if contig.casefold() not in MITOCHONDRIAL:
+        return names, False
+    old = {
+        found[1]
+        for line in re.findall(r"^##contig=<.*>", vcf.raw_header, re.MULTILINE)
+        if (found := re.search(r"[<,]ID=([^,>]+)", line))
+        and re.search(rf"[<,]length={OLD_LENGTH}[,>]", line)
+    }
+    current = [name for name in names if name not in old]
+    return current or names, bool(names) and not current
+
+
+def _header(path: str, contig: str) -> tuple[list[str], list[str], bool]:
+    """Return a VCF's samples and contigs, and whether its mtDNA is the one of 16,571 bp.
+
+    The contigs are those of its records too if it declares no `contig`.
+    """
     with _open(path) as vcf:
         contigs = dict.fromkeys(vcf.seqnames)
         if not any(_same_contig(name, contig) for name in contigs):
             contigs |= dict.fromkeys(record.CHROM for record in vcf)
-        return vcf.samples, list(contigs)
+        return vcf.samples, list(contigs), _names(vcf, contig)[1]
 
 
 def _check_filters(paths: list[str], contig: str, keep_filters: set[str]) -> list[Problem]:
