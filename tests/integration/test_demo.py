@@ -163,11 +163,18 @@ COLUMNS = {
     "progenitor/networks/edges.parquet": "sample gene1 gene2 weight",
     "progenitor/map/kernel.tsv": "kernel sample1 sample2 similarity",
     "progenitor/map/coordinates.tsv": "kernel sample PC1 PC2 PC3 PC4",
-    "progenitor/map/tests.tsv": "kernel axis statistic p q n",
+    "progenitor/map/tests.tsv": "kernel test axis statistic p q n n_permutations adjusted_for",
+    "progenitor/map/reliability.tsv": "kernel icc donor_p",
+    "progenitor/networks/variance.tsv": "source share n_genes",
+    "associations.tsv": "cell_type phenotype gene p q p_family study_q study_p_family",
+    "progenitor/associations/{phenotype}/design.tsv": "item value",
+    "progenitor/associations/{phenotype}/covariates.tsv": "covariate statistic p vif note",
+    "progenitor/associations/{phenotype}/graph_centrality.tsv": "gene measure statistic p q",
     "progenitor/associations/{phenotype}/centrality.tsv": (
-        "gene statistic p q mean_statistic mean_q partial_statistic partial_p icc explained_by"
+        "gene statistic p q p_family mean_statistic mean_q dropout_statistic partial_statistic "
+        "partial_p icc effect_low effect_high stable_share n_permutations explained_by"
     ),
-    "progenitor/associations/{phenotype}/gene_sets.tsv": "gene_set es nes p q",
+    "progenitor/associations/{phenotype}/gene_sets.tsv": "gene_set es nes p q p_without_mt",
     "progenitor/associations/{phenotype}/edges.tsv": "gene1 gene2 statistic p q",
     "progenitor/associations/{phenotype}/connectivity.tsv": "gene_set kind statistic p q n",
     "variants/{phenotype}/single.tsv": "variant statistic p q n",

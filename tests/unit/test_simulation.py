@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from popnet.simulation import CELL_TYPE, simulate_cohort, write_cohort
+from popnet.reliability import icc
+from popnet.simulation import (
+    CELL_TYPE,
+    TableSettings,
+    simulate_cohort,
+    simulate_tables,
+    write_cohort,
+)
 from scipy import stats
 
 SPANS = {
@@ -317,3 +325,106 @@ def test_files(cohort, samples, tmp_path):
         assert records.setdefault(row.donor, lines) == lines
     assert contigs == {"MT", "chrM"}
     assert len(records) == 24
+
+
+TABLES = TableSettings(n_samples=400, n_bins=3, n_genes=40, n_dimensions=2, n_variants=20)
+TABLES_CONFOUNDED = replace(
+    TABLES,
+    depth_effect=0.5,
+    depth_phenotype=0.5,
+    n_batches=4,
+    batch_effect=1.0,
+    batch_phenotype=0.6,
+)
+
+
+def by_sample(tables):
+    """Mean of every gene over the bins of a sample, and the samples' mean depth."""
+    code = pd.factorize(tables.bins["sample"])[0]
+    size = np.bincount(code)
+    mean = np.zeros((len(size), tables.centrality.shape[1]))
+    np.add.at(mean, code, tables.centrality)
+    return mean / size[:, None], np.bincount(code, tables.bins["mean_depth"]) / size
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_tables_have_the_icc_asked_for(share):
+    tables = simulate_tables(replace(TABLES, icc=share), seed=1)
+    found = icc(tables.centrality, tables.bins["sample"])["icc"]
+    assert found.mean() == pytest.approx(3 * share / (1 + 2 * share), abs=0.02)
+
+
+def test_tables_are_confounded_as_asked():
+    tables = simulate_tables(TABLES_CONFOUNDED, seed=2)
+    values, depth = by_sample(tables)
+    phenotype = tables.samples["phenotype"].to_numpy()
+    assert stats.pearsonr(depth, phenotype).statistic == pytest.approx(0.5, abs=0.1)
+    batch = tables.samples["batch"]
+    assert batch.value_counts().tolist() == [100] * 4
+    between = tables.samples.groupby("batch")["phenotype"].transform("mean")
+    assert between.var() / phenotype.var() == pytest.approx(0.36, abs=0.1)
+    # Of a sample's mean: its own variance 1, of bins 1 / 3, depth 1 / 4 and batch 1 on average.
+    slopes = np.polyfit(depth, values, 1)[0] * depth.std()
+    assert 0.3 < slopes.std() < 1.0
+    assert values.var(0).mean() == pytest.approx(1 + 1 / 3 + 1 / 4 + 1, rel=0.25)
+
+
+def test_null_tables_are_null_and_planted_ones_planted():
+    planted = replace(TABLES, n_planted=10, effect=0.5)
+    for settings in (TABLES, planted):
+        tables = simulate_tables(settings, seed=3)
+        values, depth = by_sample(tables)
+        score = stats.zscore(tables.samples["phenotype"].to_numpy())
+        effect = values.T @ score / len(score)
+        assert tables.planted.sum() == settings.n_planted
+        assert np.abs(effect[~tables.planted]).max() < 4 * np.sqrt(4 / 3 / len(score))
+        assert abs(stats.pearsonr(depth, score).statistic) < 0.2
+    assert effect[tables.planted].mean() == pytest.approx(0.5, abs=0.1)
+    carried = tables.carriers[:, tables.planted_variants]
+    assert carried.shape == (400, 2)
+    assert all(score[has].mean() > score[~has].mean() + 0.2 for has in carried.T)
+    assert not simulate_tables(TABLES, seed=3).planted_variants.any()
+
+
+def test_genes_of_a_module_go_together():
+    tables = simulate_tables(TABLES, seed=4)
+    values, _ = by_sample(tables)
+    r = np.corrcoef(values.T)
+    module = np.repeat(np.arange(4), 10)
+    same = (module[:, None] == module) & ~np.eye(40, dtype=bool)
+    assert r[same].mean() == pytest.approx(0.4, abs=0.05)
+    assert r[module[:, None] != module].mean() == pytest.approx(0, abs=0.02)
+    assert [tables.genes[10 * k : 10 * k + 10] for k in range(4)] == list(tables.modules.values())
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("structure", ["single", "repeats", "pairs"])
+def test_structures_of_tables(binary, structure):
+    tables = simulate_tables(replace(TABLES, binary=binary, structure=structure), seed=5)
+    samples = tables.samples
+    donors = samples.groupby("donor")
+    assert set(donors.size()) == ({1} if structure == "single" else {2})
+    n_values = donors["phenotype"].nunique()
+    assert set(n_values) == ({2} if structure == "pairs" else {1})
+    if binary:
+        assert samples["phenotype"].value_counts().to_dict() == {0: 200, 1: 200}
+    if structure != "single":
+        values, _ = by_sample(tables)
+        first, second = values[::2], values[1::2]
+        r = [stats.pearsonr(x, y).statistic for x, y in zip(first.T, second.T, strict=True)]
+        assert np.mean(r) == pytest.approx(0.5 / (4 / 3), abs=0.05)
+        assert (tables.carriers[::2] == tables.carriers[1::2]).all()
+
+
+def test_shapes_and_seed_of_tables():
+    one, two, other = (simulate_tables(TABLES_CONFOUNDED, seed) for seed in (6, 6, 7))
+    assert one.centrality.shape == (1200, 40)
+    assert one.loadings.shape == (1200, 40, 2)
+    assert one.carriers.shape == (400, 20)
+    for name in ("centrality", "loadings", "carriers"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+        assert (getattr(one, name) != getattr(other, name)).any()
+    pd.testing.assert_frame_equal(one.samples, two.samples)
+    none = simulate_tables(TableSettings(n_genes=0), seed=1)
+    assert none.centrality.shape == (164, 0)
+    assert none.carriers.shape == (41, 0)
