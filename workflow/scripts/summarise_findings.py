@@ -39,13 +39,15 @@ def main(snakemake):
                 table = table[table["test"].isin(wanted)]
         elif analysis == "components":
             table = table.assign(p=table["p_family"], q=table["p_family"])
+            table["component"] = table["genes"].map(named)
         elif analysis == "graph_centrality":
             table["q"] = table["q_all"]
         words, names = ANALYSES[analysis]
-        rows.append(
-            {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
-        )
-    findings = pd.DataFrame(rows)
+        row = {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
+        if analysis == "centrality":
+            row["of_these"] = believed(table[table["q"] <= fdr])
+        rows.append(row)
+    findings = pd.DataFrame(rows).fillna({"of_these": ""})
     write_table(findings, snakemake.output.table)
 
     excluded = read_table(snakemake.input.excluded)
@@ -65,12 +67,29 @@ def main(snakemake):
         "associations.tsv corrects centrality for all cell types and phenotypes at once.",
     ]
     warnings, designs, covariates = compared(snakemake.params.designs)
-    sections = {"What is compared, and what could be found": designs}
+    sections = {"What is compared, and what would be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates go with the phenotypes"] = covariates
     title = f"Findings: {snakemake.params.cohort}"
     with atomic(snakemake.output.page) as path:
         path.write_text(page(findings, title, remarks, warnings, sections), "utf-8")
+
+
+def named(genes):
+    """Return what a component is called: how many genes, and the first of them."""
+    genes = str(genes).split(";")
+    return f"{len(genes)} genes: {', '.join(genes[:3])}{', …' if len(genes) > 3 else ''}"
+
+
+def believed(hits):
+    """Return how many of the hits something else explains, and how many are not reliable."""
+    counts = hits["explained_by"].fillna("none").value_counts()
+    parts = [f"{n} explained by {why}" for why, n in counts.items() if why != "none"]
+    if unreliable := int((~hits["reliable"].astype(bool)).sum()):
+        parts.append(f"{unreliable} not reliable over bins")
+    if "stable_share" in hits and (unstable := int((hits["stable_share"] < 1).sum())):
+        parts.append(f"{unstable} not in every run without a sample, donor or batch")
+    return "; ".join(parts)
 
 
 def compared(designs):

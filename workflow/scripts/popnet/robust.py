@@ -291,22 +291,23 @@ def describe(design: Design, tested: Permuted, fdr: float) -> pd.DataFrame:
     found = power(design, tested.smallest_p, n_tests, fdr)
     arrangements = len(tested.maxima)
     how = "all there are" if tested.exact else "random"
-    within = "donors" if design.paired else "batches"
+    several = len(np.unique(design.blocks)) > 1
+    within = "donors" if design.paired else "batches" if several else "cohort"
     items = {
         "observations": design.n,
         "each is a": design.units.kind if not design.paired else "donor at one value",
         "samples": len(set(samples_of(design))),
         "donors": len(set(design.donors)),
-        f"{within} within which the phenotype is permuted": len(np.unique(design.blocks)),
+        "permuted within": f"{len(np.unique(design.blocks))} {within}",
         "adjusted for": ", ".join(design.covariates["covariate"]) or "nothing",
         "degrees of freedom": design.df,
-        "variance inflation of the phenotype": round(design.vif, 3),
+        "VIF": round(design.vif, 3),
         "permutations": f"{arrangements} ({how})",
-        "smallest p within reach": found.smallest_p,
+        "smallest p": found.smallest_p,
         "genes tested": n_tests,
-        "genes that must reach the smallest p to be called": found.n_at_smallest_p,
-        "smallest effect found with 80 % power, one test": found.effect,
-        "smallest effect found with 80 % power, all tests": found.effect_of_many,
+        "genes needed at smallest p": found.n_at_smallest_p,
+        "detectable effect": found.effect,
+        "detectable effect, all tests": found.effect_of_many,
     }
     if design.binary:
         items |= {
