@@ -1,0 +1,297 @@
+"""Time and memory of everything after training, stage by stage, as samples grow.
+
+    python benchmarks/after_training.py --samples 41 200 1000
+    python benchmarks/after_training.py --samples 41 --central-genes all --gene-sets kegg.gmt
+
+Simulates what training writes (loadings and errors of genes in modules, a share of them the bin's
+own), then runs the scripts of the rules one after another, each in a process of its own on one
+thread, and prints a tab-separated table. Memory is the peak of the resident set (read from /proc,
+so Linux only), libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+
+os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import yaml
+from anndata.io import write_elem
+from popnet.cohort import load_cohort
+from popnet.gene_sets import read_gmt
+from popnet.memory import peak_memory
+from popnet.tables import read_table, write_table
+
+LATENT, MODULES, BATCHES = 32, 40, 10
+# Standard deviations of a gene's place in the latent space around its module's, of samples around
+# the cohort and of bins around their sample.
+GENE, SAMPLE, BIN = 1.0, 0.7, 0.7
+COVARIATES = [{"name": "sex", "type": "categorical"}, {"name": "age", "type": "numeric"}]
+
+
+def gene_names(n_genes: int, gmt: str | None) -> tuple[list[str], dict[str, list[str]]]:
+    """Return genes and gene sets: those of a GMT file, or 186 of sizes like KEGG's."""
+    rng = np.random.default_rng(1)
+    mt = list(read_table(ROOT / "resources" / "mtdna_genes.tsv")["gene"])
+    if gmt:
+        sets = read_gmt(gmt)
+        known = sorted(set().union(*sets.values()) - set(mt))
+        names = list(rng.permutation(known)[: n_genes - len(mt)])
+        return mt + names + [f"GENE{n}" for n in range(n_genes - len(mt) - len(names))], sets
+    names = mt + [f"GENE{n}" for n in range(n_genes - len(mt))]
+    sizes = np.minimum(rng.lognormal(3.0, 0.8, 186).astype(int) + 5, n_genes // 2)
+    return names, {f"SET{n}": list(rng.choice(names, size)) for n, size in enumerate(sizes)}
+
+
+def simulate(folder: Path, n_samples: int, n_genes: int, n_bins: int, gmt: str | None) -> None:
+    """Write the sheet, the samples, the bins and what training leaves of each."""
+    rng = np.random.default_rng(1)
+    genes, sets = gene_names(n_genes, gmt)
+    (folder / "sets.gmt").write_text(
+        "".join("\t".join([name, "", *members]) + "\n" for name, members in sets.items())
+    )
+    samples = pd.DataFrame({"sample": [f"sample {n}" for n in range(n_samples)]})
+    samples["donor"] = samples["sample"]
+    samples["batch"] = [f"pool {n * BATCHES // n_samples}" for n in range(n_samples)]
+    samples["n_cells"] = 1000 * n_bins
+    score = rng.normal(size=n_samples)
+    samples["efficiency"] = score
+    samples["outcome"] = np.where(score + rng.normal(size=n_samples) > 0, "failed", "succeeded")
+    samples["sex"] = rng.choice(["female", "male"], n_samples)
+    samples["age"] = rng.normal(60, 10, n_samples)
+    write_table(samples, folder / "samples.tsv")
+    samples.drop(columns=["batch", "n_cells"]).to_csv(folder / "table.csv", index=False)
+    (folder / "cells.h5ad").touch()
+    sheet = {
+        "name": "scale",
+        "cells": {"path": "cells.h5ad", "sample": "sample"},
+        "samples": {"table": "table.csv", "id": "sample", "donor": "donor"},
+        "phenotypes": {
+            "efficiency": {"type": "continuous"},
+            "outcome": {"type": "binary", "case": "failed", "control": "succeeded"},
+        },
+        "covariates": {one["name"]: one["type"] for one in COVARIATES},
+        "gene_sets": {"MT": {"prefix": "MT-"}, "sets": {"gmt": "sets.gmt"}},
+    }
+    (folder / "sheet.yaml").write_text(yaml.safe_dump(sheet))
+
+    module = rng.integers(MODULES, size=n_genes)
+    centres = rng.normal(size=(MODULES, LATENT))[module] + GENE * rng.normal(size=(n_genes, LATENT))
+    # The most central genes of bins are much the same, as in real cohorts.
+    explained = rng.normal(0, 1, n_genes)
+    goes_with = np.where(np.arange(n_genes) < n_genes // 40, 0.3, 0.0)
+    level = rng.uniform(0.02, 0.6, n_genes)
+    losses = pd.DataFrame({"stage": "joint", "step": np.arange(0, 500, 10), "total": 1.0})
+    (folder / "models").mkdir()
+    bins, trained, detection = [], [], []
+    for number, sample in enumerate(samples["sample"]):
+        own = centres + SAMPLE * rng.normal(size=centres.shape)
+        own_explained = explained + goes_with * score[number] + 0.25 * rng.normal(size=n_genes)
+        for bin_ in range(1, n_bins + 1):
+            rate = np.clip(level + 0.02 * rng.normal(size=n_genes), 0, 1)
+            share = 1 / (1 + np.exp(-(own_explained + 0.25 * rng.normal(size=n_genes))))
+            variance = rng.uniform(0.8, 1.2, n_genes)
+            path = folder / "models" / f"{number}.{bin_}.h5ad"
+            with h5py.File(path, "w") as file:
+                write_elem(file, "var/reconstruction_error", variance * (1 - share / 2))
+                write_elem(file, "var/variance", variance)
+                loadings = own + BIN * rng.normal(size=own.shape)
+                write_elem(file, "varm/sivae_loadings", loadings.astype(np.float32))
+                write_elem(file, "uns/losses", losses)
+            depth = 3.5 + 0.1 * rng.normal()
+            bins.append((sample, bin_, 1000, samples.at[number, "batch"], depth))
+            trained.append((sample, bin_, path.name, "trained"))
+            detection.append(rate)
+    table = pd.DataFrame(trained, columns=["sample", "bin", "model", "status"])
+    write_table(table, folder / "training.tsv")
+    obs = pd.DataFrame(bins, columns=["sample", "bin", "n_cells", "batch", "mean_depth"])
+    obs.index = obs["sample"] + "." + obs["bin"].astype(str)
+    rates = np.array(detection)
+    summary = ad.AnnData(
+        rates * rng.uniform(1, 3, n_genes),
+        obs=obs,
+        var=pd.DataFrame(index=genes),
+        layers={"detection_rate": rates},
+    )
+    summary.write_h5ad(folder / "summary.h5ad")
+
+
+def stages(folder: Path, central_genes: int | str, permutations: int) -> dict[str, tuple]:
+    """Return of each stage its script, and input, output and params as its rule has them."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    networks = config["networks"] | {"central_genes": central_genes}
+    definitions = {one.name: asdict(one) for one in load_cohort(folder / "sheet.yaml").phenotypes}
+    own = {
+        name: folder / file
+        for name, file in {
+            "sheet": "sheet.yaml",
+            "samples": "samples.tsv",
+            "summary": "summary.h5ad",
+            "bins": "bins.h5ad",
+            "bin_edges": "bin_edges.parquet",
+            "edges": "edges.parquet",
+            "neighbours": "neighbours.parquet",
+            "centrality": "centrality.tsv",
+            "degree": "degree.tsv",
+            "mean_expression": "mean_expression.tsv",
+            "reliability": "reliability.tsv",
+            "losses": "losses.parquet",
+            "kernel": "kernel.tsv",
+            "maxima": "maxima.parquet",
+        }.items()
+    }
+    own["complexes"] = ROOT / "resources" / "mtdna_genes.tsv"
+
+    def known(*names: str, **more: Path) -> dict[str, Path]:
+        return {name: own[name] for name in names} | more
+
+    def made(*names: str) -> dict[str, Path]:
+        return {name: folder / f"{name}.out" for name in names}
+
+    statistics = config["statistics"] | {"permutations": permutations}
+    params = {
+        "preset": "robust",
+        "statistics": statistics,
+        "seed": 1,
+        "covariates": COVARIATES,
+        "phenotype": definitions["efficiency"],
+        "phenotypes": list(definitions.values()),
+        "networks": networks,
+        "models": str(folder / "models"),
+        "max_failed_bins": 0.1,
+        "tests": [["all", "efficiency", folder / "table.out", own["maxima"]]],
+    }
+    gathered = ("bins", "bin_edges", "edges", "neighbours", "centrality", "degree")
+    gathered += ("mean_expression", "reliability", "losses")
+    by_phenotype = ("edges", "components", "connectivity", "sample_connectivity", "consensus")
+    table = {
+        "gather_networks": (known("summary", batches=[folder / "training.tsv"]), known(*gathered)),
+        "map_networks": (
+            known("bins", "samples", edges=own["bin_edges"]),
+            known("kernel") | made("coordinates", "tests", "reliability", "variance"),
+        ),
+        "export_networks": (
+            known("bins", "edges", "kernel", "samples", "complexes"),
+            {"cohort": folder / "graphs" / "cohort.h5ad"},
+        ),
+        "associate_centrality": (
+            known("bins", "reliability", "samples"),
+            known("maxima") | made("table", "design", "covariates"),
+        ),
+        "associate_graph_centrality": (known("bins", "samples"), made("graph_centrality")),
+        "enrich_gene_sets": (known("sheet", "bins", "samples"), made("gene_sets")),
+        "test_edges": (
+            known("sheet", "bins", "edges", "bin_edges", "samples", "complexes"),
+            made(*by_phenotype) | {"consensus_edges": folder / "consensus_edges.parquet"},
+        ),
+        "correct_study": ({}, made("study")),
+    }
+    return {name: (*files, params) for name, files in table.items()}
+
+
+class Files(list):
+    """What Snakemake gives a script: files by their position and by their name."""
+
+    def __init__(self, files: dict) -> None:
+        super().__init__(files.values())
+        self.__dict__.update(files)
+
+
+def measure(name: str, files: dict, output: dict, params: dict, folder: Path) -> dict[str, float]:
+    """Run the script of a rule in this process; return seconds and peak memory (MB)."""
+
+    def as_text(paths: dict) -> dict:
+        return {
+            key: [str(path) for path in value] if isinstance(value, list) else str(value)
+            for key, value in paths.items()
+        }
+
+    log = folder / f"{name}.log"
+    job = SimpleNamespace(
+        input=Files(as_text(files)),
+        output=Files(as_text(output)),
+        params=SimpleNamespace(**params),
+        log=[str(log)],
+        threads=1,
+    )
+    start, begin = time.perf_counter(), time.process_time()
+    try:
+        runpy.run_path(str(SCRIPTS / f"{name}.py"), {"snakemake": job})
+    except SystemExit:
+        raise RuntimeError(log.read_text()) from None
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - begin,
+        "peak_mb": peak_memory(),
+    }
+
+
+def described(folder: Path) -> dict[str, int]:
+    """Return the size of the networks that were gathered."""
+    degree = read_table(folder / "degree.tsv")
+    edges = pd.read_parquet(folder / "edges.parquet", columns=["gene1", "gene2"])
+    return {
+        "graph_genes": len(degree),
+        "bin_edges": len(pd.read_parquet(folder / "bin_edges.parquet", columns=["bin"])),
+        "sample_edges": len(edges),
+        "distinct_edges": len(edges.drop_duplicates()),
+    }
+
+
+def main() -> None:
+    """Simulate and measure every size and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--samples", type=int, nargs="+", default=[41, 200])
+    parser.add_argument("--genes", type=int, default=2000)
+    parser.add_argument("--bins", type=int, default=4, help="of each sample")
+    parser.add_argument(
+        "--central-genes", default=100, help="as networks.central_genes: a number, or all"
+    )
+    parser.add_argument("--permutations", type=int, default=10_000)
+    parser.add_argument("--gene-sets", help="a GMT file; simulated sets by default")
+    parser.add_argument("--stages", nargs="+", help="only these; what they need must be in --keep")
+    parser.add_argument("--keep", type=Path, help="a folder for all files, used again if there")
+    options = parser.parse_args()
+    top = options.central_genes if options.central_genes == "all" else int(options.central_genes)
+
+    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
+    print(f"# {processor}, {os.cpu_count()} cores, one thread used")
+    print("samples", "stage", "seconds", "cpu_seconds", "peak_mb", sep="\t", flush=True)
+    spawn = multiprocessing.get_context("spawn")
+    for n_samples in options.samples:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (options.keep or Path(temporary)) / str(n_samples)
+            if not (folder / "summary.h5ad").exists():
+                folder.mkdir(parents=True)
+                with spawn.Pool(1) as pool:
+                    sizes = (n_samples, options.genes, options.bins, options.gene_sets)
+                    pool.apply(simulate, (folder, *sizes))
+            for name, job in stages(folder, top, options.permutations).items():
+                if options.stages and name not in options.stages:
+                    continue
+                with spawn.Pool(1) as pool:
+                    found = pool.apply(measure, (name, *job, folder))
+                print(n_samples, name, *(f"{x:.0f}" for x in found.values()), sep="\t", flush=True)
+                if name == "gather_networks":
+                    print(f"# {json.dumps(described(folder))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
