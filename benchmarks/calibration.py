@@ -39,13 +39,16 @@ import pandas as pd
 from popnet import kernels
 from popnet.association import Units, benjamini_hochberg, correlate, rank_sum, units
 from popnet.design import Design, make_design
-from popnet.edges import PRESENT
+from popnet.edges import PRESENT, associated_components, permute_consensus
 from popnet.edges import test_edges as edge_tests
 from popnet.gene_sets import enrich, enrich_phenotype
+from popnet.map_tests import distance_regression, hsic, map_gram
 from popnet.networks import closest_pairs
 from popnet.permutation import permutation_test
 from popnet.seeds import derive_seed
 from popnet.simulation import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
+from popnet.skat import skat
+from scipy.sparse import csr_array
 from scipy.special import stdtr
 from scipy.stats import fisher_exact, pearsonr
 
@@ -133,12 +136,8 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
 
 def edges(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
     """Test every edge that 10 to 90 % of the observations have."""
-    graphs = bin_graphs(cohort)
+    pairs, weights = edge_weights(cohort)
     n_genes = len(cohort.genes)
-    codes = np.concatenate([gene1.astype(np.int64) * n_genes + gene2 for gene1, gene2 in graphs])
-    pairs, column = np.unique(codes, return_inverse=True)
-    weights = np.zeros((len(graphs), len(pairs)), np.float32)
-    weights[np.repeat(np.arange(len(graphs)), [len(gene1) for gene1, _ in graphs]), column] = 1
     values, bins = design.units.average(weights), paper_bins(cohort)
     by_bin = edge_tests(bins.average(weights), bins.phenotype, design.binary)
     share = (values >= PRESENT).mean(0)
@@ -153,6 +152,58 @@ def edges(cohort: SimulatedTables, design: Design, n_permutations: int, seed: in
     paper[by_bin.index] = by_bin["p"]
     planted = cohort.planted[pairs // n_genes] | cohort.planted[pairs % n_genes]
     return {"robust": robust, "paper": paper, "limma": reference, "plain": plain}, planted
+
+
+def components(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
+    """Test the largest connected component of associated edges: one p of a cohort."""
+    pairs, weights = edge_weights(cohort)
+    values = design.units.average(weights)
+    share = (values >= PRESENT).mean(0)
+    window = (share >= 0.1) & (share <= 0.9)
+    names = np.array(cohort.genes, dtype=object)
+    gene1, gene2 = (names[end[window]] for end in np.divmod(pairs, len(names)))
+    ends = pd.DataFrame({"gene1": gene1, "gene2": gene2})
+    table = associated_components(ends, values[:, window], design, n_permutations, seed)
+    # No component is no finding.
+    smallest = table["p_family"].min() if len(table) else 1.0
+    return {"robust": np.array([smallest])}, np.array([cohort.planted.any()])
+
+
+def consensus(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
+    """Test every gene's change in degree between the consensus networks."""
+    pairs, weights = edge_weights(cohort)
+    names = np.array(cohort.genes, dtype=object)
+    gene1, gene2 = (names[end] for end in np.divmod(pairs, len(names)))
+    _, change = permute_consensus(
+        pd.DataFrame({"gene1": gene1, "gene2": gene2}),
+        csr_array(weights),
+        names,
+        design,
+        n_permutations,
+        seed,
+    )
+    p = change.set_index("gene")["change_p"].reindex(names).to_numpy(float)
+    return {"robust": p}, cohort.planted
+
+
+def family(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
+    """Test all genes at once, by the largest statistic of each permutation: one p of a cohort."""
+    values = design.units.average(cohort.centrality)
+    p = permutation_test(values, design, n_permutations, seed).table["p_family"]
+    return {"robust": np.array([p.min()])}, np.array([cohort.planted.any()])
+
+
+def whole_map(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
+    """Test the map as a whole, by distance regression and HSIC."""
+    gram = kernels.edge_jaccard(bin_graphs(cohort))
+    samples = cohort.bins["sample"].to_numpy(object)
+    similarity, names = kernels.sample_similarity(gram, samples)
+    at = pd.Index(names).get_indexer(samples)
+    # The design's rows are bins: every bin has the place of its sample.
+    places = map_gram(similarity[np.ix_(at, at)], design)
+    arrangements = design.arrangements(n_permutations, seed)
+    p = [test(places, design, arrangements).p for test in (distance_regression, hsic)]
+    return {"robust": np.array(p)}, np.full(2, cohort.planted.any())
 
 
 def axes(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
@@ -213,17 +264,34 @@ def burden(cohort: SimulatedTables, design: Design, n_permutations: int, seed: i
     return {"robust": robust, "paper": paper}, planted
 
 
+def kernel_burden(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
+    """Test the variants of every gene by SKAT and SKAT-O."""
+    carrier = (design.units.average(cohort.carriers) > 0).astype(float)
+    n_groups = carrier.shape[1] // SITES_PER_GENE
+    groups = np.repeat(np.eye(n_groups), SITES_PER_GENE, axis=0)
+    table = skat(carrier, groups, design, n_permutations, seed)
+    planted = cohort.planted_variants.reshape(-1, SITES_PER_GENE).any(1)
+    p = np.concatenate([table["skat_p"], table["skato_p"]])
+    return {"robust": p}, np.tile(planted, 2)
+
+
 TESTS: dict[str, Callable[[SimulatedTables, Design, int, int], Found]] = {
     "centrality": centrality,
+    "all genes, family-wise": family,
     "gene sets": gene_sets,
     "edges": edges,
+    "components of edges": components,
+    "change of degree": consensus,
     "map axes": axes,
+    "whole map": whole_map,
     "variants": variants,
     "burden": burden,
+    "SKAT and SKAT-O": kernel_burden,
 }
-OF_GENOTYPES = ("variants", "burden")
-OF_NETWORKS = ("edges", "map axes")
-COMPETING = ("gene sets", *OF_NETWORKS)
+OF_GENOTYPES = ("variants", "burden", "SKAT and SKAT-O")
+OF_NETWORKS = ("edges", "components of edges", "change of degree", "map axes", "whole map")
+OF_SETS = ("gene sets", "all genes, family-wise")
+COMPETING = (*OF_SETS, *OF_NETWORKS)
 # These are quick, and a cohort says little.
 GENOTYPES_PER_COHORT = 4
 
@@ -232,6 +300,17 @@ def paper_bins(cohort: SimulatedTables) -> Units:
     """Return every bin as an observation."""
     phenotype = cohort.samples["phenotype"]
     return units(cohort.bins["sample"], cohort.samples["donor"], phenotype, "bin")
+
+
+def edge_weights(cohort: SimulatedTables) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of genes, as first * n_genes + second, and which bins have them."""
+    graphs = bin_graphs(cohort)
+    n_genes = len(cohort.genes)
+    codes = np.concatenate([gene1.astype(np.int64) * n_genes + gene2 for gene1, gene2 in graphs])
+    pairs, column = np.unique(codes, return_inverse=True)
+    weights = np.zeros((len(graphs), len(pairs)), np.float32)
+    weights[np.repeat(np.arange(len(graphs)), [len(gene1) for gene1, _ in graphs]), column] = 1
+    return pairs, weights
 
 
 def bin_graphs(cohort: SimulatedTables) -> list[kernels.Graph]:
@@ -351,10 +430,10 @@ def cells(sizes: Sequence[int]) -> Iterator[Cell]:
         # Where sets, edges and axes are planted, the others are not quite null: they compete.
         network = replace(base, **NETWORK)
         if not binary or plain_or_both:
-            yield Cell(("gene sets",), confounding, base)
+            yield Cell(OF_SETS, confounding, base)
             yield Cell(OF_NETWORKS, confounding, network)
         if confounding == "none" and not binary:
-            yield Cell(("gene sets",), confounding, replace(base, **planted))
+            yield Cell(OF_SETS, confounding, replace(base, **planted))
             yield Cell(OF_NETWORKS, confounding, replace(network, **planted))
             for n_bins in (1, 8):
                 yield Cell(OF_NETWORKS, confounding, replace(network, n_bins=n_bins))
