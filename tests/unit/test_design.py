@@ -151,3 +151,16 @@ def test_no_sample_has_the_phenotype():
     design = make_design(samples.index, samples, pd.Series(np.nan, samples.index), False)
     assert design.n == 0
     assert not design.testable
+
+
+def test_a_level_for_every_observation():
+    samples = cohort(5, line=list("abcde"), age=[np.nan] * 5)
+    phenotype = pd.Series(np.arange(5.0), samples.index)
+    design = make_design(samples.index, samples, phenotype, False, ["line"])
+    assert design.covariates["note"].tolist() == ["has as many levels as there are observations"]
+    assert not design.testable
+    nobody = make_design(samples.index, samples, phenotype, False, ["age"])
+    assert nobody.n == 0
+    assert "5 of 5 observations lack age" in nobody.remarks[0]
+    one_value = make_design(samples.index, samples, phenotype * 0, False)
+    assert one_value.remarks == ("the phenotype does not vary: nothing can be tested",)

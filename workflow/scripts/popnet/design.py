@@ -370,8 +370,9 @@ def _design(
         return design
     within = design.residuals(outcome[:, None])[:, 0]
     if not within.any():
-        where = "donor" if paired else "batch" if len(np.unique(blocks)) > 1 else "cohort"
-        note = f"the phenotype does not vary within any {where}: nothing can be tested"
+        where = " within any donor" if paired else " within any batch"
+        where = where if len(np.unique(blocks)) > 1 else ""
+        note = f"the phenotype does not vary{where}: nothing can be tested"
         return replace(design, remarks=(*remarks, note))
     rows, notes = [], []
     for name, columns in coded:
@@ -386,7 +387,9 @@ def _design(
             note = "follows from the covariates above"
         alone = _basis(inside, inside)
         shared = ((alone.T @ within) ** 2).sum() / (within**2).sum()
-        if shared > 1 - TOLERANCE:
+        if alone.shape[1] >= n - len(np.unique(blocks)):
+            note = "has as many levels as there are observations"
+        elif shared > 1 - TOLERANCE:
             note = SAME
         rows.append(
             {
@@ -436,6 +439,8 @@ def _combined(values: pd.Series) -> object:
 
 def _coded(values: pd.Series) -> np.ndarray:
     """Return a covariate as columns: normal scores, or an indicator of each level but one."""
+    if values.empty:
+        return np.zeros((0, 1))
     if pd.api.types.is_numeric_dtype(values):
         return normal_scores(values.to_numpy(float)[:, None])
     return (
