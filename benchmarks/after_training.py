@@ -24,9 +24,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ROOT / "workflow" / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 import anndata as ad
 import h5py
@@ -39,6 +37,7 @@ from popnet.gene_sets import read_gmt
 from popnet.memory import peak_memory
 from popnet.tables import read_table, write_table
 
+ROOT = Path(__file__).resolve().parents[1]
 LATENT, MODULES, BATCHES = 32, 40, 10
 # Standard deviations of a gene's place in the latent space around its module's, of samples around
 # the cohort and of bins around their sample.
@@ -209,31 +208,30 @@ def stages(folder: Path, central_genes: int | str, permutations: int) -> dict[st
 class Files(list):
     """What Snakemake gives a script: files by their position and by their name."""
 
-    def __init__(self, files: dict) -> None:
-        super().__init__(files.values())
-        self.__dict__.update(files)
-
 
 def measure(name: str, files: dict, output: dict, params: dict, folder: Path) -> dict[str, float]:
     """Run the script of a rule in this process; return seconds and peak memory (MB)."""
 
-    def as_text(paths: dict) -> dict:
-        return {
+    def given(paths: dict) -> Files:
+        texts = {
             key: [str(path) for path in value] if isinstance(value, list) else str(value)
             for key, value in paths.items()
         }
+        found = Files(texts.values())
+        found.__dict__.update(texts)
+        return found
 
     log = folder / f"{name}.log"
     job = SimpleNamespace(
-        input=Files(as_text(files)),
-        output=Files(as_text(output)),
+        input=given(files),
+        output=given(output),
         params=SimpleNamespace(**params),
         log=[str(log)],
         threads=1,
     )
     start, begin = time.perf_counter(), time.process_time()
     try:
-        runpy.run_path(str(SCRIPTS / f"{name}.py"), {"snakemake": job})
+        runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{name}.py"), {"snakemake": job})
     except SystemExit:
         raise RuntimeError(log.read_text()) from None
     return {

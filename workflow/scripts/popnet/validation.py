@@ -412,8 +412,9 @@ def _check_columns(
 def _texts(series: pd.Series) -> np.ndarray:
     """Return a column as text, whole floats without a fraction, missing values as None."""
     if isinstance(series.dtype, pd.CategoricalDtype):
-        levels = [*_texts(pd.Series(series.cat.categories)), None]
-        return np.array(levels, dtype=object)[series.cat.codes]
+        # Not `series.cat`, which hashes the name of every cell.
+        levels = [*_texts(pd.Series(series.array.categories)), None]
+        return np.array(levels, dtype=object)[series.array.codes]
     if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
         series = series.astype("Int64")
     texts = np.array(

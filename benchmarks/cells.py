@@ -1,0 +1,147 @@
+"""Time and memory of preparing cells, from counts on disk to scaled expression, as cells grow.
+
+    python benchmarks/cells.py --cells 50000 200000 650000 1300000
+
+Simulates sparse h5ad files, a block of cells at a time (five different blocks, over and over),
+whose samples are mixed within pools of 16, and runs what the rules select_genes and
+prepare_expression run, each in a process of its own on one thread. Prints a tab-separated table;
+memory is the peak of the resident set (read from /proc, so Linux only), libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+
+import h5py
+import numpy as np
+import pandas as pd
+from anndata.io import sparse_dataset, write_elem
+from popnet import cells as preparing
+from popnet.memory import peak_memory
+from scipy import sparse
+
+BLOCK, BLOCKS, POOL = 10_000, 5, 16
+COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "peak_mb")
+COLUMNS += ("written_mb",)
+
+
+def simulate(folder: Path, n_cells: int, n_genes: int, per_sample: int, per_cell: int) -> None:
+    """Write counts of about `per_cell` genes in a cell, and which sample each cell is of."""
+    rng = np.random.default_rng(1)
+    weight = np.cumsum(rng.lognormal(sigma=2, size=n_genes))
+    blocks = []
+    for _ in range(BLOCKS):
+        n_molecules = rng.poisson(2.5 * per_cell * rng.lognormal(sigma=0.3, size=BLOCK))
+        gene = np.searchsorted(weight, weight[-1] * rng.random(n_molecules.sum()))
+        cell = np.repeat(np.arange(BLOCK), n_molecules)
+        ones = np.ones(len(gene), np.float32)
+        blocks.append(sparse.csr_matrix((ones, (cell, gene)), shape=(BLOCK, n_genes)))
+    path = folder / "cells.h5ad"
+    with h5py.File(path, "w") as file:
+        for number, start in enumerate(range(0, n_cells, BLOCK)):
+            block = blocks[number % BLOCKS][: n_cells - start]
+            if start == 0:
+                write_elem(file, "X", block)
+            else:
+                sparse_dataset(file["X"]).append(block)
+        write_elem(file, "obs", pd.DataFrame(index=np.arange(n_cells).astype(str)))
+        write_elem(file, "var", pd.DataFrame(index=[f"GENE{number}" for number in range(n_genes)]))
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    sample = np.arange(n_cells) // per_sample
+    sample = sample[np.lexsort((rng.random(n_cells), sample // POOL))]
+    names = np.array([f"donor {number}" for number in range(sample.max() + 1)])
+    cells = pd.DataFrame(
+        {
+            "cell_type": "T",
+            "sample": pd.Categorical.from_codes(sample, names),
+            "batch": np.char.add("pool ", (sample // POOL).astype(str)),
+            "source": str(path),
+            "row": np.arange(n_cells),
+            "cell": np.arange(n_cells).astype(str),
+        }
+    )
+    binned, _, _ = preparing.plan_bins(cells, 1000, 1)
+    binned.to_parquet(folder / "cells.parquet", index=False)
+
+
+def select(folder: Path, n_selected: int) -> None:
+    """Write the genes most variable over all cells."""
+    cells = pd.read_parquet(folder / "cells.parquet")
+    sources = {path: preparing.open_source(path) for path in cells["source"].unique()}
+    genes, _ = preparing.common_genes(list(sources.values()))
+    found = preparing.sample_statistics(preparing.read_blocks(sources, cells, genes))
+    table = preparing.select_genes(list(found.values()), n_selected, 0, [], genes)
+    table.to_parquet(folder / "genes.parquet")
+
+
+def prepare(folder: Path) -> None:
+    """Write the scaled expression of these genes."""
+    cells = pd.read_parquet(folder / "cells.parquet")
+    selected = list(pd.read_parquet(folder / "genes.parquet")["gene"])
+    sources = {path: preparing.open_source(path) for path in cells["source"].unique()}
+    genes, _ = preparing.common_genes(list(sources.values()))
+    samples = (
+        preparing.prepare_sample(counts, depth, rows, genes, selected)
+        for rows, counts, depth in preparing.read_samples(sources, cells, genes)
+    )
+    preparing.write_expression(folder / "expression.h5ad", samples, selected)
+
+
+def measure(function, *arguments: object) -> tuple[float, float, float]:
+    """Return seconds, CPU seconds and peak memory (MB) of a call."""
+    start, begin = time.perf_counter(), time.process_time()
+    function(*arguments)
+    return time.perf_counter() - start, time.process_time() - begin, peak_memory()
+
+
+def main() -> None:
+    """Simulate and measure every size and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[50_000, 200_000])
+    parser.add_argument("--genes", type=int, default=20_000)
+    parser.add_argument("--selected", type=int, default=2000)
+    parser.add_argument("--per-sample", type=int, default=4000, help="cells of each sample")
+    parser.add_argument("--per-cell", type=int, default=1000, help="about so many genes in a cell")
+    parser.add_argument("--folder", type=Path, help="for the files, which are removed again")
+    options = parser.parse_args()
+
+    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
+    print(f"# {processor}, {os.cpu_count()} cores, one thread used; {options.genes} genes")
+    print(*COLUMNS, sep="\t", flush=True)
+    spawn = multiprocessing.get_context("spawn")
+    for n_cells in options.cells:
+        with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
+            folder = Path(temporary)
+            # Counts as they come, and the expression as large as it can be.
+            needed = n_cells * (8 * options.per_cell + 4 * options.selected)
+            free = shutil.disk_usage(folder).free
+            if free < 1.5 * needed:
+                sys.exit(f"{folder} has {free / 1e9:.0f} GB free, {1.5 * needed / 1e9:.0f} needed")
+            with spawn.Pool(1) as pool:
+                sizes = (n_cells, options.genes, options.per_sample, options.per_cell)
+                pool.apply(simulate, (folder, *sizes))
+            size = (folder / "cells.h5ad").stat().st_size / 2**20
+            for function, arguments, made in (
+                (select, (options.selected,), "genes.parquet"),
+                (prepare, (), "expression.h5ad"),
+            ):
+                with spawn.Pool(1) as pool:
+                    found = pool.apply(measure, (function, folder, *arguments))
+                figures = [*found, (folder / made).stat().st_size / 2**20]
+                row = [n_cells, -(-n_cells // options.per_sample), f"{size:.0f}"]
+                row += [function.__name__, *(f"{figure:.0f}" for figure in figures)]
+                print(*row, sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()
