@@ -205,7 +205,7 @@ def test_files(demo, results):
     assert list(cohort.obs_names) == list(samples)
     assert set(PHENOTYPES) <= set(cohort.obs)
     assert {"mean_expression", "degree"} <= set(cohort.layers)
-    assert set(cohort.obsp) == {"edge_jaccard", "wl_degree", "wl_gene"}
+    assert set(cohort.obsp) == {"edge_jaccard", "wl_degree", "wl_gene", "centrality"}
     edges = pd.read_parquet(results / "progenitor" / "networks" / "edges.parquet")
     for sample in samples:
         path = results / "progenitor" / "networks" / f"{safe_name(sample)}.graphml"

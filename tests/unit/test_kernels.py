@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from popnet import kernels
+from scipy.stats import spearmanr
 
 
 def random_graph(generator, n_genes, density):
@@ -183,3 +184,16 @@ def test_kernel_pca_of_identical_samples_is_zero():
     coordinates, explained = kernels.kernel_pca(np.full((5, 5), 0.3))
     np.testing.assert_array_equal(coordinates, 0)
     np.testing.assert_array_equal(explained, 0)
+
+
+def test_centrality_kernel_is_spearmans_rho():
+    rng = np.random.default_rng(0)
+    centrality = rng.normal(size=(5, 40)).round(1)
+    found = kernels.centrality_kernel(centrality)
+    np.testing.assert_allclose(found, spearmanr(centrality, axis=1).statistic, atol=1e-12)
+    centrality[0, :10] = np.nan
+    centrality[1] = np.nan
+    found = kernels.centrality_kernel(centrality)
+    assert np.linalg.eigvalsh(found).min() > -1e-12
+    assert found[1].tolist() == [0] * 5
+    assert found[0, 0] == pytest.approx(1)

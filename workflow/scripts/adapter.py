@@ -29,6 +29,7 @@ UNIT = {"robust": "donor", "paper": "bin"}
 MAIN_KERNEL = {"robust": "edge_jaccard", "paper": "wl_degree"}
 KERNELS = {
     "edge_jaccard": "Jaccard index of edges",
+    "centrality": "rank correlation of centralities",
     "wl_gene": "Weisfeiler-Lehman kernel, nodes labelled by gene",
     "wl_degree": "Weisfeiler-Lehman kernel, nodes labelled by degree",
 }

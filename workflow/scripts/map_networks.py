@@ -30,6 +30,8 @@ def main(snakemake):
         "wl_gene": kernels.weisfeiler_lehman(graphs, n_genes, "gene"),
         "edge_jaccard": kernels.edge_jaccard(graphs),
     }
+    if snakemake.params.preset == "robust":
+        grams["centrality"] = kernels.centrality_kernel(bins.X)
     of_bin = bin_groups(bins.obs, read_table(snakemake.input.samples).set_index("sample"))
     of_sample = of_bin.drop_duplicates("samples")
     n_permutations, seed = snakemake.params.statistics["permutations"], snakemake.params.seed

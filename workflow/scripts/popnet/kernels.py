@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.stats import rankdata
 
 from popnet.networks import adjacency_degree
 
@@ -129,6 +130,30 @@ def edge_jaccard(graphs: Sequence[Graph]) -> np.ndarray:
     both = _common_counts(edges, sizes)
     either = np.add.outer(sizes, sizes) - both
     return np.divide(both, either, out=np.ones_like(both), where=either > 0)
+
+
+def centrality_kernel(centrality: np.ndarray) -> np.ndarray:
+    """Return the correlation of the ranks of the genes' centralities, of all pairs of bins.
+
+    Spearman's rho where all bins have all genes. A gene that a bin lacks has the mean rank there:
+    so the matrix is one of inner products.
+
+    Parameters
+    ----------
+    centrality : array of shape (n_bins, n_genes)
+        NaN where a gene is switched off.
+
+    Returns
+    -------
+    array of shape (n_bins, n_bins)
+    """
+    present = np.isfinite(centrality)
+    ranks = rankdata(centrality, axis=1, nan_policy="omit")
+    middle = (present.sum(axis=1, keepdims=True) + 1) / 2
+    ranks = np.where(present, ranks - middle, 0.0)
+    length = np.linalg.norm(ranks, axis=1, keepdims=True)
+    ranks /= np.where(length > 0, length, 1)
+    return ranks @ ranks.T
 
 
 def sample_similarity(
