@@ -191,3 +191,35 @@ def test_nothing_can_be_tested():
     found = permutation_test(np.ones((4, 2)), design_of(4, [1.0, 1, 1, 1]), 100, seed=1)
     assert found.table["p"].isna().all()
     assert found.smallest_p == 1
+
+
+def test_three_against_three_cannot_be_significant():
+    """Nor where covariates make more arrangements of them."""
+    rng = np.random.default_rng(0)
+    case = [1.0, 1, 1, 0, 0, 0]
+    design = design_of(6, case, True, technical=["depth"], depth=rng.normal(size=6))
+    assert design.nuisance.shape[1] == 1
+    found = permutation_test(rng.normal(size=(6, 2000)), design, 10_000, seed=1)
+    assert found.table["p"].min() == pytest.approx(0.1)
+    assert found.smallest_p == pytest.approx(0.1)
+
+
+def test_all_arrangements_rather_than_more_random_ones():
+    """8 against 8 have 12,870: more than 10,000, fewer than small p are permuted on to."""
+    rng = np.random.default_rng(0)
+    case = np.arange(16) % 2
+    values = rng.normal(size=(16, 400))
+    values[:, 0] += 9 * case
+    found = permutation_test(values, design_of(16, case, True), 10_000, seed=1, resolve=True)
+    assert found.exact
+    assert found.table["p"][0] == pytest.approx(2 / 12_870)
+    assert found.smallest_p == pytest.approx(2 / 12_870)
+
+
+def test_no_p_is_below_the_smallest():
+    rng = np.random.default_rng(1)
+    for n in (7, 8, 9):
+        case = np.arange(n) % 2
+        design = design_of(n, case, True, technical=["depth"], depth=rng.normal(size=n))
+        found = permutation_test(rng.normal(size=(n, 3000)), design, 10_000, seed=1)
+        assert found.table["p"].min() >= found.smallest_p - 1e-12

@@ -85,8 +85,11 @@ def believed(hits):
     """Return how many of the hits something else explains, and how many are not reliable."""
     counts = hits["explained_by"].fillna("none").value_counts()
     parts = [f"{n} explained by {why}" for why, n in counts.items() if why != "none"]
-    if unreliable := int((~hits["reliable"].astype(bool)).sum()):
+    unknown = hits["icc"].isna()
+    if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
         parts.append(f"{unreliable} not reliable over bins")
+    if unknown.any():
+        parts.append(f"reliability of {int(unknown.sum())} unknown")
     if "stable_share" in hits and (unstable := int((hits["stable_share"] < 1).sum())):
         parts.append(f"{unstable} not in every run without a sample, donor or batch")
     return "; ".join(parts)

@@ -49,7 +49,9 @@ def main(snakemake):
             table.insert(0, "gene_set", gene_set)
             table.insert(1, "kind", kind)
             tables.append(table)
-    write_table(pd.concat(tables, ignore_index=True), snakemake.output[0])
+    # Without edges of complexes there is nothing to test.
+    empty = pd.DataFrame(columns=["gene_set", "kind", "analysis", "measure", "statistic", "p", "q"])
+    write_table(pd.concat(tables or [empty], ignore_index=True), snakemake.output[0])
 
 
 with logged(snakemake.log[0]):

@@ -42,7 +42,7 @@ def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, i
     donor = of_sample.where(of_sample.notna(), genotypes.samples).to_numpy()
     grouped = pd.DataFrame(genotypes.dosage.astype(float)).groupby(donor, sort=False)
     lowest, highest = grouped.min(), grouped.max()
-    discordant = (lowest < highest).to_numpy()
+    discordant = (lowest < highest).to_numpy(bool)
     shares = pd.DataFrame(genotypes.fraction.astype(float)).groupby(donor, sort=False).mean()
     genomes = Genotypes(
         lowest.mask(discordant).to_numpy(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,7 @@ from popnet.sheet import (
 
 RESERVED_COLUMNS = (
     *("sample", "donor", "batch", "n_cells"),
-    *("bin", "cell", "cell_type", "gene", "mean_depth", "unit"),
+    *("bin", "cell", "cell_type", "gene", "mean_depth", "unit", "depth", "cells"),
 )
 WILDCARD = set("{}<>")
 
@@ -405,7 +406,7 @@ class _Sheet:
         entries = [(f"{kind}.{name}", name) for name in self.document.get(kind, {})]
         self.problems += name_problems(self.file, entries, what, files)
         for place, name in entries:
-            if name in RESERVED_COLUMNS:
+            if name in RESERVED_COLUMNS or re.fullmatch(r"component\d+", name):
                 message = "This name belongs to a column of the results"
                 self._add(place, name, message, f"Rename it and give `column: {name}`")
 

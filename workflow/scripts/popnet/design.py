@@ -98,8 +98,8 @@ class Design:
     @property
     def vif(self) -> float:
         """Variance inflation of the phenotype by blocks and covariates."""
-        total = ((self.outcome - self.outcome.mean()) ** 2).sum()
         left = (self.residual**2).sum()
+        total = ((self.outcome - self.outcome.mean()) ** 2).sum() if self.n else 0
         return float(total / left) if left > 0 else math.inf
 
     @cached_property
@@ -117,6 +117,11 @@ class Design:
         nothing = (left**2).sum(0) <= TOLERANCE**2 * (values**2).sum(0)
         left[:, nothing] = 0
         return left
+
+    def without_covariates(self) -> Design:
+        """Return the design with its blocks alone."""
+        plain = replace(self, nuisance=np.zeros((self.n, 0)))
+        return replace(plain, residual=plain.residuals(self.outcome[:, None])[:, 0])
 
     def subset(self, kept: np.ndarray) -> Design:
         """Return the design of some of the observations; given as a mask, the phenotype re-ranked.
@@ -313,7 +318,7 @@ def make_design(
         over = replace(over, kind="sample")
     batch = samples["batch"].astype(str).to_dict()
     batches = np.array(
-        [" + ".join(dict.fromkeys(batch[sample] for sample in rows)) for rows in of_unit],
+        [" + ".join(sorted({batch[sample] for sample in rows})) for rows in of_unit],
         dtype=object,
     )
     donors = np.array([donor[rows[0]] for rows in of_unit], dtype=object)
@@ -325,6 +330,11 @@ def make_design(
             coded.insert(0, ("batch", _coded(pd.Series(batches))))
     elif several_batches and len(set(batches)) < len(batches):
         blocks = _dense(batches)
+        alone = int((np.bincount(blocks) == 1).sum())
+        if alone:
+            remarks.append(
+                f"{alone} of {len(batches)} observations are alone in their batch: left out"
+            )
     else:
         blocks = np.zeros(len(batches), int)
         if several_batches:
@@ -367,7 +377,7 @@ def _design(
         remarks=remarks,
     )
     if not n:
-        return design
+        return replace(design, remarks=(*remarks, "no observation has the phenotype"))
     within = design.residuals(outcome[:, None])[:, 0]
     if not within.any():
         where = " within any donor" if paired else " within any batch"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +25,7 @@ BASES = set("ACGT")
 # Share of reads with an allele from which on a genome has it, and from which on it has no other.
 HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
 # The chrM of hg19 (NC_001807, an African genome), whose coordinates are not those of the rCRS.
-OLD_LENGTH = 16_571
+LENGTH, OLD_LENGTH = 16_569, 16_571
 OLD_CONTIG = (
     f"the mtDNA is {OLD_LENGTH:,} bp long: the chrM of hg19, an African genome, whose positions "
     "are not those of the revised Cambridge reference (16,569 bp) that genes are placed by"
@@ -450,12 +451,12 @@ def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant
     names, is_old = _names(vcf, contig)
     if is_old:
         raise InputError([Problem(path, "contig", names[0], OLD_CONTIG, OLD_REMEDY)])
-    if names and any(Path(path + suffix).exists() for suffix in (".tbi", ".csi")):
-        for name in names:
-            yield from vcf(name)
-        return
-    for record in vcf:
+    indexed = names and any(Path(path + suffix).exists() for suffix in (".tbi", ".csi"))
+    for record in chain.from_iterable(vcf(name) for name in names) if indexed else vcf:
         if record.CHROM in names or (not names and _same_contig(record.CHROM, contig)):
+            if record.POS > LENGTH and _same_contig(record.CHROM, "MT"):
+                where = f"{record.CHROM}:{record.POS}"
+                raise InputError([Problem(path, "POS", where, OLD_CONTIG, OLD_REMEDY)])
             yield record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -62,12 +62,6 @@ def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
     return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
 
 
-def without_covariates(design: Design) -> Design:
-    """Return the design with its blocks alone."""
-    plain = replace(design, nuisance=np.zeros((design.n, 0)))
-    return replace(plain, residual=plain.residuals(design.outcome[:, None])[:, 0])
-
-
 def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
     """Test whether cases and controls have different places on the map.
 
@@ -79,7 +73,7 @@ def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> M
     gram : ndarray of shape (n, n)
         See :func:`map_gram`.
     design : Design
-        Of a binary phenotype, :func:`without_covariates`.
+        Of a binary phenotype, :meth:`Design.without_covariates`.
     arrangements : Arrangements
         Of this design.
 
@@ -188,7 +182,7 @@ def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> Ma
     ----------
     gram : ndarray of shape (n, n)
     design : Design
-        Of a binary phenotype, :func:`without_covariates`.
+        Of a binary phenotype, :meth:`Design.without_covariates`.
     arrangements : Arrangements
         Of this design.
 
@@ -281,7 +275,7 @@ def associate_map(
     gram = map_gram(similarity, design)
     found = {}
     if design.binary:
-        plain = without_covariates(design)
+        plain = design.without_covariates()
         arrangements = plain.arrangements(n_permutations, seed)
         found["permanova"] = permanova(gram, plain, arrangements)
         found["permdisp"] = permdisp(gram, plain, arrangements)

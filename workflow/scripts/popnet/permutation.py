@@ -171,17 +171,18 @@ def permutation_test(
     """
     prepared = prepare(values, design, rank)
     arrangements = design.arrangements(n_permutations, seed)
+    most = FOR_EACH_TEST * int(prepared.tested.sum()) if resolve else 0
+    if most > n_permutations:
+        wider = design.arrangements(most, seed)
+        arrangements = wider if wider.exact else arrangements
     observed = observed_correlations(prepared, design)
     m = values.shape[1]
     exceeding, family = np.zeros(m), np.zeros(m)
     maxima = []
     threshold = np.abs(observed) - TIE
     perfect = 0
-    # What follows the phenotype perfectly: all cases above all controls.
-    order = np.lexsort((design.residual, design.outcome))
-    follows = prepare(np.argsort(order)[:, None], design)
-    reached = np.abs(observed_correlations(follows, design))[0] - TIE
-    extended = np.column_stack([prepared.residuals, follows.residuals])
+    follows, reached = _perfect(design)
+    extended = np.column_stack([prepared.residuals, follows])
     if design.testable:
         for r in permuted_correlations(extended, design, arrangements):
             size = np.abs(r)
@@ -195,8 +196,8 @@ def permutation_test(
             family += len(largest) - np.searchsorted(np.sort(largest), threshold, side="left")
     p = arrangements.p(exceeding)
     n_permuted = np.full(m, arrangements.n)
-    most = FOR_EACH_TEST * int(prepared.tested.sum())
-    if resolve and not arrangements.exact and most > arrangements.n:
+    least = least_p(design, n_permutations, seed)
+    if not arrangements.exact and most > arrangements.n:
         few = np.flatnonzero(prepared.tested & (exceeding < FEW))
         counted, n_permuted[few] = permute_on(
             prepared.residuals[:, few],
@@ -211,8 +212,8 @@ def permutation_test(
     table = pd.DataFrame(
         {
             "statistic": effect(prepared, design),
-            "p": p,
-            "p_family": arrangements.p(family),
+            "p": np.maximum(p, least),
+            "p_family": np.maximum(arrangements.p(family), least),
         }
     )
     table.loc[untested, ["statistic", "p", "p_family"]] = np.nan
@@ -225,7 +226,7 @@ def permutation_test(
         t_statistic(found, design.df),
         float(t_statistic(np.abs(observed).max(initial=0), design.df)),
         arrangements.exact,
-        smallest_p(design, arrangements, perfect, most if resolve else 0),
+        max(smallest_p(design, arrangements, perfect, most), least),
     )
 
 
@@ -265,6 +266,40 @@ def permute_on(
             if not going.size:
                 return exceeding, n_permuted
     return exceeding, n_permuted
+
+
+def _perfect(design: Design) -> tuple[np.ndarray, float]:
+    """Return the residuals of what follows the phenotype perfectly, (n, 1), and its correlation.
+
+    All cases above all controls; where covariates are adjusted for, what they leave of the
+    phenotype.
+    """
+    if design.nuisance.shape[1]:
+        follows = prepare(design.residual[:, None], design, rank=False)
+    else:
+        order = np.lexsort((design.residual, design.outcome))
+        follows = prepare(np.argsort(order)[:, None], design)
+    return follows.residuals, np.abs(observed_correlations(follows, design))[0] - TIE
+
+
+def least_p(design: Design, n_permutations: int, seed: int) -> float:
+    """Return the p that no variable can go below, by the ways to arrange the phenotype alone.
+
+    With covariates equal outcomes differ, and few observations have many arrangements: but 3 cases
+    and 3 controls are not more convincing for being adjusted. 0 where the ways are many.
+    """
+    if not design.testable or not design.nuisance.shape[1]:
+        return 0.0
+    plain = design.without_covariates()
+    arrangements = plain.arrangements(n_permutations, seed)
+    if not arrangements.exact:
+        return 0.0
+    follows, reached = _perfect(plain)
+    as_good = sum(
+        int((np.abs(r) >= reached).sum())
+        for r in permuted_correlations(follows, plain, arrangements)
+    )
+    return as_good / arrangements.n
 
 
 def smallest_p(design: Design, arrangements: Arrangements, perfect: int, most: int) -> float:

@@ -81,8 +81,10 @@ def associate(
     explains = []
     for name, by_bin in controls.items():
         control = design.units.average(by_bin)
-        found = permutation_test(control, design, n_permutations, seed).table
         ready = prepare(control, design)
+        # What is adjusted for already has nothing left: by itself it may go with the phenotype.
+        alone = design if ready.tested.any() else design.without_covariates()
+        found = permutation_test(control, alone, n_permutations, seed).table
         prepared.append(ready)
         given = partial(own, [ready], design)
         for column in ("statistic", "p", "q"):
@@ -365,7 +367,8 @@ def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -
     smallest.sort()
     p = np.concatenate([table["p"].to_numpy(float) for table, _ in families])
     family = np.concatenate([table["p_family"].to_numpy(float) for table, _ in families])
-    count = np.searchsorted(smallest, family + 1e-9, side="right")
+    # Tables keep six digits: what was rounded down must still count its ties.
+    count = np.searchsorted(smallest, family * (1 + 1e-5), side="right")
     return pd.DataFrame(
         {
             "study_q": benjamini_hochberg(p),
