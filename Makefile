@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
 REPORT := results/demo/report.html
 
-.PHONY: demo test check lock clean-demo
+.PHONY: demo test check conda-check lock clean-demo
 
 demo: .venv/run.stamp
 	@$(DEMO) --quiet host reason
@@ -30,6 +30,13 @@ check: .venv/dev.stamp
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+# Needs conda and its channels. Runs the demo anew, every rule in its environment, then creates the
+# one environment that is left: training on a GPU, which the override lets a machine without one do.
+conda-check: .venv/run.stamp clean-demo
+	$(DEMO) 'training={device: cpu}' --sdm conda
+	CONDA_OVERRIDE_CUDA=12.9 $(DEMO) 'training={device: cuda}' --sdm conda \
+		--conda-create-envs-only --forcerun train_sivae
 
 # Each list of pins is installed once; a changed list is installed again.
 .venv/%.stamp: requirements/%.txt

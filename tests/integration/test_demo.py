@@ -156,12 +156,12 @@ COLUMNS = {
     "findings.tsv": "phenotype cell_type analysis",
     "progenitor/genes.tsv": "gene",
     "progenitor/training/1.tsv": (
-        "sample bin model status seconds device precision stack peak_memory_mb seed "
+        "sample bin repeat model status seconds device precision stack peak_memory_mb seed "
         "active_dimensions reconstruction_error heldout_error heldout_loss"
     ),
     "progenitor/networks/centrality.tsv": "gene",
     "progenitor/networks/mean_expression.tsv": "gene",
-    "progenitor/networks/reliability.tsv": "gene icc n_samples n_bins",
+    "progenitor/networks/reliability.tsv": "gene icc n_samples n_bins icc_seeds n_repeats",
     "progenitor/networks/edges.parquet": "sample gene1 gene2 weight",
     "progenitor/map/kernel.tsv": "kernel sample1 sample2 similarity",
     "progenitor/map/coordinates.tsv": "kernel sample PC1 PC2 PC3 PC4",

@@ -18,7 +18,7 @@ from scipy.io import mmwrite
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-CELLS, BIN, N_BINS = 65, 30, 2
+CELLS, BIN, N_BINS, SEEDS = 65, 30, 2, 2
 GENES = ["MT-ND1", "MT-CO1", "MT-CO2", "MT-CYB", *(f"GENE{number}" for number in range(56))]
 IDS = ['it"s; $(touch x)', "a `touch x` 'b'", "007", "../up", "{sample}", "Ä+|*?"]
 STATUS = "ill; {yes} / no?"
@@ -28,7 +28,7 @@ SETTINGS = {
     "bins": {"size": BIN},
     "genes": {"cohort": 60, "sample": 10},
     "sivae": {"latent": 4, "hidden": [16], "steps": [20, 20, 20], "minibatch": 16},
-    "training": {"bins_per_job": 5},
+    "training": {"bins_per_job": 5, "seeds": SEEDS},
     "networks": {"closest": 0.05, "central_genes": "all", "neighbours": 5},
     "statistics": {"permutations": 100},
 }
@@ -119,7 +119,20 @@ def test_bins_and_models(results):
     assert set(bins["cell_type"]) == {"all"}
     trained = pd.concat([read_table(path) for path in (results / "all/training").glob("*.tsv")])
     assert (trained["status"] == "trained").all()
-    assert len(list((results / "all" / "models").iterdir())) == len(IDS) * N_BINS
+    assert trained.groupby(["sample", "bin"])["repeat"].apply(list).to_list() == [
+        [1, 2] for _ in range(len(IDS) * N_BINS)
+    ]
+    assert len(list((results / "all" / "models").iterdir())) == len(IDS) * N_BINS * SEEDS
+
+
+def test_networks_are_means_over_seeds(results):
+    networks = results / "all" / "networks"
+    reliability = read_table(networks / "reliability.tsv")
+    assert reliability["icc_seeds"].notna().all()
+    assert (reliability["n_repeats"] == SEEDS).all()
+    assert (reliability["n_bins"] == len(IDS) * N_BINS).all()
+    assert set(pd.read_parquet(networks / "bin_edges.parquet")["weight"]) <= {0.5, 1}
+    assert set(pd.read_parquet(networks / "edges.parquet")["weight"]) <= {0.25, 0.5, 0.75, 1}
 
 
 def test_names(results):

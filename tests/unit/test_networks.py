@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import anndata as ad
 import igraph
 import numpy as np
 import pandas as pd
@@ -9,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from popnet import networks
+from popnet.tables import read_table, write_table
 from scipy.spatial.distance import cdist
 
 
@@ -109,45 +115,6 @@ def test_neighbours_are_at_most_all_other_genes():
     np.testing.assert_array_equal(distance, 0)
 
 
-def test_sample_edges_weigh_by_the_share_of_bins():
-    bin_edges = pd.DataFrame(
-        [("b", 1, "G2", "G1"), ("b", 2, "G2", "G1"), ("b", 3, "G1", "G3"), ("a|1", 1, "G2", "G1")],
-        columns=["sample", "bin", "gene1", "gene2"],
-    )
-    n_bins = pd.Series({"empty": 2, "b": 4, "a|1": 1})
-    expected = pd.DataFrame(
-        [("b", "G1", "G3", 0.25), ("b", "G2", "G1", 0.5), ("a|1", "G2", "G1", 1.0)],
-        columns=["sample", "gene1", "gene2", "weight"],
-    )
-    pd.testing.assert_frame_equal(networks.sample_edges(bin_edges, n_bins), expected)
-    with pytest.raises(ValueError, match="n_bins"):
-        networks.sample_edges(bin_edges, n_bins.drop("b"))
-
-
-@settings(deadline=None)
-@given(
-    st.sets(
-        st.tuples(st.sampled_from("xyz"), st.integers(1, 3), st.integers(0, 3), st.integers(4, 6)),
-        min_size=1,
-    ),
-    st.booleans(),
-)
-def test_sample_edges_equal_a_groupby(rows, categorical):
-    bin_edges = pd.DataFrame(sorted(rows), columns=["sample", "bin", "gene1", "gene2"])
-    if categorical:
-        bin_edges = bin_edges.astype({"sample": "category", "gene1": "category"})
-    n_bins = pd.Series({"x": 3, "y": 4, "z": 3})
-    plain = bin_edges.groupby(["sample", "gene1", "gene2"], observed=True).size()
-    plain = (plain / n_bins.loc[plain.index.get_level_values("sample")].to_numpy()).rename("weight")
-    found = networks.sample_edges(bin_edges, n_bins)
-    pd.testing.assert_frame_equal(found, plain.reset_index())
-
-
-def test_sample_edges_without_edges():
-    bin_edges = pd.DataFrame(columns=["sample", "bin", "gene1", "gene2"])
-    assert networks.sample_edges(bin_edges, pd.Series({"a": 2})).empty
-
-
 def test_graph_survives_graphml(tmp_path):
     attributes = pd.DataFrame(
         {"centrality": [-0.1, np.nan, -0.3], "MT": [True, False, True]},
@@ -173,3 +140,180 @@ def test_degree_centrality_relative_to_the_bin():
     found = networks.degree_centrality(errors, variances)
     np.testing.assert_allclose(found[:, :2], [[-1, -0.5], [-1, -1.125]])
     assert np.isnan(found[:, 2]).all()
+
+
+N_CELLS, N_GENES = 30, 12
+GENES = [f"G{number}" for number in range(N_GENES)]
+
+
+class Gathering:
+    """The rule that gathers models, run by what Snakemake would run."""
+
+    def __init__(self, folder, script):
+        self.folder, self.script, self.trained, self.seed = folder, script, [], 0
+        (folder / "models").mkdir()
+
+    def add(self, sample, number, repeat=1, like=None, failed=False):
+        """Add a model of a bin, with the loadings and errors of another where it is `like` it."""
+        name = f"{len(self.trained)}.h5ad"
+        self.seed += 1
+        rng = np.random.default_rng(self.seed if like is None else like)
+        row = {"sample": sample, "bin": number, "repeat": repeat, "model": name}
+        self.trained.append(row | {"status": "failed: diverged" if failed else "trained"})
+        model = ad.AnnData(
+            np.zeros((N_CELLS, N_GENES), np.float32), var=pd.DataFrame(index=pd.Index(GENES))
+        )
+        model.var["reconstruction_error"] = rng.uniform(0.2, 0.8, N_GENES).astype(np.float32)
+        model.var["variance"] = np.float32(1)
+        model.varm["sivae_loadings"] = rng.normal(size=(N_GENES, 3)).astype(np.float32)
+        model.uns["losses"] = pd.DataFrame({"stage": "joint", "step": [1, 2], "total": [9.0, 8.0]})
+        if not failed:
+            model.write_h5ad(self.folder / "models" / name)
+        return self.seed if like is None else like
+
+    def __call__(self, max_failed=0.1, preset="robust"):
+        trained = pd.DataFrame(self.trained)
+        write_table(trained, self.folder / "trained.tsv")
+        bins = trained[["sample", "bin"]].drop_duplicates()
+        bins.index = bins["sample"] + "." + bins["bin"].astype(str)
+        expression = np.ones((len(bins), N_GENES), np.float32)
+        summary = ad.AnnData(
+            expression,
+            obs=bins.assign(n_cells=N_CELLS, batch="", mean_depth=3.0),
+            var=pd.DataFrame(index=pd.Index(GENES)),
+            layers={"detection_rate": expression},
+        )
+        summary.write_h5ad(self.folder / "summary.h5ad")
+        files = [f"{name}.tsv" for name in ("centrality", "degree", "mean_expression")]
+        files += ["reliability.tsv", "bins.h5ad"]
+        files += [f"{name}.parquet" for name in ("bin_edges", "edges", "neighbours", "losses")]
+        settings = {"closest": 0.2, "central_genes": "all", "neighbours": 3, "min_detection": 0.05}
+        snakemake = SimpleNamespace(
+            input=SimpleNamespace(
+                batches=[str(self.folder / "trained.tsv")],
+                summary=str(self.folder / "summary.h5ad"),
+            ),
+            output=SimpleNamespace(**{Path(f).stem: str(self.folder / f) for f in files}),
+            params=SimpleNamespace(
+                models=str(self.folder / "models"),
+                networks=settings,
+                preset=preset,
+                max_failed_bins=max_failed,
+            ),
+            log=[str(self.folder / "log")],
+        )
+        runpy.run_path(str(self.script), init_globals={"snakemake": snakemake})
+        found = {}
+        for file in files:
+            path = self.folder / file
+            reader = {".tsv": read_table, ".h5ad": ad.read_h5ad, ".parquet": pd.read_parquet}
+            found[path.stem] = reader[path.suffix](path)
+        return SimpleNamespace(**found)
+
+    def edges(self, seed):
+        """Return the edges of a model, as a set of pairs of genes."""
+        rng = np.random.default_rng(seed)
+        rng.uniform(size=N_GENES)
+        loadings = rng.normal(size=(N_GENES, 3)).astype(np.float32)
+        ends = plain_closest_pairs(loadings, 0.2)
+        return {(GENES[one], GENES[two]) for one, two in zip(*ends, strict=True)}, loadings
+
+
+@pytest.fixture
+def gathering(root, tmp_path):
+    def start(name):
+        (tmp_path / name).mkdir()
+        return Gathering(tmp_path / name, root / "workflow" / "scripts" / "gather_networks.py")
+
+    return start
+
+
+BINS = [("007", 1), ("007", 2), ("a|b", 1)]
+
+
+@pytest.mark.parametrize("preset", ["robust", "paper"])
+def test_repeats_that_are_alike_change_nothing(gathering, preset):
+    once, thrice = gathering("once"), gathering("thrice")
+    for bin_ in BINS:
+        seed = once.add(*bin_)
+        for repeat in (1, 2, 3):
+            thrice.add(*bin_, repeat, like=seed)
+    one, three = once(preset=preset), thrice(preset=preset)
+    for name in ("bin_edges", "edges", "neighbours", "centrality", "degree", "mean_expression"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(three, name))
+    np.testing.assert_allclose(one.bins.X, three.bins.X, rtol=1e-6)
+    for layer in one.bins.layers:
+        np.testing.assert_allclose(one.bins.layers[layer], three.bins.layers[layer], atol=1e-6)
+    pd.testing.assert_frame_equal(one.bins.obs, three.bins.obs)
+    assert (one.bin_edges["weight"] == 1).all()
+    assert one.reliability["icc_seeds"].isna().all()
+    assert (one.reliability["n_repeats"] == 1).all()
+    assert (three.reliability["n_repeats"] == 3).all()
+    np.testing.assert_allclose(three.reliability["icc_seeds"], 1)
+    shared = ["gene", "icc", "n_samples", "n_bins"]
+    pd.testing.assert_frame_equal(one.reliability[shared], three.reliability[shared])
+    assert len(three.losses) == 3 * len(one.losses)
+
+
+def test_a_bin_is_the_mean_of_its_repeats(gathering):
+    gather = gathering("study")
+    seeds = {bin_: [gather.add(*bin_, repeat) for repeat in (1, 2, 3)] for bin_ in BINS}
+    # One bin has two models left, which count for half a bin each.
+    gather.trained[1]["status"] = "failed: diverged"
+    del seeds["007", 1][1]
+    found = gather()
+    share = {}
+    for bin_, own in seeds.items():
+        lists = [gather.edges(seed)[0] for seed in own]
+        pairs = set().union(*lists)
+        share[bin_] = {pair: np.mean([pair in edges for edges in lists]) for pair in pairs}
+    columns = ["sample", "bin", "gene1", "gene2"]
+    rows = found.bin_edges.astype({"sample": str, "gene1": str, "gene2": str}).set_index(columns)
+    expected = {
+        (*bin_, *pair): weight
+        for bin_, weights in share.items()
+        for pair, weight in weights.items()
+        if weight >= 0.5
+    }
+    assert rows["weight"].to_dict() == pytest.approx(expected)
+    assert rows["weight"].min() < 1
+
+    edges = found.edges.astype(str).set_index(["sample", "gene1", "gene2"])["weight"].astype(float)
+    one, two = share["007", 1], share["007", 2]
+    of_sample = {pair: (one.get(pair, 0) + two.get(pair, 0)) / 2 for pair in one | two}
+    expected = {("007", *pair): weight for pair, weight in of_sample.items()}
+    expected |= {("a|b", *pair): weight for pair, weight in share["a|b", 1].items()}
+    assert edges.to_dict() == pytest.approx(expected)
+
+    errors = [
+        np.mean([np.random.default_rng(seed).uniform(0.2, 0.8, N_GENES) for seed in own], axis=0)
+        for own in seeds.values()
+    ]
+    np.testing.assert_allclose(found.bins.X, -np.array(errors), rtol=1e-5)
+    means = found.centrality.set_index("gene").loc[GENES]
+    np.testing.assert_allclose(means["007"], -(errors[0] + errors[1]) / 2, rtol=1e-5)
+    degree = [sum(weight for pair, weight in one.items() if gene in pair) for gene in GENES]
+    np.testing.assert_allclose(found.bins.layers["degree"][0], degree, rtol=1e-5)
+    neighbours = found.neighbours[found.neighbours["sample"] == "007"]
+    models = [gather.edges(seed)[1] for bin_ in BINS[:2] for seed in seeds[bin_]]
+    nearest, _ = networks.nearest_neighbours(models, 3)
+    assert neighbours["neighbour"].tolist() == np.array(GENES)[nearest.ravel()].tolist()
+    assert found.reliability["n_repeats"].tolist() == pytest.approx([8 / 3] * N_GENES, rel=1e-5)
+    assert found.losses.groupby(["sample", "bin"])["repeat"].unique().map(list).tolist() == [
+        [1, 3], [1, 2, 3], [1, 2, 3]
+    ]  # fmt: skip
+    assert "left out: 007 bin 1 repeat 2 (failed: diverged)" in (gather.folder / "log").read_text()
+
+
+def test_a_bin_fails_with_its_last_repeat(gathering):
+    gather = gathering("study")
+    for bin_ in BINS:
+        for repeat in (1, 2):
+            gather.add(*bin_, repeat, failed=bin_ == BINS[0] or repeat == 1)
+    with pytest.raises(SystemExit):
+        gather(max_failed=0.3)
+    log = (gather.folder / "log").read_text()
+    assert "1 of 3 bins did not train with any seed: 007 bin 1 (failed: diverged)" in log
+    found = gather(max_failed=0.34)
+    assert list(found.bins.obs["sample"]) == ["007", "a|b"]
+    assert list(found.bins.obs["bin"]) == [2, 1]

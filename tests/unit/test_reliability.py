@@ -15,6 +15,7 @@ from popnet.reliability import (
     donor_rank,
     icc,
     kernel_reliability,
+    seed_reliability,
     summarise_sources,
     variance_sources,
 )
@@ -95,6 +96,34 @@ def test_icc_of_constant_genes_and_single_samples_is_missing():
 def test_icc_lies_between_minus_one_and_one(values, groups):
     reliability = icc(values, groups)["icc"].dropna()
     assert reliability.between(-1, 1).all()
+
+
+def test_seed_reliability_tells_the_seed_from_the_bin():
+    generator = np.random.default_rng(10)
+    n_bins, n_genes = 80, 300
+    bins = np.repeat(np.arange(n_bins), 3)
+    values = generator.normal(size=(n_bins, n_genes)).repeat(3, axis=0)
+    values += generator.normal(size=values.shape)
+    found = seed_reliability(values, bins)
+    # The variance of bins is one, that which the seeds leave in a mean of three a third.
+    assert found["icc_seeds"].mean() == pytest.approx(3 / 4, abs=0.01)
+    assert (found["n_repeats"] == 3).all()
+    # Where a model has failed, and another has no value for the first gene.
+    left, values = np.arange(len(bins)) != 5, values.copy()
+    values[0, 0] = np.nan
+    found = seed_reliability(values[left], bins[left])
+    assert found["n_repeats"][0] == pytest.approx((3 * n_bins - 2) / n_bins)
+    assert found["n_repeats"][1] == pytest.approx((3 * n_bins - 1) / n_bins)
+    groups = [values[left, 1][bins[left] == number] for number in range(n_bins)]
+    assert found["icc_seeds"][1] == pytest.approx(1 - 1 / f_oneway(*groups).statistic)
+
+
+def test_one_seed_says_nothing_of_seeds():
+    values = np.random.default_rng(11).normal(size=(6, 3))
+    values[:, 2] = np.nan
+    found = seed_reliability(values, np.arange(6))
+    assert found["icc_seeds"].isna().all()
+    np.testing.assert_array_equal(found["n_repeats"], [1, 1, np.nan])
 
 
 SAMPLES = ["a1", "a1", "a2", "a2", "b", "b", "c", "d"]

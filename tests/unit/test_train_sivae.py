@@ -40,12 +40,13 @@ class Job:
     script: Path
     stacks: list[int] = field(default_factory=list)
 
-    def __call__(self, bins=BINS, stack=None, seed=1, **keys) -> pd.DataFrame:
+    def __call__(self, bins=BINS, stack=None, seed=1, seeds=1, **keys) -> pd.DataFrame:
         self.stacks.clear()
         table = self.folder / "1.tsv"
         table.unlink(missing_ok=True)
         params = {"bins": bins, "models": str(self.folder / "models"), "sivae": KEYS | keys}
         params |= {"plan": "fast", "device": "cpu", "stack": stack, "seed": seed}
+        params["seeds"] = seeds
         snakemake = SimpleNamespace(
             input=SimpleNamespace(
                 expression=str(self.folder / "expression.h5ad"), code=[sivae.fitting.__file__]
@@ -67,8 +68,8 @@ class Job:
         return {p.name: p.stat().st_mtime_ns for p in (self.folder / "models").glob("*.h5ad")}
 
 
-@pytest.fixture
-def job(root, tmp_path, monkeypatch) -> Job:
+def write_samples(folder: Path, names: list[str]) -> None:
+    """Write the expression of samples with two bins each."""
     rng = np.random.default_rng(0)
     numbers = np.repeat([1, 2], SIZE)
     samples = [
@@ -82,9 +83,14 @@ def job(root, tmp_path, monkeypatch) -> Job:
             mean_expression=np.zeros((2, N_GENES), np.float32),
             detection_rate=np.ones((2, N_GENES), np.float32),
         )
-        for sample in SAMPLES
+        for sample in names
     ]
-    write_expression(tmp_path / "expression.h5ad", samples, [f"G{i}" for i in range(N_GENES)])
+    write_expression(folder / "expression.h5ad", samples, [f"G{i}" for i in range(N_GENES)])
+
+
+@pytest.fixture
+def job(root, tmp_path, monkeypatch) -> Job:
+    write_samples(tmp_path, SAMPLES)
     job = Job(tmp_path, root / "workflow" / "scripts" / "train_sivae.py")
     original = sivae.fit_stack
 
@@ -124,7 +130,7 @@ def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
     before = job.models()
     table = job(BINS, stack=2)
     assert job.stacks == [2]
-    assert "4 of 6 bins are trained already" in job.log
+    assert "4 of 6 models are trained already" in job.log
     pd.testing.assert_frame_equal(table.iloc[:4], first)
     assert list(table["stack"]) == [3, 3, 3, 1, 2, 2]
     assert {name: job.models()[name] for name in before} == before
@@ -189,4 +195,46 @@ def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
     table = job(stack=5)
     assert job.stacks == [2, 2, 2]
     assert list(table["stack"]) == [2] * 6
-    assert "no room for 5 bins at a time: now 2" in job.log
+    assert "no room for 5 models at a time: now 2" in job.log
+
+
+def test_more_seeds_train_only_what_is_new(job):
+    once = job(seeds=1)
+    before = job.models()
+    table = job(seeds=3, stack=4)
+    # Twelve new ones, of several bins at a time.
+    assert job.stacks == [4, 4, 4]
+    assert table[["sample", "bin", "repeat"]].to_numpy().tolist() == [
+        [*bin_, repeat] for bin_ in BINS for repeat in (1, 2, 3)
+    ]
+    first = table[table["repeat"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, once)
+    assert table["seed"].nunique() == table["model"].nunique() == 3 * len(BINS)
+    assert table["reconstruction_error"].nunique() == 3 * len(BINS)
+    assert set(job.models()) == set(table["model"])
+    assert {name: job.models()[name] for name in before} == before
+    # Fewer seeds use the first of them again.
+    pd.testing.assert_frame_equal(job(seeds=1), once)
+    assert job.stacks == []
+
+
+def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):
+    """Names of samples may end like those of models."""
+    names = ["s", "s.1", "s.1-2", "s.1.2"]
+    write_samples(tmp_path, names)
+    table = job([[name, number] for name in names for number in (1, 2)], seeds=2, stack=16)
+    assert table["model"].nunique() == len(table) == 16
+
+
+def test_a_repeat_that_diverges_leaves_the_others(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def diverging(data, settings, seeds, *arguments, **options):
+        fits = counted(data, settings, seeds, *arguments, **options)
+        return [fits[0], DivergedError("joint", 7)]
+
+    monkeypatch.setattr(sivae, "fit_stack", diverging)
+    table = job(BINS[:1], seeds=2, stack=2)
+    assert table["status"].str.startswith("failed").tolist() == [False, True]
+    assert "007 bin 1 repeat 2 failed: training diverged" in job.log
+    assert list(job.models()) == ["007.1.h5ad"]

@@ -18,16 +18,25 @@ RULES = {
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
     for name, body in RULE.findall(path.read_text() + "\n")
 }
-# What the package of an import is called by conda, and by pip.
-CONDA = {"torch": "pytorch", "igraph": "python-igraph", "yaml": "pyyaml"}
-PIP = {"pytorch": "torch", "python-igraph": "igraph"}
+# What pip calls a package of conda.
+PIP = {"pytorch-cpu": "torch", "pytorch-gpu": "torch", "python-igraph": "igraph"}
+# PyTorch for CUDA, and for processors alone: which one, the config says.
+TRAINING = ["training.yaml", "training_cpu.yaml"]
 # What pandas imports for these methods.
 IMPORTED_FOR = {"read_parquet": "pyarrow", "to_parquet": "pyarrow"}
 
 
-def named_file(rule: str, directive: str) -> Path:
-    (path,) = re.findall(rf'^ +{directive}:\n +"(.+)"$', RULES[rule], re.MULTILINE)
+def script_of(rule: str) -> Path:
+    (path,) = re.findall(r'^ +script:\n +"(.+)"$', RULES[rule], re.MULTILINE)
     return (ROOT / "workflow" / "rules" / path).resolve()
+
+
+def environments(rule: str) -> list[Path]:
+    """Return the environments that a rule may run in."""
+    (value,) = re.findall(r"^ +conda:\n +(.+)$", RULES[rule], re.MULTILINE)
+    if value == "training_environment()":
+        return [ROOT / "envs" / name for name in TRAINING]
+    return [(ROOT / "workflow" / "rules" / value.strip('"')).resolve()]
 
 
 def dependencies(environment: Path) -> dict[str, str]:
@@ -50,8 +59,8 @@ def module_files(name: str) -> list[Path]:
     return files
 
 
-def third_party(script: Path) -> set[str]:
-    """Return what a script imports from others, by itself and through modules of ours.
+def imports(script: Path) -> tuple[set[str], set[str]]:
+    """Return what a script imports from others, by itself and through ours, and these of ours.
 
     Functions and classes count where something that counts names them: a lazy import inside one
     that nobody calls does not.
@@ -82,32 +91,48 @@ def third_party(script: Path) -> set[str]:
             bodies = [[node] for node in waiting if node.name in used]
             waiting = [node for node in waiting if node.name not in used]
     found |= {IMPORTED_FOR[name] for name in used & IMPORTED_FOR.keys()}
-    return found - sys.stdlib_module_names
+    return found - sys.stdlib_module_names, {path.stem for path in read}
 
 
-def test_rules_were_found():
+def test_rules_and_imports_were_found():
     assert len(RULES) >= 20
-    assert third_party(SCRIPTS / "train_sivae.py") >= {"torch", "anndata", "h5py"}
-    assert "scanpy" in third_party(SCRIPTS / "prepare_expression.py")
-    assert "scanpy" not in third_party(SCRIPTS / "train_sivae.py")
+    assert imports(SCRIPTS / "train_sivae.py")[0] >= {"torch", "anndata", "h5py"}
+    assert "scanpy" in imports(SCRIPTS / "prepare_expression.py")[0]
+    assert "scanpy" not in imports(SCRIPTS / "train_sivae.py")[0]
+    for rule, module in (
+        ("associate_centrality", "robust"),
+        ("map_networks", "map_tests"),
+        ("test_burden", "skat"),
+    ):
+        assert module in imports(script_of(rule))[1]
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(rule):
     assert re.search(r"^ +log:$", RULES[rule], re.MULTILINE)
-    environment = named_file(rule, "conda")
-    assert environment.parent == ROOT / "envs"
-    assert environment.is_file()
-    imported = third_party(named_file(rule, "script"))
-    lacking = {CONDA.get(name, name) for name in imported} - dependencies(environment).keys()
-    assert not lacking, f"{environment.name} lacks {lacking}"
+    imported, _ = imports(script_of(rule))
+    for environment in environments(rule):
+        assert environment.parent == ROOT / "envs"
+        listed = {PIP.get(name, name) for name in dependencies(environment)}
+        lacking = {"pyyaml" if name == "yaml" else name for name in imported} - listed
+        assert not lacking, f"{environment.name} lacks {lacking}"
+
+
+def test_variants_of_training():
+    """They differ in PyTorch's build alone."""
+    gpu, cpu = (dependencies(ROOT / "envs" / name) for name in TRAINING)
+    assert gpu.pop("pytorch-gpu") == cpu.pop("pytorch-cpu")
+    assert gpu == cpu
 
 
 @pytest.mark.parametrize(
     "environment", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.stem
 )
 def test_pins(environment):
-    assert environment in {named_file(rule, "conda") for rule in RULES}
+    assert environment in {each for rule in RULES for each in environments(rule)}
+    channels = yaml.safe_load(environment.read_text())["channels"]
+    assert channels[0] == "conda-forge"
+    assert channels[-1] == "nodefaults"
     locked = dict(
         line.split("==")
         for line in (ROOT / "requirements" / "run.txt").read_text().splitlines()

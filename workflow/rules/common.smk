@@ -80,6 +80,12 @@ def covariate_params():
     return [asdict(covariate) for covariate in cohort.covariates]
 
 
+def training_environment():
+    """Return the environment of training, which brings PyTorch for a GPU or for none."""
+    name = "training_cpu" if config["training"]["device"] == "cpu" else "training"
+    return f"../../envs/{name}.yaml"
+
+
 def library(*modules):
     """Return modules of the library as input: Snakemake sees a script's text, not its imports."""
     return [workflow.source_path(f"../scripts/popnet/{module}") for module in modules]

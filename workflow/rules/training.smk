@@ -1,4 +1,4 @@
-# The models go to {cell_type}/models/, one file per bin. How many bins there are is known only
+# The models go to {cell_type}/models/, one file per bin and seed. How many bins there are is known only
 # after the checkpoint, so the declared output is the table of what a job trained; a job that runs
 # again keeps every model whose cells, settings and seed are unchanged.
 rule train_sivae:
@@ -13,7 +13,7 @@ rule train_sivae:
     benchmark:
         "<benchmarks>/{cell_type}/train_sivae/{batch}.tsv"
     conda:
-        "../../envs/training.yaml"
+        training_environment()
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -25,6 +25,7 @@ rule train_sivae:
         device=config["training"]["device"],
         stack=config["training"]["stack"],
         seed=config["seed"],
+        seeds=config["training"]["seeds"],
     message:
         "Train siVAE on bins of {wildcards.cell_type}, job {wildcards.batch}"
     script:

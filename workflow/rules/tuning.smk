@@ -11,7 +11,7 @@ rule tune_sivae:
     benchmark:
         "<benchmarks>/{cell_type}/tune_sivae/{batch}.tsv"
     conda:
-        "../../envs/training.yaml"
+        training_environment()
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -42,7 +42,7 @@ rule gather_tuning:
     log:
         "<logs>/{cell_type}/gather_tuning.log",
     conda:
-        "../../envs/training.yaml"
+        training_environment()
     params:
         caption=caption,
     message:

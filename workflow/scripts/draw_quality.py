@@ -14,7 +14,7 @@ def main(snakemake):
     bins = ad.read_h5ad(snakemake.input.bins)
     trained = pd.concat([read_table(path) for path in snakemake.input.batches], ignore_index=True)
     about = snakemake.params.caption
-    per_bin = Subject(about["cell_type"], None, n=bins.n_obs, unit="bins")
+    unit = "models" if (trained["repeat"] > 1).any() else "bins"
     per_sample = Subject(about["cell_type"], None, n=bins.obs["sample"].nunique())
 
     def draw(name, figure, table):
@@ -28,11 +28,13 @@ def main(snakemake):
     draw("cells", qc.qc_cells(cells, per_sample), cells)
 
     losses = pd.read_parquet(snakemake.input.losses)
-    draw("losses", qc.qc_losses(losses, per_bin), losses)
+    n_trained = int((trained["status"] == "trained").sum())
+    of_losses = Subject(about["cell_type"], None, n=n_trained, unit=unit)
+    draw("losses", qc.qc_losses(losses, of_losses), losses)
 
     training = qc.training_of_bins(trained)
-    of_bins = Subject(about["cell_type"], None, n=len(training), unit="bins")
-    figure = qc.qc_training(training, of_bins, latent=snakemake.params.latent)
+    of_training = Subject(about["cell_type"], None, n=len(training), unit=unit)
+    figure = qc.qc_training(training, of_training, latent=snakemake.params.latent)
     draw("training", figure, training)
 
     depth = (

@@ -13,8 +13,13 @@ from anndata.io import read_elem
 from popnet import networks
 from popnet.errors import InputError, Problem
 from popnet.graph_centrality import MEASURES, graph_centralities
-from popnet.reliability import icc
+from popnet.reliability import icc, seed_reliability
 from popnet.tables import atomic, read_table, write_table
+
+BIN = ["sample", "bin"]
+PAIR = ["gene1", "gene2"]
+# Share of a bin's repeats that have the edges of its graph, where one is wanted without weights.
+MOST = 0.5
 
 
 def main(snakemake):
@@ -23,11 +28,16 @@ def main(snakemake):
     trained = drop_failed(trained, snakemake.params.max_failed_bins)
     summary = ad.read_h5ad(snakemake.input.summary)
     genes = summary.var_names
-    bins = trained[["sample", "bin"]].merge(
-        summary.obs.reset_index(names="name").astype({"sample": str}),
-        on=["sample", "bin"],
-        how="left",
-        validate="one_to_one",
+    of_bin = trained.groupby(BIN, sort=False).ngroup().to_numpy()
+    bins = (
+        trained[BIN]
+        .drop_duplicates()
+        .merge(
+            summary.obs.reset_index(names="name").astype({"sample": str}),
+            on=BIN,
+            how="left",
+            validate="one_to_one",
+        )
     )
     folder = Path(snakemake.params.models)
     models = [folder / name for name in trained["model"]]
@@ -37,60 +47,83 @@ def main(snakemake):
     if snakemake.params.preset == "robust":
         # Too few cells say nothing of a gene's wiring, and one cell alone is reconstructed best.
         detected = summary[bins["name"]].layers["detection_rate"] >= settings["min_detection"]
-        variances = np.where(detected, variances, 0)
-        centrality = networks.degree_centrality(errors, variances)
+        variances = np.where(detected[of_bin], variances, 0)
+        of_models = networks.degree_centrality(errors, variances)
     else:
-        centrality = networks.degree_centrality(errors)
+        of_models = networks.degree_centrality(errors)
+    centrality = pd.DataFrame(of_models).groupby(of_bin, sort=False).mean().to_numpy()
     # A gene that a bin's cells do not vary in cannot be wired to others there.
     varies = variances > networks.MIN_VARIANCE
     top = settings["central_genes"]
     graph_genes = networks.central_genes(centrality, None if top == "all" else top)
-    print(f"{len(models)} bins, {len(genes)} genes, {len(graph_genes)} of them in the graph")
+    print(
+        f"{len(models)} models of {len(bins)} bins, {len(genes)} genes, "
+        f"{len(graph_genes)} of them in the graph"
+    )
 
-    graphs = {measure: np.full(errors.shape, np.nan) for measure in MEASURES}
-    tables = []
+    graphs = {measure: np.full(centrality.shape, np.nan) for measure in MEASURES}
+    bin_edges, edges = [], []
     with atomic(snakemake.output.neighbours) as path:
         writer = None
         for sample, rows in bins.groupby("sample", sort=False).groups.items():
-            loadings = [read(models[row], "varm/sivae_loadings") for row in rows]
-            for row, bin_loadings in zip(rows, loadings, strict=True):
-                nodes = graph_genes[varies[row, graph_genes]]
-                pairs = networks.closest_pairs(bin_loadings[nodes], settings["closest"])
-                for measure, values in graph_centralities(bin_loadings[nodes], *pairs).items():
-                    graphs[measure][row, nodes] = values
-                gene1, gene2 = (nodes[ends] for ends in pairs)
-                tables.append(edge_table(sample, bins.at[row, "bin"], gene1, gene2))
-            everywhere = np.flatnonzero(varies[rows].all(axis=0))
-            loadings = [bin_loadings[everywhere] for bin_loadings in loadings]
+            loadings, of_bins = [], []
+            repeats = [np.flatnonzero(of_bin == row) for row in rows]
+            for row, number, own in zip(rows, bins.loc[rows, "bin"], repeats, strict=True):
+                loadings += [read(models[model], "varm/sivae_loadings") for model in own]
+                nodes = [graph_genes[varies[model, graph_genes]] for model in own]
+                measures, graph = bin_graph(loadings[-len(own) :], nodes, settings["closest"])
+                for measure in MEASURES:
+                    graphs[measure][row, measures.index] = measures[measure]
+                of_bins.append(graph)
+                bin_edges.append(graph[graph["weight"] >= MOST].assign(sample=sample, bin=number))
+            edges.append(mean_edges(of_bins).assign(sample=sample))
+            everywhere = np.flatnonzero(varies[np.concatenate(repeats)].all(axis=0))
+            loadings = [of_model[everywhere] for of_model in loadings]
             table = neighbour_table(sample, loadings, settings["neighbours"], genes[everywhere])
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
         writer.close()
 
-    write_edges(pd.concat(tables, ignore_index=True), bins, genes, snakemake.output)
+    write_edges(bin_edges, genes, snakemake.output.bin_edges)
+    write_edges(edges, genes, snakemake.output.edges)
     write_bins(bins, summary, centrality, graphs, genes, snakemake.output)
+    reliability = icc(centrality, bins["sample"]).join(seed_reliability(of_models, of_bin))
+    columns = ["gene", "icc", "n_samples", "n_bins", "icc_seeds", "n_repeats"]
+    write_table(reliability.assign(gene=genes)[columns], snakemake.output.reliability)
     write_losses(trained, models, snakemake.output.losses)
 
 
 def drop_failed(trained, max_failed):
-    """Return the bins that trained; too many that did not stop the study."""
-    failed = trained[trained["status"] != "trained"]
-    names = [f"{row.sample} bin {row.bin} ({row.status})" for row in failed.itertuples()]
-    if len(failed) > max_failed * len(trained):
+    """Return the models that trained; too many bins without any stop the study."""
+    done = trained["status"] == "trained"
+    lost = ~done.groupby([trained[column] for column in BIN]).transform("any")
+    failed = trained[lost].drop_duplicates(BIN)
+    n_bins = len(trained.drop_duplicates(BIN))
+    if len(failed) > max_failed * n_bins:
+        seeds = " with any seed" if trained["repeat"].max() > 1 else ""
         raise InputError(
             [
                 Problem(
                     "config",
                     "training.max_failed_bins",
                     max_failed,
-                    f"{len(failed)} of {len(trained)} bins did not train: {'; '.join(names)}",
+                    f"{len(failed)} of {n_bins} bins did not train{seeds}: "
+                    f"{'; '.join(model_names(failed))}",
                     "lower sivae.learning_rate, or allow more failed bins",
                 )
             ]
         )
-    for name in names:
+    for name in model_names(trained[~done]):
         print(f"left out: {name}")
-    return trained[trained["status"] == "trained"].reset_index(drop=True)
+    return trained[done].reset_index(drop=True)
+
+
+def model_names(trained):
+    return [
+        f"{row.sample} bin {row.bin}{f' repeat {row.repeat}' if row.repeat > 1 else ''} "
+        f"({row.status})"
+        for row in trained.itertuples()
+    ]
 
 
 def read(model, element):
@@ -98,8 +131,21 @@ def read(model, element):
         return read_elem(file[element])
 
 
-def edge_table(sample, number, gene1, gene2):
-    return pd.DataFrame({"sample": sample, "bin": number, "gene1": gene1, "gene2": gene2})
+def bin_graph(loadings, nodes, closest):
+    """Return the graph centralities of a bin, means over its repeats, and its weighted edges."""
+    measures, graphs = [], []
+    for of_model, own in zip(loadings, nodes, strict=True):
+        pairs = networks.closest_pairs(of_model[own], closest)
+        measures.append(pd.DataFrame(graph_centralities(of_model[own], *pairs), own))
+        ends = dict(zip(PAIR, (own[end].astype(np.int32) for end in pairs), strict=True))
+        graphs.append(pd.DataFrame(ends).assign(weight=1.0))
+    return pd.concat(measures).groupby(level=0).mean(), mean_edges(graphs)
+
+
+def mean_edges(graphs):
+    """Return the edges of several graphs with their mean weight, 0 where a graph lacks them."""
+    total = pd.concat(graphs).groupby(PAIR)["weight"].sum()
+    return (total / len(graphs)).reset_index()
 
 
 def neighbour_table(sample, loadings, k, genes):
@@ -121,15 +167,13 @@ def neighbour_table(sample, loadings, k, genes):
     )
 
 
-def write_edges(bin_edges, bins, genes, output):
-    for column in ("gene1", "gene2"):
-        bin_edges[column] = pd.Categorical.from_codes(bin_edges[column], genes)
-    bin_edges["sample"] = bin_edges["sample"].astype("category")
-    n_bins = bins.groupby("sample", sort=False).size()
-    edges = networks.sample_edges(bin_edges, n_bins)
-    for table, path in ((bin_edges, output.bin_edges), (edges, output.edges)):
-        with atomic(path) as temporary:
-            table.to_parquet(temporary, index=False)
+def write_edges(tables, genes, path):
+    edges = pd.concat(tables, ignore_index=True)
+    for column in PAIR:
+        edges[column] = pd.Categorical.from_codes(edges[column], genes)
+    columns = [column for column in (*BIN, *PAIR, "weight") if column in edges]
+    with atomic(path) as temporary:
+        edges[columns].astype({"sample": "category"}).to_parquet(temporary, index=False)
 
 
 def write_bins(bins, summary, centrality, graphs, genes, output):
@@ -157,15 +201,11 @@ def write_bins(bins, summary, centrality, graphs, genes, output):
         table = pd.DataFrame(values, columns=genes).groupby(samples, sort=False).mean().T
         table = table.dropna(how="all").rename_axis("gene").reset_index()
         write_table(table, path)
-    write_table(
-        icc(centrality, samples).assign(gene=genes).loc[:, ["gene", "icc", "n_samples", "n_bins"]],
-        output.reliability,
-    )
 
 
 def write_losses(trained, models, path):
     tables = [
-        read(model, "uns/losses").assign(sample=row.sample, bin=row.bin)
+        read(model, "uns/losses").assign(sample=row.sample, bin=row.bin, repeat=row.repeat)
         for row, model in zip(trained.itertuples(), models, strict=True)
     ]
     with atomic(path) as temporary:

@@ -1,4 +1,4 @@
-"""Train one siVAE per bin of a job; a model of the same cells, settings and seed is kept."""
+"""Train the models of a job's bins, one per seed; a finished one of the same cells is kept."""
 
 import json
 import sys
@@ -20,32 +20,42 @@ from popnet.sivae.progress import Progress
 from popnet.tables import atomic, write_table
 
 
-class Bin(NamedTuple):
+class Repeat(NamedTuple):
     sample: str
+    bin: int
     number: int
     path: Path
     seed: int
     fingerprint: str
+
+    def __str__(self):
+        again = f" repeat {self.number}" if self.number > 1 else ""
+        return f"{self.sample} bin {self.bin}{again}"
 
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     settings = sivae_settings(snakemake.params)
     device = training_device(snakemake)
-    bins, rows = [], {}
-    for sample, number in snakemake.params.bins:
-        cells = read_bin(snakemake.input.expression, sample, number)
-        path = Path(snakemake.params.models) / f"{safe_name(sample)}.{number}.h5ad"
-        # The cell type is left out: the same cells give the same model under any name.
-        seed = derive_seed(snakemake.params.seed, sample, number)
-        fingerprint = fingerprint_of(cells, settings, seed, snakemake.input.code)
-        bins.append(Bin(sample, number, path, seed, fingerprint))
-        model = read_model(path, fingerprint)
-        if model is not None:
-            rows[bins[-1]] = described(model)
-    waiting = [bin_ for bin_ in bins if bin_ not in rows]
+    repeats, rows = [], {}
+    for sample, bin_ in snakemake.params.bins:
+        cells = read_bin(snakemake.input.expression, sample, bin_)
+        for number in range(1, snakemake.params.seeds + 1):
+            # The first is as it would be alone, so that more seeds leave it as it is. Its file
+            # ends in a number, those of the others do not: no other sample's model has their name.
+            again = [number] if number > 1 else []
+            name = "-".join(map(str, [bin_, *again]))
+            path = Path(snakemake.params.models) / f"{safe_name(sample)}.{name}.h5ad"
+            # The cell type is left out: the same cells give the same model under any name.
+            seed = derive_seed(snakemake.params.seed, sample, bin_, *again)
+            fingerprint = fingerprint_of(cells, settings, seed, snakemake.input.code)
+            repeats.append(Repeat(sample, bin_, number, path, seed, fingerprint))
+            model = read_model(path, fingerprint)
+            if model is not None:
+                rows[repeats[-1]] = described(model)
+    waiting = [repeat for repeat in repeats if repeat not in rows]
     size = snakemake.params.stack or sivae.stack_size(settings, *cells.shape, device)
-    print(f"{len(rows)} of {len(bins)} bins are trained already; the others {size} at a time")
+    print(f"{len(rows)} of {len(repeats)} models are trained already; the others {size} at a time")
 
     progress = Progress(settings, len(waiting))
     while waiting:
@@ -57,42 +67,48 @@ def main(snakemake):
             if len(stack) == 1:
                 raise
             size = len(stack) // 2
-            print(f"the GPU has no room for {len(stack)} bins at a time: now {size}")
+            print(f"the GPU has no room for {len(stack)} models at a time: now {size}")
             continue
         rows |= zip(stack, trained, strict=True)
         waiting = waiting[len(stack) :]
     table = [
-        {"sample": bin_.sample, "bin": bin_.number, "model": bin_.path.name} | rows[bin_]
-        for bin_ in bins
+        {
+            "sample": repeat.sample,
+            "bin": repeat.bin,
+            "repeat": repeat.number,
+            "model": repeat.path.name,
+        }
+        | rows[repeat]
+        for repeat in repeats
     ]
     write_table(pd.DataFrame(table, columns=COLUMNS), snakemake.output[0])
 
 
-COLUMNS = ["sample", "bin", "model", "status", "seconds", "device", "precision", "stack"]
+COLUMNS = ["sample", "bin", "repeat", "model", "status", "seconds", "device", "precision", "stack"]
 COLUMNS += ["peak_memory_mb", "seed", "active_dimensions", "reconstruction_error"]
 COLUMNS += ["heldout_error", "heldout_loss"]
 
 
 def train(stack, settings, device, progress, snakemake):
-    """Train and write the models of a stack of bins; return what is to be said of each."""
+    """Train and write a stack of models; return what is to be said of each."""
     begin = perf_counter()
-    cells = [read_bin(snakemake.input.expression, bin_.sample, bin_.number) for bin_ in stack]
+    cells = [read_bin(snakemake.input.expression, repeat.sample, repeat.bin) for repeat in stack]
     progress.begin(len(stack))
-    seeds = [bin_.seed for bin_ in stack]
+    seeds = [repeat.seed for repeat in stack]
     fits = sivae.fit_stack(cells, settings, seeds, device, progress=progress)
     progress.end()
     rows = []
-    for bin_, fit in zip(stack, fits, strict=True):
+    for repeat, fit in zip(stack, fits, strict=True):
         if isinstance(fit, sivae.DivergedError):
-            rows.append({"status": f"failed: {fit}", "device": device, "seed": bin_.seed})
-            print(f"{bin_.sample} bin {bin_.number} failed: {fit}")
+            rows.append({"status": f"failed: {fit}", "device": device, "seed": repeat.seed})
+            print(f"{repeat} failed: {fit}")
             continue
         model = fit.to_anndata()
-        model.uns["sivae"] |= {"fingerprint": bin_.fingerprint, "stack": len(stack)}
-        with atomic(bin_.path) as temporary:
+        model.uns["sivae"] |= {"fingerprint": repeat.fingerprint, "stack": len(stack)}
+        with atomic(repeat.path) as temporary:
             model.write_h5ad(temporary, compression="gzip")
         rows.append(described(model))
-    names = ", ".join(f"{bin_.sample} bin {bin_.number}" for bin_ in stack)
+    names = ", ".join(map(str, stack))
     print(f"{progress.n_done} of {progress.n_fits} in {perf_counter() - begin:.1f} s: {names}")
     return rows
 

@@ -110,7 +110,7 @@ def adjacency_degree(gene1: np.ndarray, gene2: np.ndarray, n_genes: int) -> np.n
 def nearest_neighbours(
     loadings: Sequence[np.ndarray], k: int = 20
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the genes nearest to each gene over the bins of one sample.
+    """Return the genes nearest to each gene over the bins, all models of them, of one sample.
 
     The distance of two genes is the mean over bins of their Euclidean distance (the paper's
     siVAE-Euc), each bin's distances divided by their mean over all pairs, because the scale of
@@ -146,7 +146,10 @@ def nearest_neighbours(
     nearest = np.empty((n_genes, k))
     for start in range(0, n_genes, ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, n_genes))
-        distance = np.mean([cdist(bin_loadings[rows], bin_loadings) for bin_loadings in scaled], 0)
+        distance = np.zeros((len(rows), n_genes))
+        for bin_loadings in scaled:
+            distance += cdist(bin_loadings[rows], bin_loadings)
+        distance /= len(scaled)
         distance[np.arange(len(rows)), rows] = np.inf
         # Sorted by gene first, so that the stable sort by distance breaks ties by gene.
         found = np.sort(np.argpartition(distance, k - 1, axis=1)[:, :k], axis=1)
@@ -155,39 +158,6 @@ def nearest_neighbours(
         neighbour[rows] = np.take_along_axis(found, order, axis=1)
         nearest[rows] = np.take_along_axis(found_distance, order, axis=1)
     return neighbour, nearest
-
-
-def sample_edges(bin_edges: pd.DataFrame, n_bins: pd.Series) -> pd.DataFrame:
-    """Return each sample's edges, weighted by the share of its bins that have them.
-
-    Parameters
-    ----------
-    bin_edges : DataFrame with columns sample, bin, gene1, gene2
-        Each edge once per bin. Categorical columns are fastest.
-    n_bins : Series indexed by sample
-        Bins per sample, those without an edge included.
-
-    Returns
-    -------
-    DataFrame with columns sample, gene1, gene2, weight
-        In the order of `n_bins`, then of the genes' categories (text: alphabetical).
-
-    Raises
-    ------
-    ValueError
-        If `bin_edges` holds a sample that `n_bins` lacks.
-    """
-    sample = bin_edges["sample"].astype("category").cat
-    position = n_bins.index.get_indexer(sample.categories)[sample.codes]
-    if (position < 0).any():
-        raise ValueError("n_bins lacks a sample that bin_edges holds")
-    key = position.astype(np.int64)
-    for column in ("gene1", "gene2"):
-        gene = bin_edges[column].astype("category").cat
-        key = key * len(gene.categories) + gene.codes.to_numpy()
-    _, first, n_with_edge = np.unique(key, return_index=True, return_counts=True)
-    edges = bin_edges[["sample", "gene1", "gene2"]].iloc[first].reset_index(drop=True)
-    return edges.assign(weight=n_with_edge / n_bins.to_numpy()[position[first]])
 
 
 def to_graph(edges: pd.DataFrame, attributes: pd.DataFrame) -> igraph.Graph:

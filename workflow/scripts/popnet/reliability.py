@@ -20,7 +20,7 @@ TIE = 1e-10
 PAIRS_AT_ONCE = 2**21
 
 
-def icc(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> pd.DataFrame:
+def icc(values: np.ndarray, groups: Sequence[str] | Sequence[int] | np.ndarray) -> pd.DataFrame:
     """Return per gene the intraclass correlation ICC(1,k) of bins nested in samples.
 
     One-way random effects by analysis of variance: the reliability of a sample's mean over k
@@ -70,6 +70,30 @@ def icc(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> pd.DataFrame:
         reliability = np.maximum(1 - mean_within / mean_between, -1.0)
     reliability[(n_samples < 2) | (n_bins == n_samples)] = np.nan
     return pd.DataFrame({"icc": reliability, "n_samples": n_samples, "n_bins": n_bins})
+
+
+def seed_reliability(values: np.ndarray, bins: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    """Return per gene how reliable the mean over a bin's models of several seeds is.
+
+    The ICC(1,k) of :func:`icc` of repeats nested in bins: one less it is the share of the variance
+    of the bins' means that the seed makes.
+
+    Parameters
+    ----------
+    values : array of shape (n_models, n_genes)
+        NaN where a model has no value for a gene.
+    bins : sequence of int, of shape (n_models,)
+        The bin of each model.
+
+    Returns
+    -------
+    DataFrame with columns icc_seeds, n_repeats, one row per gene
+        icc_seeds: NaN where no bin has two models. n_repeats: models with a value per bin that has
+        one, a mean where bins differ.
+    """
+    found = icc(values, bins)
+    n_repeats = found["n_bins"] / found["n_samples"]
+    return pd.DataFrame({"icc_seeds": found["icc"], "n_repeats": n_repeats})
 
 
 def kernel_reliability(

@@ -130,17 +130,19 @@ def qc_cells(cells: pd.DataFrame, subject: Subject) -> Figure:
 
 
 def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
-    """Draw the loss of every bin over each stage of training, and the median of its terms.
+    """Draw the loss of every model over each stage of training, and the median of its terms.
 
     Parameters
     ----------
-    losses : DataFrame with columns sample, bin, stage, step, total, and terms
+    losses : DataFrame with columns sample, bin, repeat (optional), stage, step, total, and terms
         Terms are reconstruction, kl_cells, kl_features, interpretability; a stage without a term
         has missing values. Stages are drawn in the order of their first row.
     subject : Subject
     """
     stages = list(dict.fromkeys(losses["stage"]))
-    figure = new_figure(DOUBLE, 4.2, "Loss of each bin over the stages of training", subject)
+    one = subject.unit.removesuffix("s")
+    keys = [key for key in ("sample", "bin", "repeat") if key in losses]
+    figure = new_figure(DOUBLE, 4.2, f"Loss of each {one} over the stages of training", subject)
     if not stages:
         say(figure.subplots(), "No loss was recorded.")
         return figure
@@ -152,8 +154,8 @@ def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
         top, bottom = column
         here = losses[losses["stage"] == stage]
         lines = [
-            bin_[["step", "total"]].to_numpy(dtype=float)
-            for _, bin_ in here.groupby(["sample", "bin"], sort=False)
+            model[["step", "total"]].to_numpy(dtype=float)
+            for _, model in here.groupby(keys, sort=False)
         ]
         # Many lines make a vector file slow to open.
         top.add_collection(
@@ -183,8 +185,8 @@ def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
             top.set_ylabel("total loss")
             bottom.set_ylabel("term of the loss (median)")
     handles = [
-        Line2D([], [], color=GREY, lw=0.6, label="one bin"),
-        Line2D([], [], color="black", lw=1.2, label="median of the bins"),
+        Line2D([], [], color=GREY, lw=0.6, label=f"one {one}"),
+        Line2D([], [], color="black", lw=1.2, label=f"median of the {subject.unit}"),
     ]
     handles += [
         Line2D([], [], color=colours[term], lw=1.2, label=label)
@@ -253,8 +255,9 @@ def qc_reliability(
 
     Parameters
     ----------
-    reliability : DataFrame with columns gene, icc
-        Intraclass correlation of the bins; missing where no sample has two bins.
+    reliability : DataFrame with columns gene, icc, and optionally icc_seeds, n_repeats
+        Intraclass correlation of the bins, missing where no sample has two bins, and of a bin's
+        models of several seeds, whose median is named.
     central : Series of bool
         By gene: whether it is among the central genes that the adjacency is made of.
     subject : Subject
@@ -267,9 +270,15 @@ def qc_reliability(
     what = "Reliability of degree centrality over the bins of a sample"
     figure = new_figure(SINGLE, 2.8, what, subject)
     batch = None if sources is None else sources.set_index("source").loc["batch"]
+    of_seeds = reliability.reindex(columns=["icc_seeds", "n_repeats"]).astype(float).median()
+    seeds = ""
+    if np.isfinite(of_seeds["icc_seeds"]):
+        n_models = f"{of_seeds['n_repeats']:.3g} models of a bin"
+        seeds = f"seeds: ICC {of_seeds['icc_seeds']:.2f} over {n_models} (median of genes)"
     axes = figure.subplots()
     if icc.empty:
-        say(axes, "No sample has two bins, so reliability cannot be told.")
+        texts = ["No sample has two bins, so reliability cannot be told", seeds]
+        say(axes, f"{'; '.join(filter(None, texts))}.")
         return figure
     chosen = central.reindex(icc.index).fillna(False).astype(bool)
     edges = np.linspace(min(-0.2, np.floor(icc.min() * 10) / 10), 1, 41)
@@ -289,6 +298,8 @@ def qc_reliability(
         quartiles = f"{batch['lower_quartile']:.0%} to {batch['upper_quartile']:.0%}"
         text = f"batch: {batch['share']:.0%} of a gene's variance (quartiles {quartiles})"
         handles.append(Line2D([], [], lw=0, label=text))
+    if seeds:
+        handles.append(Line2D([], [], lw=0, label=seeds))
     axes.set_xlabel("intraclass correlation (ICC)")
     axes.set_ylabel("genes")
     axes.yaxis.set_major_locator(ticks(5, integer=True))
@@ -297,7 +308,7 @@ def qc_reliability(
 
 
 def training_of_bins(trained: pd.DataFrame) -> pd.DataFrame:
-    """Return how each bin of a cell type trained, and which bins to look at.
+    """Return how each model of a cell type's bins trained, and which to look at.
 
     Parameters
     ----------
@@ -307,8 +318,8 @@ def training_of_bins(trained: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        With `look_at`: why a bin failed, or that it collapsed, that is uses fewer than half as
-        many latent dimensions as the median of the bins; else empty. Failed bins come first, then
+        With `look_at`: why a model failed, or that it collapsed, that is uses fewer than half as
+        many latent dimensions as the median model; else empty. Failed ones come first, then
         collapsed ones, then the others as they were.
     """
     failed = trained["status"] != "trained"
@@ -325,28 +336,30 @@ def training_of_bins(trained: pd.DataFrame) -> pd.DataFrame:
 
 
 def qc_training(training: pd.DataFrame, subject: Subject, *, latent: int) -> Figure:
-    """Draw the errors, active dimensions, time and memory of each bin, and name those to look at.
+    """Draw errors, active dimensions, time and memory of each model; name those to look at.
 
     Parameters
     ----------
     training : DataFrame
         From `training_of_bins`.
     subject : Subject
+        Its unit is what each model is called: "bins", or "models" where a bin has several.
     latent : int
         Dimensions of the embeddings.
     """
     done = training[training["status"] == "trained"]
-    what = f"Training: {len(done):,} of {len(training):,} bins trained"
+    what = f"Training: {len(done):,} of {len(training):,} {subject.unit} trained"
     figure = new_figure(DOUBLE, 4.6, what, subject)
     (errors, dimensions), (cost, listed) = figure.subplots(2, 2)
-    _draw_dimensions(dimensions, done["active_dimensions"].to_numpy(dtype=float), latent)
-    _draw_cost(cost, done)
-    _list_bins(listed, training[training["look_at"] != ""])
+    active = done["active_dimensions"].to_numpy(dtype=float)
+    _draw_dimensions(dimensions, active, latent, subject.unit)
+    _draw_cost(cost, done, subject.unit)
+    _list_models(listed, training[training["look_at"] != ""], subject.unit)
     legend_below(
         figure,
         [
             Line2D([], [], color=GREY, lw=0.8, ls="--", label="equal errors"),
-            Line2D([], [], color="black", lw=1, label="median of the bins"),
+            Line2D([], [], color="black", lw=1, label=f"median of the {subject.unit}"),
             Line2D([], [], color=OKABE_ITO["vermillion"], lw=1, ls="--", label="half of it"),
         ],
     )
@@ -368,12 +381,12 @@ def _draw_errors(axes: Axes, done: pd.DataFrame) -> None:
         axis.set_major_locator(ticks(5))
     axes.margins(0.12)
     worst = np.argsort(points[:, 0] - points[:, 1], kind="stable")[:3]
-    name_points(axes, points[worst], [_bin_name(shown.iloc[i]) for i in worst], obstacles=points)
+    name_points(axes, points[worst], [_model_name(shown.iloc[i]) for i in worst], obstacles=points)
 
 
-def _draw_dimensions(axes: Axes, active: np.ndarray, latent: int) -> None:
+def _draw_dimensions(axes: Axes, active: np.ndarray, latent: int, unit: str) -> None:
     if not len(active):
-        say(axes, "No bin trained.")
+        say(axes, f"No {unit.removesuffix('s')} trained.")
         return
     width = max(1, -(-latent // 40))
     axes.hist(
@@ -391,15 +404,15 @@ def _draw_dimensions(axes: Axes, active: np.ndarray, latent: int) -> None:
         axes.axvline(place, color=colour, lw=1, ls=style)
     axes.set_xlim(-0.5, latent + 0.5)
     axes.set_xlabel(f"active latent dimensions of {latent}")
-    axes.set_ylabel("bins")
+    axes.set_ylabel(unit)
     axes.xaxis.set_major_locator(ticks(6, integer=True))
     axes.yaxis.set_major_locator(ticks(5, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
-def _draw_cost(axes: Axes, done: pd.DataFrame) -> None:
+def _draw_cost(axes: Axes, done: pd.DataFrame, unit: str) -> None:
     if done.empty:
-        say(axes, "No bin trained.")
+        say(axes, f"No {unit.removesuffix('s')} trained.")
         return
     colours = [OKABE_ITO[name] for name in ("blue", "orange", "green", "purple")]
     kinds = list(done.groupby(["device", "precision"], sort=True))
@@ -411,7 +424,7 @@ def _draw_cost(axes: Axes, done: pd.DataFrame) -> None:
             label=f"{device}, {precision} (n = {len(part):,})",
             **_points(len(done)),
         )
-    axes.set_xlabel("seconds per bin")
+    axes.set_xlabel(f"seconds per {unit.removesuffix('s')}")
     axes.set_ylabel("peak memory (MB)")
     axes.set_xlim(-0.03 * done["seconds"].max(), 1.1 * done["seconds"].max())
     axes.set_ylim(0, 1.35 * done["peak_memory_mb"].max())
@@ -421,17 +434,17 @@ def _draw_cost(axes: Axes, done: pd.DataFrame) -> None:
     axes.legend(loc="upper left", handletextpad=0.2)
 
 
-def _list_bins(axes: Axes, chosen: pd.DataFrame, most: int = 3) -> None:
+def _list_models(axes: Axes, chosen: pd.DataFrame, unit: str, most: int = 3) -> None:
     axes.set_axis_off()
     failed = chosen["status"] != "trained"
     lines = []
     for kind, part in (("failed", chosen[failed]), ("collapsed", chosen[~failed])):
-        lines.append(f"{len(part):,} {'bin' if len(part) == 1 else 'bins'} {kind}")
+        lines.append(f"{len(part):,} {unit.removesuffix('s') if len(part) == 1 else unit} {kind}")
         for _, row in part.head(most).iterrows():
             # What helps is for the table to say.
             why = readable(row["look_at"].removeprefix(f"{kind}: ").split(";")[0], 80)
             lines += wrap(
-                f"{_bin_name(row)}: {why}", 62, initial_indent="  ", subsequent_indent="    "
+                f"{_model_name(row)}: {why}", 62, initial_indent="  ", subsequent_indent="    "
             )
         if len(part) > most:
             lines.append(f"  and {len(part) - most:,} more, see the table")
@@ -455,5 +468,6 @@ def _points(n: int) -> dict[str, float | str | bool]:
     return {"s": 4, "lw": 0, "alpha": 0.4, "zorder": 3, "rasterized": True}
 
 
-def _bin_name(row: pd.Series) -> str:
-    return f"{readable(row['sample'], 20)}, bin {row['bin']}"
+def _model_name(row: pd.Series) -> str:
+    again = f", repeat {row['repeat']}" if row.get("repeat", 1) > 1 else ""
+    return f"{readable(row['sample'], 20)}, bin {row['bin']}{again}"
