@@ -35,13 +35,13 @@ COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "pe
 COLUMNS += ("written_mb",)
 
 
-def simulate(folder: Path, n_cells: int, n_genes: int, per_sample: int, per_cell: int) -> None:
-    """Write counts of about `per_cell` genes in a cell, and which sample each cell is of."""
+def simulate(folder: Path, n_cells: int, n_genes: int, per_sample: int, molecules: int) -> None:
+    """Write counts of about `molecules` in a cell, and which sample each cell is of."""
     rng = np.random.default_rng(1)
     weight = np.cumsum(rng.lognormal(sigma=2, size=n_genes))
     blocks = []
     for _ in range(BLOCKS):
-        n_molecules = rng.poisson(2.5 * per_cell * rng.lognormal(sigma=0.3, size=BLOCK))
+        n_molecules = rng.poisson(molecules * rng.lognormal(sigma=0.3, size=BLOCK))
         gene = np.searchsorted(weight, weight[-1] * rng.random(n_molecules.sum()))
         cell = np.repeat(np.arange(BLOCK), n_molecules)
         ones = np.ones(len(gene), np.float32)
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=20_000)
     parser.add_argument("--selected", type=int, default=2000)
     parser.add_argument("--per-sample", type=int, default=4000, help="cells of each sample")
-    parser.add_argument("--per-cell", type=int, default=1000, help="about so many genes in a cell")
+    parser.add_argument("--molecules", type=int, default=2500, help="counted in a cell, about")
     parser.add_argument("--folder", type=Path, help="for the files, which are removed again")
     options = parser.parse_args()
 
@@ -122,13 +122,13 @@ def main() -> None:
     for n_cells in options.cells:
         with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
             folder = Path(temporary)
-            # Counts as they come, and the expression as large as it can be.
-            needed = n_cells * (8 * options.per_cell + 4 * options.selected)
+            # Every molecule of another gene, and expression that does not compress.
+            needed = n_cells * (8 * options.molecules + 4 * options.selected)
             free = shutil.disk_usage(folder).free
-            if free < 1.5 * needed:
-                sys.exit(f"{folder} has {free / 1e9:.0f} GB free, {1.5 * needed / 1e9:.0f} needed")
+            if free < needed:
+                sys.exit(f"{folder} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} needed")
             with spawn.Pool(1) as pool:
-                sizes = (n_cells, options.genes, options.per_sample, options.per_cell)
+                sizes = (n_cells, options.genes, options.per_sample, options.molecules)
                 pool.apply(simulate, (folder, *sizes))
             size = (folder / "cells.h5ad").stat().st_size / 2**20
             for function, arguments, made in (
