@@ -44,10 +44,20 @@ def config_source(field):
     return "--config"
 
 
+def planned_as_is(study):
+    """Return whether the cells were checked since the sheet or a file of its last changed."""
+    bins = Path(f"results/{study.name}/bins.tsv")
+    files = [Path(path) for path in (config["cohort"], *study.files)]
+    if not bins.exists() or not all(path.exists() for path in files):
+        return False
+    return bins.stat().st_mtime_ns > max(path.stat().st_mtime_ns for path in files)
+
+
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
-    The cells are looked at only by the process that the user started: every job parses this too.
+    The cells are looked at only by the process that the user started, since every job parses this
+    too, and not where nothing changed since `plan_bins` looked at them.
     """
     problems = [
         replace(problem, file=config_source(problem.field)) for problem in check_config(config, "")
@@ -59,7 +69,7 @@ def load_study():
     if problems:
         raise WorkflowError(describe(problems))
     warnings = list(study.warnings)
-    if workflow.is_main_process and study.simulation is None:
+    if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
         from popnet.validation import read_study
 
         try:
