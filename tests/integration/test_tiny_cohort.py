@@ -26,7 +26,7 @@ STATUS = "ill; {yes} / no?"
 SETTINGS = {
     "preset": "paper",
     "bins": {"size": BIN},
-    "genes": {"cohort": 60, "sample": 10},
+    "genes": {"cohort": 40, "sample": 5},
     "sivae": {"latent": 4, "hidden": [16], "steps": [20, 20, 20], "minibatch": 16},
     "training": {"bins_per_job": 5, "seeds": SEEDS},
     "networks": {"closest": 0.05, "central_genes": "all", "neighbours": 5},
@@ -60,6 +60,12 @@ def write_folder(path, counts: sparse.csc_matrix) -> None:
             file.writelines(lines)
 
 
+def draw_counts(rng) -> sparse.csc_matrix:
+    """Return counts, genes x cells."""
+    rate = np.exp(rng.normal(0.5, 0.7, (len(GENES) + 1, 1)) + rng.normal(0, 0.4, (1, CELLS)))
+    return sparse.csc_matrix(rng.poisson(rate).astype(np.int32))
+
+
 @pytest.fixture(scope="module")
 def clone(copy_clone, snakemake):
     """A clone in which the cohort has run."""
@@ -69,8 +75,7 @@ def clone(copy_clone, snakemake):
     rng = np.random.default_rng(0)
     samples = []
     for number, id in enumerate(IDS):
-        rate = np.exp(rng.normal(0.5, 0.7, (len(GENES) + 1, 1)) + rng.normal(0, 0.4, (1, CELLS)))
-        counts = sparse.csc_matrix(rng.poisson(rate).astype(np.int32))
+        counts = draw_counts(rng)
         path = data / (f"sample {number}.h5" if number % 2 else f"sample {number}")
         (write_h5 if number % 2 else write_folder)(path, counts)
         label = ["no; $(touch x)", "yes"][number % 2]
@@ -159,3 +164,30 @@ def test_bins_are_the_units(results):
 def test_figures(results):
     figures = list((results / "figures").rglob("*.png"))
     assert len(figures) == 1 + 6 + 6
+
+
+def test_a_sample_that_is_added_trains_nothing_else_again(clone, results, snakemake):
+    folder = results / "all"
+    models = {path: path.read_bytes() for path in (folder / "models").iterdir()}
+    stamps = {path: path.stat().st_mtime_ns for path in models}
+    genes = (folder / "genes.tsv").read_bytes()
+    write_h5(clone / "data" / "later.h5", draw_counts(np.random.default_rng(1)))
+    path = clone / "config" / "cohorts" / "tiny.yaml"
+    sheet = yaml.safe_load(path.read_text(encoding="utf-8"))
+    later = {"id": "A later", "path": "../../data/later.h5", "phenotypes": {STATUS: "yes"}}
+    # First, so that every job has other bins than before.
+    sheet["samples"].insert(0, later)
+    path.write_text(yaml.safe_dump(sheet, allow_unicode=True), encoding="utf-8")
+    run = ["--config", "cohort=config/cohorts/tiny.yaml"]
+    status, output = snakemake(clone, "--cores", "2", *run)
+    assert status == 0, output
+    assert "A later" in read_table(folder / "networks" / "degree.tsv").columns
+    assert (folder / "genes.tsv").read_bytes() == genes
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert len(list((folder / "models").iterdir())) == len(models) + N_BINS * SEEDS
+
+    (folder / "genes.tsv").unlink()
+    target = str((folder / "genes.tsv").relative_to(clone))
+    status, output = snakemake(clone, "--cores", "1", target, *run)
+    assert status == 0, output
+    assert (folder / "genes.tsv").read_bytes() != genes

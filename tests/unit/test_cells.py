@@ -528,9 +528,9 @@ def test_select_genes():
     genes = pd.Index(["A", "B", "MT-CO1", "MT-CO2", "mt-x", "C[1]"])
     chosen = select_genes(
         [statistics([5, 1, 0.1, 0, 0.3, 0.2]), statistics([5, 1, 0.1, 0, 0.3, 3])],
-        cohort_top=1,
-        sample_top=2,
-        keep_patterns=["MT-*"],
+        cohort=1,
+        sample=2,
+        keep=["MT-*"],
         genes=genes,
     )
     assert chosen["gene"].tolist() == ["A", "B", "MT-CO1", "C[1]"]

@@ -1,9 +1,11 @@
+# What was chosen is kept when samples are added, or every model would be trained again.
 rule select_genes:
     input:
         cells="<results>/binned_cells.parquet",
         code=library("cells/genes.py", "cells/sources.py"),
     output:
-        "<results>/{cell_type}/genes.tsv",
+        genes=update("<results>/{cell_type}/genes.tsv"),
+        basis=update("<results>/{cell_type}/genes_chosen_from.json"),
     log:
         "<logs>/{cell_type}/select_genes.log",
     benchmark:

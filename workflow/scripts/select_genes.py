@@ -1,8 +1,17 @@
-"""Choose the genes of a cell type's networks."""
+"""Choose the genes of a cell type's networks; samples that came later leave the choice as it is."""
+
+import json
+from pathlib import Path
 
 from adapter import binned_cells, logged, open_sources
-from popnet.cells import common_genes, read_blocks, sample_statistics, select_genes
-from popnet.tables import write_table
+from popnet.cells import (
+    common_genes,
+    read_blocks,
+    sample_statistics,
+    select_genes,
+    selection_basis,
+)
+from popnet.tables import atomic, read_table, write_table
 
 
 def main(snakemake):
@@ -11,13 +20,38 @@ def main(snakemake):
     genes, lost = common_genes(list(sources.values()))
     if lost["n_lost"].any():
         print(lost[lost["n_lost"] > 0].to_string(index=False))
-    per_sample = sample_statistics(read_blocks(sources, cells, genes))
     settings = snakemake.params.genes
-    table = select_genes(
-        list(per_sample.values()), settings["cohort"], settings["sample"], settings["keep"], genes
-    )
+    chosen_by = {key: settings[key] for key in ("cohort", "sample", "keep")}
+    basis = {"settings": chosen_by, "samples": selection_basis(cells)}
+    earlier = read_earlier(snakemake.output)
+    if earlier and stands(*earlier, basis, genes):
+        n_later = len(basis["samples"]) - len(earlier[1]["samples"])
+        print(f"{len(earlier[0])} genes as they were: {n_later} samples came later")
+        return
+
+    per_sample = sample_statistics(read_blocks(sources, cells, genes))
+    table = select_genes(list(per_sample.values()), **chosen_by, genes=genes)
     print(f"{len(table)} of {len(genes)} genes")
-    write_table(table, snakemake.output[0])
+    write_table(table, snakemake.output.genes)
+    with atomic(snakemake.output.basis) as path:
+        path.write_text(json.dumps(basis, indent=1))
+
+
+def read_earlier(files):
+    """Return the genes that were chosen before, and from what, or None."""
+    try:
+        return list(read_table(files.genes)["gene"]), json.loads(Path(files.basis).read_text())
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def stands(chosen, earlier, basis, genes):
+    """Return whether all that the choice was made from is there as it was."""
+    return (
+        set(chosen) <= set(genes)
+        and earlier["settings"] == basis["settings"]
+        and earlier["samples"].items() < basis["samples"].items()
+    )
 
 
 with logged(snakemake.log[0]):

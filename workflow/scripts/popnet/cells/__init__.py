@@ -17,6 +17,7 @@ from popnet.cells.genes import (
     pool_statistics,
     sample_statistics,
     select_genes,
+    selection_basis,
 )
 from popnet.cells.sources import (
     CountSource,
@@ -45,5 +46,6 @@ __all__ = [
     "sample_statistics",
     "scale",
     "select_genes",
+    "selection_basis",
     "write_expression",
 ]

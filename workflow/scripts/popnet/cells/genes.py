@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -108,11 +110,26 @@ def _block_statistics(expression: csr_matrix) -> GeneStatistics:
     return GeneStatistics(n_cells, mean, squares / n_cells, n_detected / n_cells)
 
 
+def selection_basis(cells: pd.DataFrame) -> dict[str, str]:
+    """Return a checksum of each sample's cells: what a choice of genes was made from.
+
+    Parameters
+    ----------
+    cells : DataFrame of shape (n_cells, n_columns)
+        Columns sample, bin and cell.
+    """
+    digests = {}
+    for sample, members in cells.groupby("sample", observed=True):
+        names = members.sort_values(["bin", "cell"])[["bin", "cell"]].astype(str)
+        digests[str(sample)] = sha256(json.dumps(names.values.tolist()).encode()).hexdigest()[:16]
+    return digests
+
+
 def select_genes(
     per_sample: Sequence[GeneStatistics],
-    cohort_top: int,
-    sample_top: int,
-    keep_patterns: Sequence[str],
+    cohort: int,
+    sample: int,
+    keep: Sequence[str],
     genes: pd.Index,
 ) -> pd.DataFrame:
     """Choose the genes most variable over all cells or within a sample, and those to keep.
@@ -121,9 +138,9 @@ def select_genes(
     ----------
     per_sample : sequence of GeneStatistics
         Of the cells of each sample.
-    cohort_top, sample_top : int
+    cohort, sample : int
         Genes of highest variance over all cells, and within each sample.
-    keep_patterns : sequence of str
+    keep : sequence of str
         Names or glob patterns, case-sensitive, of genes to keep where any cell expresses them.
     genes : Index of shape (n_genes,)
 
@@ -136,10 +153,10 @@ def select_genes(
     """
     pooled = pool_statistics(per_sample)
     cohort_rank = _variance_ranks(pooled)
-    in_samples = np.sum([_variance_ranks(part) <= sample_top for part in per_sample], axis=0)
-    kept = [any(fnmatchcase(gene, pattern) for pattern in keep_patterns) for gene in genes]
+    in_samples = np.sum([_variance_ranks(part) <= sample for part in per_sample], axis=0)
+    kept = [any(fnmatchcase(gene, pattern) for pattern in keep) for gene in genes]
     reasons = {
-        "cohort": cohort_rank <= cohort_top,
+        "cohort": cohort_rank <= cohort,
         "sample": in_samples > 0,
         "keep": np.array(kept, dtype=bool) & (pooled.detection_rate > 0),
     }
