@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 from popnet.cohort import load_cohort
 from popnet.errors import InputError, describe
 from popnet.names import safe_name
-from popnet.sheet import check_config, sheet_config
+from popnet.sheet import check_config, read_sheet, sheet_config
 
 # Settings that the cohort brings along; --config and --configfile still have the last word, but not
 # config.yaml where it is named there too, before a file of the user's own.
@@ -59,6 +59,11 @@ def load_study():
     The cells are looked at only by the process that the user started, since every job parses this
     too, and not where nothing changed since `plan_bins` looked at them.
     """
+    # Snakemake reads over a key that is given twice, and writes out any alias.
+    files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
+    unread = [file for file in files if not file.endswith(".json")]
+    if problems := [problem for file in unread for problem in read_sheet(file)[1]]:
+        raise WorkflowError(describe(problems))
     problems = [
         replace(problem, file=config_source(problem.field)) for problem in check_config(config, "")
     ]

@@ -26,9 +26,11 @@ from popnet.phenotypes import (
 )
 from popnet.sheet import (
     as_text,
+    is_absent,
     merged,
     name_problems,
     nearest_file,
+    path_fault,
     quoted,
     read_sheet,
     read_sheet_table,
@@ -39,7 +41,10 @@ from popnet.sheet import (
 
 RESERVED_COLUMNS = (
     *("sample", "donor", "batch", "n_cells"),
-    *("bin", "cell", "cell_type", "gene", "mean_depth", "unit", "depth", "cells"),
+    *("bin", "cell", "cell_type", "gene", "mean_depth", "unit", "depth", "cells", "n_bins"),
+    # Columns that are read as text wherever they are: as numbers they would be lost.
+    *("sample1", "sample2", "gene1", "gene2", "gene_set", "measure"),
+    *("contig", "ref", "alt", "reason"),
 )
 WILDCARD = set("{}<>")
 
@@ -328,9 +333,9 @@ class _Sheet:
         if path and WILDCARD.intersection(path):
             message = "Snakemake would read it as a wildcard: it holds one of { } < >"
             self._add(field, path, message, "Rename the file or its folder, or link it", file)
-        elif path and not made and not Path(path).exists():
+        elif path and not made and (fault := path_fault(path)):
             remedy = remedy or nearest_file(path) + "Paths are relative to the sheet"
-            self._add(field, path, "There is no such file", remedy, file)
+            self._add(field, path, fault, remedy, file)
         return path
 
     def _cells(self) -> Cells:
@@ -409,6 +414,9 @@ class _Sheet:
             if name in RESERVED_COLUMNS or re.fullmatch(r"component\d+", name):
                 message = "This name belongs to a column of the results"
                 self._add(place, name, message, f"Rename it and give `column: {name}`")
+            elif name == "_index" or not {"", "."}.isdisjoint(name.split("/")):
+                message = "An h5ad file cannot have a column of this name"
+                self._add(place, name, message, f"Rename it and give `column: {name}`")
 
     def _gene_sets(self) -> tuple[GeneSet, ...]:
         sets = [
@@ -474,7 +482,7 @@ class _Sheet:
         if "table" not in self.source:
             return None, []
         table = str(self._checked("samples.table", self._path(self.source["table"])))
-        if not Path(table).is_file():
+        if path_fault(table, folder=False):
             return None, []
         columns, values, problems = read_sheet_table(table)
         self.problems += problems
@@ -652,7 +660,7 @@ class _Sheet:
                 path = getattr(sample, key)
                 if path is None or (path == template and "{sample}" not in path):
                     continue
-                if self.absent == "exclude" and not self.simulated and not Path(path).exists():
+                if self.absent == "exclude" and not self.simulated and is_absent(path):
                     continue
                 remedy = "Paths are relative to the sheet"
                 if key in entry.row:
@@ -683,7 +691,7 @@ class _Sheet:
             return [path for path in paths if path and "{sample}" not in path]
         paths = [path for sample in samples for path in (sample.path, sample.vcf)]
         only_existing = self.absent == "exclude" and not self.simulated
-        return [path for path in paths if path and (not only_existing or Path(path).exists())]
+        return [path for path in paths if path and not (only_existing and is_absent(path))]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def read_gmt(path: str | Path) -> dict[str, list[str]]:
         Unreadable file, a line of fewer than three fields, a name that comes twice.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         problem = Problem(
             str(path), "file", None, f"cannot be read: {error}", "give a GMT file of text"

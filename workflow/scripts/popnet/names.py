@@ -20,6 +20,6 @@ def safe_name(text: str) -> str:
     plain = re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?", text)
     if plain and text.lower() not in RESERVED:
         return text
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:48]
+    readable = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")[:48]
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{readable}-{digest}" if readable else digest

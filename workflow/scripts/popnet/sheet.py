@@ -12,9 +12,11 @@ import io
 import math
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from popnet.names import safe_name
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 EXAMPLES = 5
+# Characters that the aliases of a sheet may stand for beyond those that it has.
+MAX_ALIASED = 1_000_000
+MAX_DEPTH = 100
 
 
 def read_sheet(file: str) -> tuple[Any, list[Problem]]:
@@ -33,19 +38,32 @@ def read_sheet(file: str) -> tuple[Any, list[Problem]]:
     Only null, true, false and plain decimal numbers are not text.
     """
     problems: list[Problem] = []
-    if not Path(file).is_file():
+    if fault := path_fault(file, "sheet", folder=False):
         remedy = nearest_file(file) + "Correct the path, see `cohort` in the config"
-        return None, [Problem(file, "cohort", file, "There is no such sheet", remedy)]
+        return None, [Problem(file, "cohort", file, fault, remedy)]
     try:
         text = Path(file).read_bytes().decode("utf-8-sig")
+        # Composing a node takes the stack, and without this would end Python beyond it.
+        if any(depth > MAX_DEPTH for depth in _depths(text)):
+            raise RecursionError
         node = yaml.compose(text, Loader=_Loader)
+        if _n_characters(node, {}) > len(text) + MAX_ALIASED:
+            fault = f"The aliases of the file stand for more than {MAX_ALIASED:,} characters"
+            return None, [Problem(file, "(text)", None, fault, "Take aliases (*) of aliases away")]
         document = _construct(node, "", file, problems)
+    except OSError as error:
+        fault = f"The sheet cannot be read: {error.strerror}"
+        return None, [Problem(file, "cohort", file, fault, "Let its owner give you access")]
     except UnicodeDecodeError as error:
         fault = f"The sheet is not UTF-8 text: {error}"
         return None, [Problem(file, "(text)", None, fault, "Save it as UTF-8")]
     except RecursionError:
-        fault = "The sheet contains itself"
-        return None, [Problem(file, "(text)", None, fault, "Take the alias (*) away")]
+        fault = "The sheet contains itself, or is nested too deep"
+        return None, [Problem(file, "(text)", None, fault, "Take the alias (*) or brackets away")]
+    except yaml.reader.ReaderError as error:
+        fault = f"The sheet holds a character that YAML does not allow: {error.reason}"
+        remedy = "Save it as UTF-8, without the character"
+        return None, [Problem(file, "(text)", None, fault, remedy)]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else "(text)"
@@ -69,7 +87,7 @@ def read_sheet_table(path: str) -> tuple[list[str], list[dict[str, str]], list[P
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
-        delimiter = max("\t,;", key=text.split("\n", 1)[0].count)
+        delimiter = max("\t,;", key=re.split(r"[\r\n]", text, maxsplit=1)[0].count)
         lines = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
         rows = [row for row in lines if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -107,7 +125,7 @@ def sheet_config(path: str | Path) -> str | None:
     document, _ = read_sheet(os.fspath(path))
     config = document.get("config") if isinstance(document, dict) else None
     settings = resolve_path(os.fspath(path), config) if isinstance(config, str) else ""
-    return settings if Path(settings).is_file() else None
+    return None if path_fault(settings, folder=False) else settings
 
 
 def check_config(config: dict, file: str) -> list[Problem]:
@@ -139,10 +157,27 @@ def resolve_path(sheet: str, path: str) -> str:
     return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else absolute
 
 
+def path_fault(path: str, what: str = "file", folder: bool = True) -> str | None:
+    """Return why nothing can be read at a path, where a `folder` may be; None if it can be."""
+    try:
+        found = Path(path).exists() if folder else Path(path).is_file()
+        return None if found else f"There is no such {what}"
+    except OSError as error:
+        # Too long a name, a folder that others may not enter.
+        return f"There is no such {what}, or it is out of reach: {error.strerror}"
+
+
+def is_absent(path: str) -> bool:
+    """Return whether nothing is at a path; what is out of reach may well be there."""
+    return path_fault(path) == "There is no such file"
+
+
 def nearest_file(path: str) -> str:
     """Return ``"did you mean 'x'? "`` for the closest file beside a path, or an empty string."""
-    folder = Path(path).parent
-    beside = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    try:
+        beside = [entry.name for entry in Path(path).parent.iterdir()]
+    except (OSError, ValueError):
+        return ""
     return nearest(Path(path).name, beside)
 
 
@@ -205,6 +240,8 @@ def name_problems(
             fault = (f"The name of a {what} begins or ends with a space", "Take the space away")
         elif not name.isprintable():
             fault = (f"The name of a {what} holds an invisible character", "Type the name anew")
+        elif name == "nan":
+            fault = ("Tables of cells write missing values so", f"Rename the {what}, also there")
         elif name in seen:
             fault = (f"The {what} is given twice", "Keep one of them")
         else:
@@ -215,19 +252,28 @@ def name_problems(
         return problems
     places = {name: place for place, name in entries}
     groups: dict[tuple[str, ...], None] = {}
-    for form in (str.casefold, lambda name: safe_name(name).casefold()):
+    for form in (
+        lambda name: composed(name.casefold()),
+        lambda name: safe_name(name).casefold(),
+    ):
         alike: dict[str, list[str]] = {}
         for name in places:
             alike.setdefault(form(name), []).append(name)
         groups |= dict.fromkeys(tuple(names) for names in alike.values() if len(names) > 1)
     for first, *_, last in groups:
-        fault = (
+        message = (
             f"It cannot be told from the {what} {first!r} where file names ignore upper and "
-            "lower case",
-            "Rename one of them",
+            "lower case"
         )
-        problems.append(Problem(file, places[last], last, *fault))
+        if composed(first) == composed(last):
+            message = f"It looks like the {what} {first!a}, but is written {last!a}"
+        problems.append(Problem(file, places[last], last, message, "Rename one of them"))
     return problems
+
+
+def composed(text: str) -> str:
+    """Return the one form of text that Unicode can write in several: é, or e and an accent."""
+    return unicodedata.normalize("NFC", text)
 
 
 def template_problems(
@@ -312,7 +358,7 @@ for _tag, _pattern, _first in (
     ("int", r"0|-?[1-9][0-9]{0,17}", list("-0123456789")),
     (
         "float",
-        r"-?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|(0|[1-9][0-9]*)(?=[eE]))([eE][-+]?[0-9]+)?",
+        r"-?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?",
         list("-.0123456789"),
     ),
 ):
@@ -325,6 +371,8 @@ def _construct(node: yaml.Node | None, place: str, file: str, problems: list[Pro
     """Return what a node stands for; keys are text as written."""
     if isinstance(node, yaml.MappingNode) and node.tag.endswith(",2002:map"):
         mapping: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        merged_in: list[dict] = []
         for key, value in node.value:
             name = getattr(key, "value", None)
             line = f"line {key.start_mark.line + 1}"
@@ -332,11 +380,24 @@ def _construct(node: yaml.Node | None, place: str, file: str, problems: list[Pro
                 fault = f"A key is not text ({line})"
                 problems.append(Problem(file, place or line, None, fault, "Use text as keys"))
                 continue
+            if name == "<<" and not key.style:  # A quoted one is a name.
+                parts = _construct(value, place, file, problems)
+                parts = parts if isinstance(parts, list) else [parts]
+                if not all(isinstance(part, dict) for part in parts):
+                    fault = f"What is merged (<<) is not a mapping ({line})"
+                    remedy = "Merge mappings, such as `<<: *name`"
+                    problems.append(Problem(file, place or line, None, fault, remedy))
+                    continue
+                merged_in += parts
+                continue
             inner = f"{place}.{name}" if place else name
             if name in mapping:
-                fault = f"The key is given twice (again in {line})"
+                fault = f"The key of line {lines[name]} is given twice (again in {line})"
                 problems.append(Problem(file, inner, None, fault, "Keep one of them"))
+            lines.setdefault(name, key.start_mark.line + 1)
             mapping[name] = _construct(value, inner, file, problems)
+        for part in merged_in:
+            mapping = part | mapping
         return mapping
     if isinstance(node, yaml.SequenceNode) and node.tag.endswith(",2002:seq"):
         return [
@@ -364,6 +425,27 @@ def _construct(node: yaml.Node | None, place: str, file: str, problems: list[Pro
         fault = f"The tag {node.tag} is not allowed here ({line})"
         problems.append(Problem(file, place or line, None, fault, "Take the `!` tag away"))
     return None
+
+
+def _depths(text: str) -> Iterator[int]:
+    """Yield how deep each part of a YAML text is nested."""
+    events = yaml.parse(text, Loader=_Loader)
+    return accumulate(
+        isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        for event in events
+    )
+
+
+def _n_characters(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return how long a node is with its aliases written out; nodes in `known` are not visited."""
+    if not isinstance(node, yaml.CollectionNode):
+        return len(node.value) + 1 if node else 0
+    if id(node) not in known:
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_n_characters(part, known) for part in parts)
+    return known[id(node)]
 
 
 @cache
@@ -460,7 +542,8 @@ def _value_remedy(error: Any, schema: str) -> str:
     if error.validator != "type":
         return ""
     if isinstance(value, int | float) and "string" in error.validator_value:
-        return f'Quote it: "{as_text(value)}". '
+        digits = ", with the digits that are written" if isinstance(value, float) else ""
+        return f'Quote it: "{as_text(value)}"{digits}. '
     if isinstance(value, str) and as_number(value) is not None and schema == "config":
         return (
             "Write the number without quotes; nested values of --config arrive as text, so put "

@@ -20,7 +20,15 @@ from popnet.phenotypes import (
     missing_remedy,
     parse_value,
 )
-from popnet.sheet import as_text, merged, quoted, read_sheet_table
+from popnet.sheet import (
+    as_text,
+    composed,
+    is_absent,
+    merged,
+    name_problems,
+    quoted,
+    read_sheet_table,
+)
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}"
 BLOCKS, BLOCK_ROWS = 5, 50
@@ -154,6 +162,7 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         problems += check_variants(cohort, list(samples["sample"]), cohort.variants.keep_filters)
     if config["preset"] == "robust" and not any(p.severity == "error" for p in problems):
         _check_designs(cohort, samples.set_index("sample"), problems)
+    _check_texts(cohort, samples, problems)
     warnings = _raise_errors(problems)
 
     cells["sample"] = pd.Categorical(cells["sample"], samples["sample"])
@@ -167,6 +176,18 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         columns=["cell_type", "sample", "n_cells", "reason"],
     )
     return Study(samples, cells, excluded, warnings)
+
+
+def _check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
+    """Find text that cannot be a field of a table, such as a line break in a donor's name."""
+    fields = {"donor": "samples.donor", "batch": "cells.batch"}
+    fields |= {phenotype.name: f"phenotypes.{phenotype.name}" for phenotype in cohort.phenotypes}
+    fields |= {covariate.name: f"covariates.{covariate.name}" for covariate in cohort.covariates}
+    for column, field in fields.items():
+        for text in samples[column].dropna().astype(str).unique():
+            if not text.isprintable():
+                message = "It holds an invisible character"
+                problems.append(Problem(cohort.file, field, text, message, "Write it anew"))
 
 
 def _check_designs(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
@@ -233,9 +254,7 @@ def _open_sources(cohort: Cohort, problems: list[Problem]) -> list[CountSource]:
 
 
 def _exists(sample: Sample) -> bool:
-    from pathlib import Path
-
-    return sample.path is not None and Path(sample.path).exists()
+    return sample.path is not None and not is_absent(sample.path)
 
 
 def _check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[Problem]) -> None:
@@ -279,6 +298,11 @@ def _check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[
         problems.append(
             Problem(cohort.file, "cells", None, message, "Nothing, if they are enough", "warning")
         )
+    invisible = [gene for gene in genes.astype(str) if not gene.isprintable()]
+    if invisible:
+        message = f"{len(invisible)} gene names hold an invisible character: {quoted(invisible)}"
+        remedy = "Rename them in the files of cells"
+        problems.append(Problem(cohort.file, "cells", invisible[0], message, remedy))
     _check_gene_sets(cohort, genes, problems)
 
 
@@ -554,17 +578,24 @@ def _check_ids(
     listed = [sample.id for sample in cohort.samples]
     left_out = {id: reason for id, reason in cohort.excluded.items() if id in found}
     without = sorted(set(listed) - set(found))
+    # The same text in two forms of Unicode looks alike.
+    forms = {composed(id): id for id in found}
+    written = [(id, forms[composed(id)]) for id in without if composed(id) in forms]
+    alike = "; ".join(f"{id!a} of the sheet is {other!a} in the cells" for id, other in written[:5])
+    alike = alike and f"They look the same, but {alike}. "
     if without and len(without) == len(listed):
         message = (
             f"None of the sheet's {len(listed)} ids is among the {len(found)} of the cells. "
             f"Sheet: {quoted(listed)}. Cells: {quoted(found)}"
         )
         remedy = "Write ids exactly as the cells have them, or name another column in cells.sample"
+        remedy = alike + remedy
         problems.append(Problem(cohort.file, "cells.sample", cohort.cells.sample, message, remedy))
         return left_out
     if without and cohort.absent == "error":
         message = f"{len(without)} of {len(listed)} samples have no cells: {quoted(without)}"
-        remedy = nearest(without[0], set(found) - set(listed)) + "Correct the ids, or exclude them"
+        remedy = alike or nearest(without[0], set(found) - set(listed))
+        remedy += "Correct the ids, or exclude them"
         remedy += " (all such rows of a table at once: samples.absent: exclude)"
         value = without[0] if len(without) == 1 else None
         problems.append(Problem(cohort.file, "samples", value, message, remedy))
@@ -594,6 +625,8 @@ def _study_types(
 ) -> list[str]:
     found = sorted(set(cells["cell_type"][passed].dropna()))
     if cohort.cell_types is None:
+        entries = [(f"cells.cell_type ({cohort.cells.cell_type})", name) for name in found]
+        problems += name_problems(cohort.file, entries, "cell type")
         return found
     everywhere = sorted(set(cells["cell_type"].dropna()))
     for number, name in enumerate(cohort.cell_types):
