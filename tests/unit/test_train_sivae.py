@@ -14,6 +14,7 @@ import pytest
 import torch
 from popnet import sivae
 from popnet.cells import PreparedSample, write_expression
+from popnet.seeds import derive_seed
 from popnet.sivae import DivergedError
 from popnet.tables import read_table
 
@@ -166,21 +167,98 @@ def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
     assert f"{name} cannot be read" in job.log
 
 
-def test_a_bin_that_diverges_leaves_the_others(job, monkeypatch):
+@pytest.fixture
+def diverge(monkeypatch):
+    """A function that has fits of some seeds diverge, and returns the list of seeds that ran."""
     counted = sivae.fit_stack
 
-    def diverging(data, *arguments, **options):
-        fits = counted(data, *arguments, **options)
-        return [DivergedError("joint", 7), *fits[1:]]
+    def start(*seeds_that_diverge):
+        ran = []
 
-    monkeypatch.setattr(sivae, "fit_stack", diverging)
+        def diverging(data, settings, seeds, *arguments, **options):
+            ran.extend(seeds)
+            fits = counted(data, settings, seeds, *arguments, **options)
+            return [
+                DivergedError("joint", 7) if seed in seeds_that_diverge else fit
+                for seed, fit in zip(seeds, fits, strict=True)
+            ]
+
+        monkeypatch.setattr(sivae, "fit_stack", diverging)
+        return ran
+
+    return start
+
+
+def test_a_model_that_diverges_is_tried_again_once_with_another_seed(job, diverge):
+    first = [derive_seed(1, *bin_) for bin_ in BINS]
+    again = [derive_seed(1, *bin_, "again") for bin_ in BINS]
+    undisturbed = job(stack=3)
+    for path in (job.folder / "models").iterdir():
+        path.unlink()
+    # Of the first bin the second attempt succeeds, of the fourth it does not.
+    ran = diverge(first[0], first[3], again[3])
     table = job(stack=3)
+    assert ran == [*first, again[0], again[3]]
     failed = table["status"].str.startswith("failed: training diverged")
-    assert list(failed) == [True, False, False, True, False, False]
+    assert list(failed) == [False, False, False, True, False, False]
+    assert list(table["attempt"]) == [2, 1, 1, 2, 1, 1]
+    assert list(table["seed"]) == [again[0], *first[1:3], again[3], *first[4:]]
     assert table.loc[failed, "active_dimensions"].isna().all()
-    assert table.loc[failed, "seed"].notna().all()
-    assert len(job.models()) == 4
+    assert len(job.models()) == 5
     assert "007 bin 1 failed: training diverged" in job.log
+    assert "007 bin 1 is tried again with another seed" in job.log
+    others = [1, 2, 4, 5]
+    columns = ["seed", "reconstruction_error", "heldout_loss", "attempt"]
+    pd.testing.assert_frame_equal(table.loc[others, columns], undisturbed.loc[others, columns])
+    # Other batches give the same, and a job that runs again keeps a second attempt.
+    models = {path.name: ad.read_h5ad(path).varm["sivae_loadings"] for path in files(job)}
+    ran.clear()
+    pd.testing.assert_frame_equal(job(stack=3), table)
+    assert ran == [first[3], again[3]]
+    for path in files(job):
+        path.unlink()
+    for bin_ in BINS:
+        job([bin_])
+    for path in files(job):
+        loadings = ad.read_h5ad(path).varm["sivae_loadings"]
+        np.testing.assert_allclose(loadings, models.pop(path.name), rtol=1e-4, atol=1e-6)
+    assert not models
+
+
+def files(job) -> list[Path]:
+    return list((job.folder / "models").glob("*.h5ad"))
+
+
+def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path):
+    names = ["a", "b", "c", "d"]
+    write_samples(tmp_path, names)
+    bins = [[name, number] for name in names for number in (1, 2)]
+    seeds = [derive_seed(1, *bin_) for bin_ in bins]
+
+    class Died(BaseException):
+        pass
+
+    ran = diverge()
+    whole = sivae.fit_stack
+
+    def dying(data, settings, seeds_of_stack, *arguments, **options):
+        if len(ran) == 6:
+            raise Died
+        return whole(data, settings, seeds_of_stack, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sivae, "fit_stack", dying)
+        with pytest.raises(Died):
+            job(bins, stack=1)
+    before = job.models()
+    assert len(before) == 6
+    assert not (job.folder / "1.tsv").exists()
+    ran.clear()
+    table = job(bins, stack=1)
+    assert ran == seeds[6:]
+    assert (table["status"] == "trained").all()
+    assert {name: job.models()[name] for name in before} == before
+    assert "6 of 8 models are trained already" in job.log
 
 
 def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
@@ -226,14 +304,8 @@ def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):
     assert table["model"].nunique() == len(table) == 16
 
 
-def test_a_repeat_that_diverges_leaves_the_others(job, monkeypatch):
-    counted = sivae.fit_stack
-
-    def diverging(data, settings, seeds, *arguments, **options):
-        fits = counted(data, settings, seeds, *arguments, **options)
-        return [fits[0], DivergedError("joint", 7)]
-
-    monkeypatch.setattr(sivae, "fit_stack", diverging)
+def test_a_repeat_that_diverges_leaves_the_others(job, diverge):
+    diverge(derive_seed(1, "007", 1, 2), derive_seed(1, "007", 1, 2, "again"))
     table = job(BINS[:1], seeds=2, stack=2)
     assert table["status"].str.startswith("failed").tolist() == [False, True]
     assert "007 bin 1 repeat 2 failed: training diverged" in job.log

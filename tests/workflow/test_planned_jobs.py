@@ -42,7 +42,7 @@ def plan_study(snakemake, plan):
 
 
 def expected(n_types: int, n_trained: int) -> dict[str, int]:
-    once = ["record_cohort", "correct_study", "summarise_findings", "default"]
+    once = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
     per_type = PER_TYPE + PER_PHENOTYPE
     return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
 

@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+
 checkpoint plan_bins:
     input:
         sheet=config["cohort"],
@@ -5,7 +8,7 @@ checkpoint plan_bins:
         code=library("validation.py", "cells/bins.py"),
     output:
         bins="<results>/bins.tsv",
-        excluded="<results>/excluded.tsv",
+        excluded="<results>/unbinned.tsv",
         samples="<results>/samples.tsv",
         cells="<results>/binned_cells.parquet",
     log:
@@ -24,6 +27,28 @@ checkpoint plan_bins:
         "Check the sheet against the cells and plan bins of {params.size} cells"
     script:
         "../scripts/plan_bins.py"
+
+
+# Which bins do not train is known long after the checkpoint, whose files nothing may touch again.
+rule list_excluded:
+    input:
+        bins="<results>/bins.tsv",
+        unbinned="<results>/unbinned.tsv",
+        trained=lambda wildcards: [
+            table
+            for cell_type in cell_types()
+            for table in trained_batches(SimpleNamespace(cell_type=cell_type))
+        ],
+    output:
+        "<results>/excluded.tsv",
+    log:
+        "<logs>/list_excluded.log",
+    conda:
+        "../../envs/cells.yaml"
+    message:
+        "List all cells that are not part of the study"
+    script:
+        "../scripts/list_excluded.py"
 
 
 rule record_cohort:

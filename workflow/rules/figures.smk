@@ -1,7 +1,7 @@
 rule draw_quality:
     input:
         plan="<results>/bins.tsv",
-        excluded="<results>/excluded.tsv",
+        excluded="<results>/unbinned.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
         batches=trained_batches,
         losses="<results>/{cell_type}/training/losses.parquet",

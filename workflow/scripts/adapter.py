@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from popnet.errors import InputError
 from popnet.names import safe_name
-from popnet.tables import read_table
+from popnet.tables import read_parquet, read_table
 
 if TYPE_CHECKING:
     from popnet.cells import CountSource
@@ -184,9 +184,16 @@ def read_genome_design(files: Any, params: Any) -> tuple[Genotypes, Design]:
 
 def binned_cells(path: str, cell_type: str) -> pd.DataFrame:
     """Return the binned cells of a cell type, given by its safe name."""
-    cells = pd.read_parquet(path)
+    cells = read_parquet(path)
     names = {name: safe_name(str(name)) for name in cells["cell_type"].unique()}
     return cells[cells["cell_type"].map(names) == cell_type].reset_index(drop=True)
+
+
+def untrained(trained: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Return the first row of each bin, named by the columns `by`, of which no model trained."""
+    done = trained["status"] == "trained"
+    lost = ~done.groupby([trained[column] for column in by]).transform("any")
+    return trained[lost].drop_duplicates(by)
 
 
 def open_sources(params: Any, paths: pd.Series) -> dict[str, CountSource]:

@@ -1,21 +1,19 @@
 """Associate every gene's degree centrality with a phenotype."""
 
-import anndata as ad
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet import association, robust
-from popnet.tables import atomic, read_table, write_table
+from popnet.tables import read_h5ad, read_table, write_parquet, write_table
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     test = by_permutation if snakemake.params.preset == "robust" else by_bin
     table, design, covariates, maxima = test(bins, snakemake)
     write_table(table, snakemake.output.table)
     write_table(design, snakemake.output.design)
     write_table(covariates, snakemake.output.covariates)
-    with atomic(snakemake.output.maxima) as path:
-        pd.DataFrame({"t": maxima}).to_parquet(path, index=False)
+    write_parquet(pd.DataFrame({"t": maxima}), snakemake.output.maxima)
 
 
 def by_permutation(bins, snakemake):

@@ -1,16 +1,15 @@
 """Associate the graph centralities of every gene with a phenotype."""
 
-import anndata as ad
 import numpy as np
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet.association import units
 from popnet.graph_centrality import MEASURES, associate_measures, permute_measures
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
 
 
 def main(snakemake):
     params, samples = snakemake.params, snakemake.input.samples
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     bins = bins[:, np.isfinite(bins.layers["degree"]).any(axis=0)]
     layers = {name: bins.layers[name] for name in MEASURES}
     rows = bins.obs["sample"].astype(str)

@@ -3,7 +3,7 @@
 import pandas as pd
 from adapter import logged
 from popnet.robust import study_wide
-from popnet.tables import read_table, write_table
+from popnet.tables import read_parquet, read_table, write_table
 
 SHOWN = ["gene", "statistic", "p", "q", "p_family", "icc", "explained_by"]
 
@@ -13,7 +13,7 @@ def main(snakemake):
     for cell_type, phenotype, path, maxima in snakemake.params.tests:
         table = read_table(path)
         table["p_family"] = table.get("p_family")
-        families.append((table, pd.read_parquet(maxima)["t"].to_numpy(float)))
+        families.append((table, read_parquet(maxima)["t"].to_numpy(float)))
         shown.append(table.reindex(columns=SHOWN).assign(cell_type=cell_type, phenotype=phenotype))
     found = pd.concat(shown, ignore_index=True)
     found[["study_q", "study_p_family"]] = study_wide(families, snakemake.params.seed)

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pandas as pd
 from adapter import EFFECT, KERNELS, MAIN_KERNEL, logged, read_phenotype
 from popnet.figures import Subject, format_p, save
 from popnet.figures import associations as plots
 from popnet.figures.circos import circos_edges, mt_circos
 from popnet.figures.maps import network_map
 from popnet.figures.networks import set_neighbourhood, set_networks
-from popnet.tables import read_table
+from popnet.tables import read_parquet, read_table
 
 MT = "MT"
 MEASURES = {
@@ -49,7 +48,7 @@ def main(snakemake):
     connectivity = read_table(files.connectivity)
     in_graph = list(dict.fromkeys(connectivity["gene_set"]))
     tested = [name for name in gene_sets["gene_set"] if name in in_graph] or in_graph
-    consensus_edges = pd.read_parquet(files.consensus_edges)
+    consensus_edges = read_parquet(files.consensus_edges)
     members = read_table(files.consensus, text=["gene_sets"]).set_index("gene")["gene_sets"]
     members = members.fillna("").str.split(";")
     set_name = tested[0] if tested else MT
@@ -100,7 +99,7 @@ def draw_map(draw, files, about, phenotype, subject, groups, effect, name):
 def draw_circos(draw, files, phenotype, complexes, subject, fdr, groups):
     edges = read_table(files.edge_tests)
     edges = edges[edges["gene_set"] == MT]
-    sample_edges = pd.read_parquet(files.edges)
+    sample_edges = read_parquet(files.edges)
     samples = sample_edges["sample"].astype(str).unique()
     known = phenotype[phenotype.index.isin(samples)].dropna().sort_values(kind="stable")
     chosen = known.iloc[sorted({0, len(known) // 2, len(known) - 1})] if len(known) else known

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import anndata as ad
 from adapter import KERNELS, MAIN_KERNEL, logged
 from popnet.figures import Subject, save
 from popnet.figures.hubs import hub_dots, hub_genes
 from popnet.figures.maps import cluster_order, kernel_heatmap
-from popnet.tables import read_table
+from popnet.tables import read_h5ad, read_table
 
 
 def main(snakemake):
     about = snakemake.params.caption
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     samples = bins.obs["sample"].astype(str)
     subject = Subject(about["cell_type"], None, n=samples.nunique())
 

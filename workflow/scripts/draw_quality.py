@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import logged
 from popnet.figures import Subject, qc, save
-from popnet.tables import read_table
+from popnet.tables import read_h5ad, read_parquet, read_table
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     trained = pd.concat([read_table(path) for path in snakemake.input.batches], ignore_index=True)
     about = snakemake.params.caption
     unit = "models" if (trained["repeat"] > 1).any() else "bins"
@@ -27,7 +26,7 @@ def main(snakemake):
     cells = qc.cells_per_sample(*of_type)
     draw("cells", qc.qc_cells(cells, per_sample), cells)
 
-    losses = pd.read_parquet(snakemake.input.losses)
+    losses = read_parquet(snakemake.input.losses)
     n_trained = int((trained["status"] == "trained").sum())
     of_losses = Subject(about["cell_type"], None, n=n_trained, unit=unit)
     draw("losses", qc.qc_losses(losses, of_losses), losses)

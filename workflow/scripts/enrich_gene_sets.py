@@ -1,18 +1,17 @@
 """Gene sets whose centralities go with a phenotype."""
 
-import anndata as ad
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet.association import correlate, units
 from popnet.cohort import load_cohort
 from popnet.gene_sets import enrich, enrich_phenotype, resolve_gene_sets
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
 
 PAPER_MIN_SIZE = 1
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     genes = bins.var_names
     samples = bins.obs["sample"].astype(str).to_numpy()
     gene_sets = resolve_gene_sets(load_cohort(snakemake.input.sheet).gene_sets, genes)

@@ -9,11 +9,11 @@ from adapter import logged
 from popnet.graph_centrality import MEASURES
 from popnet.names import safe_name
 from popnet.networks import to_graph
-from popnet.tables import atomic, read_table
+from popnet.tables import atomic, read_h5ad, read_parquet, read_table
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
+    bins = read_h5ad(snakemake.input.bins)
     per_bin = bins.obs["sample"].astype(str).to_numpy()
     samples = pd.unique(per_bin)
     sheet = read_table(snakemake.input.samples).set_index("sample").reindex(samples)
@@ -43,9 +43,7 @@ def main(snakemake):
     with atomic(snakemake.output[0]) as path:
         cohort.write_h5ad(path)
 
-    edges = pd.read_parquet(snakemake.input.edges).astype(
-        {"sample": str, "gene1": str, "gene2": str}
-    )
+    edges = read_parquet(snakemake.input.edges).astype({"sample": str, "gene1": str, "gene2": str})
     in_graph = np.isfinite(cohort.layers["degree"]).any(axis=0)
     groups = dict(list(edges.groupby("sample")))
     for row, sample in enumerate(samples):

@@ -1,6 +1,7 @@
 """Gather the models of a cell type into centralities, adjacency, neighbours and reliability."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import anndata as ad
 import h5py
@@ -8,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from adapter import logged
+from adapter import logged, untrained
 from anndata.io import read_elem
 from popnet import networks
 from popnet.errors import InputError, Problem
 from popnet.graph_centrality import MEASURES, graph_centralities
 from popnet.reliability import icc, seed_reliability
-from popnet.tables import atomic, read_table, write_table
+from popnet.tables import atomic, read_h5ad, read_table, reading, write_parquet, write_table
 
 BIN = ["sample", "bin"]
 PAIR = ["gene1", "gene2"]
@@ -22,11 +23,18 @@ PAIR = ["gene1", "gene2"]
 MOST = 0.5
 
 
+class Model(NamedTuple):
+    path: Path
+    table: str
+
+
 def main(snakemake):
     settings = snakemake.params.networks
-    trained = pd.concat([read_table(path) for path in snakemake.input.batches], ignore_index=True)
+    tables = [read_table(path).assign(table=path) for path in snakemake.input.batches]
+    trained = pd.concat(tables, ignore_index=True)
     trained = drop_failed(trained, snakemake.params.max_failed_bins)
-    summary = ad.read_h5ad(snakemake.input.summary)
+    with reading(snakemake.input.summary):
+        summary = read_h5ad(snakemake.input.summary)
     genes = summary.var_names
     of_bin = trained.groupby(BIN, sort=False).ngroup().to_numpy()
     bins = (
@@ -40,7 +48,8 @@ def main(snakemake):
         )
     )
     folder = Path(snakemake.params.models)
-    models = [folder / name for name in trained["model"]]
+    names = zip(trained["model"], trained["table"], strict=True)
+    models = [Model(folder / name, table) for name, table in names]
 
     errors = np.array([read(model, "var/reconstruction_error") for model in models])
     variances = np.array([read(model, "var/variance") for model in models])
@@ -80,7 +89,7 @@ def main(snakemake):
             everywhere = np.flatnonzero(varies[np.concatenate(repeats)].all(axis=0))
             loadings = [of_model[everywhere] for of_model in loadings]
             table = neighbour_table(sample, loadings, settings["neighbours"], genes[everywhere])
-            writer = writer or pq.ParquetWriter(path, table.schema)
+            writer = writer or pq.ParquetWriter(path, table.schema, write_page_checksum=True)
             writer.write_table(table)
         writer.close()
 
@@ -96,10 +105,9 @@ def main(snakemake):
 def drop_failed(trained, max_failed):
     """Return the models that trained; too many bins without any stop the study."""
     done = trained["status"] == "trained"
-    lost = ~done.groupby([trained[column] for column in BIN]).transform("any")
-    failed = trained[lost].drop_duplicates(BIN)
+    failed = untrained(trained, BIN)
     n_bins = len(trained.drop_duplicates(BIN))
-    if len(failed) > max_failed * n_bins:
+    if len(failed) > max_failed * n_bins or not done.any():
         seeds = " with any seed" if trained["repeat"].max() > 1 else ""
         raise InputError(
             [
@@ -109,7 +117,7 @@ def drop_failed(trained, max_failed):
                     max_failed,
                     f"{len(failed)} of {n_bins} bins did not train{seeds}: "
                     f"{'; '.join(model_names(failed))}",
-                    "lower sivae.learning_rate, or allow more failed bins",
+                    "lower sivae.learning_rate, or allow more failed bins (but not all)",
                 )
             ]
         )
@@ -127,7 +135,8 @@ def model_names(trained):
 
 
 def read(model, element):
-    with h5py.File(model, "r", locking=False) as file:
+    remedy = f"delete it and {model.table}, then start the study again: it is trained anew alone"
+    with reading(model.path, remedy), h5py.File(model.path, "r", locking=False) as file:
         return read_elem(file[element])
 
 
@@ -172,8 +181,7 @@ def write_edges(tables, genes, path):
     for column in PAIR:
         edges[column] = pd.Categorical.from_codes(edges[column], genes)
     columns = [column for column in (*BIN, *PAIR, "weight") if column in edges]
-    with atomic(path) as temporary:
-        edges[columns].astype({"sample": "category"}).to_parquet(temporary, index=False)
+    write_parquet(edges[columns].astype({"sample": "category"}), path)
 
 
 def write_bins(bins, summary, centrality, graphs, genes, output):
@@ -190,7 +198,7 @@ def write_bins(bins, summary, centrality, graphs, genes, output):
         layers={name: np.asarray(layer, np.float32) for name, layer in layers.items()},
     )
     with atomic(output.bins) as path:
-        per_bin.write_h5ad(path)
+        per_bin.write_h5ad(path, compression="gzip")
 
     samples = bins["sample"].to_numpy()
     for values, path in (
@@ -208,8 +216,7 @@ def write_losses(trained, models, path):
         read(model, "uns/losses").assign(sample=row.sample, bin=row.bin, repeat=row.repeat)
         for row, model in zip(trained.itertuples(), models, strict=True)
     ]
-    with atomic(path) as temporary:
-        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    write_parquet(pd.concat(tables, ignore_index=True), path)
 
 
 with logged(snakemake.log[0]):

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
@@ -15,14 +14,14 @@ from popnet.reliability import (
     summarise_sources,
     variance_sources,
 )
-from popnet.tables import read_table, write_table
+from popnet.tables import read_h5ad, read_parquet, read_table, write_table
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
 
 
 def main(snakemake):
-    bins = ad.read_h5ad(snakemake.input.bins)
-    graphs, n_genes = bin_graphs(bins, pd.read_parquet(snakemake.input.edges))
+    bins = read_h5ad(snakemake.input.bins)
+    graphs, n_genes = bin_graphs(bins, read_parquet(snakemake.input.edges))
     grams = {
         "wl_degree": kernels.grakel_weisfeiler_lehman(graphs, n_genes, "degree")
         if snakemake.params.preset == "paper"

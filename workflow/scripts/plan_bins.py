@@ -4,7 +4,7 @@ import pandas as pd
 from adapter import logged
 from popnet.cells import plan_bins
 from popnet.cohort import load_cohort
-from popnet.tables import atomic, write_table
+from popnet.tables import write_parquet, write_table
 from popnet.validation import read_study
 
 
@@ -19,8 +19,7 @@ def main(snakemake):
     write_table(bins, snakemake.output.bins)
     write_table(pd.concat([study.excluded, excluded]), snakemake.output.excluded)
     write_table(study.samples, snakemake.output.samples)
-    with atomic(snakemake.output.cells) as path:
-        cells.to_parquet(path, index=False)
+    write_parquet(cells, snakemake.output.cells)
     print(f"{len(bins)} bins of {bins['sample'].nunique()} samples")
 
 

@@ -26,10 +26,9 @@ def main(snakemake):
             yield prepare_sample(counts, depth, rows, genes, selected, regress, cell_cycle, seed)
             print(f"{sample}: {len(rows)} cells")
 
-    with atomic(snakemake.output.expression) as path:
-        summary = write_expression(path, samples(), selected)
+    summary = write_expression(snakemake.output.expression, samples(), selected)
     with atomic(snakemake.output.summary) as path:
-        summary.write_h5ad(path)
+        summary.write_h5ad(path, compression="gzip")
 
 
 with logged(snakemake.log[0]):

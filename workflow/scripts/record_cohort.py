@@ -19,6 +19,11 @@ def installed(package):
 
 def main(snakemake):
     bins = read_table(snakemake.input.bins)
+    excluded = read_table(snakemake.input.excluded)
+    sample = ["cell_type", "sample"]
+    failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
+    n_left = bins.groupby(sample).size().sub(failed.groupby(sample).size(), fill_value=0)
+    kept = n_left[n_left > 0].reset_index()
     per_type = bins.groupby("cell_type")
     record = {
         "cohort": snakemake.params.cohort,
@@ -30,9 +35,9 @@ def main(snakemake):
         | {package: installed(package) for package in PACKAGES},
         "bins": per_type.size().to_dict(),
         "samples_kept": {
-            cell_type: sorted(rows["sample"].unique()) for cell_type, rows in per_type
+            cell_type: sorted(rows["sample"]) for cell_type, rows in kept.groupby("cell_type")
         },
-        "excluded": read_table(snakemake.input.excluded).to_dict("records"),
+        "excluded": excluded.to_dict("records"),
     }
     with atomic(snakemake.output[0]) as path:
         path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

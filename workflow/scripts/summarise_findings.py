@@ -52,6 +52,7 @@ def main(snakemake):
 
     excluded = read_table(snakemake.input.excluded)
     dropped = excluded[excluded["reason"].str.startswith("no bin")]
+    failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
     preset = snakemake.params.preset
     remarks = [
         f"Preset {preset}; a finding is significant at a false discovery rate of {fdr:.0%} within "
@@ -61,6 +62,10 @@ def main(snakemake):
             f"{cell_type}: {len(rows)} samples fill no bin and are left out "
             f"({', '.join(rows['sample'].head(10))}{', …' if len(rows) > 10 else ''})."
             for cell_type, rows in dropped.groupby("cell_type", sort=False)
+        ),
+        *(
+            f"{cell_type}: {len(rows)} bins did not train and are left out: see excluded.tsv."
+            for cell_type, rows in failed.groupby("cell_type", sort=False)
         ),
         "A gene whose centrality goes with the phenotype may owe it to its mean expression or to "
         "depth: the column explained_by of its table says so.",

@@ -1,6 +1,5 @@
 """Edges of gene sets against a phenotype, connectivity of sets, and consensus networks."""
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
@@ -8,7 +7,7 @@ from popnet import edges as networks
 from popnet.association import benjamini_hochberg, units
 from popnet.cohort import load_cohort
 from popnet.gene_sets import resolve_gene_sets
-from popnet.tables import atomic, read_table, write_table
+from popnet.tables import read_h5ad, read_parquet, read_table, write_parquet, write_table
 
 # Edges that nearly all or nearly no units have tell nothing apart; the paper tested all.
 PREVALENCE = {"robust": (0.1, 0.9), "paper": (0, 1)}
@@ -17,7 +16,7 @@ PAIR = ["gene1", "gene2"]
 
 def main(snakemake):
     files, params, output = snakemake.input, snakemake.params, snakemake.output
-    bins = ad.read_h5ad(files.bins)
+    bins = read_h5ad(files.bins)
     genes = bins.var_names[np.isfinite(bins.layers["degree"]).any(axis=0)]
     gene_sets = resolve_gene_sets(load_cohort(files.sheet).gene_sets, genes)
     gene_sets = {name: genes.intersection(members) for name, members in gene_sets.items()}
@@ -68,17 +67,16 @@ def main(snakemake):
         for gene in change["gene"]
     ]
     write_table(change, output.consensus)
-    with atomic(output.consensus_edges) as path:
-        consensus.astype({"gene1": str, "gene2": str}).to_parquet(path, index=False)
+    write_parquet(consensus.astype({"gene1": str, "gene2": str}), output.consensus_edges)
 
 
 def observed_edges(files, bins, unit):
     """Return edges by sample (or by bin, as the paper counts) and the sample of each such row."""
     if unit == "donor":
         samples = bins.obs["sample"].astype(str).unique()
-        edges = pd.read_parquet(files.edges)
+        edges = read_parquet(files.edges)
         return edges.astype({"sample": str}), pd.Series(samples, index=samples)
-    edges = pd.read_parquet(files.bin_edges).astype({"sample": str})
+    edges = read_parquet(files.bin_edges).astype({"sample": str})
     edges["sample"] = edges["sample"] + "\t" + edges.pop("bin").astype(str)
     rows = bins.obs["sample"].astype(str).to_numpy()
     labels = rows + "\t" + bins.obs["bin"].astype(str).to_numpy(object)

@@ -1,11 +1,10 @@
 """What mitochondrial genomes hold against how the complexes of the same donors are wired."""
 
-import anndata as ad
 import pandas as pd
 from adapter import logged, read_genomes, technical_covariates
 from popnet.burden import permute_genomes
 from popnet.design import make_design
-from popnet.tables import read_table, write_table
+from popnet.tables import read_h5ad, read_table, write_table
 
 KINDS = ["within_complexes", "between_complexes"]
 
@@ -17,7 +16,7 @@ def main(snakemake):
     categorical = [one["name"] for one in params.covariates if one["type"] == "categorical"]
     samples = read_table(files.samples, text=categorical).set_index("sample")
     samples["batch"] = samples["batch"].fillna("")
-    technical = technical_covariates(ad.read_h5ad(files.bins, backed="r").obs)
+    technical = technical_covariates(read_h5ad(files.bins).obs)
     technical = technical[params.statistics["adjust"]]
     samples = samples.join([components, technical])
     donor = samples["donor"].fillna(samples.index.to_series())

@@ -1,4 +1,7 @@
-"""Train the models of a job's bins, one per seed; a finished one of the same cells is kept."""
+"""Train the models of a job's bins, one per seed; a finished one of the same cells is kept.
+
+One that diverges is tried again once, with another seed.
+"""
 
 import json
 import sys
@@ -25,8 +28,12 @@ class Repeat(NamedTuple):
     bin: int
     number: int
     path: Path
-    seed: int
-    fingerprint: str
+    attempts: list  # seed and fingerprint of each
+    attempt: int = 1
+
+    @property
+    def seed(self):
+        return self.attempts[self.attempt - 1][0]
 
     def __str__(self):
         again = f" repeat {self.number}" if self.number > 1 else ""
@@ -37,7 +44,7 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     settings = sivae_settings(snakemake.params)
     device = training_device(snakemake)
-    repeats, rows = [], {}
+    repeats, rows, code = [], {}, snakemake.input.code
     for sample, bin_ in snakemake.params.bins:
         cells = read_bin(snakemake.input.expression, sample, bin_)
         for number in range(1, snakemake.params.seeds + 1):
@@ -47,13 +54,16 @@ def main(snakemake):
             name = "-".join(map(str, [bin_, *again]))
             path = Path(snakemake.params.models) / f"{safe_name(sample)}.{name}.h5ad"
             # The cell type is left out: the same cells give the same model under any name.
-            seed = derive_seed(snakemake.params.seed, sample, bin_, *again)
-            fingerprint = fingerprint_of(cells, settings, seed, snakemake.input.code)
-            repeats.append(Repeat(sample, bin_, number, path, seed, fingerprint))
-            model = read_model(path, fingerprint)
+            of_model = [snakemake.params.seed, sample, bin_, *again]
+            seeds = [derive_seed(*of_model), derive_seed(*of_model, "again")]
+            prints = [fingerprint_of(cells, settings, seed, code) for seed in seeds]
+            attempts = list(zip(seeds, prints, strict=True))
+            repeats.append(Repeat(sample, bin_, number, path, attempts))
+            model = read_model(path, prints)
             if model is not None:
-                rows[repeats[-1]] = described(model)
-    waiting = [repeat for repeat in repeats if repeat not in rows]
+                attempt = 1 + prints.index(model.uns["sivae"]["fingerprint"])
+                rows[path] = described(model) | {"attempt": attempt}
+    waiting = [repeat for repeat in repeats if repeat.path not in rows]
     size = snakemake.params.stack or sivae.stack_size(settings, *cells.shape, device)
     print(f"{len(rows)} of {len(repeats)} models are trained already; the others {size} at a time")
 
@@ -69,8 +79,13 @@ def main(snakemake):
             size = len(stack) // 2
             print(f"the GPU has no room for {len(stack)} models at a time: now {size}")
             continue
-        rows |= zip(stack, trained, strict=True)
         waiting = waiting[len(stack) :]
+        for repeat, row in zip(stack, trained, strict=True):
+            rows[repeat.path] = row | {"attempt": repeat.attempt}
+            if row["status"] != "trained" and repeat.attempt < len(repeat.attempts):
+                print(f"{repeat} is tried again with another seed")
+                waiting.append(repeat._replace(attempt=repeat.attempt + 1))
+                progress.n_fits += 1
     table = [
         {
             "sample": repeat.sample,
@@ -78,7 +93,7 @@ def main(snakemake):
             "repeat": repeat.number,
             "model": repeat.path.name,
         }
-        | rows[repeat]
+        | rows[repeat.path]
         for repeat in repeats
     ]
     write_table(pd.DataFrame(table, columns=COLUMNS), snakemake.output[0])
@@ -86,7 +101,7 @@ def main(snakemake):
 
 COLUMNS = ["sample", "bin", "repeat", "model", "status", "seconds", "device", "precision", "stack"]
 COLUMNS += ["peak_memory_mb", "seed", "active_dimensions", "reconstruction_error"]
-COLUMNS += ["heldout_error", "heldout_loss"]
+COLUMNS += ["heldout_error", "heldout_loss", "attempt"]
 
 
 def train(stack, settings, device, progress, snakemake):
@@ -104,7 +119,8 @@ def train(stack, settings, device, progress, snakemake):
             print(f"{repeat} failed: {fit}")
             continue
         model = fit.to_anndata()
-        model.uns["sivae"] |= {"fingerprint": repeat.fingerprint, "stack": len(stack)}
+        fingerprint = repeat.attempts[repeat.attempt - 1][1]
+        model.uns["sivae"] |= {"fingerprint": fingerprint, "stack": len(stack)}
         with atomic(repeat.path) as temporary:
             model.write_h5ad(temporary, compression="gzip")
         rows.append(described(model))
@@ -140,14 +156,14 @@ def fingerprint_of(cells, settings, seed, code):
     return digest.hexdigest()
 
 
-def read_model(path, fingerprint):
-    """Return the model at `path` if it is there, whole and of this fingerprint."""
+def read_model(path, fingerprints):
+    """Return the model at `path` if it is there, whole and of one of these fingerprints."""
     if not path.exists():
         return None
     try:
         model = ad.read_h5ad(path)
-        return model if model.uns["sivae"]["fingerprint"] == fingerprint else None
-    except (OSError, KeyError, ValueError) as error:
+        return model if model.uns["sivae"]["fingerprint"] in fingerprints else None
+    except Exception as error:
         print(f"{path} cannot be read ({error}): trained again", file=sys.stderr)
         return None
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,13 +16,15 @@ import numpy as np
 import pandas as pd
 
 from popnet.errors import InputError, Problem, nearest
-from popnet.tables import atomic
+from popnet.tables import atomic, read_h5ad
 
 if TYPE_CHECKING:
     from popnet.cohort import Cohort
 
 MITOCHONDRIAL = {"mt", "m", "chrm", "chrmt"}
 BASES = set("ACGT")
+# The empty block that ends a bgzipped file (SAM specification, 4.1.2).
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 # Share of reads with an allele from which on a genome has it, and from which on it has no other.
 HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
 # The chrM of hg19 (NC_001807, an African genome), whose coordinates are not those of the rCRS.
@@ -320,14 +323,12 @@ def write_genotypes(genotypes: Genotypes, path: str | Path) -> None:
             obs=pd.DataFrame(index=pd.Index(genotypes.samples, dtype=object)),
             var=genotypes.variants,
             layers={"fraction": genotypes.fraction},
-        ).write_h5ad(temporary)
+        ).write_h5ad(temporary, compression="gzip")
 
 
 def read_genotypes_h5ad(path: str | Path) -> Genotypes:
     """Read what `write_genotypes` wrote."""
-    import anndata
-
-    data = anndata.read_h5ad(path)
+    data = read_h5ad(path)
     text = {column: str for column in ("contig", "ref", "alt", "id")}
     fraction = np.asarray(data.layers["fraction"])
     return Genotypes(np.asarray(data.X), data.var.astype(text), list(data.obs_names), fraction)
@@ -433,6 +434,7 @@ def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | Non
 @contextmanager
 def _open(path: str) -> Iterator[cyvcf2.VCF]:
     """Yield an open VCF; what cyvcf2 makes of a bad file becomes an InputError."""
+    _check_end(path)
     try:
         vcf = cyvcf2.VCF(path)
         try:
@@ -440,10 +442,26 @@ def _open(path: str) -> Iterator[cyvcf2.VCF]:
         finally:
             vcf.close()
     except Exception as error:
-        if type(error) not in (Exception, OSError):  # cyvcf2 raises these two, by themselves
+        # cyvcf2 raises the first two, by themselves.
+        if type(error) not in (Exception, OSError, UnicodeDecodeError):
             raise
         remedy = "write the file again: .vcf, .vcf.gz or .bcf"
         raise InputError([Problem(path, "VCF", None, str(error), remedy)]) from error
+
+
+def _check_end(path: str) -> None:
+    """Refuse a bgzipped file without its end: cut between two blocks, it reads as a shorter one."""
+    if not Path(path).is_file():
+        return
+    with Path(path).open("rb") as file:
+        start = file.read(14)
+        if start[:2] != b"\x1f\x8b" or start[12:] != b"BC":
+            return
+        file.seek(max(file.seek(0, SEEK_END) - len(BGZF_END), 0))
+        if file.read() == BGZF_END:
+            return
+    remedy = "copy or download it again; if it is whole, write it with a newer bgzip"
+    raise InputError([Problem(path, "VCF", None, "the end is missing: truncated", remedy)])
 
 
 def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant]:

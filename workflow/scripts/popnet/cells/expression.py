@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 from popnet.cells.genes import normalise
 from popnet.errors import InputError, Problem
-from popnet.tables import atomic
+from popnet.tables import atomic, reading
 
 # Standard deviations of log expression below this are rounding: one count in one of a million
 # cells gives more.
@@ -268,8 +268,9 @@ def write_expression(
         obs = pd.concat(tables).astype({"sample": "category"})
         if obs.index.has_duplicates:
             obs.index = obs["sample"].astype(str) + ":" + obs.index
-        write_elem(file, "obs", obs)
-        write_elem(file, "var", var)
+        # What is compressed has a checksum: a flipped bit is noticed.
+        write_elem(file, "obs", obs, dataset_kwargs={"compression": "gzip"})
+        write_elem(file, "var", var, dataset_kwargs={"compression": "gzip"})
 
     bins = pd.concat([table for table, _, _ in summaries])
     bins.index = bins["sample"] + "." + bins["bin"].astype(str)
@@ -288,12 +289,14 @@ def read_bin(path: str | Path, sample: str, bin: int) -> AnnData:
     ------
     ValueError
         If the file has no such bin.
+    InputError
+        If the file is damaged.
     """
-    with h5py.File(path, "r", locking=False) as file:
+    with reading(path), h5py.File(path, "r", locking=False) as file:
         samples = read_elem(file["obs/sample"])
         rows = np.flatnonzero((samples == sample) & (file["obs/bin"][:] == bin))
         if not len(rows):
-            raise ValueError(f"no bin {bin} of sample {sample!r} in {path}")
+            raise ValueError(f"no bin {bin} of sample {sample!r}")
         part = slice(rows[0], rows[-1] + 1)
         obs = pd.DataFrame(
             {"sample": sample, "bin": bin, "n_counts": file["obs/n_counts"][part]},

@@ -99,7 +99,7 @@ def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | Non
         read = _sparse_reader(path, key, shape[1])
     else:
         shape = sparse_dataset(matrix).shape
-        read = _spilled_reader(lambda: _csc_chunks(path, key), shape)
+        read = _spilled_reader(lambda: _csc_chunks(path, key, shape[0]), shape)
 
     def obs() -> pd.DataFrame:
         with _hdf5(path) as file:
@@ -185,7 +185,11 @@ def _sparse_reader(path: Path, key: str, n_genes: int) -> Callable[[np.ndarray],
     def read(rows: np.ndarray) -> csr_matrix:
         with _hdf5(path) as file:
             group = file[key]
-            return read_sparse(rows, group["indptr"][:], group["indices"], group["data"], n_genes)
+            counts = read_sparse(rows, group["indptr"][:], group["indices"], group["data"], n_genes)
+            # scipy takes them on trust, and reads beyond its arrays.
+            if counts.nnz and not 0 <= counts.indices.min() <= counts.indices.max() < n_genes:
+                raise ValueError(f"a count of a gene that is none of the {n_genes:,}")
+            return counts
 
     return read
 
@@ -198,14 +202,19 @@ def _spilled_reader(
     return lambda rows: read_sparse(rows, *arrays(), shape[1])
 
 
-def _csc_chunks(path: Path, key: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _csc_chunks(
+    path: Path, key: str, n_cells: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     with _hdf5(path) as file:
         indptr, indices, data = (file[key][name] for name in ("indptr", "indices", "data"))
         indptr = indptr[:]
         for first, last in spans(indptr[:-1], indptr[1:], gap=np.inf):
             part = slice(indptr[first], indptr[last])
             genes = np.repeat(np.arange(first, last), np.diff(indptr[first : last + 1]))
-            yield indices[part], genes, data[part]
+            cells = indices[part]
+            if len(cells) and not 0 <= cells.min() <= cells.max() < n_cells:
+                raise ValueError(f"a count of a cell that is none of the {n_cells:,}")
+            yield cells, genes, data[part]
 
 
 def _mtx_chunks(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -332,14 +341,19 @@ def _unfit(
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open for reading without a lock: read-only and network file systems may refuse one."""
+    """Open for reading without a lock: read-only and network file systems may refuse one.
+
+    No library says which errors a damaged file sets off.
+    """
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise _unfit(
             path,
-            f"file cannot be read as HDF5: truncated or not an h5ad ({error})",
+            f"file cannot be read as HDF5: damaged, truncated or not an h5ad ({error})",
             "copy or download it again, and compare its size with the original's",
         ) from error
 
