@@ -5,19 +5,17 @@
     python benchmarks/proofs.py bins --cells a.h5ad --sample donor_id --latent 2 32
 
 `centrality` compares siVAE's degree centrality with how well each gene predicts all others,
-`attributions` loadings with attributions of the decoder (by captum, from requirements/dev.txt), in
-the whole file, its largest sample and one bin of that. `bins` takes two bins of the largest sample:
-held-out reconstruction beside a VAE's, and how far the nearest genes agree between seeds and
-between bins. All print tab-separated tables.
+`attributions` loadings with attributions of the decoder, in the whole file, its largest sample and
+one bin of that. `bins` takes two bins of the largest sample: held-out reconstruction beside a
+VAE's, and how far the nearest genes agree between seeds and between bins. All print tab-separated
+tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,17 +29,16 @@ import numpy as np
 import torch
 from popnet import sivae
 from popnet.cells.genes import normalise
+from popnet.comparisons.explained import active_dimensions, cell_decoder, per_dimension
+from popnet.comparisons.interpretations.relu import jacobian, multipliers
 from popnet.ground_truth import predictive_centrality
 from popnet.networks import degree_centrality
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
-from torch import Tensor, nn
 
 HELDOUT = 0.1
 NEIGHBOURS = 20
-# A dimension along which scores vary less is unused (Burda et al. 2016).
-ACTIVE_VARIANCE = 0.01
 # Reported in the paper (fetal liver atlas): rho of centrality at latent 64, and of attributions
 # at latent 2, where 0.73 is the median over the three methods.
 PAPER = {"centrality": 0.90, "DeepLIFT": 0.98, "all three": 0.73}
@@ -241,32 +238,30 @@ def beside_attributions(
     out. Saliency is an absolute value: it is compared with the loadings as in the paper, and with
     their absolute values.
     """
-    from captum.attr import DeepLift, InputXGradient, Saliency
-
     n_genes, n_cells = options.attributed
     rng = np.random.default_rng(options.seed)
     genes = np.sort(rng.permutation(len(fit.loadings))[:n_genes])
     z = torch.from_numpy(fit.scores[rng.permutation(len(fit.scores))[:n_cells]])
     decoder = cell_decoder(fit, genes)
-    used = np.flatnonzero(fit.scores.var(0) > ACTIVE_VARIANCE)
+    used = active_dimensions(fit.scores)
     loadings = fit.loadings[genes].astype(np.float64)
 
     rows: list[tuple[str, str | float, float]] = []
     every = []
-    for name, method in (
-        ("DeepLIFT", DeepLift),
-        ("grad x input", InputXGradient),
-        ("saliency", Saliency),
+    derivative = jacobian(decoder, z).numpy()
+    for name, found in (
+        ("DeepLIFT", multipliers(decoder, z).numpy() * z.numpy()[:, None]),
+        ("grad x input", derivative * z.numpy()[:, None]),
+        ("saliency", np.abs(derivative)),
     ):
-        found = attributed(method(decoder), z, len(genes))
-        summaries = [first_loadings(found[:, :, dimension]) for dimension in used]
+        summaries = per_dimension(found[:, :, used]).T
         rhos = [
             abs(rho(summary, loadings[:, dimension]))
             for summary, dimension in zip(summaries, used, strict=True)
         ]
         every += rhos
         rows.append((f"|rho| of loadings and {name}", PAPER.get(name, ""), float(np.median(rhos))))
-        if method is Saliency:
+        if name == "saliency":
             rhos = [
                 abs(rho(summary, np.abs(loadings[:, dimension])))
                 for summary, dimension in zip(summaries, used, strict=True)
@@ -274,41 +269,6 @@ def beside_attributions(
             rows.append((f"|rho| of |loadings| and {name}", "", float(np.median(rhos))))
     rows.append(("|rho|, median over the three", PAPER["all three"], float(np.median(every))))
     return rows
-
-
-def cell_decoder(fit: sivae.Fit, genes: np.ndarray) -> nn.Sequential:
-    """Return the cell-wise decoder as layers that captum can follow: z to the mean of `genes`."""
-    # captum hooks every relu, which may not overwrite its input.
-    layers = [
-        nn.ReLU() if isinstance(layer, nn.ReLU) else copy.deepcopy(layer)
-        for layer in fit.model.cells.decoder.hidden
-    ]
-    weights = fit.weights()[torch.from_numpy(genes)].detach()
-    last = nn.Linear(weights.shape[1], len(genes))
-    last.weight = nn.Parameter(weights)
-    last.bias = nn.Parameter(fit.model.cells.decoder.mean.bias[torch.from_numpy(genes)].detach())
-    return nn.Sequential(*layers, last)
-
-
-def attributed(method: Any, z: Tensor, n_genes: int) -> np.ndarray:
-    """Return the attributions of every gene to the dimensions, (n_cells, n_genes, latent)."""
-    found = np.empty((len(z), n_genes, z.shape[1]), np.float32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for gene in range(n_genes):
-            found[:, gene] = method.attribute(z.clone(), target=gene).detach().numpy()
-    return found
-
-
-def first_loadings(values: np.ndarray) -> np.ndarray:
-    """Return the loadings of genes on the first principal component of (n_cells, n_genes).
-
-    Where all cells have the same attributions, as of a linear decoder, these.
-    """
-    centred = values - values.mean(0)
-    if not centred.any():
-        return values[0]
-    return np.linalg.svd(centred, full_matrices=False)[2][0]
 
 
 def mean_squared_correlation(expression: np.ndarray) -> np.ndarray:

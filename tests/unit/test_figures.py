@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from docutils.core import publish_parts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +42,7 @@ from popnet.figures.qc import (
 )
 from popnet.figures.tuning import candidate_losses, candidate_names, shown_candidates
 from popnet.figures.variants import burden_bars, variant_manhattan
+from popnet.sheet import check_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
 
@@ -650,16 +652,11 @@ def test_candidates_are_told_apart():
 
 @pytest.mark.parametrize("text", AWKWARD)
 def test_captions_are_sound_for_any_identifier(root, text):
-    config = {
-        "preset": "robust",
-        "cohort": "config/cohorts/demo.yaml",
-        "seed": 1,
-        "bins": {"size": "100"},
-        "networks": {"closest": 0.01},
-        "statistics": {"fdr": 0.05, "min_icc": 0.4},
-    }
+    config = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    assert check_config(config, "") == []
     keys = (
         *(
+            "cohort",
             "cell_type",
             "phenotype",
             "preset",

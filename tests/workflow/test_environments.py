@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from popnet.comparisons import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -20,6 +21,10 @@ RULES = {
 }
 # What pip calls a package of conda.
 PIP = {"pytorch-cpu": "torch", "pytorch-gpu": "torch", "python-igraph": "igraph"}
+# What Python calls it where that is another name.
+MODULES = PIP | {"scikit-learn": "sklearn", "scvi-tools": "scvi", "umap-learn": "umap"}
+MODULES["pyyaml"] = "yaml"
+TABLES = {name: table for name, table in vars(registry).items() if name.isupper()}
 # PyTorch for CUDA, and for processors alone: which one, the config says.
 TRAINING = ["training.yaml", "training_cpu.yaml"]
 # What pandas imports for these methods.
@@ -42,7 +47,11 @@ def environments(rule: str) -> list[Path]:
 def dependencies(environment: Path) -> dict[str, str]:
     """Return the pins of an environment by the names that conda, or else pip, has for them."""
     pins = {}
-    for entry in yaml.safe_load(environment.read_text())["dependencies"]:
+    entries = yaml.safe_load(environment.read_text())["dependencies"]
+    later = environment.with_suffix(".post-deploy.sh")
+    if later.exists():
+        entries += re.findall(r"(?<= )\S+==\S+", later.read_text())
+    for entry in entries:
         for text in entry["pip"] if isinstance(entry, dict) else [entry]:
             name, _, version = text.replace("==", "=").partition("=")
             pins[name.strip()] = version.strip()
@@ -83,6 +92,12 @@ def imports(script: Path) -> tuple[set[str], set[str]]:
                     files = module_files(name)
                     if not files:
                         found.add(name.split(".")[0])
+                    # Methods are imported by name, when one is called.
+                    table = TABLES.get(name.removeprefix("popnet.comparisons.registry."), {})
+                    for method in table.values() if "load_method" in script.read_text() else ():
+                        module, function = method.split(":")
+                        files += module_files(f"popnet.comparisons.{module}")
+                        used.add(function)
                     for file in files:
                         if file not in read:
                             read.add(file)
@@ -113,8 +128,7 @@ def test_rule(rule):
     imported, _ = imports(script_of(rule))
     for environment in environments(rule):
         assert environment.parent == ROOT / "envs"
-        listed = {PIP.get(name, name) for name in dependencies(environment)}
-        lacking = {"pyyaml" if name == "yaml" else name for name in imported} - listed
+        lacking = imported - {MODULES.get(name, name) for name in dependencies(environment)}
         assert not lacking, f"{environment.name} lacks {lacking}"
 
 
@@ -135,9 +149,12 @@ def test_pins(environment):
     assert channels[-1] == "nodefaults"
     locked = dict(
         line.split("==")
-        for line in (ROOT / "requirements" / "run.txt").read_text().splitlines()
+        for part in ("run", "comparisons")
+        for line in (ROOT / "requirements" / f"{part}.txt").read_text().splitlines()
         if "==" in line and not line.startswith((" ", "#"))
     )
+    # It is installed by itself, for its dependencies.
+    locked["scETM"] = re.findall(r"scETM==(\S+)", (ROOT / "Makefile").read_text())[0]
     pins = dependencies(environment)
     assert pins.pop("python") == "3.11"
     pins.pop("pip", None)

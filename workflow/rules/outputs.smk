@@ -46,6 +46,23 @@ TITLES = {
     "connectivity": "Connectivity of a gene set",
     "burden": "Variants per mtDNA gene",
     "single": "Single mtDNA variants",
+    "embeddings": "Cell types told apart",
+    "embedding_types": "Each cell type told apart",
+    "embedding_maps": "Maps of the cells",
+    "gammas": "Weight of the interpretability term",
+    "batches": "Batches, before and after correction",
+    "other_data": "Images and chromatin",
+    "interpretations": "Interpretations of the dimensions",
+    "interpretation_times": "Time of interpretations",
+    "hub_centrality": "Predicted and true centrality",
+    "hub_accuracy": "Hubs found",
+    "neighbour_prediction": "What neighbours predict",
+    "neighbour_overlap": "Neighbours in common",
+    "neighbour_correlation": "Correlation of neighbours",
+    "gene_communities": "Genes of a simulated network",
+    "marker_genes": "Marker genes and cells",
+    "agreement": "Agreement with other methods",
+    "compared_hits": "Hits by method",
 }
 
 
@@ -163,3 +180,14 @@ def study_results(wildcards):
     if cohort.variants:
         results += [f"<results>/figures/variants/{name}/burden.png" for name in phenotypes]
     return results
+
+
+def comparison_results(wildcards):
+    """Return what `snakemake comparisons` makes; figures bring the tables that they show."""
+    names = ["embeddings", "interpretations", "gene_communities", "hub_centrality"]
+    figures = [f"<results>/figures/comparisons/{name}.png" for name in names]
+    for cell_type in cell_types():
+        folder = f"<results>/figures/comparisons/{cell_type}"
+        figures.append(f"{folder}/agreement.png")
+        figures += [f"{folder}/{name}/compared_hits.png" for name in phenotypes]
+    return ["<results>/comparisons.html", *figures]

@@ -69,7 +69,7 @@ def page(
     sections : mapping of heading to DataFrame, optional
         Further tables.
     """
-    shown = findings.assign(smallest_q=findings["smallest_q"].map(_short))
+    shown = findings.map(_short)
     shown.columns = [column.replace("_", " ") for column in shown.columns]
     warned = ""
     if warnings:

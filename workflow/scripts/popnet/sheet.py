@@ -22,11 +22,18 @@ from typing import Any
 
 import yaml
 
+from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
 from popnet.errors import Problem, nearest
 from popnet.names import safe_name
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 EXAMPLES = 5
+METHODS = {
+    "embeddings": EMBEDDINGS,
+    "interpretations": INTERPRETATIONS,
+    "networks": NETWORKS,
+    "sample_networks": NETWORKS,
+}
 # Characters that the aliases of a sheet may stand for beyond those that it has.
 MAX_ALIASED = 1_000_000
 MAX_DEPTH = 100
@@ -141,7 +148,21 @@ def check_config(config: dict, file: str) -> list[Problem]:
             remedy = "Give a size with downsample and pca only"
             field = "sivae.feature_input.size"
             problems.append(Problem(file, field, chosen["size"], message, remedy))
+        problems += _method_problems(config["comparisons"], file)
     return merged(problems)
+
+
+def _method_problems(compared: dict, file: str) -> list[Problem]:
+    """Return which compared methods are none; where all are compared, their names are put in."""
+    problems = []
+    for key, known in METHODS.items():
+        if compared[key] is None:
+            compared[key] = list(known)
+        for name in set(compared[key]) - set(known):
+            remedy = nearest(name, list(known)) + f"Known are {', '.join(known)}"
+            fault = "There is no such method"
+            problems.append(Problem(file, f"comparisons.{key}", name, fault, remedy))
+    return problems
 
 
 def training_plan(config: dict) -> str:

@@ -1,0 +1,126 @@
+# What siVAE's latent dimensions stand for, by its loadings and by attributions of its decoder.
+rule train_explained:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        code=sivae_code(),
+    output:
+        fit="<results>/comparisons/explained/fit.json",
+        model="<results>/comparisons/explained/model.safetensors",
+    log:
+        "<logs>/comparisons/train_explained.log",
+    benchmark:
+        "<benchmarks>/comparisons/train_explained.tsv"
+    conda:
+        training_environment()
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Train the siVAE whose latent dimensions are interpreted"
+    script:
+        "../scripts/train_explained.py"
+
+
+rule explain_dimensions:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        fit="<results>/comparisons/explained/fit.json",
+        model="<results>/comparisons/explained/model.safetensors",
+        code=library(
+            "comparisons/methods.py",
+            "comparisons/explained.py",
+            *(
+                f"comparisons/interpretations/{module}.py"
+                for module in (
+                    "loadings",
+                    "relu",
+                    "gradients",
+                    "deeplift",
+                    "integrated_gradients",
+                    "shapley",
+                    "gene_relevance",
+                )
+            ),
+        ),
+    output:
+        pairs="<results>/comparisons/interpretations.tsv",
+        summary="<results>/comparisons/interpretations_summary.tsv",
+        methods="<results>/comparisons/interpretations_methods.tsv",
+    log:
+        "<logs>/comparisons/explain_dimensions.log",
+    benchmark:
+        "<benchmarks>/comparisons/explain_dimensions.tsv"
+    conda:
+        training_environment()
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        methods=config["comparisons"]["interpretations"],
+        seed=config["seed"],
+    message:
+        "Interpret siVAE's latent dimensions by every method"
+    script:
+        "../scripts/explain_dimensions.py"
+
+
+rule time_interpretations:
+    input:
+        code=sivae_code()
+        + library(
+            "comparisons/timing.py",
+            "comparisons/interpretations/relu.py",
+            "comparisons/interpretations/integrated_gradients.py",
+        ),
+    output:
+        times="<results>/comparisons/times.tsv",
+        methods="<results>/comparisons/times_methods.tsv",
+    log:
+        "<logs>/comparisons/time_interpretations.log",
+    benchmark:
+        "<benchmarks>/comparisons/time_interpretations.tsv"
+    conda:
+        training_environment()
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    params:
+        timing=config["comparisons"]["timing"],
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        seed=config["seed"],
+    message:
+        "Time siVAE beside a VAE and its attributions"
+    script:
+        "../scripts/time_interpretations.py"
+
+
+rule draw_interpretations:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        summary="<results>/comparisons/interpretations_summary.tsv",
+        methods="<results>/comparisons/interpretations_methods.tsv",
+        times="<results>/comparisons/times.tsv",
+        code=library("figures/comparison_interpretations.py"),
+    output:
+        **figures(
+            "<results>/figures/comparisons",
+            "interpretations",
+            "interpretation_times",
+            category="Comparisons",
+        ),
+    log:
+        "<logs>/comparisons/draw_interpretations.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    message:
+        "Draw how interpretations of latent dimensions agree, and how long they take"
+    script:
+        "../scripts/draw_interpretations.py"

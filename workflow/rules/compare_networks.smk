@@ -1,0 +1,147 @@
+# Networks of the compared cells by every method: their hubs against the truth, their neighbours.
+SIMILARITIES = ["neighbour_overlap", "neighbour_correlation"]
+COMPARED_NETWORKS = ["centralities", "hubs", "neighbours", *SIMILARITIES]
+NETWORK_FIGURES = ["hub_centrality", "hub_accuracy", "neighbour_prediction", *SIMILARITIES]
+NETWORK_METHODS = config["comparisons"]["networks"]
+NETWORK_MODULES = ["boosting", "correlation", "cs_core", "information", "loadings", "sivae"]
+
+
+rule train_compared_sivae:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        code=sivae_code(),
+    output:
+        model=directory("<results>/comparisons/models/{variant}"),
+        status="<results>/comparisons/models/{variant}.tsv",
+    log:
+        "<logs>/comparisons/train_sivae/{variant}.log",
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Train {wildcards.variant} on the compared cells"
+    script:
+        "../scripts/train_compared_sivae.py"
+
+
+rule infer_network:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        code=library(*(f"comparisons/networks/{name}.py" for name in NETWORK_MODULES)),
+    output:
+        network="<results>/comparisons/networks/{method}.h5ad",
+        status="<results>/comparisons/networks/{method}.tsv",
+    log:
+        "<logs>/comparisons/infer_network/{method}.log",
+    wildcard_constraints:
+        method=r"(?!sivae)[a-z0-9-]+",
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        epochs=config["comparisons"]["epochs"],
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Infer the network of the compared cells: {output.network}"
+    script:
+        "../scripts/infer_network.py"
+
+
+use rule infer_network as infer_sivae_network with:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        code=rules.infer_network.input.code,
+        model="<results>/comparisons/models/{variant}",
+        model_status="<results>/comparisons/models/{variant}.tsv",
+    output:
+        network="<results>/comparisons/networks/{variant}-{how}.h5ad",
+        status="<results>/comparisons/networks/{variant}-{how}.tsv",
+    log:
+        "<logs>/comparisons/infer_network/{variant}-{how}.log",
+    wildcard_constraints:
+        variant=r"sivae(-gamma0)?",
+        how=r"[a-z0-9]+",
+
+
+rule predict_genes:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        code=library("ground_truth.py"),
+    output:
+        "<results>/comparisons/truth/{batch}.tsv",
+    log:
+        "<logs>/comparisons/predict_genes/{batch}.log",
+    benchmark:
+        "<benchmarks>/comparisons/predict_genes/{batch}.tsv"
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        n_batches=8,
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Measure how well genes predict all others, job {wildcards.batch} of {params.n_batches}"
+    script:
+        "../scripts/predict_genes.py"
+
+
+rule compare_networks:
+    input:
+        cells="<results>/comparisons/cells.h5ad",
+        networks=expand("<results>/comparisons/networks/{method}.h5ad", method=NETWORK_METHODS),
+        status=expand("<results>/comparisons/networks/{method}.tsv", method=NETWORK_METHODS),
+        truth=expand("<results>/comparisons/truth/{batch}.tsv", batch=range(1, 9)),
+        code=library("comparisons/hubs.py", "comparisons/prediction.py"),
+    output:
+        **{name: f"<results>/comparisons/{name}.tsv" for name in COMPARED_NETWORKS},
+        methods="<results>/comparisons/networks_methods.tsv",
+        by_gene="<results>/comparisons/neighbours_by_gene.tsv",
+    log:
+        "<logs>/comparisons/compare_networks.log",
+    benchmark:
+        "<benchmarks>/comparisons/compare_networks.tsv"
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Compare the hubs and neighbours of every method"
+    script:
+        "../scripts/compare_networks.py"
+
+
+rule draw_compared_networks:
+    input:
+        **{name: f"<results>/comparisons/{name}.tsv" for name in COMPARED_NETWORKS},
+        code=library("figures/comparison_networks.py"),
+    output:
+        **figures("<results>/figures/comparisons", *NETWORK_FIGURES, category="Comparisons"),
+    log:
+        "<logs>/comparisons/draw_compared_networks.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    message:
+        "Draw the hubs and neighbours of every method"
+    script:
+        "../scripts/draw_compared_networks.py"

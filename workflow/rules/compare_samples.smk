@@ -1,0 +1,104 @@
+# The networks of every sample by other methods, beside siVAE's.
+rule compare_samples:
+    input:
+        cells="<results>/binned_cells.parquet",
+        expression="<results>/{cell_type}/expression.h5ad",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        code=library("comparisons/agreement.py"),
+    output:
+        agreement="<results>/{cell_type}/comparisons/agreement.tsv",
+        centrality="<results>/{cell_type}/comparisons/centrality.h5ad",
+        methods="<results>/{cell_type}/comparisons/methods.tsv",
+    log:
+        "<logs>/{cell_type}/compare_samples.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/compare_samples.tsv"
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        methods=config["comparisons"]["sample_networks"],
+        closest=config["networks"]["closest"],
+        counts=cohort.cells.counts,
+        gene_symbols=cohort.cells.gene_symbols,
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        epochs=config["comparisons"]["epochs"],
+        device=config["training"]["device"],
+        seed=config["seed"],
+    message:
+        "Infer the networks of {wildcards.cell_type} by other methods"
+    script:
+        "../scripts/compare_samples.py"
+
+
+rule compare_hits:
+    input:
+        centrality="<results>/{cell_type}/comparisons/centrality.h5ad",
+        study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+        samples="<results>/samples.tsv",
+        code=library("comparisons/agreement.py", "association.py", "design.py", "permutation.py"),
+    output:
+        "<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
+    log:
+        "<logs>/{cell_type}/compare_hits/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/compare_hits/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        covariates=covariate_params(),
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Ask which methods see what goes with {wildcards.phenotype} in {wildcards.cell_type}"
+    script:
+        "../scripts/compare_hits.py"
+
+
+rule draw_agreement:
+    input:
+        agreement="<results>/{cell_type}/comparisons/agreement.tsv",
+        code=library("figures/comparison_genes.py"),
+    output:
+        **figures("<results>/figures/comparisons/{cell_type}", "agreement", category="Comparisons"),
+    log:
+        "<logs>/{cell_type}/draw_agreement.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    message:
+        "Draw how far other methods agree in {wildcards.cell_type}"
+    script:
+        "../scripts/draw_agreement.py"
+
+
+rule draw_hits:
+    input:
+        hits="<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
+        study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+        code=library("figures/comparison_genes.py"),
+    output:
+        **figures(
+            "<results>/figures/comparisons/{cell_type}/{phenotype}",
+            "compared_hits",
+            category="Comparisons",
+        ),
+    log:
+        "<logs>/{cell_type}/draw_hits/{phenotype}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        caption=caption,
+    message:
+        "Draw which methods see what goes with {wildcards.phenotype} in {wildcards.cell_type}"
+    script:
+        "../scripts/draw_hits.py"

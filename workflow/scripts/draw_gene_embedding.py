@@ -1,0 +1,27 @@
+"""Draw the genes of the simulated network, and marker genes beside cells."""
+
+from pathlib import Path
+
+from adapter import logged
+from popnet.figures import Subject, save
+from popnet.figures.comparison_genes import community_maps, marker_maps
+from popnet.tables import read_table
+
+
+def main(snakemake):
+    points, found = (read_table(path) for path in snakemake.input.communities)
+    subject = Subject(
+        None, None, int(found["n_cells"].max() if len(found) else 0), "simulated cells"
+    )
+    figure = community_maps(points, found, subject)
+    save(figure, points, Path(snakemake.output.gene_communities[0]).with_suffix(""))
+
+    points, found = (read_table(path, text=["name"]) for path in snakemake.input.markers)
+    points, found = (table[table["method"] == "sivae"] for table in (points, found))
+    subject = Subject(None, None, int((points["kind"] == "cell").sum()), "cells")
+    figure = marker_maps(points, found, subject)
+    save(figure, points, Path(snakemake.output.marker_genes[0]).with_suffix(""))
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

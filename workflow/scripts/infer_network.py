@@ -1,0 +1,64 @@
+"""Infer the network of the compared cells by one method."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+from adapter import logged, sivae_settings, training_device
+from popnet.comparisons.hubs import degree_centrality
+from popnet.comparisons.methods import Attempt, Training, attempt, load_method
+from popnet.comparisons.outcomes import outcome
+from popnet.comparisons.registry import NETWORKS
+from popnet.seeds import derive_seed
+from popnet.tables import atomic, read_table, write_table
+
+
+def infer(name, cells, training, model, seed, threads):
+    """Return the weights of a method, and the degree centrality of the genes."""
+    from joblib import parallel_config
+    from popnet import sivae
+    from popnet.comparisons.networks import sivae as of_sivae
+
+    fitted = sivae.load(model) if model else None
+    training = of_sivae.Trained(**vars(training), fitted=fitted)
+    with parallel_config("threading", n_jobs=threads):
+        weights = load_method(NETWORKS, name)(cells, training, seed)
+    centrality = degree_centrality(weights)
+    if name.endswith("-euc"):
+        # Genes at the origin, which follow nothing, are near to most: distances are no degrees.
+        missing = np.full(len(weights), np.nan)
+        centrality = of_sivae.degree_centrality(fitted) if fitted else missing
+    return weights.astype(np.float32), centrality
+
+
+def main(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    name, params = Path(snakemake.output.network).stem, snakemake.params
+    cells = ad.read_h5ad(snakemake.input.cells)
+    settings = replace(sivae_settings(params), standardise=True, heldout=0.0)
+    training = Training(settings, params.epochs, training_device(snakemake))
+    seed = derive_seed(params.seed, "networks")
+    attempts, model = {}, snakemake.input.get("model")
+    if model:
+        trained = read_table(snakemake.input.model_status, text=["status"]).iloc[0]
+        attempts["training"] = Attempt(
+            None, trained["status"], trained["seconds"], trained["peak_memory_mb"]
+        )
+    network = ad.AnnData(var=cells.var[[]])
+    if all(each.status == "done" for each in attempts.values()):
+        tried = attempt(infer, name, cells, training, model, seed, snakemake.threads)
+        attempts["network"] = tried
+        if tried.value is not None:
+            network.varp["weights"], network.var["centrality"] = tried.value
+    row = outcome("networks", name, attempts)
+    print(f"{name}: {row['status']}, {row['seconds']:.0f} s")
+    with atomic(snakemake.output.network) as path:
+        network.write_h5ad(path, compression="gzip")
+    write_table(pd.DataFrame([row]), snakemake.output.status)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

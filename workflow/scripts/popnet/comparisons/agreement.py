@@ -1,0 +1,185 @@
+"""Networks of the same bins by siVAE and by other methods: do they agree, and on what hits?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+FEWEST_GENES = 3
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a method says of every bin.
+
+    Parameters
+    ----------
+    centrality : ndarray, (n_bins, n_genes)
+        NaN where a gene is not wired.
+    edges : list of ndarray, (n_edges,)
+        Of every bin; an edge of genes i < j is i * n_genes + j.
+    """
+
+    centrality: np.ndarray
+    edges: list[np.ndarray]
+
+
+def mean_weights(weights: np.ndarray) -> np.ndarray:
+    """Return a gene's mean weight with every other gene.
+
+    The paper's "Estimating degree centrality using GCN inference methods".
+
+    Parameters
+    ----------
+    weights : ndarray, (n_genes, n_genes)
+        Symmetric; the diagonal is left out.
+    """
+    return (weights.sum(0) - np.diagonal(weights)) / (len(weights) - 1)
+
+
+def network_of(
+    weights: np.ndarray, genes: np.ndarray, nodes: np.ndarray, n_genes: int, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centralities and the edges of a bin, as in `Networks`.
+
+    As of siVAE's distances, an edge is a pair strictly beyond the quantile of all pairs; so there
+    are fewer of them where a method gives many pairs one weight.
+
+    Parameters
+    ----------
+    weights : ndarray, (n_inferred, n_inferred)
+        Symmetric, larger for closer genes.
+    genes : ndarray of int, (n_inferred,)
+        Which of all genes these are, ascending.
+    nodes : ndarray of int
+        Among which of all genes there may be edges.
+    n_genes : int
+    share : float
+        Of the pairs of nodes that are edges.
+    """
+    centrality = np.full(n_genes, np.nan)
+    centrality[genes] = mean_weights(weights)
+    wired = np.flatnonzero(np.isin(genes, nodes))
+    first, second = (wired[ends] for ends in np.triu_indices(len(wired), 1))
+    if not len(first):
+        return centrality, np.empty(0, dtype=np.int64)
+    values = weights[first, second]
+    strong = values > np.quantile(values, 1 - share)
+    return centrality, genes[first[strong]].astype(np.int64) * n_genes + genes[second[strong]]
+
+
+def jaccard(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the overlap of two sets of edges; NaN where both are empty."""
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    union = len(one) + len(other) - shared
+    return shared / union if union else np.nan
+
+
+def chance_jaccard(n_one: int, n_other: int, n_pairs: int) -> float:
+    """Return the overlap of two random sets of edges among so many pairs: of the expected sizes."""
+    shared = n_one * n_other / n_pairs if n_pairs else 0.0
+    union = n_one + n_other - shared
+    return shared / union if union else np.nan
+
+
+def agreement(
+    sivae: Networks, other: Networks | None, samples: Sequence[str], n_nodes: Sequence[int]
+) -> pd.DataFrame:
+    """Return for every sample how far a method agrees with siVAE, and with itself.
+
+    Parameters
+    ----------
+    sivae : Networks
+    other : Networks, optional
+        Of the same bins and genes; None for siVAE itself.
+    samples : sequence of str, (n_bins,)
+    n_nodes : sequence of int, (n_bins,)
+        Genes of a bin among which there are edges.
+
+    Returns
+    -------
+    DataFrame
+        sample n_bins n_genes; rho, Spearman's of the centralities of the sample (means over its
+        bins) by the two methods; jaccard of their edges, mean over the bins, and jaccard_chance,
+        that of random edges; repeat_rho and repeat_jaccard, the same of every two bins of the
+        sample by the method alone, means, which a sample with one bin lacks.
+    """
+    own = other or sivae
+    labels = np.asarray(samples, dtype=object)
+    n_pairs = np.asarray(n_nodes) * (np.asarray(n_nodes) - 1) // 2
+    rows = []
+    for sample in dict.fromkeys(labels):
+        bins = np.flatnonzero(labels == sample)
+        row = {"sample": sample, "n_bins": len(bins)}
+        row["n_genes"] = int(np.isfinite(own.centrality[bins]).any(0).sum())
+        if other is not None:
+            means = [_mean_over_bins(one.centrality[bins]) for one in (sivae, other)]
+            row["rho"] = _rho(*means)
+            row["jaccard"] = _mean([jaccard(sivae.edges[b], other.edges[b]) for b in bins])
+            row["jaccard_chance"] = _mean(
+                [chance_jaccard(len(sivae.edges[b]), len(other.edges[b]), n_pairs[b]) for b in bins]
+            )
+        pairs = list(combinations(bins, 2))
+        row["repeat_rho"] = _mean([_rho(own.centrality[a], own.centrality[b]) for a, b in pairs])
+        row["repeat_jaccard"] = _mean([jaccard(own.edges[a], own.edges[b]) for a, b in pairs])
+        rows.append(row)
+    columns = ["sample", "n_bins", "n_genes", "rho", "jaccard", "jaccard_chance"]
+    columns += ["repeat_rho", "repeat_jaccard"]
+    return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def compare_hits(sivae: pd.DataFrame, others: dict[str, pd.DataFrame], fdr: float) -> pd.DataFrame:
+    """Return which methods see each gene's centrality go with a phenotype.
+
+    Parameters
+    ----------
+    sivae : DataFrame
+        The study's test of siVAE's centralities: gene statistic p q explained_by.
+    others : dict of method to DataFrame
+        gene statistic p q, by the same test.
+    fdr : float
+        Largest q of a hit.
+
+    Returns
+    -------
+    DataFrame sorted as `sivae`
+        gene statistic p q explained_by (siVAE's), <method>_statistic, <method>_p and <method>_q,
+        seen_by: the methods that have it as a hit, joined by ``;``.
+    """
+    table = sivae[["gene", "statistic", "p", "q", "explained_by"]].reset_index(drop=True)
+    seen = {"sivae": table["q"] <= fdr}
+    for method, found in others.items():
+        by_gene = found.set_index("gene").reindex(table["gene"])
+        for column in ("statistic", "p", "q"):
+            table[f"{method}_{column}"] = by_gene[column].to_numpy()
+        seen[method] = table[f"{method}_q"] <= fdr
+    table["seen_by"] = [
+        ";".join(name for name, is_hit in zip(seen, row, strict=True) if is_hit)
+        for row in zip(*seen.values(), strict=True)
+    ]
+    return table
+
+
+def _mean_over_bins(values: np.ndarray) -> np.ndarray:
+    present = np.isfinite(values)
+    total = np.where(present, values, 0).sum(0)
+    return np.where(present.any(0), total / np.maximum(present.sum(0), 1), np.nan)
+
+
+def _rho(one: np.ndarray, other: np.ndarray) -> float:
+    both = np.isfinite(one) & np.isfinite(other)
+    # Of equal values a correlation is not defined.
+    if both.sum() < FEWEST_GENES or np.ptp(one[both]) == 0 or np.ptp(other[both]) == 0:
+        return np.nan
+    return float(spearmanr(one[both], other[both]).statistic)
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    return float(finite.mean()) if len(finite) else np.nan

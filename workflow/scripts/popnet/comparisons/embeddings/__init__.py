@@ -1,0 +1,1 @@
+"""Methods of dimension reduction: cells in, scores and loadings out."""

@@ -1,0 +1,88 @@
+"""scETM, a topic model of cells (Zhao et al. 2021), of its package."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import numpy as np
+
+from popnet.comparisons.methods import Embedding, Training
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Embedding:
+    """Embed cells by the unnormalised topic proportions (delta) of scETM.
+
+    The encoder's layers are those of siVAE's; all else is the package's default, but for the
+    minibatch, by which a data set of thousands of cells has more than a step or two an epoch.
+
+    Parameters
+    ----------
+    cells, heldout : AnnData, (n_cells, n_genes) and (n_heldout, n_genes)
+        Layer "counts" is what the model is given.
+    training : Training
+        `settings.latent` is the number of topics.
+    seed : int
+
+    Returns
+    -------
+    Embedding
+        Loadings are the topics' scores of genes, the product of the embeddings rho of genes and
+        alpha of topics, to which the decoder is linear.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        scETM, or tensorboard, which it does not declare, is absent.
+    ValueError
+        Training gave scores that are not finite.
+    """
+    import scETM as package
+    import torch
+
+    from popnet.sivae import choose_device
+
+    logging.getLogger("scETM").setLevel(logging.ERROR)
+    settings = training.settings
+    package.set_seed(seed % 2**32)
+    model = package.scETM(
+        cells.n_vars,
+        n_batches=1,
+        n_topics=settings.latent,
+        hidden_sizes=settings.hidden,
+        device=choose_device(training.device),
+    )
+    trainer = package.UnsupervisedTrainer(
+        model, _given(cells), batch_size=settings.minibatch, seed=seed % 2**32
+    )
+    # The package shuffles cells unseeded, and prints a line every step.
+    sampler = partial(package.batch_sampler.CellSampler, rng=np.random.default_rng(seed))
+    module = sys.modules[package.UnsupervisedTrainer.__module__]
+    with patch.object(module, "CellSampler", sampler), redirect_stdout(StringIO()):
+        trainer.train(n_epochs=training.epochs, eval=False, n_samplers=1)
+    scores, new = (
+        model.get_cell_embeddings_and_nll(_given(part), emb_names=["delta"], inplace=False)[0]
+        for part in (cells, heldout)
+    )
+    if not (np.isfinite(scores["delta"]).all() and np.isfinite(new["delta"]).all()):
+        raise ValueError("training did not converge: scores are not finite")
+    with torch.no_grad():
+        loadings = (model.alpha @ model.rho).T.cpu().numpy()
+    return Embedding(scores["delta"], new["delta"], loadings)
+
+
+def _given(cells: AnnData) -> AnnData:
+    """Return counts as the package takes them: a dense matrix with no empty cell to divide by."""
+    from anndata import AnnData
+
+    counts = cells.layers["counts"]
+    counts = np.asarray(counts.todense() if hasattr(counts, "todense") else counts, np.float32)
+    return AnnData(np.where(counts.sum(1, keepdims=True) > 0, counts, 1e-6), obs=cells.obs)

@@ -1,0 +1,85 @@
+"""How well cells of different batches mix in an embedding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+NEIGHBOURS = 30
+
+
+def neighbours_of(scores: np.ndarray, n_neighbours: int) -> np.ndarray:
+    """Return the positions of each cell's nearest other cells, (n_cells, n_neighbours)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=n_neighbours).fit(scores).kneighbors(return_distance=False)
+
+
+def mixing(
+    scores: np.ndarray, batches: np.ndarray, types: np.ndarray, n_neighbours: int = NEIGHBOURS
+) -> dict[str, float]:
+    """Return how batches mix among neighbours, and whether types stay apart.
+
+    Parameters
+    ----------
+    scores : ndarray, (n_cells, latent)
+    batches, types : ndarray, (n_cells,)
+    n_neighbours : int
+
+    Returns
+    -------
+    dict
+        inverse_simpson: the effective number of batches among a cell's neighbours, 1 over the sum
+        of their squared shares (LISI of Korsunsky et al. 2019, every neighbour counting alike),
+        mean over cells. inverse_simpson_mixed: the same of neighbours drawn at random, which is
+        what it can reach. other_batches: share of neighbours of another batch over the share
+        expected of random ones among cells of the same type; 1 is mixed, 0 is apart.
+        same_type: share of neighbours of the cell's own type.
+    """
+    nearest = neighbours_of(scores, min(n_neighbours, len(scores) - 1))
+    codes, _ = pd.factorize(np.asarray(batches))
+    kinds, _ = pd.factorize(np.asarray(types))
+    other = codes[nearest] != codes[:, None]
+    return {
+        "inverse_simpson": _effective_number(codes[nearest]).mean(),
+        "inverse_simpson_mixed": _effective_number(
+            np.random.default_rng(0).choice(codes, nearest.shape)
+        ).mean(),
+        "other_batches": other.mean() / _expected_others(codes, kinds).mean(),
+        "same_type": float((kinds[nearest] == kinds[:, None]).mean()),
+    }
+
+
+def _effective_number(codes: np.ndarray) -> np.ndarray:
+    """Return the inverse Simpson index of each row of batches."""
+    shares = np.stack([(codes == code).mean(1) for code in range(codes.max() + 1)], 1)
+    return 1 / (shares**2).sum(1)
+
+
+def _expected_others(codes: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Return for each cell the share of other batches among the other cells of its type."""
+    counts = pd.crosstab(kinds, codes).to_numpy()
+    of_type = counts.sum(1)[kinds]
+    return (of_type - counts[kinds, codes]) / np.maximum(of_type - 1, 1)
+
+
+def umap_map(scores: np.ndarray, seed: int) -> np.ndarray:
+    """Return cells in two dimensions by UMAP (McInnes et al. 2018) with its defaults.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        umap-learn is absent.
+    """
+    from umap import UMAP
+
+    return UMAP(random_state=seed % 2**32, n_jobs=1).fit_transform(scores)
+
+
+def tsne_map(scores: np.ndarray, seed: int) -> np.ndarray:
+    """Return cells in two dimensions by t-SNE (van der Maaten and Hinton 2008)."""
+    from sklearn.manifold import TSNE
+
+    return TSNE(perplexity=min(30, (len(scores) - 1) / 3), random_state=seed % 2**32).fit_transform(
+        scores
+    )

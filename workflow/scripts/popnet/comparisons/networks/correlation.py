@@ -1,0 +1,48 @@
+"""Plain correlation of expression, what most studies of co-expression start from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from popnet.comparisons.methods import Training
+
+
+def correlation(cells: Any, training: Training, seed: int) -> np.ndarray:
+    """Return the absolute Pearson correlation of log-normalised expression.
+
+    It is the similarity that WGCNA (Zhang and Horvath 2005) and its single-cell successors take
+    by default. Nothing in it is trained or random.
+
+    Parameters
+    ----------
+    cells : AnnData, (n_cells, n_genes)
+        X is log-normalised.
+    training, seed
+        Unused; every method of network inference has them.
+
+    Returns
+    -------
+    ndarray, (n_genes, n_genes), float64
+        Symmetric, in [0, 1]; the diagonal is 0, as are genes that do not vary.
+    """
+    found = np.abs(pearson(expression_of(cells)))
+    np.fill_diagonal(found, 0)
+    return found
+
+
+def expression_of(cells: Any) -> np.ndarray:
+    """Return X of an AnnData as a dense matrix, (n_cells, n_genes), float64."""
+    expression = cells.X.toarray() if hasattr(cells.X, "toarray") else cells.X
+    return np.asarray(expression, dtype=np.float64)
+
+
+def pearson(values: np.ndarray) -> np.ndarray:
+    """Return the correlation of columns, (n_columns, n_columns); 0 for one that does not vary."""
+    centred = values - values.mean(0)
+    norm = np.linalg.norm(centred, axis=0)
+    # Rounding leaves a constant column a little off its mean.
+    varies = norm > 1e-10 * np.maximum(np.linalg.norm(values, axis=0), 1e-300)
+    centred = np.where(varies, centred / np.where(varies, norm, 1), 0)
+    return np.clip(centred.T @ centred, -1, 1)

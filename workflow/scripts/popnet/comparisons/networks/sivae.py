@@ -1,0 +1,106 @@
+"""Networks from a trained siVAE: distances of its loadings, and siVAE-GCN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from popnet import sivae
+from popnet.comparisons.methods import Training
+from popnet.comparisons.networks.boosting import grnboost2
+from popnet.comparisons.networks.correlation import correlation
+from popnet.comparisons.networks.information import aracne, clr, mrnet
+from popnet.comparisons.networks.loadings import nearness
+from popnet.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Trained(Training):
+    """Training whose siVAE is there already, on the same cells, for several networks of it.
+
+    Parameters
+    ----------
+    fitted : Fit
+    """
+
+    fitted: sivae.Fit | None = None
+
+
+def train(cells: Any, training: Training, seed: int, variant: str = "sivae") -> sivae.Fit:
+    """Return the siVAE that `training` brings along, or one trained on the cells.
+
+    Parameters
+    ----------
+    cells : AnnData, (n_cells, n_genes)
+        X is log-normalised.
+    training : Training
+    seed : int
+    variant : {"sivae", "sivae-gamma0"}
+    """
+    if isinstance(training, Trained) and training.fitted is not None:
+        return training.fitted
+    settings = replace(training.settings, **sivae.VARIANTS[variant])
+    return sivae.fit(cells, settings, seed, training.device)
+
+
+def degree_centrality(fitted: sivae.Fit) -> np.ndarray:
+    """Return the negative reconstruction error of genes relative to their variance, (n_genes,).
+
+    Methods, "Estimating degree centrality using siVAE": 0 is perfect, -1 no better than the mean.
+    """
+    return -fitted.reconstruction_error / np.where(fitted.variance > 0, fitted.variance, 1)
+
+
+def euclidean(variant: str, cells: Any, training: Training, seed: int) -> np.ndarray:
+    """Return the weights of siVAE-Euc: the nearness of genes in siVAE's loadings.
+
+    Parameters
+    ----------
+    variant : {"sivae", "sivae-gamma0"}
+    cells : AnnData, (n_cells, n_genes)
+        X is log-normalised.
+    training : Training
+    seed : int
+
+    Returns
+    -------
+    ndarray, (n_genes, n_genes), float64
+        As of `popnet.comparisons.networks.loadings.nearness`.
+    """
+    return nearness(train(cells, training, seed, variant).loadings)
+
+
+def on_sampled(
+    infer: Callable[[Any, Training, int], np.ndarray], cells: Any, training: Training, seed: int
+) -> np.ndarray:
+    """Return siVAE-GCN: the network of as many cells, sampled from a siVAE trained on these.
+
+    Parameters
+    ----------
+    infer : callable
+        A method of network inference that looks at X alone.
+    cells, training, seed
+        As in `euclidean`.
+
+    Returns
+    -------
+    ndarray, (n_genes, n_genes), float64
+        What the method returns.
+    """
+    from anndata import AnnData
+
+    sampled = train(cells, training, seed).sample(cells.n_obs, derive_seed(seed, "sampled cells"))
+    return infer(AnnData(sampled, var=cells.var[[]]), training, seed)
+
+
+sivae_near = partial(euclidean, "sivae")
+gamma0_near = partial(euclidean, "sivae-gamma0")
+sampled_correlation = partial(on_sampled, correlation)
+sampled_clr = partial(on_sampled, clr)
+sampled_mrnet = partial(on_sampled, mrnet)
+sampled_aracne = partial(on_sampled, aracne)
+sampled_grnboost2 = partial(on_sampled, grnboost2)

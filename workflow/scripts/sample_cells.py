@@ -1,0 +1,38 @@
+"""Draw cells of all cell types for the comparison of methods, and the genes that vary most."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from adapter import logged, open_sources
+from popnet.cells import common_genes, normalise, pool_statistics, read_counts, sample_statistics
+from popnet.seeds import derive_seed
+from popnet.tables import atomic
+
+
+def main(snakemake):
+    cells = pd.read_parquet(snakemake.input.cells)
+    rng = np.random.default_rng(derive_seed(snakemake.params.seed, "cells to compare on"))
+    drawn = rng.permutation(len(cells))[: snakemake.params.n_cells]
+    cells = cells.iloc[np.sort(drawn)].reset_index(drop=True)
+    sources = open_sources(snakemake.params, cells["source"])
+    genes, _ = common_genes(list(sources.values()))
+    counts, depth = read_counts(sources, cells, genes)
+    expression = normalise(counts, depth)
+    statistics = pool_statistics(sample_statistics([(cells, counts, depth)]).values())
+    varying = np.argsort(-statistics.variance, kind="stable")[: snakemake.params.n_genes]
+    varying = np.sort(varying[statistics.variance[varying] > 0])
+    obs = cells[["sample", "cell_type", "batch"]].astype(str).assign(depth=depth)
+    obs.index = obs.index.astype(str)
+    adata = ad.AnnData(
+        expression[:, varying].astype(np.float32),
+        obs,
+        pd.DataFrame(index=genes[varying]),
+        layers={"counts": counts[:, varying]},
+    )
+    with atomic(snakemake.output[0]) as path:
+        adata.write_h5ad(path, compression="gzip")
+    print(f"{adata.n_obs} cells, {adata.n_vars} genes, {obs['cell_type'].nunique()} cell types")
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,36 @@
+"""Train siVAE on the compared cells, for all networks that come from it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anndata as ad
+import pandas as pd
+import torch
+from adapter import logged, sivae_settings, training_device
+from popnet.comparisons.methods import Training, attempt
+from popnet.comparisons.networks.sivae import train
+from popnet.comparisons.outcomes import outcome
+from popnet.seeds import derive_seed
+from popnet.tables import write_table
+
+
+def fit(folder, *arguments):
+    train(*arguments).save(folder)
+
+
+def main(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    cells = ad.read_h5ad(snakemake.input.cells)
+    variant, folder = snakemake.wildcards.variant, snakemake.output.model
+    settings = replace(sivae_settings(snakemake.params), standardise=True, heldout=0.0)
+    training = Training(settings, device=training_device(snakemake))
+    seed = derive_seed(snakemake.params.seed, "networks")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    tried = attempt(fit, folder, cells, training, seed, variant)
+    print(f"{variant}: {tried.status}, {tried.seconds:.0f} s")
+    row = outcome("networks", variant, {"training": tried})
+    write_table(pd.DataFrame([row]), snakemake.output.status)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
