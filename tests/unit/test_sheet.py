@@ -8,6 +8,7 @@ import pytest
 import yaml
 from adapter import sivae_settings
 from popnet.sheet import (
+    METHODS,
     SCHEMAS,
     check_config,
     read_sheet_table,
@@ -57,6 +58,10 @@ def test_config_defaults_are_those_of_the_schema(root):
     shipped = yaml.safe_load((root / "config" / "config.yaml").read_text())
     filled: dict = {}
     assert check_config(filled, "config.yaml") == []
+    # What is null there is every method that there is.
+    for kind in ("embeddings", "interpretations", "networks"):
+        assert shipped["comparisons"][kind] is None
+        shipped["comparisons"][kind] = list(METHODS[kind])
     assert filled == shipped
     assert check_config(shipped, "config.yaml") == []
 
