@@ -32,10 +32,13 @@ check: .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-# Needs conda and its channels. Runs the demo anew, every rule in its environment, then creates the
-# one environment that is left: training on a GPU, which the override lets a machine without one do.
+# Needs conda and its channels. Runs the demo anew with its comparisons, every rule in its environment,
+# then creates the one environment that is left: training on a GPU, which the override lets a machine
+# without one do.
 conda-check: .venv/run.stamp clean-demo
 	$(DEMO) 'training={device: cpu}' --sdm conda
+	$(SNAKEMAKE) comparisons --config cohort=config/cohorts/demo.yaml 'training={device: cpu}' \
+		--sdm conda
 	CONDA_OVERRIDE_CUDA=12.9 $(DEMO) 'training={device: cuda}' --sdm conda \
 		--conda-create-envs-only --forcerun train_sivae
 

@@ -72,7 +72,7 @@ def test_every_method(name, cells):
     if name in ("vae", "scvi"):
         assert found.loadings is None
     else:
-        assert found.loadings.shape == (60, LATENT)
+        assert found.loadings.shape == (60, 400 if name == "scetm" else LATENT)
     types = cells.obs["cell_type"].to_numpy()
     predicted = classification.classify(found.scores, types[:200], found.heldout, 15)
     assert classification.balanced_accuracy(types[200:], predicted) > 0.8
@@ -133,7 +133,9 @@ def test_scvi_itself(cells):
     scvi.settings.seed = 1
     scvi.model.LinearSCVI.setup_anndata(adata, layer="counts")
     model = scvi.model.LinearSCVI(adata, n_hidden=12, n_latent=LATENT, n_layers=2)
-    model.train(max_epochs=3, accelerator="cpu", devices=1, enable_progress_bar=False)
+    model.train(
+        max_epochs=3, train_size=1.0, accelerator="cpu", devices=1, enable_progress_bar=False
+    )
     np.testing.assert_allclose(found.scores, model.get_latent_representation(), rtol=1e-4)
     np.testing.assert_allclose(found.loadings, model.get_loadings().to_numpy(), rtol=1e-4)
 
@@ -153,9 +155,9 @@ def test_scetm_itself(cells):
     trainer.train(n_epochs=3, eval=False, n_samplers=1)
     model.get_all_embeddings_and_nll(adata)
     np.testing.assert_allclose(found.scores, adata.obsm["delta"], rtol=1e-5)
-    # The decoder's logits are those of these loadings.
+    # The decoder's logits are the topics' products with these loadings.
     theta = torch.softmax(torch.from_numpy(found.scores[:5]), 1)
-    logits = theta @ torch.from_numpy(found.loadings).T
+    logits = theta @ model.alpha.detach() @ torch.from_numpy(found.loadings).T
     decoded = model.decode(theta, None)
     torch.testing.assert_close(torch.log_softmax(logits, 1), decoded, atol=1e-4, rtol=1e-4)
 
@@ -190,9 +192,6 @@ def test_nearest_neighbours_vote():
         nearest = np.argsort(((scores - point) ** 2).sum(1))[:7]
         names, counts = np.unique(labels[nearest], return_counts=True)
         assert predicted == names[counts.argmax()]
-    # More neighbours than cells: the most frequent label.
-    frequent = pd.Series(labels).mode()[0]
-    assert set(classification.classify(scores, labels, heldout, 80)) == {frequent}
 
 
 def test_balanced_accuracy():
@@ -260,9 +259,45 @@ def test_what_is_classified(cells):
     obs["cell_type"] = "one"
     assert classification.choose_label(obs) == "batch"
     assert classification.choose_batch(obs) == "batch"
-    obs["batch"] = ""
+    # A label of fewer cells than folds cannot be in all of them.
+    obs.loc[obs.index[:4], "cell_type"] = "rare"
+    assert classification.choose_label(obs, 5) == "batch"
+    assert classification.choose_label(obs, 4) == "cell_type"
+    obs["cell_type"], obs["batch"] = "one", ""
     assert classification.choose_label(obs) == "sample"
     assert classification.choose_batch(obs) == "sample"
+    obs["sample"] = "one"
+    assert classification.choose_label(obs) is None
+
+
+def test_k_beyond_the_trained_cells_is_left_out(cells):
+    method = load_method(EMBEDDINGS, "pca")
+    few = cells[:90].copy()
+    accuracy, by_type, _ = classification.cross_validate(
+        method, few, "cell_type", TRAINING, seed=1, n_folds=3
+    )
+    assert set(accuracy["k"]) == set(by_type["k"]) == {15}
+
+
+def test_quality_of_cells_that_are_all_alike(cells):
+    alike = cells.copy()
+    alike.obs["cell_type"] = "one"
+    settings = replace(SETTINGS, heldout=0.2)
+    found = classification.heldout_quality(alike, "cell_type", settings, "cpu", 1)
+    assert found["balanced_accuracy"].isna().all()
+    assert found["heldout_error"].notna().all()
+
+
+def test_a_batch_that_was_not_trained_on_is_embedded_as_the_most_common(cells):
+    from popnet.comparisons.embeddings.sivae import sivae_batch
+
+    trained, heldout = cells[:200].copy(), cells[200:].copy()
+    common = trained.obs["batch"].astype(str).mode()[0]
+    expected = heldout.copy()
+    expected.obs["batch"] = common
+    heldout.obs["batch"] = "new"
+    found, same = (sivae_batch(trained, each, TRAINING, 1).heldout for each in (heldout, expected))
+    np.testing.assert_array_equal(found, same)
 
 
 def test_quality_of_held_out_cells(cells):

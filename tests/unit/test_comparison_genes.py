@@ -175,22 +175,18 @@ def test_markers_point_where_the_cells_of_their_type_lie(typed):
         gene_embedding.marker_agreement(embedding, typed.var_names, types, markers.head(7))
 
 
-def test_centrality_is_the_mean_weight_and_edges_are_those_of_sivae_where_weights_are_distances():
+def test_edges_are_those_of_sivae_where_weights_are_distances():
     rng = np.random.default_rng(8)
     loadings = rng.normal(size=(20, 4))
     weights = -squareform(pdist(loadings))
     genes, nodes = np.sort(rng.permutation(30)[:20]), np.arange(0, 30, 2)
-    centrality, edges = agreement.network_of(weights, genes, nodes, 30, 0.2)
-    for row, gene in enumerate(genes):
-        others = [weights[row, other] for other in range(20) if other != row]
-        assert centrality[gene] == pytest.approx(np.mean(others))
-    assert np.isnan(np.delete(centrality, genes)).all()
+    edges = agreement.edges_of(weights, genes, nodes, 30, 0.2)
     wired = np.isin(genes, nodes)
     first, second = (genes[wired][ends] for ends in closest_pairs(loadings[wired], 0.2))
     assert set(edges) == set(first * 30 + second)
     assert len(edges) > 5
-    assert len(agreement.network_of(np.ones((20, 20)), genes, nodes, 30, 0.2)[1]) == 0
-    assert len(agreement.network_of(weights, genes, nodes[:1], 30, 0.2)[1]) == 0
+    assert len(agreement.edges_of(np.ones((20, 20)), genes, nodes, 30, 0.2)) == 0
+    assert len(agreement.edges_of(weights, genes, nodes[:1], 30, 0.2)) == 0
 
 
 def test_chance_overlap_is_that_of_random_edges():
@@ -198,7 +194,8 @@ def test_chance_overlap_is_that_of_random_edges():
     overlaps = [
         agreement.jaccard(rng.permutation(500)[:60], rng.permutation(500)[:40]) for _ in range(2000)
     ]
-    assert agreement.chance_jaccard(60, 40, 500) == pytest.approx(np.mean(overlaps), rel=0.03)
+    expected = agreement.chance_jaccard(np.arange(60), np.arange(40), 500)
+    assert expected == pytest.approx(np.mean(overlaps), rel=0.03)
     assert agreement.jaccard(np.array([1, 2, 3]), np.array([3, 4])) == 0.25
     assert np.isnan(agreement.jaccard(np.array([]), np.array([])))
 
@@ -220,6 +217,12 @@ def test_agreement_of_every_sample():
     repeat = spearmanr(*other.centrality[:2]).statistic
     assert found.loc["a", "repeat_rho"] == pytest.approx(repeat)
     assert np.isnan(found.loc["b", "repeat_rho"])
+    # A bin that the method failed in is none that it disagrees in.
+    other.centrality[1] = np.nan
+    lacking = Networks(other.centrality, [other.edges[0], None, other.edges[2]])
+    found = agreement.agreement(own, lacking, samples, [10, 10, 10]).set_index("sample")
+    assert found.loc["a", "jaccard"] == pytest.approx(2 / 3)
+    assert np.isnan(found.loc["a", "repeat_jaccard"])
     alone = agreement.agreement(own, None, samples, [10, 10, 10]).set_index("sample")
     assert alone.loc["a", "repeat_jaccard"] == pytest.approx(2 / 3)
     assert alone["rho"].isna().all()
@@ -250,6 +253,7 @@ def test_summary_has_every_method_with_its_range():
             ("embeddings", "pca", "done", 2.0, 100.0),
             ("embeddings", "scvi", "failed: the package scvi is absent", 0.1, 90.0),
             ("agreement in samples: T", "clr", "done", 1.0, 50.0),
+            ("agreement in samples: T2", "clr", "done", 1.0, 50.0),
         ],
         columns=summary.STATES,
     )
@@ -262,7 +266,8 @@ def test_summary_has_every_method_with_its_range():
             "balanced_accuracy": [0.4, 0.6, 0.9, 0.8],
         }
     )
-    agreed = pd.DataFrame({"method": "clr", "sample": ["a", "b"], "rho": [0.25, 0.75]})
+    agreed = pd.DataFrame({"method": "clr", "sample": ["a", "b", "a"], "rho": [0.25, 0.75, 0.9]})
+    agreed["cell_type"] = ["T", "T", "T2"]
     known = {"embeddings": ["pca", "scvi", "ldvae"], "networks": ["clr", "aracne"]}
     tables = {"embeddings": embeddings, "agreement": agreed, "gammas": embeddings}
     found = summary.methods_table(states, tables, known).set_index(["comparison", "method"])
@@ -271,8 +276,10 @@ def test_summary_has_every_method_with_its_range():
     assert found.loc[("embeddings", "ldvae"), "status"] == summary.NOT_ASKED
     of_samples = found.loc[("agreement in samples: T", "clr"), "result"]
     assert of_samples == "ρ of centralities with siVAE's 0.50"
+    of_other = found.loc[("agreement in samples: T2", "clr"), "result"]
+    assert of_other == "ρ of centralities with siVAE's 0.90"
     assert (found.loc["networks", "status"] == summary.NOT_ASKED).all()
-    assert len(found) == 6
+    assert len(found) == 7
     assert "fold" not in summary.averaged(embeddings)
     assert summary.averaged(embeddings)["balanced_accuracy"].tolist() == pytest.approx([0.5, 0.85])
 

@@ -241,6 +241,18 @@ def test_smoothing_leaves_out_what_is_missing():
     assert np.isnan(smoothed[:, 1]).all()
 
 
+def test_relevance_is_the_norm_over_dimensions(explained):
+    values = np.array([[[3.0, 4.0], [np.nan, 2.0]], [[0.0, 1.0], [np.nan, np.nan]]])
+    np.testing.assert_allclose(gene_relevance.norm(values), [[5, 2], [1, np.nan]])
+    found = gene_relevance.relevance(explained, 7)
+    derivatives = gene_relevance.partial_derivatives(
+        explained.expression, explained.scores, explained.rows, 7
+    )
+    smoothed = gene_relevance.smooth(derivatives, explained.scores[explained.rows])
+    expected = np.nanmean(np.sqrt(np.nansum(smoothed**2, 2)), 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_neighbours_need_cells(explained):
     with pytest.raises(ValueError, match="1000 neighbours cannot be had of 90 cells"):
         gene_relevance.explain_1000(explained)
@@ -305,6 +317,22 @@ def test_agreement_is_spearmans_up_to_the_sign():
     assert summary.set_index(["method1", "method2"]).loc[("a", "d"), "n_dimensions"] == 0
 
 
+def test_no_interpretation_agrees_with_nothing():
+    pairs = explaining.agreement({}, np.arange(2))
+    assert list(pairs.columns)[:3] == ["method1", "method2", "dimension"]
+    assert explaining.summarise_agreement(pairs).empty
+    assert explaining.genes_table({}, ["A"]).empty
+
+
+def test_table_of_genes_has_every_value():
+    values = np.arange(6.0).reshape(3, 2)
+    table = explaining.genes_table({"a": values, "b": -values}, ["A", "B", "C"])
+    assert table["gene"].tolist() == ["A", "A", "B", "B", "C", "C"]
+    assert table.query("gene == 'B' and dimension == 2")[["a", "b"]].to_numpy().tolist() == [
+        [3, -3]
+    ]
+
+
 def test_active_dimensions(explained, fit):
     assert len(explaining.active_dimensions(explained.scores)) == fit.active_dimensions
 
@@ -367,6 +395,18 @@ def test_training_is_extrapolated_by_the_steps_of_each_stage(monkeypatch):
     settings = sivae.settings_for(steps=[4, 3, 2])
     _, seconds, extrapolated = timing.time_training(np.zeros((10, 4000)), settings, 1)
     assert (seconds, extrapolated) == (3 + 4 + 6 + 10, False)
+
+
+def test_few_steps_are_timed_of_many_cells(monkeypatch):
+    """Steps that grow with the cells would grow again."""
+    fitted = []
+    monkeypatch.setattr(
+        timing.sivae, "fit", lambda _, settings, *__, **___: fitted.append(settings)
+    )
+    settings = sivae.settings_for()
+    assert settings.steps_for(4000) > settings.steps
+    timing.time_training(np.zeros((4000, 100), np.float32), settings, 1)
+    assert max(fitted[0].steps_for(4000)) <= timing.STEPS_TIMED[1]
 
 
 def test_times_of_a_size():

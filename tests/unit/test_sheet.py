@@ -11,6 +11,7 @@ from popnet.sheet import (
     METHODS,
     SCHEMAS,
     check_config,
+    read_markers,
     read_sheet_table,
     sheet_config,
     training_plan,
@@ -99,6 +100,9 @@ def test_config_defaults_are_those_of_the_schema(root):
         ("networks", "central_genes", "al", "did you mean 'all'"),
         ("networks", "central_genes", 1, "below 2"),
         ("statistics", "fdr", 1, "below 1"),
+        ("comparisons", "embeddings", [], "fewer than 1"),
+        ("comparisons", "networks", ["aracn"], "did you mean 'aracne'"),
+        ("comparisons", "markers", "none.csv", "no such file"),
     ],
 )
 def test_bad_config(section, key, value, words):
@@ -107,6 +111,18 @@ def test_bad_config(section, key, value, words):
     field = f"{section}.{key}" if section else key
     assert all(problem.field.startswith(field) for problem in problems)
     assert any(words in problem.message + problem.remedy for problem in problems)
+
+
+def test_markers_are_a_table_of_a_user(tmp_path):
+    path = tmp_path / "markers.csv"
+    path.write_bytes("\ufeffgene;cell_type\r\nCD3E;T\r\n".encode())
+    assert read_markers(str(path)) == ([{"gene": "CD3E", "cell_type": "T"}], [])
+    config = {"comparisons": {"markers": str(path)}}
+    assert check_config(config, "config.yaml") == []
+    path.write_text("symbol,cell_type\nCD3E,T\n")
+    (problem,) = check_config(config, "config.yaml")
+    assert (problem.file, problem.field) == (str(path), "table column gene")
+    assert "symbol" in problem.remedy
 
 
 def resolved(**sections) -> tuple[str, object]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from anndata import AnnData, read_h5ad
 from popnet import sivae
+from popnet.errors import InputError
 from popnet.sivae import (
     VARIANTS,
     DivergedError,
@@ -643,6 +644,19 @@ def test_half_written_folders_are_refused(expression, tmp_path, monkeypatch):
         load(tmp_path)
     fitted.save(tmp_path)
     assert_same(fitted, load(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "fit.json"])
+def test_a_damaged_fit_is_named(tmp_path, expression, name):
+    fit(expression, tiny()).save(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    flipped = bytearray(whole)
+    flipped[20] ^= 64
+    for damaged in (whole[: len(whole) // 2], flipped):
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(InputError, match="save the fit again") as raised:
+            load(tmp_path)
+        assert raised.value.problems[0].file == str(tmp_path / name)
 
 
 # AnnData

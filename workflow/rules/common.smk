@@ -65,7 +65,8 @@ def load_study():
     if problems := [problem for file in unread for problem in read_sheet(file)[1]]:
         raise WorkflowError(describe(problems))
     problems = [
-        replace(problem, file=config_source(problem.field)) for problem in check_config(config, "")
+        problem if problem.file else replace(problem, file=config_source(problem.field))
+        for problem in check_config(config, "")
     ]
     try:
         study = load_cohort(config["cohort"])
@@ -115,7 +116,7 @@ def phenotype_params(wildcards):
 def read_bins(path, modified):
     """Return the rows of bins.tsv by the safe name of their cell type."""
     rows = {}
-    with open(path, newline="") as handle:
+    with open(path, newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle, delimiter="\t"):
             rows.setdefault(row["cell_type"], []).append(row)
     return {safe_name(cell_type): bins for cell_type, bins in rows.items()}
@@ -154,10 +155,13 @@ def batch_bins(wildcards):
     return [[row["sample"], int(row["bin"])] for row in rows]
 
 
+def batches(cell_type):
+    """Return the numbers of the jobs that the bins of a cell type are split into."""
+    n_bins = len(planned_bins()[cell_type])
+    return range(1, 1 + -(-n_bins // config["training"]["bins_per_job"]))
+
+
 def trained_batches(wildcards):
     """Return the tables of all training jobs of a cell type."""
-    n_bins = len(planned_bins()[wildcards.cell_type])
-    n_batches = -(-n_bins // config["training"]["bins_per_job"])
-    return [
-        f"<results>/{wildcards.cell_type}/training/{batch}.tsv" for batch in range(1, n_batches + 1)
-    ]
+    folder = f"<results>/{wildcards.cell_type}/training"
+    return [f"{folder}/{batch}.tsv" for batch in batches(wildcards.cell_type)]

@@ -1,15 +1,17 @@
 # Methods of dimension reduction: k-NN accuracy, weights of interpretability, batches, other data.
-EMBEDDING_CODE = sivae_code() + library(
-    *(f"comparisons/{name}.py" for name in ("methods", "outcomes", "classification")),
-    *(f"comparisons/embeddings/{name}.py" for name in ("components", "sivae")),
-)
+from popnet.comparisons.registry import EMBEDDINGS
+
+EMBEDDING_CODE = [
+    *sivae_code(),
+    *method_code(EMBEDDINGS),
+    *library("comparisons/classification.py", "comparisons/mixing.py"),
+]
 
 
 rule embed_cells:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=EMBEDDING_CODE
-        + library("comparisons/embeddings/scvi_tools.py", "comparisons/embeddings/scetm.py"),
+        code=EMBEDDING_CODE,
     output:
         accuracy="<results>/comparisons/embeddings/{method}.tsv",
         types="<results>/comparisons/embeddings/{method}_types.tsv",
@@ -71,7 +73,7 @@ rule compare_gammas:
 rule compare_batches:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=EMBEDDING_CODE + library("comparisons/mixing.py"),
+        code=EMBEDDING_CODE,
     output:
         mixing="<results>/comparisons/mixing.tsv",
         maps="<results>/comparisons/mixing_maps.tsv",
@@ -99,7 +101,7 @@ rule compare_batches:
 
 rule compare_other_data:
     input:
-        code=EMBEDDING_CODE + library("comparisons/mixing.py", "comparisons/other_data.py"),
+        code=EMBEDDING_CODE + library("comparisons/other_data.py"),
     output:
         images="<results>/comparisons/images.tsv",
         chromatin="<results>/comparisons/chromatin.tsv",

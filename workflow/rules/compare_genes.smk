@@ -1,7 +1,12 @@
 # Genes in the space of the loadings: of a simulated network, and markers of cell types.
+from popnet.comparisons.registry import EMBEDDINGS
+
+GENE_CODE = sivae_code() + method_code(EMBEDDINGS) + library("comparisons/gene_embedding.py")
+
+
 rule embed_simulated_genes:
     input:
-        code=library("comparisons/gene_embedding.py"),
+        code=GENE_CODE,
     output:
         found="<results>/comparisons/gene_embedding.tsv",
         points="<results>/comparisons/gene_embedding_points.tsv",
@@ -19,7 +24,6 @@ rule embed_simulated_genes:
         methods=config["comparisons"]["embeddings"],
         sivae=config["sivae"],
         plan=training_plan(config),
-        device=config["training"]["device"],
         seed=config["seed"],
     message:
         "Embed the genes of a simulated network"
@@ -31,7 +35,7 @@ rule embed_marker_genes:
     input:
         cells="<results>/comparisons/cells.h5ad",
         markers=config["comparisons"]["markers"] or [],
-        code=library("comparisons/gene_embedding.py"),
+        code=GENE_CODE,
     output:
         markers="<results>/comparisons/markers.tsv",
         found="<results>/comparisons/marker_types.tsv",
@@ -50,7 +54,6 @@ rule embed_marker_genes:
         methods=config["comparisons"]["embeddings"],
         sivae=config["sivae"],
         plan=training_plan(config),
-        device=config["training"]["device"],
         seed=config["seed"],
     message:
         "Embed marker genes of cell types"

@@ -1,62 +1,26 @@
 # What siVAE's latent dimensions stand for, by its loadings and by attributions of its decoder.
-rule train_explained:
-    input:
-        cells="<results>/comparisons/cells.h5ad",
-        code=sivae_code(),
-    output:
-        fit="<results>/comparisons/explained/fit.json",
-        model="<results>/comparisons/explained/model.safetensors",
-    log:
-        "<logs>/comparisons/train_explained.log",
-    benchmark:
-        "<benchmarks>/comparisons/train_explained.tsv"
-    conda:
-        training_environment()
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-    params:
-        sivae=config["sivae"],
-        plan=training_plan(config),
-        device=config["training"]["device"],
-        seed=config["seed"],
-    message:
-        "Train the siVAE whose latent dimensions are interpreted"
-    script:
-        "../scripts/train_explained.py"
+from popnet.comparisons.registry import INTERPRETATIONS
 
 
 rule explain_dimensions:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        fit="<results>/comparisons/explained/fit.json",
-        model="<results>/comparisons/explained/model.safetensors",
-        code=library(
-            "comparisons/methods.py",
-            "comparisons/explained.py",
-            *(
-                f"comparisons/interpretations/{module}.py"
-                for module in (
-                    "loadings",
-                    "relu",
-                    "gradients",
-                    "deeplift",
-                    "integrated_gradients",
-                    "shapley",
-                    "gene_relevance",
-                )
-            ),
-        ),
+        model="<results>/comparisons/models/sivae",
+        model_status="<results>/comparisons/models/sivae.tsv",
+        code=method_code(INTERPRETATIONS)
+        + library("comparisons/explained.py", "comparisons/interpretations/relu.py"),
     output:
         pairs="<results>/comparisons/interpretations.tsv",
         summary="<results>/comparisons/interpretations_summary.tsv",
+        genes="<results>/comparisons/interpretations_genes.tsv",
+        relevance="<results>/comparisons/gene_relevance.tsv",
         methods="<results>/comparisons/interpretations_methods.tsv",
     log:
         "<logs>/comparisons/explain_dimensions.log",
     benchmark:
         "<benchmarks>/comparisons/explain_dimensions.tsv"
     conda:
-        training_environment()
+        "../../envs/comparisons.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
@@ -72,11 +36,8 @@ rule explain_dimensions:
 rule time_interpretations:
     input:
         code=sivae_code()
-        + library(
-            "comparisons/timing.py",
-            "comparisons/interpretations/relu.py",
-            "comparisons/interpretations/integrated_gradients.py",
-        ),
+        + method_code(INTERPRETATIONS)
+        + library("comparisons/timing.py", "comparisons/interpretations/relu.py"),
     output:
         times="<results>/comparisons/times.tsv",
         methods="<results>/comparisons/times_methods.tsv",
@@ -85,7 +46,7 @@ rule time_interpretations:
     benchmark:
         "<benchmarks>/comparisons/time_interpretations.tsv"
     conda:
-        training_environment()
+        "../../envs/comparisons.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,

@@ -1,9 +1,17 @@
 # Networks of the compared cells by every method: their hubs against the truth, their neighbours.
+from popnet.comparisons.registry import EMBEDDINGS, NETWORKS
+
 SIMILARITIES = ["neighbour_overlap", "neighbour_correlation"]
 COMPARED_NETWORKS = ["centralities", "hubs", "neighbours", *SIMILARITIES]
 NETWORK_FIGURES = ["hub_centrality", "hub_accuracy", "neighbour_prediction", *SIMILARITIES]
 NETWORK_METHODS = config["comparisons"]["networks"]
-NETWORK_MODULES = ["boosting", "correlation", "cs_core", "information", "loadings", "sivae"]
+NETWORK_CODE = [
+    *sivae_code(),
+    *method_code(NETWORKS, EMBEDDINGS),
+    *library("comparisons/hubs.py"),
+]
+# Of the genes whose truth is measured, one job takes about so many.
+TRUTH_JOBS = range(1, 1 + -(-config["comparisons"]["genes"] // 125))
 
 
 rule train_compared_sivae:
@@ -23,7 +31,6 @@ rule train_compared_sivae:
     params:
         sivae=config["sivae"],
         plan=training_plan(config),
-        device=config["training"]["device"],
         seed=config["seed"],
     message:
         "Train {wildcards.variant} on the compared cells"
@@ -34,7 +41,7 @@ rule train_compared_sivae:
 rule infer_network:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=library(*(f"comparisons/networks/{name}.py" for name in NETWORK_MODULES)),
+        code=NETWORK_CODE,
     output:
         network="<results>/comparisons/networks/{method}.h5ad",
         status="<results>/comparisons/networks/{method}.tsv",
@@ -51,7 +58,6 @@ rule infer_network:
         sivae=config["sivae"],
         plan=training_plan(config),
         epochs=config["comparisons"]["epochs"],
-        device=config["training"]["device"],
         seed=config["seed"],
     message:
         "Infer the network of the compared cells: {output.network}"
@@ -91,8 +97,7 @@ rule predict_genes:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        n_batches=8,
-        device=config["training"]["device"],
+        n_batches=len(TRUTH_JOBS),
         seed=config["seed"],
     message:
         "Measure how well genes predict all others, job {wildcards.batch} of {params.n_batches}"
@@ -105,7 +110,7 @@ rule compare_networks:
         cells="<results>/comparisons/cells.h5ad",
         networks=expand("<results>/comparisons/networks/{method}.h5ad", method=NETWORK_METHODS),
         status=expand("<results>/comparisons/networks/{method}.tsv", method=NETWORK_METHODS),
-        truth=expand("<results>/comparisons/truth/{batch}.tsv", batch=range(1, 9)),
+        truth=expand("<results>/comparisons/truth/{batch}.tsv", batch=TRUTH_JOBS),
         code=library("comparisons/hubs.py", "comparisons/prediction.py"),
     output:
         **{name: f"<results>/comparisons/{name}.tsv" for name in COMPARED_NETWORKS},
@@ -121,7 +126,6 @@ rule compare_networks:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        device=config["training"]["device"],
         seed=config["seed"],
     message:
         "Compare the hubs and neighbours of every method"

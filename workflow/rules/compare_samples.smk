@@ -1,10 +1,50 @@
 # The networks of every sample by other methods, beside siVAE's.
-rule compare_samples:
+from popnet.comparisons.registry import EMBEDDINGS, NETWORKS
+
+
+rule infer_sample_networks:
     input:
+        plan="<results>/bins.tsv",
         cells="<results>/binned_cells.parquet",
         expression="<results>/{cell_type}/expression.h5ad",
         bins="<results>/{cell_type}/networks/bins.h5ad",
+        code=sivae_code()
+        + method_code(NETWORKS, EMBEDDINGS)
+        + library("comparisons/agreement.py", "comparisons/hubs.py"),
+    output:
+        centrality="<results>/{cell_type}/comparisons/networks/{batch}.h5ad",
+        edges="<results>/{cell_type}/comparisons/networks/{batch}.parquet",
+        methods="<results>/{cell_type}/comparisons/networks/{batch}.tsv",
+    log:
+        "<logs>/{cell_type}/infer_sample_networks/{batch}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/infer_sample_networks/{batch}.tsv"
+    conda:
+        "../../envs/comparisons.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        bins=batch_bins,
+        methods=config["comparisons"]["sample_networks"],
+        closest=config["networks"]["closest"],
+        counts=cohort.cells.counts,
+        gene_symbols=cohort.cells.gene_symbols,
+        sivae=config["sivae"],
+        plan=training_plan(config),
+        epochs=config["comparisons"]["epochs"],
+        seed=config["seed"],
+    message:
+        "Infer the networks of {wildcards.cell_type} by other methods, job {wildcards.batch}"
+    script:
+        "../scripts/infer_sample_networks.py"
+
+
+rule compare_samples:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
         bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        inferred=inferred_batches,
         code=library("comparisons/agreement.py"),
     output:
         agreement="<results>/{cell_type}/comparisons/agreement.tsv",
@@ -16,21 +56,12 @@ rule compare_samples:
         "<benchmarks>/{cell_type}/compare_samples.tsv"
     conda:
         "../../envs/comparisons.yaml"
-    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         methods=config["comparisons"]["sample_networks"],
-        closest=config["networks"]["closest"],
-        counts=cohort.cells.counts,
-        gene_symbols=cohort.cells.gene_symbols,
-        sivae=config["sivae"],
-        plan=training_plan(config),
-        epochs=config["comparisons"]["epochs"],
-        device=config["training"]["device"],
-        seed=config["seed"],
     message:
-        "Infer the networks of {wildcards.cell_type} by other methods"
+        "Hold the networks of {wildcards.cell_type} by other methods against siVAE's"
     script:
         "../scripts/compare_samples.py"
 

@@ -11,8 +11,7 @@ rule gather_embeddings:
         status=expand(
             "<results>/comparisons/embeddings/{method}_status.tsv",
             method=config["comparisons"]["embeddings"],
-        )
-        + expand("<results>/comparisons/{name}_status.tsv", name=["gammas", "mixing", "images"]),
+        ),
     output:
         accuracy="<results>/comparisons/embeddings.tsv",
         types="<results>/comparisons/embeddings_by_type.tsv",

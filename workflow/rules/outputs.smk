@@ -103,6 +103,23 @@ def sivae_code(*more):
     return library(*(f"sivae/{name}.py" for name in [*names, "training", *more]))
 
 
+def method_code(*tables):
+    """Return the modules of all methods of some tables of compared methods, as input."""
+    modules = {method.split(":")[0] for table in tables for method in table.values()}
+    paths = [f"comparisons/{module.replace('.', '/')}.py" for module in sorted(modules)]
+    return library("comparisons/methods.py", "comparisons/outcomes.py", *paths)
+
+
+def inferred_batches(wildcards):
+    """Return what all jobs that infer networks by other methods make of a cell type's bins."""
+    folder = f"<results>/{wildcards.cell_type}/comparisons/networks"
+    return [
+        f"{folder}/{batch}.{kind}"
+        for batch in batches(wildcards.cell_type)
+        for kind in ("h5ad", "parquet", "tsv")
+    ]
+
+
 def tuned_bins(cell_type):
     """Return the [sample, bin] pairs that settings are compared on, of as many samples as can be."""
     rows = [[row["sample"], int(row["bin"])] for row in planned_bins()[cell_type]]

@@ -5,7 +5,7 @@ COMPARISON_TABLES = ["embeddings", "gammas", "mixing", "images", "chromatin", "i
 COMPARISON_TABLES += ["times", "gene_embedding", "marker_types", "hubs", "neighbours"]
 COMPARISON_STATES = ["embeddings_methods", "gammas_status", "mixing_status", "images_status"]
 COMPARISON_STATES += ["interpretations_methods", "gene_embedding_methods", "markers_methods"]
-COMPARISON_STATES += ["networks_methods"]
+COMPARISON_STATES += ["networks_methods", "times_methods"]
 
 
 rule summarise_comparisons:

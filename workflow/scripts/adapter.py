@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,15 +45,22 @@ EFFECT = {
 @contextmanager
 def logged(path: str) -> Iterator[None]:
     """Send what the block prints to the log; an input error ends the script with its text."""
-    with Path(path).open("w", buffering=1) as log, redirect_stdout(log), redirect_stderr(log):
-        try:
+    # Closed below, as a full disk lets it be.
+    log = Path(path).open("w", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115
+    try:
+        with redirect_stdout(log), redirect_stderr(log):
             yield
-        except InputError as error:
-            print(error)
-            sys.exit(1)
-        except Exception:
-            traceback.print_exc()
-            sys.exit(1)
+    except Exception as error:
+        text = str(error) if isinstance(error, InputError) else traceback.format_exc().rstrip()
+        try:
+            print(text, file=log)
+        except OSError:
+            # The log's disk may be the one that is full.
+            print(text, file=sys.__stderr__)
+        sys.exit(1)
+    finally:
+        with suppress(OSError):
+            log.close()
 
 
 def read_phenotype(path: str, phenotype: dict[str, Any]) -> tuple[pd.Series, pd.Series, bool]:

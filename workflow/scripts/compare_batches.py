@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import anndata as ad
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
@@ -12,7 +11,7 @@ from popnet.comparisons.mixing import mixing, tsne_map, umap_map
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
 
 COMPONENTS = 50  # that UMAP is given, as is usual
 
@@ -24,7 +23,7 @@ def embed(name, cells, training, seed):
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    cells = ad.read_h5ad(snakemake.input.cells)
+    cells = read_h5ad(snakemake.input.cells)
     batch = choose_batch(cells.obs)
     cells.obs["batch"] = cells.obs[batch]
     settings = replace(sivae_settings(params), standardise=True, heldout=0.0)

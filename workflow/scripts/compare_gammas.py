@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import anndata as ad
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
@@ -15,7 +14,7 @@ from popnet.comparisons.classification import (
 from popnet.comparisons.methods import attempt
 from popnet.comparisons.outcomes import outcome
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
 
 NAMES = {"linear": "sivae-linear", "pca": "pca"}
 
@@ -23,15 +22,16 @@ NAMES = {"linear": "sivae-linear", "pca": "pca"}
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     params = snakemake.params
-    cells = ad.read_h5ad(snakemake.input.cells)
-    label = choose_label(cells.obs)
+    cells = read_h5ad(snakemake.input.cells)
+    label = choose_label(cells.obs, params.folds) or "cell_type"
     settings = replace(
         sivae_settings(params),
         standardise=True,
         latent=min(params.latents),
         heldout=1 / params.folds,
     )
-    tables, rows = [pd.DataFrame(columns=["setting", "repeat", "k", "label"])], []
+    columns = ["setting", "repeat", "k", "label", "balanced_accuracy"]
+    tables, rows = [pd.DataFrame(columns=[*columns, "heldout_error", "linear_error"])], []
     chosen = gamma_settings(settings, sorted(params.gammas))
     # Where the linear term outweighs the priors, siVAE is led to principal components.
     for name in [*chosen, "pca"]:

@@ -1,15 +1,14 @@
 """Test the centralities of other methods against a phenotype as siVAE's are tested."""
 
-import anndata as ad
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
 from popnet import association
 from popnet.comparisons.agreement import compare_hits
 from popnet.permutation import permutation_test
-from popnet.tables import read_table, write_table
+from popnet.tables import read_h5ad, read_table, write_table
 
 
 def main(snakemake):
-    centrality = ad.read_h5ad(snakemake.input.centrality)
+    centrality = read_h5ad(snakemake.input.centrality)
     test = by_permutation if snakemake.params.preset == "robust" else by_bin
     found = {
         method: table.assign(gene=centrality.var_names)

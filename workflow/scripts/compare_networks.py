@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
-from adapter import logged, training_device
+from adapter import logged
 from popnet.comparisons.hubs import (
+    NEIGHBOURS,
     clustered,
     common_hubs,
     hub_accuracy,
@@ -18,7 +18,7 @@ from popnet.comparisons.hubs import (
 from popnet.comparisons.networks.correlation import expression_of, pearson
 from popnet.comparisons.prediction import variance_explained
 from popnet.seeds import derive_seed
-from popnet.tables import read_table, write_table
+from popnet.tables import read_h5ad, read_table, write_table
 
 
 def main(snakemake):
@@ -29,7 +29,7 @@ def main(snakemake):
 
     truth = pd.concat([read_table(path) for path in snakemake.input.truth]).set_index("gene")
     files = {Path(path).stem: path for path in snakemake.input.networks}
-    networks = {name: ad.read_h5ad(path) for name, path in files.items()}
+    networks = {name: read_h5ad(path) for name, path in files.items()}
     networks = {name: each for name, each in networks.items() if "weights" in each.varp}
     centralities = pd.DataFrame(
         {name: each.var["centrality"] for name, each in networks.items()}, truth.index
@@ -43,25 +43,27 @@ def main(snakemake):
     hubs, share = common_hubs(known[electing] if electing else truth)
     print(f"{len(hubs)} genes are among the first {share:.0%} of {', '.join(electing) or 'truth'}")
 
-    expression = expression_of(ad.read_h5ad(snakemake.input.cells))
+    expression = expression_of(read_h5ad(snakemake.input.cells))
+    k = min(NEIGHBOURS, len(truth) - 1)
     ties = derive_seed(seed, "ties of neighbours")
-    found = {name: nearest(each.varp["weights"], hubs, ties) for name, each in networks.items()}
+    found = {name: nearest(each.varp["weights"], hubs, ties, k) for name, each in networks.items()}
     neighbours = {name: genes for name, (genes, _) in found.items()}
     linked = {name: positive.mean() for name, (_, positive) in found.items()}
     even = np.ones((len(truth), len(truth)))
-    chance, _ = nearest(even, hubs, derive_seed(seed, "random neighbours"))
+    chance, _ = nearest(even, hubs, derive_seed(seed, "random neighbours"), k)
     sets = neighbours | {"random": chance}
     explained = variance_explained(
         expression,
         np.tile(hubs, len(sets)),
         np.concatenate(list(sets.values())),
         derive_seed(seed, "prediction"),
-        device=training_device(snakemake),
+        device="cpu",
     ).reshape(len(sets), -1)
     table = pd.DataFrame(
         {
             "method": list(sets),
             "n_queries": len(hubs),
+            "n_neighbours": k,
             "hub_share": share,
             "variance_explained": explained.mean(1),
             "se": explained.std(1, ddof=1) / np.sqrt(len(hubs)),

@@ -1,4 +1,4 @@
-"""Train siVAE and a VAE on images, and siVAE on simulated accessibility of chromatin."""
+"""Train siVAE, with and without gamma, and a VAE on images; siVAE on simulated chromatin."""
 
 from dataclasses import replace
 
@@ -38,8 +38,9 @@ def main(snakemake):
     params = snakemake.params
     settings = sivae.settings_for("sivae", "fast", hidden=IMAGE_LAYERS)
     seed = derive_seed(params.seed, "images")
-    tables, rows = [pd.DataFrame(columns=["data", "method", "latent", "k", "fold"])], []
-    for name in ("sivae", "vae"):
+    columns = ["data", "method", "latent", "k", "fold", "label", "balanced_accuracy"]
+    tables, rows = [pd.DataFrame(columns=columns)], []
+    for name in ("sivae", "sivae-gamma0", "vae") if params.images else ():
         tried = {}
         for latent in params.latents:
             training = Training(replace(settings, latent=latent))

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import anndata as ad
 import pandas as pd
 from adapter import logged
 from popnet.comparisons.registry import EMBEDDINGS
 from popnet.figures import Subject, save
 from popnet.figures import comparison_embeddings as figures
-from popnet.tables import read_table
+from popnet.tables import read_h5ad, read_table
 
 
 def main(snakemake):
@@ -23,13 +22,13 @@ def main(snakemake):
     gammas = read_table(files.gammas, ["setting"])
     images, chromatin = read_table(files.images), read_table(files.chromatin)
     points = read_table(files.points, ["planted"])
-    n_cells = ad.read_h5ad(files.cells, backed="r").n_obs
+    n_cells = read_h5ad(files.cells).n_obs
     cells = Subject(None, None, n=n_cells, unit="cells")
     shown = figures.accuracies(accuracy, methods)
     failed = [method for method in failed if method not in set(shown["method"])]
     chance = 1 / max(types["type"].nunique(), 1)
     found = figures.recalls(types, methods)
-    pictures = figures.accuracies(images.assign(label="digit"), ["sivae", "vae"])
+    pictures = figures.accuracies(images.assign(label="digit"), ["sivae", "sivae-gamma0", "vae"])
     all_data = pd.concat([pictures.assign(kind="images"), chromatin.assign(kind="chromatin")])
     regions = points[points["kind"] == "region"]
     drawn = {

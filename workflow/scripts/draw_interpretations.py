@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import anndata as ad
 from adapter import logged
 from popnet.figures import Subject, save
 from popnet.figures.comparison_interpretations import agreement_heatmap, training_times
-from popnet.tables import read_table
+from popnet.tables import read_h5ad, read_table
 
 
 def main(snakemake):
     stems = {name: Path(files[0]).with_suffix("") for name, files in snakemake.output.items()}
     summary = read_table(snakemake.input.summary)
     asked = read_table(snakemake.input.methods)["method"]
-    n_cells = ad.read_h5ad(snakemake.input.cells, backed="r").n_obs
+    n_cells = read_h5ad(snakemake.input.cells).n_obs
     subject = Subject(None, None, n=n_cells, unit="cells")
     n_dimensions = int(summary["n_dimensions"].max()) if len(summary) else 0
     figure = agreement_heatmap(summary, list(asked), subject, n_dimensions=n_dimensions)

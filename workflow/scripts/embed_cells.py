@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 
-import anndata as ad
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
 from popnet.comparisons.classification import choose_batch, choose_label, cross_validate
-from popnet.comparisons.methods import Training, attempt, load_method
+from popnet.comparisons.methods import Attempt, Training, attempt, load_method
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
+
+NOTHING = "not applicable: the cells are of one type, one batch and one sample"
 
 
 def embed(name, *arguments):
@@ -21,15 +22,17 @@ def embed(name, *arguments):
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     name, params = snakemake.wildcards.method, snakemake.params
-    cells = ad.read_h5ad(snakemake.input.cells)
-    label = choose_label(cells.obs)
+    cells = read_h5ad(snakemake.input.cells)
+    label = choose_label(cells.obs, params.folds)
     cells.obs["batch"] = cells.obs[choose_batch(cells.obs)]
     settings = replace(sivae_settings(params), standardise=True, heldout=0.0)
     seed = derive_seed(params.seed, "embeddings")
     tried = {}
     for latent in params.latents:
         training = Training(replace(settings, latent=latent), params.epochs)
-        tried[latent] = attempt(embed, name, cells, label, training, seed, params.folds)
+        tried[latent] = Attempt(None, NOTHING, 0.0, float("nan"))
+        if label:
+            tried[latent] = attempt(embed, name, cells, label, training, seed, params.folds)
         print(f"{latent} dimensions: {tried[latent].status}, {tried[latent].seconds:.0f} s")
     done = {latent: found.value for latent, found in tried.items() if found.status == "done"}
     columns = [

@@ -1,9 +1,8 @@
 """Embed the marker genes of cell types by each method, beside the cells."""
 
-import anndata as ad
 import pandas as pd
 import torch
-from adapter import logged, sivae_settings, training_device
+from adapter import logged, sivae_settings
 from popnet.comparisons.gene_embedding import (
     METHODS,
     embed_genes,
@@ -13,8 +12,10 @@ from popnet.comparisons.gene_embedding import (
 )
 from popnet.comparisons.methods import Attempt, Training, attempt
 from popnet.comparisons.outcomes import outcome
+from popnet.errors import InputError
 from popnet.seeds import derive_seed
-from popnet.tables import read_table, write_table
+from popnet.sheet import read_markers
+from popnet.tables import read_h5ad, write_table
 
 FOUND = ["method", "latent", "cell_type", "n_cells", "n_markers", "cosine", "rank", "n_types"]
 FOUND += ["silhouette", "purity", "purity_chance"]
@@ -24,14 +25,15 @@ STATES = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    cells = ad.read_h5ad(snakemake.input.cells)
+    cells = read_h5ad(snakemake.input.cells)
     settings = planar_settings(sivae_settings(snakemake.params), cells.n_obs)
-    training = Training(settings, device=training_device(snakemake))
+    training = Training(settings)
     marked = Attempt(None, "not applicable: the cells are of one type", 0.0, float("nan"))
     if snakemake.input.markers:
-        given = read_table(snakemake.input.markers)[["gene", "cell_type"]].assign(
-            score=float("nan")
-        )
+        rows, problems = read_markers(str(snakemake.input.markers))
+        if problems:
+            raise InputError(problems)
+        given = pd.DataFrame(rows)[["gene", "cell_type"]].assign(score=float("nan"))
         marked = Attempt(given[given["gene"].isin(cells.var_names)], "done", 0.0, float("nan"))
     elif cells.obs["cell_type"].nunique() > 1:
         marked = attempt(find_markers, cells)

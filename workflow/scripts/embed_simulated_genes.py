@@ -2,7 +2,7 @@
 
 import pandas as pd
 import torch
-from adapter import logged, sivae_settings, training_device
+from adapter import logged, sivae_settings
 from popnet.comparisons.gene_embedding import (
     METHODS,
     embed_genes,
@@ -26,7 +26,7 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     cells, community, hub = simulate(derive_seed(snakemake.params.seed, "simulated network"))
     settings = planar_settings(sivae_settings(snakemake.params), len(cells))
-    training = Training(settings, device=training_device(snakemake))
+    training = Training(settings)
     genes = pd.DataFrame({"community": community, "hub": hub})
     genes["gene"] = [f"gene{number}" for number in range(1, len(genes) + 1)]
     found, points, states = [], [], []

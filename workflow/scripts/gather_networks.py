@@ -32,9 +32,9 @@ def main(snakemake):
     settings = snakemake.params.networks
     tables = [read_table(path).assign(table=path) for path in snakemake.input.batches]
     trained = pd.concat(tables, ignore_index=True)
+    summary = read_h5ad(snakemake.input.summary)
+    check_whole(trained, summary.obs, Path(snakemake.input.batches[0]).parent)
     trained = drop_failed(trained, snakemake.params.max_failed_bins)
-    with reading(snakemake.input.summary):
-        summary = read_h5ad(snakemake.input.summary)
     genes = summary.var_names
     of_bin = trained.groupby(BIN, sort=False).ngroup().to_numpy()
     bins = (
@@ -100,6 +100,16 @@ def main(snakemake):
     columns = ["gene", "icc", "n_samples", "n_bins", "icc_seeds", "n_repeats"]
     write_table(reliability.assign(gene=genes)[columns], snakemake.output.reliability)
     write_losses(trained, models, snakemake.output.losses)
+
+
+def check_whole(trained, planned, folder):
+    """Refuse tables of training that lack a bin, as one does that lost its end."""
+    there = set(zip(trained["sample"], trained["bin"], strict=True))
+    planned = zip(planned["sample"].astype(str), planned["bin"], strict=True)
+    if lost := [f"{sample} bin {bin}" for sample, bin in planned if (sample, bin) not in there]:
+        message = f"The tables of training lack {len(lost)} bins, the first: {lost[0]}"
+        remedy = "delete these tables and start the study again: finished models are kept"
+        raise InputError([Problem(str(folder / "*.tsv"), "bin", lost[0], message, remedy)])
 
 
 def drop_failed(trained, max_failed):

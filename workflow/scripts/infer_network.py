@@ -7,39 +7,35 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
-from adapter import logged, sivae_settings, training_device
-from popnet.comparisons.hubs import degree_centrality
+from adapter import logged, sivae_settings
+from popnet import sivae
+from popnet.comparisons.hubs import degrees_of
 from popnet.comparisons.methods import Attempt, Training, attempt, load_method
+from popnet.comparisons.networks import sivae as of_sivae
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import NETWORKS
 from popnet.seeds import derive_seed
-from popnet.tables import atomic, read_table, write_table
+from popnet.tables import atomic, read_h5ad, read_table, write_table
 
 
-def infer(name, cells, training, model, seed, threads):
+def infer(name, cells, training, seed, threads):
     """Return the weights of a method, and the degree centrality of the genes."""
     from joblib import parallel_config
-    from popnet import sivae
-    from popnet.comparisons.networks import sivae as of_sivae
 
-    fitted = sivae.load(model) if model else None
-    training = of_sivae.Trained(**vars(training), fitted=fitted)
     with parallel_config("threading", n_jobs=threads):
         weights = load_method(NETWORKS, name)(cells, training, seed)
-    centrality = degree_centrality(weights)
-    if name.endswith("-euc"):
-        # Genes at the origin, which follow nothing, are near to most: distances are no degrees.
-        missing = np.full(len(weights), np.nan)
-        centrality = of_sivae.degree_centrality(fitted) if fitted else missing
+    centrality = degrees_of(name, weights)
+    if isinstance(training, of_sivae.Trained) and name.endswith("-euc"):
+        centrality = of_sivae.degree_centrality(training.fitted)
     return weights.astype(np.float32), centrality
 
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     name, params = Path(snakemake.output.network).stem, snakemake.params
-    cells = ad.read_h5ad(snakemake.input.cells)
+    cells = read_h5ad(snakemake.input.cells)
     settings = replace(sivae_settings(params), standardise=True, heldout=0.0)
-    training = Training(settings, params.epochs, training_device(snakemake))
+    training = Training(settings, params.epochs)
     seed = derive_seed(params.seed, "networks")
     attempts, model = {}, snakemake.input.get("model")
     if model:
@@ -49,7 +45,9 @@ def main(snakemake):
         )
     network = ad.AnnData(var=cells.var[[]])
     if all(each.status == "done" for each in attempts.values()):
-        tried = attempt(infer, name, cells, training, model, seed, snakemake.threads)
+        if model:
+            training = of_sivae.Trained(**vars(training), fitted=sivae.load(model))
+        tried = attempt(infer, name, cells, training, seed, snakemake.threads)
         attempts["network"] = tried
         if tried.value is not None:
             network.varp["weights"], network.var["centrality"] = tried.value

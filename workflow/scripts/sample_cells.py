@@ -6,11 +6,11 @@ import pandas as pd
 from adapter import logged, open_sources
 from popnet.cells import common_genes, normalise, pool_statistics, read_counts, sample_statistics
 from popnet.seeds import derive_seed
-from popnet.tables import atomic
+from popnet.tables import atomic, read_parquet
 
 
 def main(snakemake):
-    cells = pd.read_parquet(snakemake.input.cells)
+    cells = read_parquet(snakemake.input.cells)
     rng = np.random.default_rng(derive_seed(snakemake.params.seed, "cells to compare on"))
     drawn = rng.permutation(len(cells))[: snakemake.params.n_cells]
     cells = cells.iloc[np.sort(drawn)].reset_index(drop=True)

@@ -1,6 +1,7 @@
 """Choose the genes of a cell type's networks; samples that came later leave the choice as it is."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 from adapter import binned_cells, logged, open_sources
@@ -33,6 +34,7 @@ def main(snakemake):
     table = select_genes(list(per_sample.values()), **chosen_by, genes=genes)
     print(f"{len(table)} of {len(genes)} genes")
     write_table(table, snakemake.output.genes)
+    basis["chosen"] = digest(table["gene"])
     with atomic(snakemake.output.basis) as path:
         path.write_text(json.dumps(basis, indent=1))
 
@@ -45,10 +47,16 @@ def read_earlier(files):
         return None
 
 
+def digest(genes):
+    """Return a checksum of a choice of genes: a table that lost its end is none."""
+    return sha256("\n".join(genes).encode()).hexdigest()
+
+
 def stands(chosen, earlier, basis, genes):
     """Return whether all that the choice was made from is there as it was."""
     return (
-        set(chosen) <= set(genes)
+        earlier["chosen"] == digest(chosen)
+        and set(chosen) <= set(genes)
         and earlier["settings"] == basis["settings"]
         and earlier["samples"].items() < basis["samples"].items()
     )

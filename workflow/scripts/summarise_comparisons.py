@@ -18,7 +18,7 @@ HEADINGS = {
     "interpretations": "Interpretations: rank correlation with siVAE's loadings",
     "times": "Time, of training siVAE",
     "gene_embedding": "Genes of a simulated network",
-    "marker_types": "Markers of cell types in siVAE's loadings",
+    "marker_types": "Markers of cell types among the loadings",
     "hubs": "Hubs: predicted against true centrality",
     "neighbours": "Variance of hubs that their 20 neighbours explain",
     "agreement": "Networks of samples: agreement with siVAE",
@@ -32,8 +32,6 @@ def main(snakemake):
     for path in map(Path, snakemake.input.tables):
         table = read_table(path, text=["status", "setting", "label", "mode", "method"])
         if "status" in table:
-            if "comparison" not in table:
-                table["comparison"] = path.stem.split("_")[0]
             states.append(table)
         else:
             tables[path.stem] = table
@@ -53,9 +51,8 @@ def main(snakemake):
         if len(tables.get(name, [])):
             table = beside_loadings(tables[name]) if name == "interpretations" else tables[name]
             sections[heading] = averaged(table)
-    sections["Hits of phenotypes, and who sees them"] = pd.DataFrame(
-        [seen(*row) for row in snakemake.params.hits]
-    )
+    if hits := [seen(*row) for row in snakemake.params.hits]:
+        sections["Hits of phenotypes, and who sees them"] = pd.DataFrame(hits)
     failed = methods[methods["status"].str.contains("failed")]
     warnings = [f"{row.comparison}, {row.method}: {row.status}." for row in failed.itertuples()]
     remarks = [

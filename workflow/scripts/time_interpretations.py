@@ -3,7 +3,9 @@
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
-from popnet.comparisons import methods, timing
+from popnet.comparisons import timing
+from popnet.comparisons.methods import attempt
+from popnet.comparisons.outcomes import outcome
 from popnet.seeds import derive_seed
 from popnet.tables import write_table
 
@@ -15,17 +17,16 @@ def main(snakemake):
     seed = derive_seed(snakemake.params.seed, "time of interpretations")
     tables, rows = [], []
     for n_genes, latent in timing.sizes(timed["latents"], timed["genes"]):
-        outcome = methods.attempt(timing.time_size, settings, timed["cells"], n_genes, latent, seed)
+        tried = attempt(timing.time_size, settings, timed["cells"], n_genes, latent, seed)
         size = f"{n_genes} genes, {latent} dimensions"
-        print(f"{size}: {outcome.status}, {outcome.seconds:.0f} s")
-        rows.append(("time", size, outcome.status, outcome.seconds, outcome.peak_memory))
-        if outcome.value is not None:
-            tables.append(outcome.value)
+        print(f"{size}: {tried.status}, {tried.seconds:.0f} s")
+        rows.append(outcome("times", size, {"": tried}))
+        if tried.value is not None:
+            tables.append(tried.value)
     if not tables:
         tables = [pd.DataFrame(columns=timing.COLUMNS)]
     write_table(timing.ratios(pd.concat(tables, ignore_index=True)), snakemake.output.times)
-    columns = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
-    write_table(pd.DataFrame(rows, columns=columns), snakemake.output.methods)
+    write_table(pd.DataFrame(rows), snakemake.output.methods)
 
 
 with logged(snakemake.log[0]):

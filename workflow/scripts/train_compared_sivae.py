@@ -3,15 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-import anndata as ad
 import pandas as pd
 import torch
-from adapter import logged, sivae_settings, training_device
+from adapter import logged, sivae_settings
 from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.networks.sivae import train
 from popnet.comparisons.outcomes import outcome
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
+from popnet.tables import read_h5ad, write_table
 
 
 def fit(folder, *arguments):
@@ -20,10 +19,10 @@ def fit(folder, *arguments):
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    cells = ad.read_h5ad(snakemake.input.cells)
+    cells = read_h5ad(snakemake.input.cells)
     variant, folder = snakemake.wildcards.variant, snakemake.output.model
     settings = replace(sivae_settings(snakemake.params), standardise=True, heldout=0.0)
-    training = Training(settings, device=training_device(snakemake))
+    training = Training(settings)
     seed = derive_seed(snakemake.params.seed, "networks")
     Path(folder).mkdir(parents=True, exist_ok=True)
     tried = attempt(fit, folder, cells, training, seed, variant)

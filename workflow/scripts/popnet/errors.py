@@ -47,6 +47,10 @@ class InputError(ValueError):
         self.problems = list(problems)
         super().__init__(describe(self.problems))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[list[Problem]]]:
+        """Let it pass from one process to another with its problems."""
+        return type(self), (self.problems,)
+
 
 def describe(problems: Iterable[Problem]) -> str:
     """Return the problems as numbered text, errors before warnings."""

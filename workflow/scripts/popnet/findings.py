@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import pandas as pd
 
 STRONGEST = 5
+LONG_NUMBER = re.compile(r"-?\d+\.\d{4,}(e[+-]\d+)?|-?\d(\.\d+)?e-\d+")
 
 
 def finding(
@@ -102,7 +104,12 @@ def _table(table: pd.DataFrame) -> str:
 
 
 def _short(value: object) -> object:
-    """Return a number, or text that is one, with three digits; nothing for a missing one."""
+    """Return a number, or text that is a long one, with three digits; nothing for a missing one.
+
+    Short text may as well be the name of something.
+    """
+    if isinstance(value, str) and not LONG_NUMBER.fullmatch(value):
+        return value
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

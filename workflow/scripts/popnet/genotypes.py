@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import cyvcf2
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MITOCHONDRIAL = {"mt", "m", "chrm", "chrmt"}
 BASES = set("ACGT")
 # The empty block that ends a bgzipped file (SAM specification, 4.1.2).
+LONGEST_RECORD = 2**24
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 # Share of reads with an allele from which on a genome has it, and from which on it has no other.
 HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
@@ -441,27 +442,49 @@ def _open(path: str) -> Iterator[cyvcf2.VCF]:
             yield vcf
         finally:
             vcf.close()
+    except (InputError, MemoryError):
+        raise
     except Exception as error:
-        # cyvcf2 raises the first two, by themselves.
-        if type(error) not in (Exception, OSError, UnicodeDecodeError):
-            raise
+        # Which errors a damaged file sets off, neither cyvcf2 nor what reads its records says.
+        message = str(error) if type(error) in (Exception, OSError) else f"damaged: {error!r}"
         remedy = "write the file again: .vcf, .vcf.gz or .bcf"
-        raise InputError([Problem(path, "VCF", None, str(error), remedy)]) from error
+        raise InputError([Problem(path, "VCF", None, message, remedy)]) from error
 
 
 def _check_end(path: str) -> None:
-    """Refuse a bgzipped file without its end: cut between two blocks, it reads as a shorter one."""
+    """Refuse a file without its end, which reads as a shorter one.
+
+    A bgzipped one may be cut between two blocks, plain text between two fields.
+    """
     if not Path(path).is_file():
         return
+    remedy = "copy or download it again"
     with Path(path).open("rb") as file:
         start = file.read(14)
-        if start[:2] != b"\x1f\x8b" or start[12:] != b"BC":
+        if start[:2] == b"##":
+            whole = _ends_in_a_record(file)
+        elif start[:2] == b"\x1f\x8b" and start[12:] == b"BC":
+            file.seek(max(file.seek(0, SEEK_END) - len(BGZF_END), 0))
+            whole = file.read() == BGZF_END
+            remedy += "; if it is whole, write it with a newer bgzip"
+        else:
             return
-        file.seek(max(file.seek(0, SEEK_END) - len(BGZF_END), 0))
-        if file.read() == BGZF_END:
-            return
-    remedy = "copy or download it again; if it is whole, write it with a newer bgzip"
-    raise InputError([Problem(path, "VCF", None, "the end is missing: truncated", remedy)])
+    if not whole:
+        raise InputError([Problem(path, "VCF", None, "the end is missing: truncated", remedy)])
+
+
+def _ends_in_a_record(file: BinaryIO) -> bool:
+    """Return whether the last line of a VCF that is text has as many fields as its header."""
+    file.seek(0)
+    header = next((line for line in file if line.startswith(b"#CHROM")), None)
+    if header is None:
+        return True
+    records = file.tell()
+    file.seek(max(records, file.seek(0, SEEK_END) - LONGEST_RECORD))
+    cut = file.tell() > records
+    _, newline, last = file.read().rstrip(b"\r\n").rpartition(b"\n")
+    too_long = cut and not newline
+    return too_long or not last or last.count(b"\t") == header.count(b"\t")
 
 
 def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant]:

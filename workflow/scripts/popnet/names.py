@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 
 # Names that the results tree uses beside cell types.
-RESERVED = {"variants", "figures", "logs", "benchmarks", "simulated", "training"}
+RESERVED = {"variants", "figures", "logs", "benchmarks", "simulated", "training", "comparisons"}
 
 
 def safe_name(text: str) -> str:

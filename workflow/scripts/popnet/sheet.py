@@ -124,6 +124,27 @@ def read_sheet_table(path: str) -> tuple[list[str], list[dict[str, str]], list[P
     return columns, [dict(zip(columns, row, strict=False)) for row in padded], problems
 
 
+def read_markers(path: str) -> tuple[list[dict[str, str]], list[Problem]]:
+    """Read a user's table of marker genes: rows with gene and cell_type, and what is wrong."""
+    if fault := path_fault(path, folder=False):
+        remedy = nearest_file(path) + "Correct the path; null finds markers by a test"
+        return [], [Problem(path, "comparisons.markers", path, fault, remedy)]
+    columns, rows, problems = read_sheet_table(path)
+    if not problems:
+        problems = [
+            Problem(
+                path,
+                f"table column {column}",
+                None,
+                "The table of markers lacks this column",
+                f"Name the columns gene and cell_type; there are: {', '.join(columns)}",
+            )
+            for column in ("gene", "cell_type")
+            if column not in columns
+        ]
+    return ([] if problems else rows), problems
+
+
 def sheet_config(path: str | Path) -> str | None:
     """Return the file of settings that a sheet asks for; None where there is no such file.
 
@@ -149,6 +170,8 @@ def check_config(config: dict, file: str) -> list[Problem]:
             field = "sivae.feature_input.size"
             problems.append(Problem(file, field, chosen["size"], message, remedy))
         problems += _method_problems(config["comparisons"], file)
+        if markers := config["comparisons"]["markers"]:
+            problems += read_markers(markers)[1]
     return merged(problems)
 
 

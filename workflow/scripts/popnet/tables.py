@@ -39,6 +39,7 @@ TEXT_COLUMNS = (
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+OUT_OF_REACH = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 MADE_ANEW = "delete it and start the study again: it is made anew"
 
 
@@ -66,7 +67,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except Exception as error:
-        if (full := _no_room(error)) is None:
+        if (full := _no_room(error) or _is_full(path.parent)) is None:
             raise
         remedy = "make room, then start the study again: what is finished is kept"
         raise InputError(
@@ -87,6 +88,12 @@ def _no_room(error: BaseException | None) -> str | None:
     return None
 
 
+def _is_full(folder: Path) -> str | None:
+    """Return the words for a full disk if the one of a folder is: not all libraries say so."""
+    disk = os.statvfs(folder)
+    return os.strerror(errno.ENOSPC) if disk.f_blocks and not disk.f_bavail else None
+
+
 @contextmanager
 def reading(path: str | Path, remedy: str = MADE_ANEW) -> Iterator[None]:
     """Turn any error of the block, which reads a file of ours, into one that names the file.
@@ -94,15 +101,25 @@ def reading(path: str | Path, remedy: str = MADE_ANEW) -> Iterator[None]:
     Raises
     ------
     InputError
-        If the file is damaged. Which errors a damaged file sets off no library says.
+        If the file is damaged, absent or out of reach. Which errors a damaged file sets off no
+        library says.
+    MemoryError
     """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         message = f"cannot be read, it is damaged or cut short ({type(error).__name__}: {error})"
+        if why := out_of_reach(error):
+            message, remedy = f"cannot be read: {why}", "let it be read, then start again"
         raise InputError([Problem(str(path), "file", None, message, remedy)]) from error
+
+
+def out_of_reach(error: BaseException) -> str | None:
+    """Return why the system does not let a file be read that may be whole; None of other errors."""
+    code = getattr(error, "errno", None)
+    return os.strerror(code) if code in OUT_OF_REACH else None
 
 
 def write_table(table: pd.DataFrame, path: str | Path, index: bool = False) -> None:
@@ -155,6 +172,10 @@ def read_table(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
         If it cannot be read.
     """
     with reading(path):
+        with Path(path).open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
+            if file.read() != b"\n":
+                raise ValueError("its last line has no end")
         header = pd.read_csv(path, sep="\t", nrows=0).columns
         as_text = [column for column in header if column in TEXT_COLUMNS or column in text]
         return pd.read_csv(

@@ -32,6 +32,7 @@ from popnet.sheet import (
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}"
 BLOCKS, BLOCK_ROWS = 5, 50
+MOST_WHOLE = 16
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     if sources:
         _check_genes(cohort, sources, problems)
         _check_counts(cohort, sources, config["seed"], problems)
-    tables = [_obs(cohort, source, problems) for source in sources]
+    annotations = _annotations(cohort, problems)
+    tables = [_obs(cohort, source, annotations, problems) for source in sources]
     _check_columns(cohort, sources, tables, problems)
     _raise_errors(problems)
 
@@ -328,10 +330,17 @@ def _check_gene_sets(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -
 def _check_counts(
     cohort: Cohort, sources: Sequence[CountSource], seed: int, problems: list[Problem]
 ) -> None:
-    """Look at blocks of rows of every source for counts that are none."""
+    """Look at blocks of rows of every source for counts that are none.
+
+    Of files that are gone through as a whole for that some are looked at: `prepare_expression`
+    checks the counts of every cell anyway.
+    """
     rng = np.random.default_rng(seed)
     faults = []
+    whole = [source for source in sources if not source.by_rows][MOST_WHOLE:]
     for source in sources:
+        if source in whole:
+            continue
         starts = rng.integers(0, max(source.n_cells - BLOCK_ROWS, 0) + 1, BLOCKS)
         rows = np.unique(np.add.outer(starts, np.arange(BLOCK_ROWS)))
         rows = rows[rows < source.n_cells]
@@ -357,11 +366,11 @@ def _check_counts(
         problems.append(Problem(cohort.file, "cells.counts", value, message, remedy))
 
 
-def _obs(cohort: Cohort, source: CountSource, problems: list[Problem]) -> pd.DataFrame:
-    """Return a source's obs, joined with the sheet's annotations."""
+def _annotations(cohort: Cohort, problems: list[Problem]) -> dict[str, pd.DataFrame]:
+    """Return the rows of the sheet's annotations by sample, all under "" where they name none."""
     annotations = cohort.cells.annotations
     if annotations is None:
-        return source.obs
+        return {}
     columns, rows, faults = read_sheet_table(annotations.table)
     problems += faults
     keys = {"barcode": annotations.barcode, "sample": annotations.sample}
@@ -371,12 +380,29 @@ def _obs(cohort: Cohort, source: CountSource, problems: list[Problem]) -> pd.Dat
         remedy = nearest(name, columns) + f"Its columns are {quoted(columns, 12)}"
         problems.append(Problem(cohort.file, f"cells.annotations.{key}", name, message, remedy))
     if absent or not rows:
+        return {}
+    table = pd.DataFrame(rows).set_index(annotations.barcode)
+    whole = {"": table}
+    if annotations.sample:
+        whole |= {str(name): part for name, part in table.groupby(annotations.sample, sort=False)}
+    return whole
+
+
+def _obs(
+    cohort: Cohort,
+    source: CountSource,
+    annotated: Mapping[str, pd.DataFrame],
+    problems: list[Problem],
+) -> pd.DataFrame:
+    """Return a source's obs, joined with the sheet's annotations."""
+    annotations = cohort.cells.annotations
+    if annotations is None or not annotated:
         return source.obs
-    table = pd.DataFrame(rows)
     owners = [sample.id for sample in cohort.samples or () if sample.path == source.path]
+    table = annotated[""]
     if annotations.sample and owners:
-        table = table[table[annotations.sample].isin(owners)]
-    table = table.set_index(annotations.barcode)
+        parts = [annotated[id] for id in owners if id in annotated]
+        table = pd.concat(parts) if parts else table.head(0)
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         message = f"{annotations.table} has several rows of a barcode of {source.path}"

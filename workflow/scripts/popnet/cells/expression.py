@@ -268,7 +268,7 @@ def write_expression(
         obs = pd.concat(tables).astype({"sample": "category"})
         if obs.index.has_duplicates:
             obs.index = obs["sample"].astype(str) + ":" + obs.index
-        # What is compressed has a checksum: a flipped bit is noticed.
+        # What is compressed has a checksum, but for text: a flipped bit is noticed.
         write_elem(file, "obs", obs, dataset_kwargs={"compression": "gzip"})
         write_elem(file, "var", var, dataset_kwargs={"compression": "gzip"})
 

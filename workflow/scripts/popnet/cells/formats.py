@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,7 +21,10 @@ from scipy.sparse import csr_matrix
 from popnet.cells.rows import LARGEST, read_dense, read_sparse, spans, spill
 from popnet.cells.sources import CountSource
 from popnet.errors import InputError, Problem, nearest
+from popnet.tables import out_of_reach
 
+# Each takes two open files, of which a process may have some hundred.
+SPILLED_AT_ONCE = 32
 MTX_FILES = {
     "matrix": ("matrix.mtx.gz", "matrix.mtx"),
     "features": ("features.tsv.gz", "features.tsv", "genes.tsv.gz", "genes.tsv"),
@@ -38,8 +41,8 @@ def open_source(
     """Open an h5ad file, a 10x HDF5 file (Cell Ranger 2 or later) or a 10x matrix folder.
 
     Of the matrix nothing is read. A matrix that is not stored by cells (csc, mtx) is brought
-    into rows once, at the first read, in temporary files that vanish with the source. Features
-    of 10x files that are not genes are left out.
+    into rows at its first read, in temporary files that the last of them to be read keep.
+    Features of 10x files that are not genes are left out.
 
     Parameters
     ----------
@@ -90,7 +93,7 @@ def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | Non
     var.index = var.index.astype(str)
     _check_choices(path, counts, matrices, gene_symbols, var)
 
-    matrix = file[key]
+    matrix, by_rows = file[key], True
     if isinstance(matrix, h5py.Dataset):
         shape = matrix.shape
         read = _dense_reader(path, key)
@@ -99,7 +102,7 @@ def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | Non
         read = _sparse_reader(path, key, shape[1])
     else:
         shape = sparse_dataset(matrix).shape
-        read = _spilled_reader(lambda: _csc_chunks(path, key, shape[0]), shape)
+        read, by_rows = _spilled_reader(lambda: _csc_chunks(path, key, shape[0]), shape), False
 
     def obs() -> pd.DataFrame:
         with _hdf5(path) as file:
@@ -107,7 +110,8 @@ def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | Non
         table.index = table.index.astype(str)
         return table
 
-    return CountSource(str(path), var, _symbols(var, gene_symbols), shape[0], obs, read)
+    symbols = _symbols(var, gene_symbols)
+    return CountSource(str(path), var, symbols, shape[0], obs, read, by_rows)
 
 
 def _open_10x(
@@ -170,6 +174,7 @@ def _open_mtx(folder: Path, counts: str, gene_symbols: str | None) -> CountSourc
         len(barcodes),
         lambda: pd.DataFrame(index=pd.Index(barcodes)),
         lambda rows: _columns(read(rows), expressed),
+        by_rows=False,
     )
 
 
@@ -198,8 +203,14 @@ def _spilled_reader(
     chunks: Callable[[], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]],
     shape: tuple[int, int],
 ) -> Callable[[np.ndarray], csr_matrix]:
-    arrays = cache(lambda: spill(chunks(), shape[0]))
-    return lambda rows: read_sparse(rows, *arrays(), shape[1])
+    return lambda rows: read_sparse(rows, *_spilled(chunks, shape[0]), shape[1])
+
+
+@lru_cache(maxsize=SPILLED_AT_ONCE)
+def _spilled(
+    chunks: Callable[[], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]], n_cells: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return spill(chunks(), n_cells)
 
 
 def _csc_chunks(
@@ -348,9 +359,11 @@ def _hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
+        if why := out_of_reach(error):
+            raise _unfit(path, f"cannot be read: {why}", "let it be read, or correct it") from error
         raise _unfit(
             path,
             f"file cannot be read as HDF5: damaged, truncated or not an h5ad ({error})",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
+
+from popnet.errors import InputError, Problem
 
 # Elements held at once beside the result: 32 to 64 MB.
 LARGEST = 2**22
@@ -107,7 +110,8 @@ def spill(
         previous = cells[-1]
         lengths += np.bincount(cells, minlength=n_cells)
         for file, column, dtype in zip(files, chunk, dtypes, strict=True):
-            column.astype(dtype).tofile(file)
+            with _writing():
+                column.astype(dtype).tofile(file)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     n_stored = int(indptr[-1])
     if not n_stored:
@@ -135,5 +139,19 @@ def spill(
 def _allocate(size: int, dtype: np.dtype) -> np.ndarray:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     # A full disk is an error here, and not a crash at the first write to the map.
-    os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+    with _writing():
+        os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
     return np.memmap(file, dtype, "r+", shape=size)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Name the folder of temporary files where it has no room."""
+    try:
+        yield
+    except OSError as error:
+        message = f"temporary files cannot be written: {error}"
+        remedy = "make room there, or name a larger folder in the environment variable TMPDIR"
+        raise InputError(
+            [Problem(tempfile.gettempdir(), "TMPDIR", None, message, remedy)]
+        ) from error

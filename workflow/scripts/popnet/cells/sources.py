@@ -26,6 +26,8 @@ class CountSource:
         Gene symbols. Where several genes share a symbol, or one has none, the first keeps it and
         the others go by their name in `var`.
     n_cells : int
+    by_rows : bool
+        Whether rows can be read without going through the whole file.
     """
 
     path: str
@@ -34,6 +36,7 @@ class CountSource:
     n_cells: int
     _obs: Callable[[], pd.DataFrame] = field(repr=False)
     _read: Callable[[np.ndarray], csr_matrix] = field(repr=False)
+    by_rows: bool = True
 
     @cached_property
     def obs(self) -> pd.DataFrame:

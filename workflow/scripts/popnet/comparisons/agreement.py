@@ -22,30 +22,17 @@ class Networks:
     centrality : ndarray, (n_bins, n_genes)
         NaN where a gene is not wired.
     edges : list of ndarray, (n_edges,)
-        Of every bin; an edge of genes i < j is i * n_genes + j.
+        Of every bin; an edge of genes i < j is i * n_genes + j. None where the method failed.
     """
 
     centrality: np.ndarray
-    edges: list[np.ndarray]
+    edges: Sequence[np.ndarray | None]
 
 
-def mean_weights(weights: np.ndarray) -> np.ndarray:
-    """Return a gene's mean weight with every other gene.
-
-    The paper's "Estimating degree centrality using GCN inference methods".
-
-    Parameters
-    ----------
-    weights : ndarray, (n_genes, n_genes)
-        Symmetric; the diagonal is left out.
-    """
-    return (weights.sum(0) - np.diagonal(weights)) / (len(weights) - 1)
-
-
-def network_of(
+def edges_of(
     weights: np.ndarray, genes: np.ndarray, nodes: np.ndarray, n_genes: int, share: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centralities and the edges of a bin, as in `Networks`.
+) -> np.ndarray:
+    """Return the edges of a bin, as in `Networks`.
 
     As of siVAE's distances, an edge is a pair strictly beyond the quantile of all pairs; so there
     are fewer of them where a method gives many pairs one weight.
@@ -62,28 +49,30 @@ def network_of(
     share : float
         Of the pairs of nodes that are edges.
     """
-    centrality = np.full(n_genes, np.nan)
-    centrality[genes] = mean_weights(weights)
     wired = np.flatnonzero(np.isin(genes, nodes))
     first, second = (wired[ends] for ends in np.triu_indices(len(wired), 1))
     if not len(first):
-        return centrality, np.empty(0, dtype=np.int64)
+        return np.empty(0, dtype=np.int64)
     values = weights[first, second]
     strong = values > np.quantile(values, 1 - share)
-    return centrality, genes[first[strong]].astype(np.int64) * n_genes + genes[second[strong]]
+    return genes[first[strong]].astype(np.int64) * n_genes + genes[second[strong]]
 
 
-def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the overlap of two sets of edges; NaN where both are empty."""
+def jaccard(one: np.ndarray | None, other: np.ndarray | None) -> float:
+    """Return the overlap of two sets of edges; NaN where both are empty or one is not known."""
+    if one is None or other is None:
+        return np.nan
     shared = len(np.intersect1d(one, other, assume_unique=True))
     union = len(one) + len(other) - shared
     return shared / union if union else np.nan
 
 
-def chance_jaccard(n_one: int, n_other: int, n_pairs: int) -> float:
-    """Return the overlap of two random sets of edges among so many pairs: of the expected sizes."""
-    shared = n_one * n_other / n_pairs if n_pairs else 0.0
-    union = n_one + n_other - shared
+def chance_jaccard(one: np.ndarray | None, other: np.ndarray | None, n_pairs: int) -> float:
+    """Return the overlap of random sets of edges of the same sizes among so many pairs."""
+    if one is None or other is None:
+        return np.nan
+    shared = len(one) * len(other) / n_pairs if n_pairs else 0.0
+    union = len(one) + len(other) - shared
     return shared / union if union else np.nan
 
 
@@ -114,7 +103,7 @@ def agreement(
     n_pairs = np.asarray(n_nodes) * (np.asarray(n_nodes) - 1) // 2
     rows = []
     for sample in dict.fromkeys(labels):
-        bins = np.flatnonzero(labels == sample)
+        bins = np.flatnonzero(labels == sample).tolist()
         row = {"sample": sample, "n_bins": len(bins)}
         row["n_genes"] = int(np.isfinite(own.centrality[bins]).any(0).sum())
         if other is not None:
@@ -122,7 +111,7 @@ def agreement(
             row["rho"] = _rho(*means)
             row["jaccard"] = _mean([jaccard(sivae.edges[b], other.edges[b]) for b in bins])
             row["jaccard_chance"] = _mean(
-                [chance_jaccard(len(sivae.edges[b]), len(other.edges[b]), n_pairs[b]) for b in bins]
+                [chance_jaccard(sivae.edges[b], other.edges[b], n_pairs[b]) for b in bins]
             )
         pairs = list(combinations(bins, 2))
         row["repeat_rho"] = _mean([_rho(own.centrality[a], own.centrality[b]) for a, b in pairs])

@@ -28,16 +28,17 @@ def dense(cells: AnnData) -> np.ndarray:
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=float)
 
 
-def choose_label(obs: pd.DataFrame) -> str:
-    """Return the column by which cells are classified: the first with two labels or more.
+def choose_label(obs: pd.DataFrame, n_folds: int = FOLDS) -> str | None:
+    """Return the column by which cells are classified: the first with two labels in all folds.
 
     Cell types are what the paper classifies. Where there is one, how well batches or, at last,
-    samples are told apart says the same of an embedding's resolution.
+    samples are told apart says the same of an embedding's resolution. None where there is nothing
+    to tell apart.
     """
-    for column in ("cell_type", "batch"):
-        if obs[column].nunique() > 1:
+    for column in ("cell_type", "batch", "sample"):
+        if (obs[column].value_counts() >= n_folds).sum() > 1:
             return column
-    return "sample"
+    return None
 
 
 def choose_batch(obs: pd.DataFrame) -> str:
@@ -59,7 +60,7 @@ def classify(
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = KNeighborsClassifier(min(neighbours, len(scores)))
+    model = KNeighborsClassifier(neighbours)
     return model.fit(scores, labels).predict(heldout)
 
 
@@ -117,7 +118,8 @@ def cross_validate(
         Of the folds, which are the same for every method, and of the methods.
     n_folds : int
     neighbours : sequence of int
-        Each k of the k-NN classifier.
+        Each k of the k-NN classifier; one that is larger than the number of trained cells is left
+        out.
 
     Returns
     -------
@@ -136,13 +138,14 @@ def cross_validate(
     labels = cells.obs[label].astype(str).to_numpy()
     latent = training.settings.latent
     rows: list[dict[str, Any]] = []
-    predicted: dict[int, list[np.ndarray]] = {k: [] for k in neighbours}
     folds = folds_of(labels, n_folds, seed)
+    fewest = min(len(trained) for trained, _ in folds)
+    predicted: dict[int, list[np.ndarray]] = {k: [] for k in neighbours if k <= fewest}
     for fold, (trained, heldout) in enumerate(folds, 1):
         embedding = embed(cells[trained], cells[heldout], training, derive_seed(seed, fold))
         if not (np.isfinite(embedding.scores).all() and np.isfinite(embedding.heldout).all()):
             raise ValueError("training did not converge: scores are not finite")
-        for k in neighbours:
+        for k in predicted:
             found = classify(embedding.scores, labels[trained], embedding.heldout, k)
             predicted[k].append(found)
             accuracy = balanced_accuracy(labels[heldout], found)
@@ -212,10 +215,10 @@ def heldout_quality(
     Returns
     -------
     DataFrame
-        One row for each k: k, label, balanced_accuracy; heldout_error, the squared error of
-        centred and scaled expression over that of its mean over trained cells; linear_error, the
-        same of the inner product of scores and loadings alone, drawn from their posteriors
-        (equation 13; missing where gamma is 0); active_dimensions.
+        One row for each k: k, label, balanced_accuracy (NaN of one label); heldout_error, the
+        squared error of centred and scaled expression over that of its mean over trained cells;
+        linear_error, the same of the inner product of scores and loadings alone, drawn from their
+        posteriors (equation 13; missing where gamma is 0); active_dimensions.
 
     Raises
     ------
@@ -281,6 +284,9 @@ def _accuracy_by_k(
     truth = labels[~trained]
     rows = []
     for k in NEIGHBOURS:
-        found = classify(scores, labels[trained], heldout, k)
-        rows.append({"k": k, "balanced_accuracy": balanced_accuracy(truth, found)})
+        accuracy = np.nan
+        if len(np.unique(labels)) > 1 and k <= len(scores):
+            found = classify(scores, labels[trained], heldout, k)
+            accuracy = balanced_accuracy(truth, found)
+        rows.append({"k": k, "balanced_accuracy": accuracy})
     return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -173,7 +173,7 @@ def agreement(found: Mapping[str, np.ndarray], dimensions: np.ndarray) -> pd.Dat
         saliency). NaN where a method is constant.
     """
     names, rows = list(found), []
-    for dimension in dimensions:
+    for dimension in dimensions if names else ():
         values = np.stack([found[name][:, dimension] for name in names], 1)
         signed, magnitude = np.abs(_correlations(values)), _correlations(np.abs(values))
         for one, other in combinations(range(len(names)), 2):
@@ -191,6 +191,21 @@ def _correlations(values: np.ndarray) -> np.ndarray:
         doubled = spearmanr(np.column_stack([values[:, varied], values[:, varied[0]]])).statistic
         result[np.ix_(varied, varied)] = doubled[:-1, :-1]
     return result
+
+
+def genes_table(found: Mapping[str, np.ndarray], genes: Sequence[str]) -> pd.DataFrame:
+    """Return every interpretation of every gene: gene, dimension (from 1) and a column each.
+
+    Parameters
+    ----------
+    found : mapping of str to ndarray, (n_genes, latent)
+        By the name of the method.
+    genes : sequence of str, (n_genes,)
+    """
+    latent = min((values.shape[1] for values in found.values()), default=0)
+    table = pd.DataFrame({"gene": np.repeat(np.asarray(genes, dtype=object), latent)})
+    table["dimension"] = np.tile(np.arange(1, latent + 1), len(genes))
+    return table.assign(**{name: values.ravel() for name, values in found.items()})
 
 
 def summarise_agreement(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,16 @@ def degree_centrality(weights: np.ndarray) -> np.ndarray:
     return weights.sum(1) / (len(weights) - 1)
 
 
+def degrees_of(method: str, weights: np.ndarray) -> np.ndarray:
+    """Return the degree centralities by a method; NaN where its weights are nearness of loadings.
+
+    Genes at the origin, which follow nothing, are near to most: distances are no degrees.
+    """
+    if method.endswith("-euc"):
+        return np.full(len(weights), np.nan)
+    return degree_centrality(weights)
+
+
 def hub_accuracy(centralities: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     """Return how well predicted centralities agree with the true one.
 

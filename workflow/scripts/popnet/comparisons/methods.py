@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
 
+from popnet.errors import InputError
 from popnet.memory import peak_memory
 from popnet.sivae import Settings
 from popnet.sivae.fitting import Device
@@ -46,7 +49,7 @@ class Embedding:
     heldout : ndarray, (n_heldout, latent)
         Of the cells that it was not trained on, through the trained encoder.
     loadings : ndarray, (n_genes, latent), optional
-        None where the method has none.
+        Of scETM wider; None where the method has none.
     """
 
     scores: np.ndarray
@@ -93,8 +96,13 @@ def load_method(table: dict[str, str], name: str) -> Callable[..., Any]:
 def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
     """Call a function in a process of its own, which may fail, run out of memory or be killed.
 
-    Call it before this process has started threads of its own, as PyTorch does when it computes:
-    the child is forked.
+    Call it before this process has started threads of its own, as PyTorch does when it computes
+    or looks for a GPU: the child is forked.
+
+    Raises
+    ------
+    InputError
+        A file is damaged or cannot be written, which says nothing about the method.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -104,23 +112,36 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
     sender.close()
     try:
         value, status, peak = receiver.recv()
-    except EOFError:
+    except (EOFError, OSError):
         value, peak = None, float("nan")
         child.join()
-        status = f"failed: ended by signal {-(child.exitcode or 0)} (9: out of memory?)"
+        code = child.exitcode or 0
+        status = f"failed: ended with exit status {code}"
+        if code < 0:
+            status = f"failed: ended by {signal.Signals(-code).name}"
+            status += ", as where memory ran out" if -code == signal.SIGKILL else ""
     child.join()
+    if isinstance(value, InputError):
+        raise value
     return Attempt(value, status, time.perf_counter() - begin, peak)
 
 
 def _report(sender: Any, function: Callable[..., Any], arguments: tuple) -> None:
     """Send what the function returns, or why it does not."""
+    value: Any = None
     try:
-        value, status = function(*arguments), "done"
+        message = (function(*arguments), "done", peak_memory())
+        # What cannot be sent is the method's fault, too.
+        sent = ForkingPickler.dumps(message)
+    except InputError as error:
+        value, status = error, ""
     except ModuleNotFoundError as error:
-        value = None
         status = f"failed: the package {error.name} is absent (see docs/comparisons.md)"
     # Whatever one method does wrong, the others are still to be had.
-    except Exception as error:
+    except BaseException as error:
         traceback.print_exc()
-        value, status = None, f"failed: {type(error).__name__}: {error}".replace("\n", " ")
+        status = f"failed: {type(error).__name__}: {error}".replace("\n", " ").rstrip(": ")
+    else:
+        sender.send_bytes(sent)
+        return
     sender.send((value, status, peak_memory()))

@@ -110,11 +110,15 @@ def methods_table(
     for name, found in tables.items():
         if name not in RESULTS:
             continue
-        texts = results(name, found)
-        rows = _begins(table, RESULTS[name][0]).index
-        new = table.loc[rows, "method"].map(texts).fillna("")
-        joined = table.loc[rows, "result"].str.cat(new, sep="; ").str.strip("; ")
-        table.loc[rows, "result"] = joined
+        label = RESULTS[name][0]
+        parts = [(_begins(table, label).index, found)]
+        if name == "agreement":
+            of_type = {f"{label}: {of}": part for of, part in found.groupby("cell_type")}
+            parts = [(table.index[table["comparison"] == of], of_type[of]) for of in of_type]
+        for rows, part in parts:
+            new = table.loc[rows, "method"].map(results(name, part)).fillna("")
+            joined = table.loc[rows, "result"].str.cat(new, sep="; ").str.strip("; ")
+            table.loc[rows, "result"] = joined
     return table
 
 

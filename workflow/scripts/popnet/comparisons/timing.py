@@ -84,10 +84,10 @@ def time_size(
     -------
     DataFrame
         `COLUMNS`. Methods "sivae" (with `settings`), "sivae-paper" (with the plan of the authors'
-        code) and "vae" have mode "training"; `seconds` are of a step by itself, `total` adds the
-        VAE's training to an attribution. Modes of attributions are "reverse" (one gene after the
-        other, as the packages do that the paper took), "forward" (one dimension after the other)
-        and "at once" (closed forms of relu networks).
+        code) and "vae" have mode "training"; `seconds` are of a step by itself, measured or
+        `extrapolated`, `total` adds the VAE's training to an attribution. Modes of attributions
+        are "reverse" (one gene after the other, as the packages do that the paper took), "forward"
+        (one dimension after the other) and "at once" (closed forms of relu networks).
     """
     expression = simulated_cells(n_cells, n_genes, seed)
     settings = replace(settings, latent=latent, heldout=0.0)
@@ -114,7 +114,7 @@ def time_size(
                 "mode": mode,
                 "seconds": seconds,
                 "total": trained["seconds"] + seconds,
-                "extrapolated": extrapolated or trained["extrapolated"],
+                "extrapolated": extrapolated,
             }
         )
     return pd.DataFrame([about | row for row in rows], columns=COLUMNS)
@@ -137,7 +137,8 @@ def time_training(
     steps = tuple(min(n, n_timed) for n in whole)
     clock = _Clock()
     begin = time.process_time()
-    fit = sivae.fit(expression, replace(settings, steps=steps), seed, "cpu", progress=clock)
+    timed = replace(settings, steps=steps, grow_beyond=None)
+    fit = sivae.fit(expression, timed, seed, "cpu", progress=clock)
     seconds = time.process_time() - begin
     if steps == tuple(whole):
         return fit, seconds, False

@@ -318,7 +318,8 @@ def other_data(
     if images.empty:
         say(left, "No embedding of images was had.")
     latents = sorted(images["latent"].unique())
-    for method, colour, shift in (("sivae", SIVAE, -0.06), ("vae", OTHER, 0.06)):
+    series = (("sivae", SIVAE), ("sivae-gamma0", OKABE_ITO["orange"]), ("vae", OTHER))
+    for (method, colour), shift in zip(series, (-0.1, 0, 0.1), strict=True):
         part = images[images["method"] == method]
         if part.empty:
             continue

@@ -184,7 +184,8 @@ def neighbour_prediction(neighbours: pd.DataFrame, subject: Subject) -> Figure:
     subject : Subject
     """
     shown = neighbours.sort_values("variance_explained", ascending=False)
-    what = "Variance of common hubs that their 20 neighbours explain"
+    k = neighbours["n_neighbours"].iloc[0]
+    what = f"Variance of common hubs that their {k} neighbours explain"
     figure = new_figure(SINGLE * 1.35, 1.3 + 0.16 * max(len(shown), 5), what, subject)
     panel = figure.subplots()
     _bars(panel, shown["method"], shown["variance_explained"], shown["se"])

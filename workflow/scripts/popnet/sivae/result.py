@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from popnet.sivae.model import SiVAE
 from popnet.sivae.objective import Minibatch
 from popnet.sivae.settings import Settings
 from popnet.sivae.training import LOSS_TERMS
-from popnet.tables import atomic
+from popnet.tables import atomic, reading
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -273,10 +274,9 @@ class Fit:
         }
         # The description is written last: where it is, the model is whole.
         (folder / "fit.json").unlink(missing_ok=True)
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()},
-            folder / "model.safetensors",
-        )
+        with atomic(folder / "model.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+            about["sha256"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
         with atomic(folder / "fit.json") as temporary:
             temporary.write_text(json.dumps(about, indent=1))
 
@@ -288,14 +288,32 @@ def load(folder: str | Path) -> Fit:
     ------
     FileNotFoundError
         There is none, or it was not written to its end.
+    InputError
+        One of its files is damaged.
     """
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     if not (folder / "fit.json").exists():
         raise FileNotFoundError(f"{folder}: no fit.json, so no whole fit was saved there")
-    about = json.loads((folder / "fit.json").read_text())
-    tensors = load_file(folder / "model.safetensors")
+    remedy = "delete its folder and save the fit again"
+    with reading(folder / "fit.json", remedy):
+        about = json.loads((folder / "fit.json").read_text())
+    with reading(folder / "model.safetensors", remedy):
+        return _restore(about, (folder / "model.safetensors").read_bytes())
+
+
+def _restore(about: dict[str, Any], stored: bytes) -> Fit:
+    """Return a fit from its description and its tensors.
+
+    Raises
+    ------
+    ValueError
+        The tensors are not those that the description was written with.
+    """
+    from safetensors.torch import load as load_tensors
+
+    if hashlib.sha256(stored).hexdigest() != about["sha256"]:
+        raise ValueError("its checksum is another than in fit.json")
+    tensors = load_tensors(stored)
     settings = Settings(**about["settings"])
     covariates = Covariates(about["covariates"])
     state = {

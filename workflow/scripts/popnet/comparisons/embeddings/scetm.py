@@ -35,8 +35,8 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
     Returns
     -------
     Embedding
-        Loadings are the topics' scores of genes, the product of the embeddings rho of genes and
-        alpha of topics, to which the decoder is linear.
+        Loadings are the embeddings rho of genes, (n_genes, 400): the decoder is linear in their
+        products with the embeddings of topics.
 
     Raises
     ------
@@ -46,7 +46,6 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
         Training gave scores that are not finite.
     """
     import scETM as package
-    import torch
 
     from popnet.sivae import choose_device
 
@@ -74,9 +73,7 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
     )
     if not (np.isfinite(scores["delta"]).all() and np.isfinite(new["delta"]).all()):
         raise ValueError("training did not converge: scores are not finite")
-    with torch.no_grad():
-        loadings = (model.alpha @ model.rho).T.cpu().numpy()
-    return Embedding(scores["delta"], new["delta"], loadings)
+    return Embedding(scores["delta"], new["delta"], model.rho.detach().T.cpu().numpy())
 
 
 def _given(cells: AnnData) -> AnnData:

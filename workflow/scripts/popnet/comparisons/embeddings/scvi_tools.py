@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def embed_scvi(
     name: str, cells: AnnData, heldout: AnnData, training: Training, seed: int
 ) -> Embedding:
-    """Embed cells by a model of scvi-tools with the package's own training.
+    """Embed cells by a model of scvi-tools with the package's own training, on all cells.
 
     Its layers are as many as those of siVAE's encoder and, being of one width, as wide as the
     median of them.
@@ -63,6 +63,7 @@ def embed_scvi(
         )
         fitted.train(
             max_epochs=training.epochs,
+            train_size=1.0,
             accelerator="cpu" if training.device == "cpu" else "auto",
             devices=1,
             batch_size=settings.minibatch,

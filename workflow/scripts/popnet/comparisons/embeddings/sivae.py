@@ -59,7 +59,8 @@ def embed_variant(
     training : Training
     seed : int
     covariates : sequence of str
-        Columns of obs that the model corrects for.
+        Columns of obs, of categories, that the model corrects for. A held-out cell of a category
+        that no other cell has is embedded as one of the most common.
 
     Returns
     -------
@@ -74,9 +75,16 @@ def embed_variant(
     ValueError
         What `popnet.sivae.fit` raises.
     """
+    from anndata import AnnData
+
     settings = variant_settings(training.settings, variant, cells.n_obs)
     if settings.likelihood == "nb":
         cells, heldout = of_counts(cells), of_counts(heldout)
+    for column in covariates:
+        known = cells.obs[column].astype(str)
+        values = heldout.obs[column].astype(str)
+        values = values.where(values.isin(known.unique()), known.mode()[0])
+        heldout = AnnData(heldout.X, heldout.obs.assign(**{column: values}), heldout.var)
     fitted = model.fit(cells, settings, seed, training.device, covariates=covariates)
     return Embedding(
         fitted.scores,

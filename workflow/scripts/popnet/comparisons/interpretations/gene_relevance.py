@@ -24,11 +24,25 @@ def explain(explained: Explained, n_neighbours: int = NEIGHBOURS) -> np.ndarray:
     ValueError
         There are not so many cells.
     """
+    return per_dimension(np.nan_to_num(_smoothed(explained, n_neighbours)))
+
+
+def relevance(explained: Explained, n_neighbours: int = NEIGHBOURS) -> np.ndarray:
+    """Return how much each gene changes along all dimensions together, (n_genes,).
+
+    The Euclidean norm of its partial derivatives, mean over cells; NaN where none is known.
+    """
+    norms = norm(_smoothed(explained, n_neighbours))
+    known = np.isfinite(norms)
+    total, n_known = np.where(known, norms, 0).sum(0), known.sum(0)
+    return np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
+
+
+def _smoothed(explained: Explained, n_neighbours: int) -> np.ndarray:
     found = partial_derivatives(
         explained.expression, explained.scores, explained.rows, n_neighbours
     )
-    smoothed = smooth(found, explained.scores[explained.rows])
-    return per_dimension(np.nan_to_num(smoothed))
+    return smooth(found, explained.scores[explained.rows])
 
 
 explain_10, explain_100, explain_1000 = (partial(explain, n_neighbours=k) for k in (10, 100, 1000))
@@ -132,3 +146,20 @@ def smooth(derivatives: np.ndarray, scores: np.ndarray) -> np.ndarray:
                 kernel @ np.where(known, values, 0) / (kernel @ known.astype(kernel.dtype))
             )
     return result
+
+
+def norm(derivatives: np.ndarray) -> np.ndarray:
+    """Return the Euclidean norm of a gene's derivatives along all dimensions in each cell.
+
+    Parameters
+    ----------
+    derivatives : ndarray, (n_cells, n_genes, latent)
+
+    Returns
+    -------
+    ndarray, (n_cells, n_genes)
+        Dimensions without a value are left out; NaN where none has one.
+    """
+    known = np.isfinite(derivatives)
+    length = np.linalg.norm(np.where(known, derivatives, 0), axis=2)
+    return np.where(known.any(2), length, np.nan)
