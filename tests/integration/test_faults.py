@@ -20,11 +20,10 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from adapter import binned_cells
 from popnet.cells import open_source, read_bin
 from popnet.errors import InputError
 from popnet.genotypes import read_genotypes
-from popnet.tables import read_table, write_parquet
+from popnet.tables import read_parquet, read_table, write_parquet
 from scipy import sparse
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -416,16 +415,34 @@ def test_damaged_variants(tmp_path, kind):
         assert noticed(path, read)
 
 
-def test_damaged_tables(study):
+@pytest.mark.parametrize(
+    "name", ["binned_cells", *(f"all/networks/{name}" for name in ("edges", "bin_edges"))]
+)
+def test_damaged_tables(study, name):
     """What is written with checksums; the few bytes of a flip that nobody notices say nothing."""
-    path = study.results / "binned_cells.parquet"
-    cells = binned_cells(path, "all")
+    path = study.results / f"{name}.parquet"
+    whole = read_parquet(path)
 
     def read():
-        pd.testing.assert_frame_equal(binned_cells(path, "all"), cells)
+        pd.testing.assert_frame_equal(read_parquet(path), whole)
 
-    places = range(10, path.stat().st_size - 4000, 40)
-    assert sum(noticed(path, read) for _ in damage(path, places)) > 0.9 * len(places)
+    size = path.stat().st_size
+    places = range(10, size - min(4000, size // 2), max(size // 100, 1))
+    found = [noticed(path, read) for _ in damage(path, places)]
+    assert sum(found[: len(places)]) > 0.9 * len(places)
+    assert all(found[len(places) :])
+
+
+def test_a_table_of_training_that_lost_its_end(study):
+    """At the end of a line, where the rest reads as a whole table."""
+    shutil.rmtree(study.results / "all" / "networks")
+    path = study.training / "1.tsv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    status, output = study("all/networks/bins.h5ad")
+    assert status != 0
+    assert "The tables of training lack 1 bins, the first: s 1 bin 1" in output
+    assert "delete these tables" in output
 
 
 def test_damaged_expression(study):

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import anndata as ad
 import h5py
@@ -269,6 +271,29 @@ def test_file_that_is_lost_or_something_else(tmp_path):
         open_source(tmp_path / "other.h5")
     with pytest.raises(InputError, match=r"lacks matrix\.mtx\.gz, features"):
         open_source(tmp_path)
+
+
+def test_many_folders_take_few_open_files(counts, tmp_path):
+    """A cohort may have a thousand of them."""
+    folder = write_mtx(tmp_path / "10x", sparse.coo_matrix(counts.T))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    sources = [open_source(folder) for _ in range(formats.SPILLED_AT_ONCE + 10)]
+    for source in [*sources, sources[0]]:
+        np.testing.assert_array_equal(source.read_rows([3]).toarray()[0], counts[3])
+    opened = len(list(Path("/proc/self/fd").iterdir())) - before
+    assert opened <= 2 * formats.SPILLED_AT_ONCE
+
+
+def test_no_room_for_temporary_files(counts, tmp_path):
+    source = open_source(write_mtx(tmp_path / "10x", sparse.coo_matrix(counts.T)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(InputError, match="temporary files cannot be written") as raised:
+            source.read_rows([0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.problems[0].field == "TMPDIR"
 
 
 def test_truncated_mtx(counts, tmp_path):

@@ -521,7 +521,9 @@ def test_labels(tmp_path):
         parse_value(run, "2")
 
 
-@pytest.mark.parametrize("name", ["kang2018", "perez2022", "neurdiff", "dementia"])
+@pytest.mark.parametrize(
+    "name", ["kang2018", "kang2018_types", "bmmc", "perez2022", "neurdiff", "dementia"]
+)
 def test_shipped_sheets_lack_nothing_but_data(root, name):
     path = root / "config" / "cohorts" / f"{name}.yaml"
     try:

@@ -6,6 +6,7 @@ import gzip
 import struct
 import time
 import zlib
+from contextlib import suppress
 from types import SimpleNamespace
 
 import cyvcf2
@@ -429,6 +430,29 @@ def test_check_of_filters(write):
     assert check_variants(cohort(path, ["S"]), ["S"], keep_filters=["q10"]) == []
     (problem,) = check_variants(cohort(write("none.vcf", []), ["S"]), ["S"])
     assert "no file has a record" in problem.message
+
+
+def test_a_text_file_that_is_cut_or_flipped(write):
+    """Text has no checksums: what is noticed is named, and nothing ends in another error."""
+    records = [f"MT {pos} A G PASS {pos // 10 % 2}" for pos in range(10, 400, 10)]
+    path = write("x.vcf", records, ["S"])
+    whole = path.read_bytes()
+    assert len(read_genotypes({"S": (path, None)}).variants) == 20
+    for last in (b"PASS\t", b"390\t", b"MT\t"):
+        path.write_bytes(whole[: whole.rindex(last) + len(last)])
+        with pytest.raises(InputError, match="the end is missing"):
+            read_genotypes({"S": (path, None)})
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for place in rng.integers(0, len(whole), 150):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        with suppress(InputError):
+            read_genotypes({"S": (path, None)})
+            noticed -= 1
+        noticed += 1
+    assert noticed > 20
 
 
 def test_truncated_file(shared_data, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from popnet import validation
 from popnet.cohort import load_cohort
 from popnet.errors import InputError
 from popnet.sheet import check_config
@@ -171,7 +172,7 @@ def test_own_values_win(tmp_path, obs):
     assert study.samples["donor"].tolist() == ["me", *IDS[1:]]
 
 
-def test_a_file_for_every_sample_and_annotations(tmp_path, obs):
+def test_a_file_for_every_sample_and_annotations(tmp_path, obs, monkeypatch):
     for number, id in enumerate(IDS):
         part = obs[obs["line"] == id]
         bare = pd.DataFrame(index=[f"bc{row}" for row in range(len(part))])
@@ -184,11 +185,16 @@ def test_a_file_for_every_sample_and_annotations(tmp_path, obs):
         samples=[{"id": id, "path": f"{number}.h5ad"} for number, id in enumerate(IDS)],
     )
     del sheet["cells"]["path"]
+    read = []
+    reader = validation.read_sheet_table
+    monkeypatch.setattr(validation, "read_sheet_table", lambda p: read.append(p) or reader(p))
     study = study_of(tmp_path, sheet)
     assert study.samples["sample"].tolist() == IDS
     assert study.samples["n_cells"].tolist() == [20] * 4
     assert study.samples["age"].tolist() == [30, 41.5, 29, 55]
     assert study.cells["source"].nunique() == 4
+    # Once for all samples.
+    assert len(read) == 1
 
     del sheet["cells"]["annotations"]["sample"]
     problems = problems_of(tmp_path, sheet)
