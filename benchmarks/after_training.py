@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -241,7 +242,7 @@ def measure(name: str, files: dict, output: dict, params: dict, folder: Path) ->
     }
 
 
-def described(folder: Path) -> dict[str, int]:
+def described(folder: Path) -> dict[str, float]:
     """Return the size of the networks that were gathered."""
     degree = read_table(folder / "degree.tsv")
     edges = pd.read_parquet(folder / "edges.parquet", columns=["gene1", "gene2"])
@@ -250,6 +251,22 @@ def described(folder: Path) -> dict[str, int]:
         "bin_edges": len(pd.read_parquet(folder / "bin_edges.parquet", columns=["bin"])),
         "sample_edges": len(edges),
         "distinct_edges": len(edges.drop_duplicates()),
+        **shared_edges(folder),
+    }
+
+
+def shared_edges(folder: Path, n_samples: int = 10) -> dict[str, float]:
+    """Return the Jaccard index of two bins' edges, of one sample and of different ones, means."""
+    table = pd.read_parquet(folder / "bin_edges.parquet")
+    table = table[table["sample"].isin(table["sample"].unique()[:n_samples])]
+    pairs = table["gene1"].astype(str) + " " + table["gene2"].astype(str)
+    edges = pairs.groupby([table["sample"].astype(str), table["bin"]]).agg(set)
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for (one, first), (other, second) in combinations(edges.items(), 2):
+        found[one[0] == other[0]].append(len(first & second) / len(first | second))
+    return {
+        "shared_within_samples": round(float(np.mean(found[True])), 3),
+        "shared_between_samples": round(float(np.mean(found[False])), 3),
     }
 
 
