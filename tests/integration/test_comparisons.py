@@ -97,12 +97,11 @@ def test_every_method_has_a_row(results):
     methods = read_table(results / "comparisons" / "methods.tsv")
     for begin, known in (
         ("embeddings", EMBEDDINGS),
-        ("interpretation", INTERPRETATIONS),
+        ("interpretations", INTERPRETATIONS),
         ("networks", NETWORKS),
     ):
         rows = methods[methods["comparison"].str.startswith(begin)]
         assert set(rows["method"]) == set(known)
-        assert not rows["method"].duplicated().any()
     assert not methods.duplicated(["comparison", "method"]).any()
     left_out = methods.loc[methods["status"] == "not asked for", "method"]
     assert {"scvi", "vae", "grnboost2"} <= set(left_out)

@@ -1,12 +1,15 @@
 # What siVAE's latent dimensions stand for, by its loadings and by attributions of its decoder.
 from popnet.comparisons.registry import INTERPRETATIONS
 
+# Two dimensions as in the paper, and the study's.
+EXPLAINED = ["sivae-plane", *(["sivae"] if config["sivae"]["latent"] != 2 else [])]
+
 
 rule explain_dimensions:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        model="<results>/comparisons/models/sivae",
-        model_status="<results>/comparisons/models/sivae.tsv",
+        models=expand("<results>/comparisons/models/{variant}", variant=EXPLAINED),
+        model_status=expand("<results>/comparisons/models/{variant}.tsv", variant=EXPLAINED),
         code=method_code(INTERPRETATIONS)
         + library("comparisons/explained.py", "comparisons/interpretations/relu.py"),
     output:
@@ -26,6 +29,7 @@ rule explain_dimensions:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         methods=config["comparisons"]["interpretations"],
+        latents={"sivae-plane": 2, "sivae": config["sivae"]["latent"]},
         seed=config["seed"],
     message:
         "Interpret siVAE's latent dimensions by every method"

@@ -11,7 +11,9 @@ from popnet.tables import read_h5ad, read_table
 def main(snakemake):
     stems = {name: Path(files[0]).with_suffix("") for name, files in snakemake.output.items()}
     summary = read_table(snakemake.input.summary)
-    asked = read_table(snakemake.input.methods)["method"]
+    # The paper's two dimensions; the table has those of the study, too.
+    summary = summary[summary["latent"] == summary["latent"].min()]
+    asked = read_table(snakemake.input.methods)["method"].unique()
     n_cells = read_h5ad(snakemake.input.cells).n_obs
     subject = Subject(None, None, n=n_cells, unit="cells")
     n_dimensions = int(summary["n_dimensions"].max()) if len(summary) else 0

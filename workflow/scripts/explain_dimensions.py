@@ -1,4 +1,6 @@
-"""Interpret the latent dimensions of a siVAE by every method, and say how far these agree."""
+"""Interpret the latent dimensions of siVAEs by every method, and say how far these agree."""
+
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -17,38 +19,55 @@ from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import INTERPRETATIONS
 from popnet.tables import read_h5ad, read_table, write_table
 
+TABLES = ("methods", "pairs", "summary", "genes", "relevance")
+
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    output = snakemake.output
     cells = read_h5ad(snakemake.input.cells)
-    trained = read_table(snakemake.input.model_status, text=["status"]).iloc[0]
-    fit = sivae.load(snakemake.input.model) if trained["status"] == "done" else None
+    found = {name: [] for name in TABLES}
+    for folder, status in zip(snakemake.input.models, snakemake.input.model_status, strict=True):
+        trained = read_table(status, text=["status"]).iloc[0]
+        latent = snakemake.params.latents[Path(folder).name]
+        fit = sivae.load(folder) if trained["status"] == "done" else None
+        for name, table in explain(cells, fit, trained["status"], latent, snakemake.params):
+            found[name].append(table)
+    for name, tables in found.items():
+        table = pd.concat([table for table in tables if len(table)] or tables[:1])
+        write_table(table, snakemake.output[name])
+
+
+def explain(cells, fit, trained, latent, params):
+    """Yield the tables of one siVAE, by the name of the output."""
 
     def interpret(method):
-        return method(explained_by(fit, cells.X, snakemake.params.seed))
+        return method(explained_by(fit, cells.X, params.seed))
 
     def by_name(name):
         return interpret(load_method(INTERPRETATIONS, name))
 
     found, rows, norms = {}, [], None
-    for name in snakemake.params.methods:
-        tried = Attempt(None, trained["status"], 0.0, float("nan"))
+    for name in params.methods:
+        tried = Attempt(None, trained, 0.0, float("nan"))
         if fit is not None:
             tried = attempt(by_name, name)
-        rows.append(outcome("interpretations", name, {"": tried}))
-        print(f"{name}: {tried.status}, {tried.seconds:.1f} s")
+        rows.append(outcome(f"interpretations, {latent} dimensions", name, {"": tried}))
+        print(f"{latent} dimensions, {name}: {tried.status}, {tried.seconds:.1f} s")
         if tried.value is not None:
             found[name] = tried.value
         if tried.value is not None and name == "gene-relevance":
             norms = attempt(interpret, relevance).value
-    write_table(pd.DataFrame(rows), output.methods)
-    write_table(genes_table(found, cells.var_names), output.genes)
-    table = pd.DataFrame({"gene": cells.var_names, "relevance": norms})
-    write_table(table.dropna().sort_values("relevance", ascending=False), output.relevance)
     pairs = agreement(found, active_dimensions(fit.scores) if fit else ())
-    write_table(pairs, output.pairs)
-    write_table(summarise_agreement(pairs), output.summary)
+    by_norm = pd.DataFrame({"gene": cells.var_names, "relevance": norms}).dropna()
+    made = (
+        pairs,
+        summarise_agreement(pairs),
+        genes_table(found, cells.var_names),
+        by_norm.sort_values("relevance", ascending=False),
+    )
+    yield "methods", pd.DataFrame(rows)
+    for name, table in zip(TABLES[1:], made, strict=True):
+        yield name, table.assign(latent=latent)[["latent", *table.columns]]
 
 
 with logged(snakemake.log[0]):

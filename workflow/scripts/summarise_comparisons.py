@@ -24,7 +24,7 @@ HEADINGS = {
     "agreement": "Networks of samples: agreement with siVAE",
 }
 # How the states of the comparisons that take all of a table's methods begin.
-KNOWN = {"embeddings": EMBEDDINGS, "interpretation": INTERPRETATIONS, "networks": NETWORKS}
+KNOWN = {"embeddings": EMBEDDINGS, "interpretations": INTERPRETATIONS, "networks": NETWORKS}
 
 
 def main(snakemake):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+from popnet.comparisons.gene_embedding import planar_settings
 from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.networks.sivae import train
 from popnet.comparisons.outcomes import outcome
@@ -22,10 +23,12 @@ def main(snakemake):
     cells = read_h5ad(snakemake.input.cells)
     variant, folder = snakemake.wildcards.variant, snakemake.output.model
     settings = replace(sivae_settings(snakemake.params), standardise=True, heldout=0.0)
-    training = Training(settings)
+    kind = variant
+    if variant == "sivae-plane":
+        kind, settings = "sivae", planar_settings(settings, cells.n_obs)
     seed = derive_seed(snakemake.params.seed, "networks")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    tried = attempt(fit, folder, cells, training, seed, variant)
+    tried = attempt(fit, folder, cells, Training(settings), seed, kind)
     print(f"{variant}: {tried.status}, {tried.seconds:.0f} s")
     row = outcome("networks", variant, {"training": tried})
     write_table(pd.DataFrame([row]), snakemake.output.status)

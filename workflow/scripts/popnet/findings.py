@@ -116,4 +116,5 @@ def _short(value: object) -> object:
         return value
     if math.isnan(number):
         return ""
-    return f"{number:,.0f}" if number.is_integer() and abs(number) < 1e9 else f"{number:.3g}"
+    whole = number.is_integer() or abs(number) >= 1000
+    return f"{number:,.0f}" if whole and abs(number) < 1e9 else f"{number:.3g}"

@@ -17,12 +17,19 @@ RESULTS = {
     "embeddings": ("embeddings", "balanced_accuracy", "balanced accuracy"),
     "images": ("images", "balanced_accuracy", "balanced accuracy"),
     "mixing": ("mixing", "other_batches", "neighbours of other batches"),
-    "interpretations": ("interpretation", "rho", "|ρ| with siVAE's loadings"),
+    "interpretations": ("interpretations", "rho", "|ρ| with siVAE's loadings"),
     "hubs": ("networks", "rho", "ρ with true centrality"),
     "neighbours": ("networks", "variance_explained", "variance explained by 20 neighbours"),
     "gene_embedding": ("simulated network", "silhouette", "silhouette of communities"),
     "marker_types": ("markers of cell types", "cosine", "cosine of markers and cells"),
     "agreement": ("agreement in samples", "rho", "ρ of centralities with siVAE's"),
+}
+
+
+# Tables whose comparisons are several, by a column that goes into their labels.
+SPLIT = {
+    "agreement": ("cell_type", ": {}"),
+    "interpretations": ("latent", ", {} dimensions"),
 }
 
 
@@ -112,9 +119,12 @@ def methods_table(
             continue
         label = RESULTS[name][0]
         parts = [(_begins(table, label).index, found)]
-        if name == "agreement":
-            of_type = {f"{label}: {of}": part for of, part in found.groupby("cell_type")}
-            parts = [(table.index[table["comparison"] == of], of_type[of]) for of in of_type]
+        if name in SPLIT:
+            column, text = SPLIT[name]
+            parts = [
+                (table.index[table["comparison"] == label + text.format(of)], part)
+                for of, part in found.groupby(column)
+            ]
         for rows, part in parts:
             new = table.loc[rows, "method"].map(results(name, part)).fillna("")
             joined = table.loc[rows, "result"].str.cat(new, sep="; ").str.strip("; ")

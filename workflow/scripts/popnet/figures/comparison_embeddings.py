@@ -319,7 +319,7 @@ def other_data(
         say(left, "No embedding of images was had.")
     latents = sorted(images["latent"].unique())
     series = (("sivae", SIVAE), ("sivae-gamma0", OKABE_ITO["orange"]), ("vae", OTHER))
-    for (method, colour), shift in zip(series, (-0.1, 0, 0.1), strict=True):
+    for (method, colour), shift in zip(series, (-0.04, 0, 0.04), strict=True):
         part = images[images["method"] == method]
         if part.empty:
             continue
