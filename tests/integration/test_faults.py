@@ -419,17 +419,18 @@ def test_damaged_variants(tmp_path, kind):
     "name", ["binned_cells", *(f"all/networks/{name}" for name in ("edges", "bin_edges"))]
 )
 def test_damaged_tables(study, name):
-    """What is written with checksums; the few bytes of a flip that nobody notices say nothing."""
+    """The pages of values have checksums, the description of the table at the end has none."""
     path = study.results / f"{name}.parquet"
     whole = read_parquet(path)
 
     def read():
         pd.testing.assert_frame_equal(read_parquet(path), whole)
 
-    size = path.stat().st_size
-    places = range(10, size - min(4000, size // 2), max(size // 100, 1))
+    # The length of the description, before the last four bytes.
+    end = path.stat().st_size - int.from_bytes(path.read_bytes()[-8:-4], "little")
+    places = range(10, end - 10, max(end // 100, 1))
     found = [noticed(path, read) for _ in damage(path, places)]
-    assert sum(found[: len(places)]) > 0.9 * len(places)
+    assert sum(found[: len(places)]) > 0.85 * len(places)
     assert all(found[len(places) :])
 
 

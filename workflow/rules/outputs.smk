@@ -66,21 +66,25 @@ TITLES = {
 }
 
 
+def without_braces(name):
+    """Return a name as labels of the report may have it: braces would be taken for wildcards."""
+    return name.translate(str.maketrans("{}", "()"))
+
+
 def report_labels(title):
     """Return the labels of a result in the report: what it is and of which cells."""
 
     def labels(wildcards):
         cell_type = wildcards.get("cell_type")
-        return {"result": title, "cell type": cell_type_name(cell_type) if cell_type else "all"}
+        name = without_braces(cell_type_name(cell_type)) if cell_type else "all"
+        return {"result": title, "cell type": name}
 
     return labels
 
 
 def phenotype_category(wildcards):
     """Return the heading under which the report lists what is about a phenotype."""
-    # Braces would be taken for wildcards.
-    name = phenotypes[wildcards.phenotype].name.translate(str.maketrans("{}", "()"))
-    return f"Phenotype {name}"
+    return f"Phenotype {without_braces(phenotypes[wildcards.phenotype].name)}"
 
 
 def figures(folder, *names, category):
