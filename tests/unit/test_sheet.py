@@ -101,6 +101,7 @@ def test_config_defaults_are_those_of_the_schema(root):
         ("networks", "central_genes", 1, "below 2"),
         ("statistics", "fdr", 1, "below 1"),
         ("comparisons", "embeddings", [], "fewer than 1"),
+        ("comparisons", "sample_networks", [], "fewer than 1"),
         ("comparisons", "networks", ["aracn"], "did you mean 'aracne'"),
         ("comparisons", "markers", "none.csv", "no such file"),
     ],
