@@ -430,6 +430,9 @@ def test_damaged_tables(study, name):
     end = path.stat().st_size - int.from_bytes(path.read_bytes()[-8:-4], "little")
     places = range(10, end - 10, max(end // 100, 1))
     found = [noticed(path, read) for _ in damage(path, places)]
+    # A flip that nobody notices, in the header of a page, changes no value: `read` would fail. How
+    # large a share headers are depends on the size of the file, so this says only that flips were
+    # noticed at all.
     assert sum(found[: len(places)]) > 0.85 * len(places)
     assert all(found[len(places) :])
 
