@@ -33,10 +33,11 @@ import numpy as np
 import pandas as pd
 import yaml
 from anndata.io import write_elem
-from popnet.cohort import load_cohort
-from popnet.gene_sets import read_gmt
+
+from popnet.files import read_table, write_table
 from popnet.memory import peak_memory
-from popnet.tables import read_table, write_table
+from popnet.study.cohort import load_cohort
+from popnet.study.gene_sets import read_gmt
 
 ROOT = Path(__file__).resolve().parents[1]
 LATENT, MODULES, BATCHES = 32, 40, 10

@@ -20,11 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 import numpy as np
 import pandas as pd
-from popnet.association import benjamini_hochberg, correlate
-from popnet.design import make_design
-from popnet.memory import peak_memory
-from popnet.permutation import permutation_test
 from scipy.stats import spearmanr
+
+from popnet.memory import peak_memory
+from popnet.stats.designs import make_design
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+from popnet.stats.ranks import correlate
 
 REPEATS = 15
 # Of what takes a hundredth of the other's time: as much is timed of both.

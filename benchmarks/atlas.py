@@ -28,10 +28,11 @@ import pandas as pd
 import torch
 from anndata import read_h5ad
 from anndata.io import sparse_dataset, write_elem
+from scipy import optimize, sparse
+
 from popnet import sivae
 from popnet.memory import peak_memory
 from popnet.sivae import data
-from scipy import optimize, sparse
 
 KINDS, PROGRAMMES = 12, 10
 COLUMNS = (

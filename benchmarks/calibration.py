@@ -36,21 +36,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 
 import numpy as np
 import pandas as pd
-from popnet import kernels
-from popnet.association import Units, benjamini_hochberg, correlate, rank_sum, units
-from popnet.design import Design, make_design
-from popnet.edges import PRESENT, associated_components, permute_consensus
-from popnet.edges import test_edges as edge_tests
-from popnet.gene_sets import enrich, enrich_phenotype
-from popnet.map_tests import distance_regression, hsic, map_gram
-from popnet.networks import closest_pairs
-from popnet.permutation import permutation_test
-from popnet.seeds import derive_seed
-from popnet.simulation import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
-from popnet.skat import skat
 from scipy.sparse import csr_array
 from scipy.special import stdtr
 from scipy.stats import fisher_exact, pearsonr
+
+from popnet.associations import consensus as consensus_tests
+from popnet.associations import sets as set_tests
+from popnet.associations.edges import PRESENT, associated_components
+from popnet.associations.edges import test_edges as edge_tests
+from popnet.networks import kernels
+from popnet.networks.edges import closest_pairs
+from popnet.seeds import derive_seed
+from popnet.simulation.tables import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
+from popnet.stats.designs import Design, make_design
+from popnet.stats.kernel_tests import distance_regression, hsic, map_gram
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+from popnet.stats.ranks import correlate, rank_sum
+from popnet.stats.skat import skat
+from popnet.stats.units import Units, units
 
 try:
     from inmoose.limma import squeezeVar
@@ -113,7 +117,7 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     values, bins = design.units.average(cohort.centrality), paper_bins(cohort)
     n_permutations = min(n_permutations, SET_PERMUTATIONS)
     tables = {
-        "robust": enrich_phenotype(
+        "robust": set_tests.robust(
             values, design, cohort.genes, cohort.modules, n_permutations, seed, min_size=3
         )
     }
@@ -123,7 +127,7 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     }.items():
         statistic = correlate(x, unit.phenotype, design.binary)["statistic"].to_numpy()
         ranking = pd.Series(statistic, cohort.genes)
-        tables[method] = enrich(
+        tables[method] = set_tests.paper(
             ranking, cohort.modules, n_permutations, seed, min_size=1, absolute=absolute
         )
     found = {
@@ -174,7 +178,7 @@ def consensus(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     pairs, weights = edge_weights(cohort)
     names = np.array(cohort.genes, dtype=object)
     gene1, gene2 = (names[end] for end in np.divmod(pairs, len(names)))
-    _, change = permute_consensus(
+    _, change = consensus_tests.robust(
         pd.DataFrame({"gene1": gene1, "gene2": gene2}),
         csr_array(weights),
         names,

@@ -26,9 +26,10 @@ import h5py
 import numpy as np
 import pandas as pd
 from anndata.io import sparse_dataset, write_elem
+from scipy import sparse
+
 from popnet import cells as preparing
 from popnet.memory import peak_memory
-from scipy import sparse
 
 BLOCK, BLOCKS, POOL = 10_000, 5, 16
 COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "peak_mb")

@@ -21,8 +21,9 @@ os.environ |= dict.fromkeys(
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 import numpy as np
-from popnet import kernels
+
 from popnet.memory import peak_memory
+from popnet.networks import kernels
 
 
 def simulate(n_graphs: int, n_genes: int, density: float) -> list[kernels.Graph]:

@@ -24,13 +24,14 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import technical_covariates
-from popnet.association import encode_phenotype
-from popnet.design import make_design
-from popnet.gene_sets import enrich_phenotype
-from popnet.kernels import kernel_pca
-from popnet.map_tests import associate_map
-from popnet.permutation import permutation_test
-from popnet.tables import read_table
+
+from popnet.associations import maps as map_tests
+from popnet.associations import sets as set_tests
+from popnet.files import read_table
+from popnet.networks.kernels import kernel_pca
+from popnet.stats.designs import make_design
+from popnet.stats.permutation import permutation_test
+from popnet.stats.units import encode_phenotype
 
 KERNEL = "edge_jaccard"
 ALPHA = 0.05
@@ -119,14 +120,14 @@ def tests(bins, kernel, design_of, options, run) -> Iterator[tuple[str, pd.DataF
     sets = {
         f"set {number}": list(bins.var_names[number::20]) for number in range(min(20, bins.n_vars))
     }
-    yield "gene sets", enrich_phenotype(centrality, design, bins.var_names, sets, n, seed)
+    yield "gene sets", set_tests.robust(centrality, design, bins.var_names, sets, n, seed)
     part = kernel[kernel["kernel"] == KERNEL]
     names = list(dict.fromkeys(part["sample1"]))
     wide = part.pivot(index="sample1", columns="sample2", values="similarity")
     similarity = wide.reindex(index=names, columns=names).to_numpy()
     similarity = np.where(np.isnan(similarity), similarity.T, similarity)
     axes = pd.DataFrame(kernel_pca(similarity, 4)[0], columns=["PC1", "PC2", "PC3", "PC4"])
-    of_map = associate_map(similarity, axes, design_of(np.array(names)), n, seed)
+    of_map = map_tests.robust(similarity, axes, design_of(np.array(names)), n, seed)
     is_axis = of_map["test"] == "axis"
     yield "map axes", of_map[is_axis]
     yield "map", of_map[of_map["test"].isin(["distance regression", "hsic"])]

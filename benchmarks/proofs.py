@@ -27,15 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scrip
 import anndata as ad
 import numpy as np
 import torch
-from popnet import sivae
-from popnet.cells.genes import normalise
-from popnet.comparisons.explained import active_dimensions, cell_decoder, per_dimension
-from popnet.comparisons.interpretations.relu import jacobian, multipliers
-from popnet.ground_truth import predictive_centrality
-from popnet.networks import degree_centrality
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
+
+from popnet import sivae
+from popnet.cells.genes import normalise
+from popnet.comparisons.explained import active_dimensions, cell_decoder, per_dimension
+from popnet.comparisons.ground_truth import predictive_centrality
+from popnet.comparisons.interpretations.relu import jacobian, multipliers
+from popnet.networks.centrality import degree_centrality
 
 HELDOUT = 0.1
 NEIGHBOURS = 20

@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
 
 import torch
+
 from popnet import sivae
 from popnet.comparisons.gene_embedding import quality, simulate
 

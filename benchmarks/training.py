@@ -36,22 +36,24 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import csr_matrix
+from scipy.stats import spearmanr
+from torch.utils.flop_counter import FlopCounterMode
+
 from popnet import sivae
 from popnet.cells.genes import normalise
+from popnet.files import atomic
 from popnet.memory import peak_memory
 from popnet.names import safe_name
-from popnet.networks import closest_pairs, degree_centrality
+from popnet.networks.centrality import degree_centrality
+from popnet.networks.edges import closest_pairs
 from popnet.seeds import derive_seed
-from popnet.simulation import simulate_cohort
+from popnet.simulation.cohort import simulate_cohort
 from popnet.sivae.data import feature_input, open_cells, stratified
 from popnet.sivae.fitting import choose_precision
 from popnet.sivae.objective import gaussian_log_likelihood, joint_terms, total_loss
 from popnet.sivae.result import as_minibatch
 from popnet.sivae.training import STAGES
-from popnet.tables import atomic
-from scipy.sparse import csr_matrix
-from scipy.stats import spearmanr
-from torch.utils.flop_counter import FlopCounterMode
 
 # Of every bin of `quality`: cells that no fit sees, genes among which edges are compared, and the
 # share of pairs that are edges.

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
-from popnet.names import safe_name
-from popnet.tables import read_table
 from scipy import sparse
+
+from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
+from popnet.files import read_table
+from popnet.names import safe_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -12,8 +12,9 @@ import igraph
 import numpy as np
 import pandas as pd
 import pytest
+
+from popnet.files import read_table
 from popnet.names import safe_name
-from popnet.tables import read_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

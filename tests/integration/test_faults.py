@@ -20,11 +20,12 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from scipy import sparse
+
 from popnet.cells import open_source, read_bin
 from popnet.errors import InputError
-from popnet.genotypes import read_genotypes
-from popnet.tables import read_parquet, read_table, write_parquet
-from scipy import sparse
+from popnet.files import read_parquet, read_table, write_parquet
+from popnet.genotypes.reading import read_genotypes
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.genotypes import read_genotypes_h5ad
-from popnet.names import safe_name
-from popnet.tables import read_table
 from scipy import sparse
+
+from popnet.files import read_table
+from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.names import safe_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

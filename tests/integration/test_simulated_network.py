@@ -1,6 +1,7 @@
 """The paper's simulated network, as the comparisons make and judge it."""
 
 import pytest
+
 from popnet import sivae
 from popnet.comparisons.gene_embedding import quality, simulate
 

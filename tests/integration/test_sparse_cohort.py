@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.tables import read_table
 from scipy import sparse
+
+from popnet.files import read_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

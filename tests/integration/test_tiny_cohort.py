@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.names import safe_name
-from popnet.tables import read_table
 from scipy import sparse
 from scipy.io import mmwrite
+
+from popnet.files import read_table
+from popnet.names import safe_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from popnet.comparisons import registry
 
 ROOT = Path(__file__).resolve().parents[2]

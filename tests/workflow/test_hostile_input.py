@@ -17,14 +17,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from popnet.cohort import load_cohort
+
+from popnet.checks.study import read_study
 from popnet.errors import InputError
-from popnet.gene_sets import read_gmt
-from popnet.genotypes import read_genotypes
+from popnet.files import TEXT_COLUMNS
+from popnet.genotypes.reading import read_genotypes
 from popnet.names import safe_name
-from popnet.sheet import check_config, read_sheet, read_sheet_table
-from popnet.tables import TEXT_COLUMNS
-from popnet.validation import read_study
+from popnet.study.cohort import load_cohort
+from popnet.study.gene_sets import read_gmt
+from popnet.study.sheet import check_config, read_sheet, read_sheet_table
 
 IDS = ["s 1", "b/2", "007", "d"]
 GENES = ["MT-ND1", "MT-CO1", "ISG15", "ACTB", "GAPDH", "HES4"]

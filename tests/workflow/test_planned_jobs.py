@@ -6,7 +6,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from popnet.tables import read_table
+
+from popnet.files import read_table
 
 GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"

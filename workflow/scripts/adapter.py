@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
 from popnet.errors import InputError
+from popnet.files import read_parquet, read_table
 from popnet.names import safe_name
-from popnet.tables import read_parquet, read_table
 
 if TYPE_CHECKING:
     from popnet.cells import CountSource
-    from popnet.design import Design
-    from popnet.genotypes import Genotypes
+    from popnet.genotypes.reading import Genotypes
     from popnet.sivae import Settings
+    from popnet.stats.designs import Design
 
 # What counts as one observation under each preset.
 UNIT = {"robust": "donor", "paper": "bin"}
@@ -65,7 +66,7 @@ def logged(path: str) -> Iterator[None]:
 
 def read_phenotype(path: str, phenotype: dict[str, Any]) -> tuple[pd.Series, pd.Series, bool]:
     """Return each sample's donor and encoded phenotype, and whether it is binary."""
-    from popnet.association import encode_phenotype
+    from popnet.stats.units import encode_phenotype
 
     name = phenotype["name"]
     samples = read_table(path, text=[name]).set_index("sample")
@@ -91,8 +92,8 @@ def read_design(
     technical : DataFrame, indexed by sample, optional
         Of :func:`technical_covariates`.
     """
-    from popnet.association import encode_phenotype
-    from popnet.design import make_design
+    from popnet.stats.designs import make_design
+    from popnet.stats.units import encode_phenotype
 
     phenotype, covariates = params.phenotype, params.covariates
     categorical = [one["name"] for one in covariates if one["type"] == "categorical"]
@@ -137,8 +138,8 @@ def read_donors(
 
     There are no donors where the phenotype cannot be tested; the log says why.
     """
-    from popnet.burden import per_donor, varying_donors
-    from popnet.genotypes import read_genotypes_h5ad
+    from popnet.genotypes.genomes import per_donor, varying_donors
+    from popnet.genotypes.reading import read_genotypes_h5ad
 
     genotypes = read_genotypes_h5ad(files.genotypes)
     donors, values, binary = read_phenotype(files.samples, phenotype)
@@ -158,8 +159,8 @@ def read_genomes(files: Any, components: int) -> tuple[Genotypes, pd.DataFrame]:
 
     Components are named component1 and on, indexed by the genotyped samples.
     """
-    from popnet.burden import one_per_donor, principal_components
-    from popnet.genotypes import read_genotypes_h5ad
+    from popnet.genotypes.genomes import one_per_donor, principal_components
+    from popnet.genotypes.reading import read_genotypes_h5ad
 
     genotypes = read_genotypes_h5ad(files.genotypes)
     donors = read_table(files.samples).set_index("sample")["donor"].reindex(genotypes.samples)

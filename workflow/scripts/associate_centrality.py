@@ -2,8 +2,11 @@
 
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet import association, robust
-from popnet.tables import read_h5ad, read_table, write_parquet, write_table
+
+from popnet.associations import genes as gene_tests
+from popnet.associations.genes import describe
+from popnet.files import read_h5ad, read_table, write_parquet, write_table
+from popnet.stats.units import units
 
 
 def main(snakemake):
@@ -25,7 +28,7 @@ def by_permutation(bins, snakemake):
         snakemake.params,
         technical_covariates(bins.obs),
     )
-    table, tested = robust.associate(
+    table, tested = gene_tests.paper(
         bins.X,
         {
             "mean": bins.layers["mean_expression"],
@@ -38,17 +41,17 @@ def by_permutation(bins, snakemake):
         snakemake.params.seed,
         **given(snakemake),
     )
-    described = robust.describe(design, tested, statistics["fdr"])
+    described = describe(design, tested, statistics["fdr"])
     return table, described, design.covariates, tested.maxima
 
 
 def by_bin(bins, snakemake):
     """Return the same with every bin an observation of its own, as in the paper."""
     donors, phenotype, binary = read_phenotype(snakemake.input.samples, snakemake.params.phenotype)
-    observations = association.units(
+    observations = units(
         bins.obs["sample"].astype(str), donors, phenotype, UNIT[snakemake.params.preset]
     )
-    table = association.associate(
+    table = gene_tests.paper(
         bins.X,
         bins.layers["mean_expression"],
         bins.obs["mean_depth"].to_numpy(),

@@ -2,9 +2,11 @@
 
 import numpy as np
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet.association import units
-from popnet.graph_centrality import MEASURES, associate_measures, permute_measures
-from popnet.tables import read_h5ad, write_table
+
+from popnet.associations import graph_centrality as graph_tests
+from popnet.files import read_h5ad, write_table
+from popnet.networks.centrality import MEASURES
+from popnet.stats.units import units
 
 
 def main(snakemake):
@@ -16,10 +18,10 @@ def main(snakemake):
     if params.preset == "paper":
         donors, phenotype, binary = read_phenotype(samples, params.phenotype)
         observations = units(rows, donors, phenotype, UNIT[params.preset])
-        table = associate_measures(layers, bins.var_names, observations, binary)
+        table = graph_tests.paper(layers, bins.var_names, observations, binary)
     else:
         design = read_design(samples, rows, params, technical_covariates(bins.obs))
-        table = permute_measures(
+        table = graph_tests.robust(
             layers, bins.var_names, design, params.statistics["permutations"], params.seed
         )
     write_table(table, snakemake.output[0])

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.classification import choose_batch
 from popnet.comparisons.methods import Training, attempt, load_method
 from popnet.comparisons.mixing import mixing, tsne_map, umap_map
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, write_table
 
 COMPONENTS = 50  # that UMAP is given, as is usual
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.classification import (
     choose_label,
     gamma_settings,
@@ -13,8 +14,8 @@ from popnet.comparisons.classification import (
 )
 from popnet.comparisons.methods import attempt
 from popnet.comparisons.outcomes import outcome
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, write_table
 
 NAMES = {"linear": "sivae-linear", "pca": "pca"}
 

@@ -1,10 +1,13 @@
 """Test the centralities of other methods against a phenotype as siVAE's are tested."""
 
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet import association
+
 from popnet.comparisons.agreement import compare_hits
-from popnet.permutation import permutation_test
-from popnet.tables import read_h5ad, read_table, write_table
+from popnet.files import read_h5ad, read_table, write_table
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+from popnet.stats.ranks import correlate
+from popnet.stats.units import units
 
 
 def main(snakemake):
@@ -43,13 +46,13 @@ def by_permutation(centrality, snakemake):
 def by_bin(centrality, snakemake):
     """Test with every bin an observation of its own, as in the paper."""
     donors, phenotype, binary = read_phenotype(snakemake.input.samples, snakemake.params.phenotype)
-    observations = association.units(
+    observations = units(
         centrality.obs["sample"].astype(str), donors, phenotype, UNIT[snakemake.params.preset]
     )
     tables = {}
     for method, values in centrality.layers.items():
-        table = association.correlate(observations.average(values), observations.phenotype, binary)
-        tables[method] = table.assign(q=association.benjamini_hochberg(table["p"].to_numpy()))
+        table = correlate(observations.average(values), observations.phenotype, binary)
+        tables[method] = table.assign(q=benjamini_hochberg(table["p"].to_numpy()))
     return tables
 
 

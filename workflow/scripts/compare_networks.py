@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from adapter import logged
+
 from popnet.comparisons.hubs import (
     NEIGHBOURS,
     clustered,
@@ -17,8 +18,8 @@ from popnet.comparisons.hubs import (
 )
 from popnet.comparisons.networks.correlation import expression_of, pearson
 from popnet.comparisons.prediction import variance_explained
+from popnet.files import read_h5ad, read_table, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, read_table, write_table
 
 
 def main(snakemake):

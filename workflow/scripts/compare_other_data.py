@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from adapter import logged
+
 from popnet import sivae
 from popnet.comparisons.classification import cross_validate
 from popnet.comparisons.methods import Training, attempt, load_method
@@ -17,8 +18,8 @@ from popnet.comparisons.other_data import (
 )
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
+from popnet.files import write_table
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
 
 MAP_STEPS = (2000, 2000, 2000)
 

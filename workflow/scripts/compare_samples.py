@@ -6,8 +6,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import logged
+
 from popnet.comparisons.agreement import Networks, agreement
-from popnet.tables import atomic, read_h5ad, read_parquet, read_table, write_table
+from popnet.files import atomic, read_h5ad, read_parquet, read_table, write_table
 
 STATES = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
 

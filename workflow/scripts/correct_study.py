@@ -2,8 +2,9 @@
 
 import pandas as pd
 from adapter import logged
-from popnet.robust import study_wide
-from popnet.tables import read_parquet, read_table, write_table
+
+from popnet.files import read_parquet, read_table, write_table
+from popnet.stats.multiplicity import study_wide
 
 SHOWN = ["gene", "statistic", "p", "q", "p_family", "icc", "explained_by"]
 

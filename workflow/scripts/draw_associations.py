@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from adapter import EFFECT, KERNELS, MAIN_KERNEL, logged, read_phenotype
+
 from popnet.figures import Subject, format_p, save
 from popnet.figures import associations as plots
 from popnet.figures.circos import circos_edges, mt_circos
 from popnet.figures.maps import network_map
 from popnet.figures.networks import set_neighbourhood, set_networks
-from popnet.tables import read_parquet, read_table
+from popnet.files import read_parquet, read_table
 
 MT = "MT"
 MEASURES = {

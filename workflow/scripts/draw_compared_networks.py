@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from adapter import logged
+
 from popnet.figures import Subject, save
 from popnet.figures import comparison_networks as figures
-from popnet.tables import read_table
+from popnet.files import read_table
 
 
 def main(snakemake):

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 from adapter import logged
+
 from popnet.comparisons.registry import EMBEDDINGS
 from popnet.figures import Subject, save
 from popnet.figures import comparison_embeddings as figures
-from popnet.tables import read_h5ad, read_table
+from popnet.files import read_h5ad, read_table
 
 
 def main(snakemake):

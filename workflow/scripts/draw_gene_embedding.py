@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from adapter import logged
+
 from popnet.figures import Subject, save
 from popnet.figures.comparison_genes import community_maps, marker_maps
-from popnet.tables import read_table
+from popnet.files import read_table
 
 
 def main(snakemake):

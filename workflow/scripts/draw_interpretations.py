@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from adapter import logged
+
 from popnet.figures import Subject, save
 from popnet.figures.comparison_interpretations import agreement_heatmap, training_times
-from popnet.tables import read_h5ad, read_table
+from popnet.files import read_h5ad, read_table
 
 
 def main(snakemake):

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from adapter import KERNELS, MAIN_KERNEL, logged
+
 from popnet.figures import Subject, save
 from popnet.figures.hubs import hub_dots, hub_genes
 from popnet.figures.maps import cluster_order, kernel_heatmap
-from popnet.tables import read_h5ad, read_table
+from popnet.files import read_h5ad, read_table
 
 
 def main(snakemake):

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from adapter import logged
+
 from popnet.figures import Subject, qc, save
-from popnet.tables import read_h5ad, read_parquet, read_table
+from popnet.files import read_h5ad, read_parquet, read_table
 
 
 def main(snakemake):

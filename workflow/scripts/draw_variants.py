@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from adapter import EFFECT, logged
+
 from popnet.figures import Subject, save
 from popnet.figures.variants import burden_bars, variant_manhattan
-from popnet.tables import read_table
+from popnet.files import read_table
 
 
 def main(snakemake):

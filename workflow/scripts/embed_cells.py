@@ -5,12 +5,13 @@ from dataclasses import replace
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.classification import choose_batch, choose_label, cross_validate
 from popnet.comparisons.methods import Attempt, Training, attempt, load_method
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, write_table
 
 NOTHING = "not applicable: the cells are of one type, one batch and one sample"
 

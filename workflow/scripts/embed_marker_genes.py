@@ -3,6 +3,7 @@
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.gene_embedding import (
     METHODS,
     embed_genes,
@@ -13,9 +14,9 @@ from popnet.comparisons.gene_embedding import (
 from popnet.comparisons.methods import Attempt, Training, attempt
 from popnet.comparisons.outcomes import outcome
 from popnet.errors import InputError
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.sheet import read_markers
-from popnet.tables import read_h5ad, write_table
+from popnet.study.sheet import read_markers
 
 FOUND = ["method", "latent", "cell_type", "n_cells", "n_markers", "cosine", "rank", "n_types"]
 FOUND += ["silhouette", "purity", "purity_chance"]

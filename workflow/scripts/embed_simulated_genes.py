@@ -3,6 +3,7 @@
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.gene_embedding import (
     METHODS,
     embed_genes,
@@ -12,8 +13,8 @@ from popnet.comparisons.gene_embedding import (
 )
 from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.outcomes import outcome
+from popnet.files import write_table
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
 
 FOUND = ["method", "latent", "n_cells", "silhouette", "purity", "purity_isolated"]
 FOUND += ["auroc_isolated", "hubs_in_top", "worst_hub", "centrality_hubs", "centrality_spokes"]

@@ -2,10 +2,13 @@
 
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet.association import correlate, units
-from popnet.cohort import load_cohort
-from popnet.gene_sets import enrich, enrich_phenotype, resolve_gene_sets
-from popnet.tables import read_h5ad, write_table
+
+from popnet.associations import sets as set_tests
+from popnet.files import read_h5ad, write_table
+from popnet.stats.ranks import correlate
+from popnet.stats.units import units
+from popnet.study.cohort import load_cohort
+from popnet.study.gene_sets import resolve_gene_sets
 
 PAPER_MIN_SIZE = 1
 
@@ -27,13 +30,15 @@ def main(snakemake):
         values = observations.average(bins.X)
         statistic = correlate(values, observations.phenotype, binary)["statistic"]
         ranking = pd.Series(statistic.to_numpy(), index=genes)
-        table = enrich(ranking, gene_sets, min_size=PAPER_MIN_SIZE, absolute=True, **options)
+        table = set_tests.paper(
+            ranking, gene_sets, min_size=PAPER_MIN_SIZE, absolute=True, **options
+        )
         n_units = len(observations.labels)
     else:
         technical = technical_covariates(bins.obs)
         design = read_design(snakemake.input.samples, samples, snakemake.params, technical)
         values = design.units.average(bins.X)
-        table = enrich_phenotype(values, design, genes, gene_sets, **options)
+        table = set_tests.robust(values, design, genes, gene_sets, **options)
         n_units = design.n
     print(f"{len(table)} of {len(gene_sets)} sets tested")
     write_table(table.assign(n_units=n_units), snakemake.output[0])

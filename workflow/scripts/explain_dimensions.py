@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from adapter import logged
+
 from popnet import sivae
 from popnet.comparisons.explained import (
     active_dimensions,
@@ -17,7 +18,7 @@ from popnet.comparisons.interpretations.gene_relevance import relevance
 from popnet.comparisons.methods import Attempt, attempt, load_method
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import INTERPRETATIONS
-from popnet.tables import read_h5ad, read_table, write_table
+from popnet.files import read_h5ad, read_table, write_table
 
 TABLES = ("methods", "pairs", "summary", "genes", "relevance")
 

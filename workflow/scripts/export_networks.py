@@ -6,10 +6,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import logged
-from popnet.graph_centrality import MEASURES
+
+from popnet.files import atomic, read_h5ad, read_parquet, read_table
 from popnet.names import safe_name
-from popnet.networks import to_graph
-from popnet.tables import atomic, read_h5ad, read_parquet, read_table
+from popnet.networks.centrality import MEASURES
+from popnet.networks.export import to_graph
 
 
 def main(snakemake):

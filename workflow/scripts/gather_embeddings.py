@@ -2,7 +2,8 @@
 
 import pandas as pd
 from adapter import logged
-from popnet.tables import read_table, write_table
+
+from popnet.files import read_table, write_table
 
 
 def main(snakemake):

@@ -11,11 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from adapter import logged, untrained
 from anndata.io import read_elem
-from popnet import networks
+
 from popnet.errors import InputError, Problem
-from popnet.graph_centrality import MEASURES, graph_centralities
-from popnet.reliability import icc, seed_reliability
-from popnet.tables import atomic, read_h5ad, read_table, reading, write_parquet, write_table
+from popnet.files import atomic, read_h5ad, read_table, reading, write_parquet, write_table
+from popnet.networks.centrality import (
+    MEASURES,
+    MIN_VARIANCE,
+    central_genes,
+    degree_centrality,
+    graph_centralities,
+)
+from popnet.networks.edges import closest_pairs, nearest_neighbours
+from popnet.networks.reliability import icc, seed_reliability
 
 BIN = ["sample", "bin"]
 PAIR = ["gene1", "gene2"]
@@ -57,14 +64,14 @@ def main(snakemake):
         # Too few cells say nothing of a gene's wiring, and one cell alone is reconstructed best.
         detected = summary[bins["name"]].layers["detection_rate"] >= settings["min_detection"]
         variances = np.where(detected[of_bin], variances, 0)
-        of_models = networks.degree_centrality(errors, variances)
+        of_models = degree_centrality(errors, variances)
     else:
-        of_models = networks.degree_centrality(errors)
+        of_models = degree_centrality(errors)
     centrality = pd.DataFrame(of_models).groupby(of_bin, sort=False).mean().to_numpy()
     # A gene that a bin's cells do not vary in cannot be wired to others there.
-    varies = variances > networks.MIN_VARIANCE
+    varies = variances > MIN_VARIANCE
     top = settings["central_genes"]
-    graph_genes = networks.central_genes(centrality, None if top == "all" else top)
+    graph_genes = central_genes(centrality, None if top == "all" else top)
     print(
         f"{len(models)} models of {len(bins)} bins, {len(genes)} genes, "
         f"{len(graph_genes)} of them in the graph"
@@ -154,7 +161,7 @@ def bin_graph(loadings, nodes, closest):
     """Return the graph centralities of a bin, means over its repeats, and its weighted edges."""
     measures, graphs = [], []
     for of_model, own in zip(loadings, nodes, strict=True):
-        pairs = networks.closest_pairs(of_model[own], closest)
+        pairs = closest_pairs(of_model[own], closest)
         measures.append(pd.DataFrame(graph_centralities(of_model[own], *pairs), own))
         ends = dict(zip(PAIR, (own[end].astype(np.int32) for end in pairs), strict=True))
         graphs.append(pd.DataFrame(ends).assign(weight=1.0))
@@ -168,7 +175,7 @@ def mean_edges(graphs):
 
 
 def neighbour_table(sample, loadings, k, genes):
-    neighbour, distance = networks.nearest_neighbours(loadings, k)
+    neighbour, distance = nearest_neighbours(loadings, k)
     k = neighbour.shape[1]
     names = pa.array(genes.to_numpy(object), pa.string())
 

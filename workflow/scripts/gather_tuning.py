@@ -2,8 +2,9 @@
 
 import pandas as pd
 from adapter import logged
+
+from popnet.files import read_table, write_table
 from popnet.sivae.tuning import summarise
-from popnet.tables import read_table, write_table
 
 
 def main(snakemake):

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet import sivae
 from popnet.comparisons.hubs import degrees_of
 from popnet.comparisons.methods import Attempt, Training, attempt, load_method
 from popnet.comparisons.networks import sivae as of_sivae
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import NETWORKS
+from popnet.files import atomic, read_h5ad, read_table, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import atomic, read_h5ad, read_table, write_table
 
 
 def infer(name, cells, training, seed, threads):

@@ -5,14 +5,15 @@ import numpy as np
 import pandas as pd
 import torch
 from adapter import binned_cells, logged, open_sources, sivae_settings
+
 from popnet.cells import read_bin, read_counts
 from popnet.comparisons.agreement import edges_of
 from popnet.comparisons.hubs import degrees_of
 from popnet.comparisons.methods import Training, attempt, load_method
 from popnet.comparisons.registry import NETWORKS
 from popnet.errors import InputError
+from popnet.files import atomic, read_h5ad, write_parquet, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import atomic, read_h5ad, write_parquet, write_table
 
 EDGES = ["method", "sample", "bin", "gene1", "gene2"]
 

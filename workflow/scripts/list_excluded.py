@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 from adapter import logged, untrained
+
+from popnet.files import read_table, write_table
 from popnet.names import safe_name
-from popnet.tables import read_table, write_table
 
 BIN = ["folder", "sample", "bin"]
 

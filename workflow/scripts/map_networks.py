@@ -5,16 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet import kernels
-from popnet.association import test_axes, units
-from popnet.map_tests import associate_map
-from popnet.reliability import (
+
+from popnet.associations import maps as map_tests
+from popnet.files import read_h5ad, read_parquet, read_table, write_table
+from popnet.networks import kernels
+from popnet.networks.reliability import (
     donor_rank,
     kernel_reliability,
     summarise_sources,
     variance_sources,
 )
-from popnet.tables import read_h5ad, read_parquet, read_table, write_table
+from popnet.stats.units import units
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
 
@@ -71,7 +72,7 @@ def main(snakemake):
             )
             design = read_design(snakemake.input.samples, samples, about, technical)
             table = pd.concat(
-                associate_map(
+                map_tests.robust(
                     similarities[name], coordinates[name][AXES], design, n_permutations, seed
                 ).assign(kernel=name)
                 for name in grams
@@ -84,7 +85,7 @@ def main(snakemake):
 def paper_tests(coordinates, samples, definition, snakemake):
     donors, phenotype, binary = read_phenotype(snakemake.input.samples, definition)
     observations = units(samples, donors, phenotype, UNIT["paper"])
-    return test_axes(coordinates[["kernel", "sample", *AXES]], observations, binary)
+    return map_tests.paper(coordinates[["kernel", "sample", *AXES]], observations, binary)
 
 
 def bin_groups(bins, samples):

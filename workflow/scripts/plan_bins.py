@@ -2,10 +2,11 @@
 
 import pandas as pd
 from adapter import logged
+
 from popnet.cells import plan_bins
-from popnet.cohort import load_cohort
-from popnet.tables import write_parquet, write_table
-from popnet.validation import read_study
+from popnet.checks.study import read_study
+from popnet.files import write_parquet, write_table
+from popnet.study.cohort import load_cohort
 
 
 def main(snakemake):

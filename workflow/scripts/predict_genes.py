@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import torch
 from adapter import logged
+
+from popnet.comparisons.ground_truth import predictive_centrality
 from popnet.comparisons.networks.correlation import expression_of
-from popnet.ground_truth import predictive_centrality
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, write_table
 
 
 def main(snakemake):

@@ -1,14 +1,15 @@
 """Normalise, scale and store the expression of a cell type, sample by sample."""
 
 from adapter import binned_cells, logged, open_sources
+
 from popnet.cells import (
     common_genes,
     prepare_sample,
     read_samples,
     write_expression,
 )
+from popnet.files import atomic, read_table
 from popnet.seeds import derive_seed
-from popnet.tables import atomic, read_table
 
 
 def main(snakemake):

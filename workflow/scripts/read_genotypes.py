@@ -2,9 +2,10 @@
 
 import numpy as np
 from adapter import logged
-from popnet.cohort import load_cohort, with_samples
-from popnet.genotypes import read_genotypes, sample_vcfs, write_genotypes
-from popnet.tables import read_table
+
+from popnet.files import read_table
+from popnet.genotypes.reading import read_genotypes, sample_vcfs, write_genotypes
+from popnet.study.cohort import load_cohort, with_samples
 
 
 def main(snakemake):

@@ -5,7 +5,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from adapter import logged
-from popnet.tables import atomic, read_table
+
+from popnet.files import atomic, read_table
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "anndata", "scanpy", "grakel", "gseapy", "cyvcf2")
 

@@ -4,9 +4,10 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 from adapter import logged, open_sources
+
 from popnet.cells import common_genes, normalise, pool_statistics, read_counts, sample_statistics
+from popnet.files import atomic, read_parquet
 from popnet.seeds import derive_seed
-from popnet.tables import atomic, read_parquet
 
 
 def main(snakemake):

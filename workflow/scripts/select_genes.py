@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from adapter import binned_cells, logged, open_sources
+
 from popnet.cells import (
     common_genes,
     read_blocks,
@@ -12,7 +13,7 @@ from popnet.cells import (
     select_genes,
     selection_basis,
 )
-from popnet.tables import atomic, read_table, write_table
+from popnet.files import atomic, read_table, write_table
 
 
 def main(snakemake):

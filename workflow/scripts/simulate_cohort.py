@@ -2,10 +2,11 @@
 
 import pandas as pd
 from adapter import logged
-from popnet.cohort import load_cohort
-from popnet.genotypes import sample_vcfs
-from popnet.simulation import simulate_cohort, write_cohort
-from popnet.tables import read_table
+
+from popnet.files import read_table
+from popnet.genotypes.reading import sample_vcfs
+from popnet.simulation.cohort import simulate_cohort, write_cohort
+from popnet.study.cohort import load_cohort
 
 
 def main(snakemake):

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 from adapter import logged
+
 from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
 from popnet.comparisons.summary import averaged, beside_loadings, methods_table
-from popnet.findings import page
-from popnet.tables import atomic, read_table, write_table
+from popnet.files import atomic, read_table, write_table
+from popnet.report.page import page
 
 HEADINGS = {
     "embeddings": "Cell embeddings: held-out cells classified by their nearest neighbours",

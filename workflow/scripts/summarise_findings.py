@@ -2,8 +2,10 @@
 
 import pandas as pd
 from adapter import MAIN_KERNEL, logged
-from popnet.findings import finding, page
-from popnet.tables import atomic, read_table, write_table
+
+from popnet.files import atomic, read_table, write_table
+from popnet.findings.rows import finding
+from popnet.report.page import page
 
 ANALYSES = {
     "axes": ("Map of networks: axes", ["kernel", "axis"]),

@@ -1,8 +1,9 @@
 """The burden of variants per mtDNA gene against a phenotype, one mtDNA per donor."""
 
 from adapter import logged, read_donors, read_genome_design
-from popnet.burden import permute_burden, test_burden
-from popnet.tables import read_table, write_table
+
+from popnet.associations.variants import permute_burden, test_burden
+from popnet.files import read_table, write_table
 
 
 def main(snakemake):

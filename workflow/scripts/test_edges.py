@@ -3,11 +3,24 @@
 import numpy as np
 import pandas as pd
 from adapter import UNIT, logged, read_design, read_phenotype, technical_covariates
-from popnet import edges as networks
-from popnet.association import benjamini_hochberg, units
-from popnet.cohort import load_cohort
-from popnet.gene_sets import resolve_gene_sets
-from popnet.tables import read_h5ad, read_parquet, read_table, write_parquet, write_table
+
+from popnet.associations import connectivity as connectivity_tests
+from popnet.associations import consensus as consensus_tests
+from popnet.associations import edges as edge_tests
+from popnet.associations.edges import (
+    COMPONENT_COLUMNS,
+    annotate_complexes,
+    associated_components,
+    edges_in_window,
+)
+from popnet.files import read_h5ad, read_parquet, read_table, write_parquet, write_table
+from popnet.networks.connectivity import connectivity
+from popnet.networks.consensus import consensus, split_halves
+from popnet.networks.edges import edge_matrix, match_density, sparse_edges
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.units import units
+from popnet.study.cohort import load_cohort
+from popnet.study.gene_sets import resolve_gene_sets
 
 # Edges that nearly all or nearly no units have tell nothing apart; the paper tested all.
 PREVALENCE = {"robust": (0.1, 0.9), "paper": (0, 1)}
@@ -28,33 +41,31 @@ def main(snakemake):
         donors, phenotype = (x.reindex(rows).set_axis(rows.index) for x in (donors, phenotype))
         over = units(rows.index, donors, phenotype, UNIT[params.preset])
         table = test_sets(edges, rows.index, gene_sets, complexes, over, binary)
-        components = pd.DataFrame(columns=list(networks.COMPONENT_COLUMNS))
-        counts = networks.connectivity(edges, gene_sets, genes, rows.index, complexes)
-        connectivity = networks.test_connectivity(counts, over, binary)
+        components = pd.DataFrame(columns=list(COMPONENT_COLUMNS))
+        counts = connectivity(edges, gene_sets, genes, rows.index, complexes)
+        connectivity = connectivity_tests.paper(counts, over, binary)
         groups = phenotype.map({1.0: "case", 0.0: "control"}).dropna()
         if not binary:
             middle = np.median(over.phenotype) if len(over.phenotype) else np.nan
-            groups = networks.split_halves(phenotype, middle)
-        consensus = networks.consensus(edges, groups)
-        change = networks.degree_change(
-            consensus, edges, genes, groups, donors, UNIT[params.preset]
-        )
+            groups = split_halves(phenotype, middle)
+        consensus = consensus(edges, groups)
+        change = consensus_tests.paper(consensus, edges, genes, groups, donors, UNIT[params.preset])
     else:
         edges, rows = observed_edges(files, bins, UNIT[params.preset])
         design = read_design(files.samples, rows, params, technical_covariates(bins.obs))
         permuted = design, params.statistics["permutations"], params.seed
-        pairs, weights = networks.sparse_edges(edges, list(rows))
-        columns, values = networks.edges_in_window(weights, design, *PREVALENCE[params.preset])
+        pairs, weights = sparse_edges(edges, list(rows))
+        columns, values = edges_in_window(weights, design, *PREVALENCE[params.preset])
         pairs_in_window = pairs.iloc[columns].reset_index(drop=True)
         print(f"{len(pairs)} edges, {len(columns)} of them neither in nearly all nor nearly none")
         table = permute_sets(pairs_in_window, values, gene_sets, complexes, *permuted)
-        components = networks.associated_components(pairs_in_window, values, *permuted)
+        components = associated_components(pairs_in_window, values, *permuted)
         del values
-        edges = networks.match_density(edges)
-        counts = networks.connectivity(edges, gene_sets, genes, rows.index, complexes)
-        connectivity = networks.permute_connectivity(counts, *permuted)
-        pairs, weights = networks.sparse_edges(edges, list(rows))
-        consensus, change = networks.permute_consensus(pairs, weights, genes, *permuted)
+        edges = match_density(edges)
+        counts = connectivity(edges, gene_sets, genes, rows.index, complexes)
+        connectivity = connectivity_tests.robust(counts, *permuted)
+        pairs, weights = sparse_edges(edges, list(rows))
+        consensus, change = consensus_tests.robust(pairs, weights, genes, *permuted)
 
     write_table(table, output.edges)
     write_table(components, output.components)
@@ -87,11 +98,11 @@ def test_sets(edges, rows, gene_sets, complexes, observations, binary):
     """Return the tests of all edges within each set, as the paper tests them."""
     tables = []
     for name, members in gene_sets.items():
-        pairs, weights = networks.edge_matrix(edges, list(rows), list(members))
-        tested = networks.test_edges(
+        pairs, weights = edge_matrix(edges, list(rows), list(members))
+        tested = edge_tests.paper(
             observations.average(weights), observations.phenotype, binary, *PREVALENCE["paper"]
         )
-        pairs = networks.annotate_complexes(pairs.loc[tested.index], complexes)
+        pairs = annotate_complexes(pairs.loc[tested.index], complexes)
         tables.append(pairs.join(tested).assign(gene_set=name))
     table = pd.concat(tables, ignore_index=True)
     # An edge of several sets is one test.
@@ -110,8 +121,8 @@ def permute_sets(pairs, values, gene_sets, complexes, design, n_permutations, se
         for name, members in gene_sets.items()
     }
     tested = np.unique(np.concatenate([np.zeros(0, int), *of_set.values()]))
-    table = networks.permute_edges(values[:, tested], design, n_permutations, seed)
-    table = networks.annotate_complexes(pairs.loc[tested], complexes).join(table.set_axis(tested))
+    table = edge_tests.robust(values[:, tested], design, n_permutations, seed)
+    table = annotate_complexes(pairs.loc[tested], complexes).join(table.set_axis(tested))
     tables = [table.loc[rows].assign(gene_set=name) for name, rows in of_set.items()]
     return ordered(pd.concat([table.iloc[:0].assign(gene_set=""), *tables], ignore_index=True))
 

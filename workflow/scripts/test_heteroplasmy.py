@@ -1,8 +1,9 @@
 """The load of heteroplasmy against a phenotype, one mtDNA per donor."""
 
 from adapter import logged, read_genome_design
-from popnet.burden import permute_heteroplasmy
-from popnet.tables import write_table
+
+from popnet.associations.variants import permute_heteroplasmy
+from popnet.files import write_table
 
 
 def main(snakemake):

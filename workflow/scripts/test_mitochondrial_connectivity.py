@@ -2,9 +2,10 @@
 
 import pandas as pd
 from adapter import logged, read_genomes, technical_covariates
-from popnet.burden import permute_genomes
-from popnet.design import make_design
-from popnet.tables import read_h5ad, read_table, write_table
+
+from popnet.associations.variants import permute_genomes
+from popnet.files import read_h5ad, read_table, write_table
+from popnet.stats.designs import make_design
 
 KINDS = ["within_complexes", "between_complexes"]
 

@@ -1,8 +1,9 @@
 """Single variants against a phenotype, one mtDNA per donor."""
 
 from adapter import logged, read_donors, read_genome_design
-from popnet.burden import permute_variants, test_variants
-from popnet.tables import read_table, write_table
+
+from popnet.associations.variants import permute_variants, test_variants
+from popnet.files import read_table, write_table
 
 # The paper tested sites that more than five lines carry.
 MIN_CARRIERS = 6

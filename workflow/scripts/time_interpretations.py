@@ -3,11 +3,12 @@
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons import timing
 from popnet.comparisons.methods import attempt
 from popnet.comparisons.outcomes import outcome
+from popnet.files import write_table
 from popnet.seeds import derive_seed
-from popnet.tables import write_table
 
 
 def main(snakemake):

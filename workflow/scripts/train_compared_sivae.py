@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings
+
 from popnet.comparisons.gene_embedding import planar_settings
 from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.networks.sivae import train
 from popnet.comparisons.outcomes import outcome
+from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
-from popnet.tables import read_h5ad, write_table
 
 
 def fit(folder, *arguments):

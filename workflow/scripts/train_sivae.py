@@ -15,12 +15,13 @@ import anndata as ad
 import pandas as pd
 import torch
 from adapter import logged, sivae_settings, training_device
+
 from popnet import sivae
 from popnet.cells import read_bin
+from popnet.files import atomic, write_table
 from popnet.names import safe_name
 from popnet.seeds import derive_seed
 from popnet.sivae.progress import Progress
-from popnet.tables import atomic, write_table
 
 
 class Repeat(NamedTuple):

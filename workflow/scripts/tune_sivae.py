@@ -2,11 +2,12 @@
 
 import torch
 from adapter import logged, sivae_settings, training_device
+
 from popnet.cells import read_bin
+from popnet.files import write_table
 from popnet.seeds import derive_seed
 from popnet.sivae import tuning
 from popnet.sivae.progress import Progress
-from popnet.tables import write_table
 
 
 def main(snakemake):

@@ -1,0 +1,75 @@
+"""Numbers of edges of gene sets against a phenotype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from popnet.associations.edges import _cases, _group_means
+from popnet.stats.designs import Design
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+from popnet.stats.ranks import correlate
+from popnet.stats.units import Units
+
+
+def paper(connectivity: pd.DataFrame, units: Units, binary: bool) -> pd.DataFrame:
+    """Test the edges within each gene set, from it to others and by complex.
+
+    Parameters
+    ----------
+    connectivity : DataFrame
+        Of :func:`connectivity`.
+    units : Units
+        Over its samples: built with one entry of `bin_samples` per sample.
+    binary : bool
+        Mann-Whitney U instead of Spearman.
+
+    Returns
+    -------
+    DataFrame
+        gene_set kind statistic p q n mean mean_case mean_control, where cases of a continuous
+        phenotype are its upper half; q is Benjamini-Hochberg over the whole table.
+    """
+    table, values = _laid_out(connectivity, units)
+    table[["statistic", "p", "n"]] = correlate(values, units.phenotype, binary)[
+        ["statistic", "p", "n"]
+    ]
+    table.insert(4, "q", benjamini_hochberg(table["p"].to_numpy()))
+    return table.join(_group_means(values, _cases(units.phenotype, binary)))
+
+
+def robust(
+    connectivity: pd.DataFrame, design: Design, n_permutations: int, seed: int
+) -> pd.DataFrame:
+    """Test the edges within each gene set, from it to others and by complex, by permutation.
+
+    Parameters
+    ----------
+    connectivity : DataFrame
+        Of :func:`connectivity`.
+    design : Design
+        Over its samples.
+    n_permutations, seed : int
+        See :func:`popnet.permutation.permutation_test`.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`paper`, and p_family (family-wise over the table) n_permutations.
+    """
+    table, values = _laid_out(connectivity, design.units)
+    tested = permutation_test(values, design, n_permutations, seed).table
+    table = table.join(tested[["statistic", "p", "q", "n"]])
+    table = table.join(_group_means(values, _cases(design.units.phenotype, design.binary)))
+    return table.join(tested[["p_family", "n_permutations"]])
+
+
+def _laid_out(connectivity: pd.DataFrame, units: Units) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return gene_set and kind of what is counted, and the counts by unit, (n_units, n_counts)."""
+    if connectivity.empty:
+        return pd.DataFrame(columns=["gene_set", "kind"]), np.zeros((len(units.labels), 0))
+    wide = connectivity.pivot(index="gene_set", columns="sample").stack(level=0, future_stack=True)
+    wide = wide.dropna(how="all")[units.bin_samples]
+    table = wide.index.set_names(["gene_set", "kind"]).to_frame(index=False)
+    return table, units.average(wide.to_numpy(dtype=float).T)

@@ -1,0 +1,374 @@
+"""Genes whose centrality is associated with a phenotype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from popnet.stats.designs import Design
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import (
+    Permuted,
+    Prepared,
+    observed_correlations,
+    permutation_test,
+    prepare,
+)
+from popnet.stats.power import ALPHA, power
+from popnet.stats.ranks import correlate, correlation_p, partial_correlate
+from popnet.stats.units import Units
+
+# A control explains a hit where its own p is at most this and the partial p is not.
+CONTROL_ALPHA = 0.05
+
+
+def paper(
+    centrality: np.ndarray,
+    mean_expression: np.ndarray,
+    depth: np.ndarray,
+    genes: Sequence[str],
+    units: Units,
+    binary: bool,
+    fdr: float,
+    icc: pd.Series,
+    min_icc: float,
+) -> pd.DataFrame:
+    """Associate the centrality of every gene with the phenotype, and say what explains it.
+
+    A control (the gene's mean expression in the same cells, or sequencing depth) explains a
+    hit (q <= `fdr`) where the association given that control has p > 0.05, or nothing is left
+    to associate, and the control itself goes with the phenotype (p <= 0.05).
+
+    Parameters
+    ----------
+    centrality, mean_expression : ndarray of shape (n_bins, n_genes)
+    depth : ndarray of shape (n_bins,)
+        Mean log10 total counts of the bin's cells.
+    genes : sequence of shape (n_genes,)
+    units : Units
+    binary : bool
+        Mann-Whitney U instead of Spearman; the partial associations stay Spearman's.
+    fdr : float
+        Largest q of a hit.
+    icc : Series, gene -> intraclass correlation over bins
+    min_icc : float
+        Smallest icc of a reliable gene.
+
+    Returns
+    -------
+    DataFrame sorted by p
+        gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p
+        depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors
+        [n_case n_control] explained_by. ``partial_*`` is given mean expression. The last is
+        empty for what is no hit, ``none`` where no control explains the hit, otherwise the
+        controls joined by ``;``.
+    """
+    phenotype = units.phenotype
+    values, means = units.average(centrality), units.average(mean_expression)
+    depths = units.average(np.reshape(depth, (-1, 1)))
+    own, mean, with_depth = (correlate(x, phenotype, binary) for x in (values, means, depths))
+    given_mean = partial_correlate(values, phenotype, [means])
+    given_depth = partial_correlate(values, phenotype, [depths])
+    table = pd.DataFrame(
+        {
+            "gene": np.asarray(genes, dtype=object),
+            "statistic": own["statistic"],
+            "p": own["p"],
+            "q": benjamini_hochberg(own["p"].to_numpy()),
+            "mean_statistic": mean["statistic"],
+            "mean_p": mean["p"],
+            "mean_q": benjamini_hochberg(mean["p"].to_numpy()),
+            "partial_statistic": given_mean["statistic"],
+            "partial_p": given_mean["p"],
+            "depth_partial_statistic": given_depth["statistic"],
+            "depth_partial_p": given_depth["p"],
+            "icc": icc.reindex(pd.Index(genes)).to_numpy(dtype=float),
+        }
+    )
+    table["reliable"] = table["icc"] >= min_icc
+    table["n_units"] = own["n"]
+    table["n_samples"], table["n_donors"] = units.n_samples, units.n_donors
+    if binary:
+        table[["n_case", "n_control"]] = own[["n_case", "n_control"]]
+    by_mean = ~(table["partial_p"] <= CONTROL_ALPHA) & (table["mean_p"] <= CONTROL_ALPHA)
+    by_depth = ~(table["depth_partial_p"] <= CONTROL_ALPHA) & (with_depth["p"][0] <= CONTROL_ALPHA)
+    table["explained_by"] = np.select(
+        [~(table["q"] <= fdr), by_mean & by_depth, by_mean, by_depth],
+        ["", "mean expression;depth", "mean expression", "depth"],
+        default="none",
+    )
+    return table.sort_values("p", kind="stable", ignore_index=True)
+
+
+# Genes that are tried without each sample, donor and batch: the hits, and at least so many.
+TRIED = 20
+
+
+# What may explain a hit, by the prefix of its columns.
+CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
+
+
+LEAVE_OUT_PERMUTATIONS = 999
+
+
+def robust(
+    centrality: np.ndarray,
+    controls: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    design: Design,
+    n_permutations: int,
+    seed: int,
+    fdr: float,
+    icc: pd.Series,
+    min_icc: float,
+) -> tuple[pd.DataFrame, Permuted]:
+    """Test the centrality of every gene, and say what explains it and how stable it is.
+
+    A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
+    and the control itself goes with the phenotype (p <= 0.05).
+
+    Parameters
+    ----------
+    centrality : ndarray of shape (n_bins, n_genes)
+    controls : mapping of name to ndarray of shape (n_bins, n_genes) or (n_bins, 1)
+        Of the same cells; the names are keys of `CONTROLS` and prefixes of columns.
+    genes : sequence of shape (n_genes,)
+    design : Design
+    n_permutations, seed : int
+    fdr : float
+        Largest q of a hit.
+    icc : Series, gene -> intraclass correlation over bins
+    min_icc : float
+        Smallest icc of a reliable gene.
+
+    Returns
+    -------
+    table : DataFrame sorted by p
+        gene statistic p q p_family, per control its own <control>_statistic, _p and _q and the
+        association given it, <control>_partial_statistic and _partial_p, the association given all
+        of them, partial_statistic and partial_p, icc reliable, of the tried genes effect_low
+        effect_high (range of the statistic without a sample, donor or batch) and stable_share (of
+        these runs that have its sign and p <= 0.05), n_units n_samples n_donors [n_case n_control]
+        n_permutations explained_by. The last is empty for what is no hit, ``none`` where no control
+        explains the hit, otherwise the controls joined by ``;``, or ``all together``.
+    tested : Permuted
+    """
+    values = design.units.average(centrality)
+    tested = permutation_test(values, design, n_permutations, seed, resolve=True)
+    own = prepare(values, design)
+    table = tested.table[["statistic", "p", "q", "p_family"]].copy()
+    table.insert(0, "gene", np.asarray(genes, dtype=object))
+    prepared = []
+    explains = []
+    for name, by_bin in controls.items():
+        control = design.units.average(by_bin)
+        ready = prepare(control, design)
+        # What is adjusted for already has nothing left: by itself it may go with the phenotype.
+        alone = design if ready.tested.any() else design.without_covariates()
+        found = permutation_test(control, alone, n_permutations, seed).table
+        prepared.append(ready)
+        given = partial(own, [ready], design)
+        for column in ("statistic", "p", "q"):
+            # One control for all genes is one row.
+            table[f"{name}_{column}"] = np.broadcast_to(found[column], len(table))
+        table[[f"{name}_partial_statistic", f"{name}_partial_p"]] = given
+        explains.append(~(given["p"] <= CONTROL_ALPHA) & (table[f"{name}_p"] <= CONTROL_ALPHA))
+    together = partial(own, prepared, design)
+    table[["partial_statistic", "partial_p"]] = together
+    table["icc"] = icc.reindex(pd.Index(genes)).to_numpy(dtype=float)
+    table["reliable"] = table["icc"] >= min_icc
+
+    hit = (table["q"] <= fdr).to_numpy()
+    order = table["p"].to_numpy().argsort(kind="stable")
+    tried = order[: max(TRIED, hit.sum())]
+    tried = tried[np.isfinite(table["p"].to_numpy()[tried])]
+    table[["effect_low", "effect_high", "stable_share"]] = np.nan
+    stability = leave_out(centrality[:, tried], design, own, tried, seed)
+    table.loc[tried, ["effect_low", "effect_high", "stable_share"]] = stability
+
+    table["n_units"] = tested.table["n"]
+    table["n_samples"] = len(set(samples_of(design)))
+    table["n_donors"] = len(set(design.donors))
+    if design.binary:
+        for column, code in (("n_case", 1), ("n_control", 0)):
+            at = design.units.phenotype == code
+            table[column] = own.present[at].sum(0)
+    table["n_permutations"] = tested.table["n_permutations"]
+    named = [
+        np.where(explained, CONTROLS[name], "")
+        for name, explained in zip(controls, explains, strict=True)
+    ]
+    by = np.array([";".join(filter(None, row)) for row in zip(*named, strict=True)], dtype=object)
+    jointly = ~(together["p"] <= CONTROL_ALPHA).to_numpy()
+    table["explained_by"] = np.select(
+        [~hit, by != "", jointly], ["", by, "all together"], default="none"
+    )
+    return table.sort_values("p", kind="stable", ignore_index=True), tested
+
+
+def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:
+    """Return each gene's association given controls of its own, beside blocks and covariates.
+
+    Parameters
+    ----------
+    own : Prepared
+        Of n_genes columns.
+    controls : sequence of Prepared
+        Of n_genes columns, or one.
+    design : Design
+
+    Returns
+    -------
+    DataFrame of n_genes rows
+        statistic (partial correlation of the scores) and p by the t distribution: permutations
+        of thousands of designs would cost much to say nearly the same.
+    """
+    gene = own.residuals
+    size = np.sqrt((design.residual**2).sum()) or 1.0
+    outcome = np.repeat(design.residual[:, None] / size, gene.shape[1], axis=1)
+    df = np.full(gene.shape[1], design.df)
+    basis: list[np.ndarray] = []
+    for control in controls:
+        direction = np.broadcast_to(control.residuals, gene.shape)
+        direction, left = _given(direction, basis)
+        basis.append(direction)
+        df = df - left
+    gene, kept = _given(gene, basis)
+    outcome, kept_outcome = _given(outcome, basis)
+    r = np.where(own.tested & kept & kept_outcome, (gene * outcome).sum(0), np.nan)
+    r = np.clip(r, -1, 1)
+    return pd.DataFrame({"statistic": r, "p": correlation_p(r, df, design.n)})
+
+
+def _given(columns: np.ndarray, basis: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is left of columns given others, of length 1, and whether anything is."""
+    left = columns
+    for direction in basis:
+        left = left - (left * direction).sum(0) * direction
+    length = np.sqrt((left**2).sum(0))
+    something = length > 1e-5 * np.sqrt((columns**2).sum(0))
+    return np.where(something, left / np.where(something, length, 1), 0), something
+
+
+def samples_of(design: Design) -> np.ndarray:
+    """Return the sample of every bin that an observation of the design holds."""
+    used = np.unique(design.units.weights.tocsr().indices)
+    return design.units.bin_samples[used]
+
+
+def leave_out(
+    centrality: np.ndarray, design: Design, own: Prepared, columns: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return lowest and highest effect without a sample, donor or batch, and the stable share.
+
+    Parameters
+    ----------
+    centrality : ndarray of shape (n_bins, n_genes)
+    design : Design
+    own : Prepared
+        Of all genes, for the sign of the effect.
+    columns : ndarray of int
+        Which of them the genes are.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n_genes, 3)
+        The last is the share of runs with the effect's sign and p <= 0.05.
+    """
+    sign = np.sign(observed_correlations(own, design)[columns])
+    effects, stable = [], []
+    for part in _leaving_out(design):
+        if not part.testable:
+            continue
+        found = permutation_test(
+            part.units.average(centrality), part, LEAVE_OUT_PERMUTATIONS, seed
+        ).table
+        effect = found["statistic"].to_numpy()
+        effects.append(effect)
+        stable.append((np.sign(effect) == sign) & (found["p"].to_numpy() <= ALPHA))
+    if not effects:
+        return np.full((len(columns), 3), np.nan)
+    return np.column_stack([np.min(effects, 0), np.max(effects, 0), np.mean(stable, 0)])
+
+
+def _leaving_out(design: Design) -> Iterator[Design]:
+    """Yield the design without each sample, each donor of several samples and each batch."""
+    samples = samples_of(design)
+    for sample in dict.fromkeys(samples):
+        keep = (design.units.bin_samples != sample).astype(float)
+        weights = (design.units.weights @ sparse.diags_array(keep)).tocsr()
+        total = weights.sum(1)
+        left = total > 0
+        scaled = sparse.diags_array(1 / np.where(left, total, 1)) @ weights
+        part = replace(design, units=replace(design.units, weights=scaled.tocsr()))
+        yield part.subset(left)
+    several = len(set(samples)) > len(set(design.donors)) or design.paired
+    if several:
+        for donor in dict.fromkeys(design.donors):
+            yield design.subset(design.donors != donor)
+    if len(set(design.batches)) > 1:
+        for batch in dict.fromkeys(design.batches):
+            yield design.subset(design.batches != batch)
+
+
+def describe(design: Design, tested: Permuted, fdr: float) -> pd.DataFrame:
+    """Return what was compared and what could be found, as items and values.
+
+    Items called "warning" belong at the top of a report.
+
+    Parameters
+    ----------
+    design : Design
+    tested : Permuted
+    fdr : float
+    """
+    n_tests = int(tested.table["p"].notna().sum())
+    found = power(design, tested.smallest_p, n_tests, fdr)
+    arrangements = len(tested.maxima)
+    how = "all there are" if tested.exact else "random"
+    several = len(np.unique(design.blocks)) > 1
+    within = "donors" if design.paired else "batches" if several else "cohort"
+    items = {
+        "observations": design.n,
+        "each is a": design.units.kind if not design.paired else "donor at one value",
+        "samples": len(set(samples_of(design))),
+        "donors": len(set(design.donors)),
+        "permuted within": f"{len(np.unique(design.blocks))} {within}",
+        "adjusted for": ", ".join(design.covariates["covariate"]) or "nothing",
+        "degrees of freedom": design.df,
+        "VIF": round(design.vif, 3),
+        "permutations": f"{arrangements} ({how})",
+        "smallest p": found.smallest_p,
+        "genes tested": n_tests,
+        "genes needed at smallest p": found.n_at_smallest_p,
+        "detectable effect": found.effect,
+        "detectable effect, all tests": found.effect_of_many,
+    }
+    if design.binary:
+        items |= {
+            "cases": int((design.units.phenotype == 1).sum()),
+            "controls": int((design.units.phenotype == 0).sum()),
+        }
+    warnings = list(design.remarks)
+    if design.testable and found.smallest_p > ALPHA:
+        warnings.append(
+            f"no test can be significant: with {design.n} observations p is at least "
+            f"{found.smallest_p:.2g}"
+        )
+    elif design.testable and n_tests and found.n_at_smallest_p > n_tests:
+        warnings.append(
+            f"no gene can pass the false discovery rate of {fdr:g}: p is at least "
+            f"{found.smallest_p:.2g}, even if all {n_tests:,} genes reached it"
+        )
+    elif design.testable and found.n_at_smallest_p > 1:
+        warnings.append(
+            f"p is at least {found.smallest_p:.2g}: at least {found.n_at_smallest_p:,} of "
+            f"{n_tests:,} genes must reach it for one to pass"
+        )
+    rows = [*items.items(), *(("warning", warning) for warning in warnings)]
+    return pd.DataFrame([(item, str(value)) for item, value in rows], columns=["item", "value"])

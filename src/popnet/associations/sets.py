@@ -1,0 +1,258 @@
+"""Gene sets whose centralities are associated with a phenotype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from popnet.stats.designs import Design
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import observed_correlations, permuted_correlations, prepare
+from popnet.study.gene_sets import MT_PREFIX
+
+COLUMNS = (
+    "gene_set",
+    "es",
+    "nes",
+    "p",
+    "q",
+    "gene_permutation_p",
+    "n_genes",
+    "set_size",
+    "leading_edge",
+    "n_permutations",
+)
+
+
+# Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
+# and the p of the set without these.
+MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
+
+
+def _membership(
+    gene_sets: Mapping[str, Sequence[str]], genes: pd.Index, min_size: int
+) -> dict[str, np.ndarray]:
+    """Return the sets with `min_size` or more of the genes, but not all, as bool masks."""
+    masks = {name: genes.isin(list(members)) for name, members in gene_sets.items()}
+    return {name: mask for name, mask in masks.items() if min_size <= mask.sum() < len(genes)}
+
+
+def _shuffled(genes: pd.Index, seed: int) -> np.ndarray:
+    """An order of the genes in which ties are broken: seeded, and the same for every test."""
+    return np.random.default_rng(seed).permutation(len(genes))
+
+
+def enrichment_score(statistics: np.ndarray, membership: np.ndarray) -> np.ndarray:
+    """Enrichment score of gene sets in rankings, weighted by the statistic (GSEA, weight 1).
+
+    Parameters
+    ----------
+    statistics : ndarray of shape (n_rankings, n_genes)
+        Genes are ranked from the largest down; ties keep the order of the columns.
+    membership : bool ndarray of shape (n_sets, n_genes)
+
+    Returns
+    -------
+    ndarray of shape (n_rankings, n_sets)
+        NaN where all genes of a set have a statistic of 0.
+
+    References
+    ----------
+    Subramanian et al. 2005, PNAS 102:15545.
+    """
+    n_genes = statistics.shape[1]
+    order = np.argsort(-statistics, axis=1, kind="stable")
+    position = np.empty_like(order)
+    np.put_along_axis(position, order, np.arange(n_genes)[None], axis=1)
+    weight = np.abs(np.take_along_axis(statistics, order, axis=1))
+    scores = np.empty((len(statistics), len(membership)))
+    for number, members in enumerate(membership):
+        # The running sum peaks at a hit and is lowest just before one.
+        at = np.sort(position[:, members], axis=1)
+        hit = np.take_along_axis(weight, at, axis=1)
+        climbed = np.cumsum(hit, axis=1)
+        size = at.shape[1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = climbed[:, -1:]
+            misses = (at - np.arange(size)) / (n_genes - size)
+            top = (climbed / total - misses).max(axis=1)
+            bottom = ((climbed - hit) / total - misses).min(axis=1)
+        scores[:, number] = np.where(top > -bottom, top, bottom)
+    return scores
+
+
+def _p_and_nes(es: float, null: np.ndarray, counted: int = 1) -> tuple[float, float]:
+    """P by the null scores of the same sign, and ES over their mean.
+
+    The observed score is `counted` beside them where it is not among them.
+    """
+    if np.isnan(es):
+        return np.nan, np.nan
+    same = np.abs(null[(null >= 0) if es >= 0 else (null < 0)])
+    p = (np.count_nonzero(same >= abs(es) - 1e-9) + counted) / (len(same) + counted)
+    return p, es / same.mean() if len(same) else np.nan
+
+
+def paper(
+    ranking: pd.Series,
+    gene_sets: Mapping[str, Sequence[str]],
+    permutations: int,
+    seed: int,
+    min_size: int = 3,
+    absolute: bool = False,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Enrichment of gene sets at the ends of a ranking, genes permuted (GSEA prerank).
+
+    gseapy gives the scores and the null; p is (b + 1) / (n + 1) of the n permutations whose
+    score has the sign of the observed one.
+
+    Parameters
+    ----------
+    ranking : Series, gene -> statistic
+        Missing ones are dropped; ties are ordered by `seed`.
+    gene_sets : mapping of name to genes
+        Only genes of the ranking count.
+    permutations, seed : int
+    min_size : int
+        Fewest tested genes of a set (paper: 1).
+    absolute : bool
+        Rank by the absolute statistic, as the paper did.
+    threads : int
+
+    Returns
+    -------
+    DataFrame of `COLUMNS`, sorted by p
+        q is Benjamini-Hochberg over sets; n_genes are tested genes of the set's set_size;
+        leading_edge joins genes by ``;``.
+    """
+    if not ranking.index.is_unique:
+        raise ValueError("ranking names a gene twice")
+    ranking = ranking.dropna().astype(float).round(12)
+    ranking = (ranking.abs() if absolute else ranking).iloc[_shuffled(ranking.index, seed)]
+    ranking = ranking.sort_values(ascending=False, kind="stable")
+    names = np.array([f"G{number}" for number in range(len(ranking))], dtype=object)
+    masks = _membership(gene_sets, ranking.index, min_size)
+    if not masks:
+        return pd.DataFrame(columns=list(COLUMNS))
+
+    # The engine of gseapy.prerank, which hides the null scores and changes the case of names.
+    from gseapy.gse import prerank_rs
+
+    labels = dict(zip((f"S{number}" for number in range(len(masks))), masks, strict=True))
+    result = prerank_rs(
+        list(names),
+        ranking.tolist(),
+        {label: list(names[masks[name]]) for label, name in labels.items()},
+        1.0,
+        1,
+        len(names),
+        permutations,
+        threads,
+        seed,
+    )
+    rows = []
+    for found in result.summaries:
+        name = labels[found.term]
+        p, nes = _p_and_nes(found.es, np.asarray(found.esnull))
+        running, hits = np.asarray(found.run_es), np.flatnonzero(masks[name])
+        edge = hits[hits <= running.argmax()] if found.es >= 0 else hits[hits >= running.argmin()]
+        rows.append(
+            {
+                "gene_set": name,
+                "es": found.es,
+                "nes": nes,
+                "p": p,
+                "gene_permutation_p": p,
+                "n_genes": len(hits),
+                "set_size": len(set(gene_sets[name])),
+                "leading_edge": ";".join(map(str, ranking.index[edge])),
+                "n_permutations": permutations,
+            }
+        )
+    return _finish(pd.DataFrame(rows))
+
+
+def _finish(table: pd.DataFrame, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    table = table.assign(strength=-table["nes"].abs())
+    return table.sort_values(["p", "strength", "gene_set"], ignore_index=True)[list(columns)]
+
+
+def robust(
+    values: np.ndarray,
+    design: Design,
+    genes: Sequence[str],
+    gene_sets: Mapping[str, Sequence[str]],
+    permutations: int,
+    seed: int,
+    min_size: int = 3,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Enrichment of gene sets among genes that go with the phenotype, phenotypes permuted.
+
+    Genes are ranked by their signed correlation with the phenotype given the design's covariates.
+    Permuting the observations keeps the correlation between genes, which permuting genes does not.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_observations, n_genes)
+        Genes that most observations lack, or of only one value, are left out; elsewhere a missing
+        value is neutral.
+    design : Design
+    genes : sequence of shape (n_genes,)
+    gene_sets, permutations, seed, min_size, threads
+        As in :func:`paper`.
+
+    Returns
+    -------
+    DataFrame of `COLUMNS` and `MT_COLUMNS`, sorted by p
+        p, q and nes by phenotype permutation, gene_permutation_p beside them. n_mt are the set's
+        tested mitochondrially encoded genes; p_without_mt is of the set without them, where it has
+        both.
+    """
+    columns = [*COLUMNS, *MT_COLUMNS]
+    prepared = prepare(values, design)
+    index = pd.Index(np.asarray(genes, dtype=object))[prepared.tested]
+    shuffle = _shuffled(index, seed)
+    masks = _membership(gene_sets, index[shuffle], min_size)
+    if not masks:
+        return pd.DataFrame(columns=columns)
+
+    residuals = prepared.residuals[:, prepared.tested]
+    ranking = pd.Series(observed_correlations(prepared, design)[prepared.tested], index=index)
+    observed = paper(ranking, gene_sets, permutations, seed, min_size, threads=threads)
+    observed = observed.set_index("gene_set")
+    mt = index[shuffle].str.startswith(MT_PREFIX)
+    nuclear = {
+        name: mask & ~mt
+        for name, mask in masks.items()
+        if (mask & mt).any() and (mask & ~mt).sum() >= min_size
+    }
+    membership = np.array([*masks.values(), *nuclear.values()])
+    arrangements = design.arrangements(permutations, seed)
+    ordered = residuals[:, shuffle]
+    null = np.concatenate(
+        [
+            enrichment_score(np.round(r, 12), membership)
+            for r in permuted_correlations(ordered, design, arrangements)
+        ]
+    )
+    own = np.round(ranking.to_numpy()[shuffle], 12)[None]
+    scores = dict(zip([*masks], null.T[: len(masks)], strict=True))
+    # All arrangements hold the observed one; random ones do not.
+    counted = 0 if arrangements.exact else 1
+    for name in observed.index:
+        observed.loc[name, ["p", "nes"]] = _p_and_nes(
+            observed.loc[name, "es"], scores[name], counted
+        )
+        observed.loc[name, "n_mt"] = (masks[name] & mt).sum()
+    observed["p_without_mt"] = np.nan
+    for name, mask, of_set in zip(nuclear, nuclear.values(), null.T[len(masks) :], strict=True):
+        es = float(enrichment_score(own, mask[None])[0, 0])
+        observed.loc[name, "p_without_mt"] = _p_and_nes(es, of_set, counted)[0]
+    observed["n_permutations"] = arrangements.n
+    observed["n_background"] = len(index)
+    return _finish(observed.reset_index(), columns)

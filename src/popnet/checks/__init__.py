@@ -1,0 +1,1 @@
+"""The sheet against its data: the one room that knows both."""

@@ -1,0 +1,161 @@
+"""Genotypes of the sheet against its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from popnet.errors import InputError, Problem
+from popnet.genotypes.reading import (
+    OLD_CONTIG,
+    OLD_REMEDY,
+    _column,
+    _header,
+    _open,
+    _passes,
+    _records,
+    _same_contig,
+    _some,
+    sample_vcfs,
+)
+
+if TYPE_CHECKING:
+    from popnet.study.cohort import Cohort
+
+
+def check_variants(
+    cohort: Cohort, sample_ids: Iterable[str], keep_filters: Collection[str] = ()
+) -> list[Problem]:
+    """Return what is wrong with the samples' VCFs: files, contig, columns, filters.
+
+    One problem for each kind of fault, with up to five of the samples that have it.
+    """
+    sample_ids = list(sample_ids)
+    vcfs = sample_vcfs(cohort, sample_ids)
+    if not vcfs and cohort.variants is None:
+        return []
+    contig = cohort.variants.contig if cohort.variants else "MT"
+    of_path = bool(cohort.variants and cohort.variants.path)
+    contigs: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
+    unreadable: dict[str, str] = {}
+    old: set[str] = set()
+    for path in {path for path, _ in vcfs.values() if Path(path).is_file()}:
+        try:
+            columns[path], contigs[path], is_old = _header(path, contig)
+            old.update([path] if is_old else [])
+        except InputError as error:
+            unreadable[path] = error.problems[0].message
+
+    problems = []
+
+    def add(faults: dict[str, str], message: str, remedy: str, severity: Any = "error") -> None:
+        """Add one problem for all the samples in `faults` (sample to what is wrong with it)."""
+        if faults:
+            first = next(iter(faults))
+            path = vcfs[first][0] if first in vcfs else ""
+            problems.append(
+                Problem(
+                    file=path if Path(path).is_file() else cohort.file,
+                    field="variants.path" if of_path else "samples.vcf",
+                    value=first if len(faults) == 1 else None,
+                    message=f"{message}, {len(faults)} of {len(sample_ids)} samples: "
+                    + _some(f"{name!r}{detail}" for name, detail in faults.items()),
+                    remedy=remedy,
+                    severity=severity,
+                )
+            )
+
+    add(
+        {sample: "" for sample in sample_ids if sample not in vcfs},
+        "no VCF given",
+        "name it in the sheet (variants.path or the sample's vcf); "
+        "these samples take no part in the tests of variants",
+        severity="warning",
+    )
+    add(
+        {sample: f" ({path})" for sample, (path, _) in vcfs.items() if not Path(path).is_file()},
+        "the VCF does not exist",
+        "correct variants.path or the sample's vcf; paths are relative to the sheet",
+    )
+    add(
+        {s: f" ({unreadable[path]})" for s, (path, _) in vcfs.items() if path in unreadable},
+        "the VCF cannot be read",
+        "write the file again: .vcf, .vcf.gz or .bcf",
+    )
+    add(
+        {
+            sample: f" (has {_some(map(repr, contigs[path])) or 'no contig'})"
+            for sample, (path, _) in vcfs.items()
+            if path in contigs and not any(_same_contig(name, contig) for name in contigs[path])
+        },
+        f"the VCF has no contig {contig!r}",
+        "set variants.contig to the file's name for it, or use files that hold it",
+    )
+    add(
+        {sample: "" for sample, (path, _) in vcfs.items() if path in old},
+        OLD_CONTIG,
+        OLD_REMEDY,
+    )
+    n_files = len({path for path, _ in vcfs.values()})
+    if n_files > 1 and cohort.variants and cohort.variants.absent is None:
+        problems.append(
+            Problem(
+                cohort.file,
+                "variants.absent",
+                None,
+                "The sheet does not say what a site is that a VCF has no record of: it counts as "
+                "missing, so that sites which only carriers list cannot be tested",
+                "Add variants.absent: reference where the files leave out what was read as "
+                "reference, and otherwise variants.absent: missing",
+                "warning",
+            )
+        )
+    donors = {sample.id: sample.donor for sample in cohort.samples or ()}
+    owners: dict[tuple[str, int], str] = {}
+    wrong, shared = {}, {}
+    for sample, (path, name) in vcfs.items():
+        if path in columns:
+            try:
+                column = _column(path, sample, name, columns[path])
+            except InputError as error:
+                wrong[sample] = f" ({error.problems[0].message})"
+                continue
+            owner = owners.setdefault((path, column), sample)
+            if donors.get(owner, owner) != donors.get(sample, sample):
+                shared[sample] = f" (column {columns[path][column]!r} is that of {owner!r})"
+    add(
+        wrong,
+        "the VCF has no column for the sample",
+        "map the sample to its column in variants.samples",
+    )
+    add(
+        shared,
+        "the sample has the same column of the VCF as one of another donor",
+        "correct variants.samples or the sample's vcf, or give the samples one donor",
+    )
+    if contigs and not any(problem.severity == "error" for problem in problems):
+        problems += _check_filters(sorted(contigs), contig, set(keep_filters))
+    return problems
+
+
+def _check_filters(paths: list[str], contig: str, keep_filters: set[str]) -> list[Problem]:
+    """Return a problem where no file has a record of `contig` that passes its filters."""
+    filters: set[str] = set()
+    for path in paths:
+        try:
+            with _open(path) as vcf:
+                for record in _records(vcf, path, contig):
+                    if _passes(record, keep_filters):
+                        return []
+                    filters.update(record.FILTERS)
+        except InputError as error:
+            return error.problems
+    if filters:
+        message = f"every record of {contig!r} is filtered: {_some(sorted(filters))}"
+        remedy = "if these genotypes are sound, list the filters in variants.keep_filters"
+    else:
+        message = f"no file has a record of {contig!r}"
+        remedy = "use files that hold it"
+    return [Problem(paths[0], "FILTER" if filters else "variants", None, message, remedy)]

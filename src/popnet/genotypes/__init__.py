@@ -1,0 +1,1 @@
+"""Mitochondrial genotypes: reading them, one genome per donor, variables of genes."""

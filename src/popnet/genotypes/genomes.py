@@ -1,0 +1,158 @@
+"""One mitochondrial genome per donor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from popnet.genotypes.reading import Genotypes
+
+# Carriers, and others, that a variant needs at least.
+MIN_CARRIERS = 3
+
+
+def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, int]:
+    """Return one mitochondrial genome per donor, and how many genotypes its samples disagree in.
+
+    A donor's genotype is that of the samples in which it is called, missing where they differ; its
+    share of reads is the mean over these samples.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    donors : Series, sample -> donor
+        A sample without a donor is its own donor.
+
+    Returns
+    -------
+    genomes : Genotypes
+        Its samples are the donors, in the order of the samples.
+    n_discordant : int
+        Genotypes (of a donor at a variant) in which samples differ.
+    """
+    of_sample = donors.reindex(genotypes.samples)
+    donor = of_sample.where(of_sample.notna(), genotypes.samples).to_numpy()
+    grouped = pd.DataFrame(genotypes.dosage.astype(float)).groupby(donor, sort=False)
+    lowest, highest = grouped.min(), grouped.max()
+    discordant = (lowest < highest).to_numpy(bool)
+    shares = pd.DataFrame(genotypes.fraction.astype(float)).groupby(donor, sort=False).mean()
+    genomes = Genotypes(
+        lowest.mask(discordant).to_numpy(),
+        genotypes.variants,
+        list(lowest.index),
+        shares.mask(discordant).to_numpy(),
+    )
+    return genomes, int(discordant.sum())
+
+
+def per_donor(
+    genotypes: Genotypes, donors: pd.Series, phenotype: pd.Series
+) -> tuple[pd.DataFrame, pd.Series, int]:
+    """Return one mitochondrial genome (see `one_per_donor`) and one phenotype per donor.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    donors : Series, sample -> donor
+        A sample without a donor is its own donor.
+    phenotype : Series, sample -> float
+        Where binary, 1 for cases and 0 for controls.
+
+    Returns
+    -------
+    dosage : DataFrame of float, donors x variants
+        The donors of the genotyped samples, in the order of these.
+    phenotype : Series, donor -> float
+        Mean over the donor's samples; missing values are left out.
+    n_discordant : int
+        Genotypes (of a donor at a variant) in which samples differ.
+    """
+    genomes, n_discordant = one_per_donor(genotypes, donors)
+    dosage = pd.DataFrame(genomes.dosage, genomes.samples, genotypes.variants.index)
+    donor = donors.reindex(phenotype.index)
+    donor = donor.where(donor.notna(), phenotype.index.to_series())
+    means = phenotype.astype(float).groupby(donor.to_numpy()).mean()
+    return dosage, means.reindex(dosage.index), n_discordant
+
+
+def varying_donors(phenotype: pd.Series) -> list[str]:
+    """Return the donors in whose samples a binary phenotype differs.
+
+    Such a phenotype cannot be tested: these donors are cases and controls with one genome.
+
+    Parameters
+    ----------
+    phenotype : Series, donor -> float
+        As `per_donor` returns it.
+    """
+    return list(phenotype.index[(phenotype > 0) & (phenotype < 1)])
+
+
+def principal_components(dosage: np.ndarray, n: int) -> np.ndarray:
+    """Return the first principal components of the variants, stand-ins for haplogroups.
+
+    Parameters
+    ----------
+    dosage : ndarray of shape (n_units, n_variants)
+        Variants count with unit variance; missing genotypes as their mean. Those with fewer than
+        three carriers or three others tell nothing of descent and do not count.
+    n : int
+
+    Returns
+    -------
+    ndarray of shape (n_units, at most n)
+
+    References
+    ----------
+    Patterson, Price and Reich, PLoS Genetics 2 (2006); Biffi et al., American Journal of Human
+    Genetics 86 (2010).
+    """
+    carrier = _carriers(dosage)
+    common = np.flatnonzero(_enough(carrier))
+    scores = _imputed(carrier[:, common])
+    scores -= scores.mean(axis=0)
+    scores /= np.sqrt((scores**2).mean(axis=0))
+    vectors, sizes, _ = np.linalg.svd(scores, full_matrices=False)
+    n = min(n, int((sizes > 1e-8 * sizes.max(initial=0)).sum()))
+    return vectors[:, :n] * sizes[:n]
+
+
+def heteroplasmy_load(genomes: Genotypes) -> pd.DataFrame:
+    """Return the number of heteroplasmic sites of each genome and the sum of their shares.
+
+    Heteroplasmic is a variant that 5 to 95 % of the reads have.
+
+    Returns
+    -------
+    DataFrame, n_samples x (n_heteroplasmic, heteroplasmic_fraction)
+        NaN where reads were not counted by allele.
+    """
+    heteroplasmic = genomes.heteroplasmic
+    load = pd.DataFrame(
+        {
+            "n_heteroplasmic": heteroplasmic.sum(axis=1),
+            "heteroplasmic_fraction": np.where(heteroplasmic, genomes.fraction, 0).sum(axis=1),
+        },
+        genomes.samples,
+        dtype=float,
+    )
+    load[~np.isfinite(genomes.fraction).any(axis=1)] = np.nan
+    return load
+
+
+def _carriers(dosage: np.ndarray) -> np.ndarray:
+    """Return 1 for carriers, 0 for others and NaN where the genotype is missing."""
+    dosage = np.asarray(dosage, dtype=float)
+    return np.where(np.isfinite(dosage), dosage >= 1, np.nan)
+
+
+def _imputed(carrier: np.ndarray) -> np.ndarray:
+    """Return carriers with missing ones as the mean of the variant."""
+    called = np.isfinite(carrier)
+    mean = np.where(called, carrier, 0).sum(axis=0) / np.maximum(called.sum(axis=0), 1)
+    return np.where(called, carrier, mean)
+
+
+def _enough(carrier: np.ndarray) -> np.ndarray:
+    """Return which variants have the carriers, and the others, that a test needs."""
+    return np.minimum((carrier == 1).sum(axis=0), (carrier == 0).sum(axis=0)) >= MIN_CARRIERS

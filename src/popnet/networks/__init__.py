@@ -1,0 +1,1 @@
+"""Networks of bins and samples: centrality, edges, kernels and their reliability."""

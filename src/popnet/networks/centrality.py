@@ -1,0 +1,121 @@
+"""Centralities of genes, of a model and of its graph."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from typing import Literal
+
+import igraph
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from popnet.networks.edges import adjacency_degree
+
+# Of a scaled gene over some of its cells; below it the gene is switched off there.
+MIN_VARIANCE = 1e-6
+
+
+def degree_centrality(
+    reconstruction_error: np.ndarray, variance: np.ndarray | None = None
+) -> np.ndarray:
+    """Return siVAE's degree centrality: the negative reconstruction error of each gene.
+
+    The paper's "Estimating degree centrality using siVAE": hubs are reconstructed best. There
+    every gene has unit variance over the cells that the model is trained on.
+
+    Parameters
+    ----------
+    reconstruction_error : array of shape (..., n_genes)
+        Mean squared error.
+    variance : array of shape (..., n_genes), optional
+        Of the same cells, where they were scaled together with others: a bin has its own share
+        of a gene's variance. The error is divided by it, so that 0 is perfect and -1 no better
+        than the mean. A gene that does not vary has no centrality (NaN); without this it would
+        come first, as no error is smaller than that of a gene that is switched off.
+    """
+    error = np.asarray(reconstruction_error)
+    if variance is None:
+        return -error
+    varies = np.asarray(variance) > MIN_VARIANCE
+    return -np.divide(error, variance, out=np.full(error.shape, np.nan), where=varies)
+
+
+def central_genes(centrality: np.ndarray, top: int | Literal["all"] | None) -> np.ndarray:
+    """Return the sorted union over bins of each bin's most central genes.
+
+    Parameters
+    ----------
+    centrality : array of shape (n_bins, n_genes)
+        Genes without a value (NaN) come last.
+    top : int, "all" or None
+        Genes per bin; "all" and None take all genes. Ties go to the gene that is first in the list.
+
+    Returns
+    -------
+    array of int
+    """
+    centrality = np.atleast_2d(centrality)
+    if top is None or top == "all":
+        return np.arange(centrality.shape[1])
+    return np.unique(np.argsort(-centrality, axis=1, kind="stable")[:, :top])
+
+
+MEASURES = ("degree", "strength", "eigenvector", "betweenness", "pagerank")
+
+
+# Of an eigenvector: below it ranks would be those of errors.
+ROUNDING = 1e-9
+
+
+def graph_centralities(
+    loadings: np.ndarray, gene1: np.ndarray, gene2: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the centralities of the genes of one bin's graph.
+
+    Parameters
+    ----------
+    loadings : array of shape (n_genes, n_dimensions)
+        Of the genes of the graph.
+    gene1, gene2 : arrays of int
+        The edges, as row numbers: of :func:`popnet.networks.closest_pairs`.
+
+    Returns
+    -------
+    dict of measure to array of shape (n_genes,)
+        degree: number of edges. strength: sum over edges of exp(-d), where d is the distance of
+        the loadings over the mean of all pairs, because the scale of the latent space is each
+        model's own. The others are of the graph without weights: eigenvector (largest 1; of the
+        component with the largest eigenvalue, 0 elsewhere), betweenness (share of the
+        pairs of other genes whose shortest paths pass) and pagerank (damping 0.85; sum 1).
+
+    References
+    ----------
+    Freeman, Sociometry 40 (1977), betweenness; Bonacich, Journal of Mathematical Sociology 2
+    (1972), eigenvector; Brin and Page, Computer Networks and ISDN Systems 30 (1998), PageRank;
+    Barrat et al., PNAS 101 (2004), strength.
+    """
+    n_genes = len(loadings)
+    degree = adjacency_degree(gene1, gene2, n_genes).astype(float)
+    if not len(gene1):
+        return {measure: np.zeros(n_genes) for measure in MEASURES}
+    loadings = np.asarray(loadings, dtype=float)
+    distance = np.sqrt(((loadings[gene1] - loadings[gene2]) ** 2).sum(axis=1))
+    weight = np.exp(-distance / pdist(loadings).mean())
+    graph = igraph.Graph(n=n_genes, edges=np.column_stack([gene1, gene2]))
+    with warnings.catch_warnings():
+        # Few graphs of the closest pairs are connected.
+        warnings.filterwarnings("ignore", "Some eigenvector centralities are nearly zero")
+        # The iteration starts at random; where components tie for the largest eigenvalue, the start
+        # says which of them wins.
+        igraph.set_random_number_generator(random.Random(0))
+        eigenvector = np.abs(graph.eigenvector_centrality())
+    eigenvector[eigenvector < ROUNDING] = 0
+    pairs = max((n_genes - 1) * (n_genes - 2) / 2, 1)
+    return {
+        "degree": degree,
+        "strength": sum(np.bincount(end, weight, n_genes) for end in (gene1, gene2)),
+        "eigenvector": eigenvector,
+        "betweenness": np.array(graph.betweenness(directed=False)) / pairs,
+        "pagerank": np.array(graph.pagerank(directed=False)),
+    }

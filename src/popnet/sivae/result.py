@@ -1,0 +1,388 @@
+"""A trained siVAE: what it says of its cells and genes, and what can be done with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from popnet.files import atomic, reading
+from popnet.sivae.covariates import Covariates
+from popnet.sivae.data import Cells, Transform, open_cells
+from popnet.sivae.model import SiVAE
+from popnet.sivae.objective import Minibatch
+from popnet.sivae.settings import Settings
+from popnet.sivae.training import LOSS_TERMS
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+ARRAYS = (
+    "scores",
+    "loadings",
+    "reconstruction_error",
+    "heldout_error",
+    "variance",
+    "heldout",
+)
+NUMBERS = (
+    "heldout_loss",
+    "active_dimensions",
+    "seconds",
+    "peak_memory",
+    "device",
+    "precision",
+    "seed",
+)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained siVAE (or VAE) and what it says of its cells and genes.
+
+    Parameters
+    ----------
+    scores : ndarray, (n_cells, latent)
+        Posterior means of all cells, held-out ones included.
+    loadings : ndarray, (n_genes, latent)
+        Posterior means of the genes; of a VAE the weights of its decoder's last layer,
+        (n_genes, width).
+    reconstruction_error, heldout_error : ndarray, (n_genes,)
+        Mean squared error at the posterior means over trained and over held-out cells, on the
+        scale that the model sees; NaN where no cell is held out.
+    variance : ndarray, (n_genes,)
+        Of the expression over trained cells on the same scale: the error of a model that predicts
+        the mean.
+    heldout : ndarray of bool, (n_cells,)
+    losses : DataFrame
+        Columns stage, step (counted from 1), total, reconstruction, kl_cells, kl_features,
+        interpretability, l2; about 100 rows per stage, each from one minibatch; NaN for terms
+        that a stage lacks. `total` = reconstruction + warm-up * (kl_cells + kl_features)
+        + gamma * interpretability + l2.
+    heldout_loss : dict
+        The terms on held-out cells, and as "total" their sum (gamma times the interpretability,
+        no L2): the criterion of model selection. NaN where no cell is held out.
+    active_dimensions : int
+        Latent dimensions along which the scores' variance exceeds 0.01.
+    seconds : float
+        Of a stack: its time divided by its models.
+    peak_memory : float
+        Megabytes: of the GPU for the whole stack, or of the process.
+    device, precision : str
+        What it was trained with.
+    settings : Settings
+    seed : int
+    model : SiVAE
+        On the CPU.
+    transform : Transform
+        From the expression as given to what the model sees.
+    covariates : Covariates
+    obs, var : DataFrame
+        Annotations of cells and genes.
+    """
+
+    scores: np.ndarray
+    loadings: np.ndarray
+    reconstruction_error: np.ndarray
+    heldout_error: np.ndarray
+    variance: np.ndarray
+    heldout: np.ndarray
+    losses: pd.DataFrame
+    heldout_loss: dict[str, float]
+    active_dimensions: int
+    seconds: float
+    peak_memory: float
+    device: str
+    precision: str
+    settings: Settings
+    seed: int
+    model: SiVAE
+    transform: Transform
+    covariates: Covariates
+    obs: pd.DataFrame
+    var: pd.DataFrame
+
+    def embed(self, data: Any, layer: int = 1) -> np.ndarray:
+        """Return the scores of cells, such as new ones.
+
+        Parameters
+        ----------
+        data : AnnData, ndarray or sparse matrix, (n_cells, n_genes)
+            Of the same genes, prepared as the training data were; covariates in its obs.
+        layer : int
+            1 for the latent space, up to L for the decoder's last layer (the paper's z_L).
+
+        Returns
+        -------
+        ndarray, (n_cells, width of the layer)
+
+        Raises
+        ------
+        ValueError
+            Genes or covariates are not those of the model, or there is no such layer.
+        """
+        cells = open_cells(data)
+        if list(cells.var.index) != list(self.var.index):
+            raise ValueError(
+                f"data: its {cells.n_genes:,} genes are not the {len(self.var):,} that the model "
+                "was trained on, or not in that order; for an AnnData take "
+                "adata[:, fit.var.index]"
+            )
+        self._check_layer(layer)
+        parts = []
+        with torch.no_grad():
+            for _, block in blocks(
+                cells, np.arange(cells.n_cells), self.transform, self.covariates
+            ):
+                z = self.model.encode(block.inputs, block.covariates).mean
+                parts.append(self.model.cell_layers(z, block.covariates)[layer - 1].numpy())
+        return np.concatenate(parts)
+
+    def embed_genes(self, layer: int = 1) -> np.ndarray:
+        """Return the loadings at a layer of the feature-wise decoder.
+
+        Parameters
+        ----------
+        layer : int
+            1 for the latent space (`loadings`), up to L for v_L, whose inner products with z_L
+            are the mean of X.
+
+        Returns
+        -------
+        ndarray, (n_genes, width of the layer)
+        """
+        self._check_layer(layer)
+        with torch.no_grad():
+            return self.model.feature_layers(torch.from_numpy(self.loadings))[layer - 1].numpy()
+
+    def _check_layer(self, layer: int) -> None:
+        n_layers = 1 + len(self.settings.hidden) * self.model.deep
+        if not 1 <= layer <= n_layers:
+            raise ValueError(f"layer: {layer} is none of 1 to {n_layers}")
+
+    def weights(self) -> Tensor:
+        """Return v_L of every gene (v~_L of a VAE), (n_genes, width)."""
+        with torch.no_grad():
+            if self.model.features is None:
+                return torch.from_numpy(self.loadings)
+            return self.model.feature_layers(torch.from_numpy(self.loadings))[-1]
+
+    def sample(self, n_cells: int, seed: int, obs: pd.DataFrame | None = None) -> np.ndarray:
+        """Return new cells, drawn from the prior of z and the likelihood.
+
+        The genes are at their posterior means. siVAE-GCN infers a network from such cells.
+
+        Parameters
+        ----------
+        n_cells : int
+        seed : int
+        obs : DataFrame, optional
+            Covariates of the new cells, which a model that was trained with covariates needs.
+
+        Returns
+        -------
+        ndarray, (n_cells, n_genes)
+            Expression on the scale of the training data; counts with likelihood "nb".
+        """
+        if obs is None:
+            if self.covariates.levels:
+                needed = ", ".join(self.covariates.levels)
+                raise ValueError(f"obs: the model was trained with covariates; give {needed}")
+            obs = pd.DataFrame(index=range(n_cells))
+        elif len(obs) != n_cells:
+            raise ValueError(f"obs: {len(obs)} rows for {n_cells} cells")
+        covariates = torch.from_numpy(self.covariates.encode(obs))
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(n_cells, self.settings.latent, generator=generator)
+        with torch.no_grad():
+            likelihood = self.model.decode(z, covariates, self.weights())
+            if self.model.library is None:
+                noise = torch.randn(likelihood.mean.shape, generator=generator)
+                return self.transform.inverse(likelihood.sample(noise)).numpy()
+            log_library = self.model.log_library(torch.randn(n_cells, 1, generator=generator))
+            mean = torch.exp(log_library + torch.log_softmax(likelihood.mean, -1))
+            theta = likelihood.scale.expand_as(mean)
+            # torch's own gamma and Poisson draws take a generator.
+            rate = torch._standard_gamma(theta, generator=generator) * mean / theta
+            return torch.poisson(rate, generator=generator).numpy()
+
+    def to_anndata(self) -> AnnData:
+        """Return the results as AnnData without X.
+
+        Returns
+        -------
+        AnnData
+            obsm["X_sivae"], varm["sivae_loadings"], var["reconstruction_error"],
+            var["heldout_error"], var["variance"], var["sivae_degree_centrality"] (the negative
+            reconstruction error), obs["heldout"], uns["sivae"], uns["losses"].
+        """
+        from anndata import AnnData
+
+        errors = {
+            "reconstruction_error": self.reconstruction_error,
+            "heldout_error": self.heldout_error,
+            "variance": self.variance,
+            "sivae_degree_centrality": -self.reconstruction_error,
+        }
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        return AnnData(
+            obs=self.obs.assign(heldout=self.heldout),
+            var=self.var.assign(**errors),
+            obsm={"X_sivae": self.scores},
+            varm={"sivae_loadings": self.loadings},
+            uns={
+                "sivae": {"settings": _storable(asdict(self.settings)), **numbers},
+                "losses": self.losses,
+            },
+        )
+
+    def save(self, folder: str | Path) -> None:
+        """Write model.safetensors (weights and arrays) and fit.json (the rest) into `folder`.
+
+        Of the annotations of cells and genes the names are kept.
+        """
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {name: torch.from_numpy(getattr(self, name)) for name in ARRAYS}
+        for name in ("centre", "scale"):
+            if getattr(self.transform, name) is not None:
+                tensors[f"transform.{name}"] = torch.from_numpy(getattr(self.transform, name))
+        about = {name: getattr(self, name) for name in NUMBERS} | {
+            "format": 1,
+            "settings": asdict(self.settings),
+            "total": self.transform.total,
+            "covariates": dict(self.covariates.levels),
+            "cells": list(map(str, self.obs.index)),
+            "genes": list(map(str, self.var.index)),
+            "losses": self.losses.astype(object).where(self.losses.notna(), None).to_dict("list"),
+            # JSON has no NaN.
+            "heldout_loss": {
+                name: None if np.isnan(value) else value
+                for name, value in self.heldout_loss.items()
+            },
+        }
+        # The description is written last: where it is, the model is whole.
+        (folder / "fit.json").unlink(missing_ok=True)
+        with atomic(folder / "model.safetensors") as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+            about["sha256"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        with atomic(folder / "fit.json") as temporary:
+            temporary.write_text(json.dumps(about, indent=1))
+
+
+def load(folder: str | Path) -> Fit:
+    """Return the fit that `Fit.save` wrote into `folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none, or it was not written to its end.
+    InputError
+        One of its files is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "fit.json").exists():
+        raise FileNotFoundError(f"{folder}: no fit.json, so no whole fit was saved there")
+    remedy = "delete its folder and save the fit again"
+    with reading(folder / "fit.json", remedy):
+        about = json.loads((folder / "fit.json").read_text())
+    with reading(folder / "model.safetensors", remedy):
+        return _restore(about, (folder / "model.safetensors").read_bytes())
+
+
+def _restore(about: dict[str, Any], stored: bytes) -> Fit:
+    """Return a fit from its description and its tensors.
+
+    Raises
+    ------
+    ValueError
+        The tensors are not those that the description was written with.
+    """
+    from safetensors.torch import load as load_tensors
+
+    if hashlib.sha256(stored).hexdigest() != about["sha256"]:
+        raise ValueError("its checksum is another than in fit.json")
+    tensors = load_tensors(stored)
+    settings = Settings(**about["settings"])
+    covariates = Covariates(about["covariates"])
+    state = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    first = state.get("features.encoder.hidden.0.weight")
+    model = SiVAE(
+        len(about["genes"]),
+        0 if first is None else first.shape[1],
+        settings,
+        torch.Generator(),
+        covariates.width,
+    )
+    model.load_state_dict(state)
+    parts = {
+        name: tensors[key].numpy() if (key := f"transform.{name}") in tensors else None
+        for name in ("centre", "scale")
+    }
+    fields: dict[str, Any] = {name: tensors[name].numpy() for name in ARRAYS}
+    fields |= {name: about[name] for name in NUMBERS}
+    fields["heldout_loss"] = {
+        name: np.nan if value is None else value for name, value in about["heldout_loss"].items()
+    }
+    return Fit(
+        **fields,
+        losses=pd.DataFrame(about["losses"]).astype(dict.fromkeys(LOSS_TERMS, float)),
+        settings=settings,
+        model=model,
+        transform=Transform(about["total"], **parts),
+        covariates=covariates,
+        obs=pd.DataFrame(index=about["cells"]),
+        var=pd.DataFrame(index=about["genes"]),
+    )
+
+
+def blocks(
+    cells: Cells,
+    rows: np.ndarray,
+    transform: Transform,
+    covariates: Covariates,
+    device: torch.device | str = "cpu",
+) -> Iterator[tuple[np.ndarray, Minibatch]]:
+    """Yield positions in `rows`, and these cells as the model sees them."""
+    coded = torch.from_numpy(covariates.encode(cells.obs.iloc[rows]))
+    for positions, block in cells.blocks(rows):
+        yield (
+            positions,
+            as_minibatch(
+                torch.from_numpy(block).to(device), coded[positions].to(device), transform
+            ),
+        )
+
+
+def as_minibatch(raw: Tensor, covariates: Tensor, transform: Transform) -> Minibatch:
+    """Return expression as given, (n_cells, n_genes), as the model sees it."""
+    counts = raw if transform.total is not None else raw.new_empty((*raw.shape[:-1], 0))
+    return Minibatch(transform(raw), counts, covariates)
+
+
+def _storable(settings: dict) -> dict:
+    """Settings in the types that h5ad holds: lists, and no entry for what is None."""
+    return {
+        name: _storable(value)
+        if isinstance(value, dict)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for name, value in settings.items()
+        if value is not None
+    }

@@ -1,0 +1,1 @@
+"""Statistics on arrays and tables: units and designs, ranks, permutations, multiplicity."""

@@ -1,0 +1,526 @@
+"""What a test compares: observations, what they are adjusted for, and how they may be permuted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations, permutations, product
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.special import fdtrc
+
+from popnet.seeds import derive_seed
+from popnet.stats.ranks import centred_ranks, normal_scores
+from popnet.stats.units import Units, units
+
+# Residual degrees of freedom that the tests need at least.
+MIN_DF = 3
+
+
+# Share of a covariate's variance that must be left given the others.
+TOLERANCE = 1e-6
+
+
+# What a covariate shares with the others or with the phenotype beyond this inflates variances
+# tenfold, the customary limit.
+MAX_VIF = 10.0
+
+
+# What a covariate's note says where it leaves nothing of the phenotype.
+SAME = "the same as the phenotype"
+
+
+# Random numbers held at once when permutations are drawn.
+DRAWN_AT_ONCE = 2**22
+
+
+@dataclass(frozen=True)
+class Design:
+    """Observations of one phenotype, adjusted for covariates, permuted within blocks.
+
+    Made by :func:`make_design`. Permutations follow from the seed and the observations' labels
+    alone: two designs of the same donors are permuted alike, whatever the phenotype.
+
+    Parameters
+    ----------
+    units : Units
+        The observations, with their phenotype.
+    binary : bool
+    paired : bool
+        Within donors: every donor is a block.
+    outcome : ndarray of shape (n,)
+        The phenotype's `scores`, or 0 and 1.
+    residual : ndarray of shape (n,)
+        What is left of `outcome` given blocks and covariates; all 0 if nothing is.
+    nuisance : ndarray of shape (n, k)
+        Orthonormal basis of what the covariates hold beyond the blocks.
+    blocks : ndarray of int, shape (n,)
+        Observations are exchanged within a block alone; its mean is taken away.
+    donors, batches : ndarray of shape (n,)
+        What leave-one-out runs leave out.
+    covariates : DataFrame
+        covariate, association with the phenotype within blocks (statistic: multiple correlation),
+        p, vif (of the covariate given the others), note.
+    remarks : tuple of str
+        What a reader should know before believing a test.
+    """
+
+    units: Units
+    binary: bool
+    paired: bool
+    outcome: np.ndarray
+    residual: np.ndarray
+    nuisance: np.ndarray
+    blocks: np.ndarray
+    donors: np.ndarray
+    batches: np.ndarray
+    covariates: pd.DataFrame
+    remarks: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of observations."""
+        return len(self.outcome)
+
+    @property
+    def df(self) -> int:
+        """Residual degrees of freedom of a partial correlation."""
+        return self.n - len(np.unique(self.blocks)) - self.nuisance.shape[1] - 1
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """Return the centred ranks of columns, or where covariates are adjusted for normal scores.
+
+        Of what depends on a covariate, ranks vary less near the ends, in gene and phenotype alike:
+        given the covariate they then agree more often than permutations do. Normal scores do not.
+        """
+        return normal_scores(values) if self.nuisance.shape[1] else centred_ranks(values)
+
+    @property
+    def testable(self) -> bool:
+        """Whether anything can be learnt: the phenotype varies given all else."""
+        return self.df >= 1 and bool(self.residual.any())
+
+    @property
+    def vif(self) -> float:
+        """Variance inflation of the phenotype by blocks and covariates."""
+        left = (self.residual**2).sum()
+        total = ((self.outcome - self.outcome.mean()) ** 2).sum() if self.n else 0
+        return float(total / left) if left > 0 else math.inf
+
+    @cached_property
+    def block_indicators(self) -> sparse.csr_array:
+        """Orthonormal indicators of the blocks, (n_blocks, n)."""
+        _, code, size = np.unique(self.blocks, return_inverse=True, return_counts=True)
+        return sparse.csr_array(
+            (1 / np.sqrt(size[code]), (code, np.arange(self.n))), (len(size), self.n)
+        )
+
+    def residuals(self, values: np.ndarray) -> np.ndarray:
+        """Return what is left of columns (n, m) given blocks and covariates; exactly 0 if none."""
+        left = values - self.block_indicators.T @ (self.block_indicators @ values)
+        left -= self.nuisance @ (self.nuisance.T @ left)
+        nothing = (left**2).sum(0) <= TOLERANCE**2 * (values**2).sum(0)
+        left[:, nothing] = 0
+        return left
+
+    def without_covariates(self) -> Design:
+        """Return the design with its blocks alone."""
+        plain = replace(self, nuisance=np.zeros((self.n, 0)))
+        return replace(plain, residual=plain.residuals(self.outcome[:, None])[:, 0])
+
+    def subset(self, kept: np.ndarray) -> Design:
+        """Return the design of some of the observations; given as a mask, the phenotype re-ranked.
+
+        Covariates are kept as they are; what they no longer tell apart goes.
+        """
+        code = np.flatnonzero(kept)
+        part = replace(
+            self.units,
+            weights=self.units.weights[code],
+            labels=self.units.labels[code],
+            phenotype=self.units.phenotype[code],
+        )
+        return _design(
+            part,
+            self.binary,
+            self.paired,
+            [("", self.nuisance[code])] if self.nuisance.shape[1] else [],
+            self.blocks[code],
+            self.donors[code],
+            self.batches[code],
+            (),
+        )
+
+    def arrangements(self, n_permutations: int, seed: int) -> Arrangements:
+        """Return how the observations are permuted: all ways where they are few, else at random.
+
+        Parameters
+        ----------
+        n_permutations : int
+            Number of random ones, and the largest number of all.
+        seed : int
+        """
+        every = self._enumerate(n_permutations) if self.testable else np.arange(self.n)[None]
+        if every is not None:
+            return Arrangements(len(every), True, lambda: iter([every]))
+
+        def drawn() -> Iterator[np.ndarray]:
+            labels = list(self._labels())
+            generators = [np.random.default_rng(derive_seed(seed, *label)) for label in labels]
+            # Places in the order of their labels, so that the order of the rows plays no role.
+            by_label = np.array(sorted(range(self.n), key=labels.__getitem__), np.intp)
+            order = by_label[np.argsort(self.blocks[by_label], kind="stable")]
+            at_once = max(1, DRAWN_AT_ONCE // self.n)
+            code = np.unique(self.blocks, return_inverse=True)[1]
+            for start in range(0, n_permutations, at_once):
+                size = min(at_once, n_permutations - start)
+                keys = np.stack([generator.random(size) for generator in generators], 1)
+                places = np.empty((size, self.n), np.intp)
+                places[:, order] = np.argsort(keys + code, axis=1)
+                yield places
+
+        return Arrangements(n_permutations, False, drawn)
+
+    def _labels(self) -> Iterator[tuple[str, ...]]:
+        """Yield what an observation is recognised by in other designs."""
+        for donor, label in zip(self.donors, self.units.labels, strict=True):
+            yield (str(donor), str(label)) if self.paired else (str(donor),)
+
+    def _enumerate(self, most: int) -> np.ndarray | None:
+        """Return all arrangements of the outcome, equally likely; None if they are too many."""
+        # With covariates an arrangement moves those too, which tells equal outcomes apart.
+        code = np.arange(self.n) if self.nuisance.shape[1] else _dense(self.outcome)
+        members = [np.flatnonzero(self.blocks == block) for block in np.unique(self.blocks)]
+        total = 1
+        for rows in members:
+            total *= math.factorial(len(rows))
+            for size in np.unique(code[rows], return_counts=True)[1]:
+                total //= math.factorial(size)
+            if len(rows) > 8 and len(np.unique(code[rows])) > 2:
+                return None
+        if total > most:
+            return None
+        ways = [list(_distinct(rows, code[rows])) for rows in members]
+        places = np.empty((total, self.n), np.intp)
+        for number, chosen in enumerate(product(*ways)):
+            for rows, sources in zip(members, chosen, strict=True):
+                places[number, rows] = sources
+        return places
+
+
+@dataclass(frozen=True)
+class Arrangements:
+    """Permutations of observations: row numbers to take, within blocks.
+
+    Parameters
+    ----------
+    n : int
+    exact : bool
+        All there are, the observed one among them, rather than random ones.
+    chunks : callable
+        Returns an iterator over arrays of (some, n_observations); the same at each call.
+    """
+
+    n: int
+    exact: bool
+    chunks: Callable[[], Iterator[np.ndarray]]
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self.chunks()
+
+    def p(self, exceeding: np.ndarray) -> np.ndarray:
+        """Return p given in how many arrangements a statistic is as extreme as observed."""
+        return exceeding / self.n if self.exact else (exceeding + 1) / (self.n + 1)
+
+
+def make_design(
+    bin_samples: Sequence[str] | pd.Index,
+    samples: pd.DataFrame,
+    phenotype: pd.Series,
+    binary: bool,
+    covariates: Sequence[str] = (),
+    technical: Sequence[str] = (),
+) -> Design:
+    """Say what is compared with what.
+
+    A sample's value is the mean over its bins. Where the phenotype is constant within donors, a
+    donor is one observation (mean over samples). Where at least half of the donors have several
+    values of it, as in before-and-after designs, an observation is a donor at one value, compared
+    within donors. Where it varies within fewer, these count once with their mean, or, of a binary
+    phenotype, not at all.
+
+    Parameters
+    ----------
+    bin_samples : sequence of shape (n_bins,)
+        Sample of every bin, or of every row of a table of samples.
+    samples : DataFrame, indexed by sample
+        donor, batch ("" where unknown) and the covariates; numeric ones are ranked.
+    phenotype : Series, sample -> float
+        1 for cases and 0 for controls where `binary`; samples without one are left out.
+    binary : bool
+    covariates : sequence of str
+        Columns of `samples`. Observations that lack one are left out.
+    technical : sequence of str
+        The same, but these give way where the cohort is too small to adjust for all, the last
+        one first.
+
+    Returns
+    -------
+    Design
+    """
+    remarks = []
+    donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
+    values = phenotype.reindex(samples.index).astype(float)
+    values = values[values.index.isin(set(bin_samples))].dropna()
+    n_values = values.groupby(donor[values.index]).nunique()
+    varying = n_values.index[n_values > 1]
+    paired = len(varying) > 0 and 2 * len(varying) >= len(n_values)
+    if paired and len(varying) < len(n_values):
+        remarks.append(
+            f"{len(n_values) - len(varying)} of {len(n_values)} donors have one value of the "
+            "phenotype only and tell nothing within donors: left out"
+        )
+        values = values[donor[values.index].isin(varying)]
+    elif len(varying) and not paired:
+        several = donor[values.index].isin(varying)
+        if binary:
+            what = "left out, as they are both case and control"
+            values = values[~several]
+        else:
+            what = "counted once, with their mean"
+            values = values.groupby(donor[values.index]).transform("mean")
+        remarks.append(
+            f"the phenotype varies within {len(varying)} of {len(n_values)} donors, too few to "
+            f"test it within donors: {what}"
+        )
+    over = units(list(bin_samples), donor, values, "donor")
+    of_unit = _samples_of(over)
+
+    wanted = [*covariates, *technical]
+    if all(len(rows) == 1 for rows in of_unit):
+        table = samples.loc[[rows[0] for rows in of_unit], wanted].reset_index(drop=True)
+    else:
+        table = pd.DataFrame(
+            {name: [_combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
+            index=range(len(of_unit)),
+        )
+    complete = table.notna().all(axis=1).to_numpy()
+    if not complete.all():
+        lacking = [name for name in wanted if table[name].isna().any()]
+        remarks.append(
+            f"{(~complete).sum()} of {len(complete)} observations lack {', '.join(lacking)}: "
+            "left out"
+        )
+        over = replace(
+            over,
+            weights=over.weights[np.flatnonzero(complete)],
+            labels=over.labels[complete],
+            phenotype=over.phenotype[complete],
+        )
+        of_unit = [rows for rows, keep in zip(of_unit, complete, strict=True) if keep]
+        table = table[complete]
+    if paired:
+        over = replace(over, kind="sample")
+    batch = samples["batch"].astype(str).to_dict()
+    batches = np.array(
+        [" + ".join(sorted({batch[sample] for sample in rows})) for rows in of_unit],
+        dtype=object,
+    )
+    donors = np.array([donor[rows[0]] for rows in of_unit], dtype=object)
+    coded = [(name, _coded(table[name])) for name in wanted]
+    several_batches = len(set(batches)) > 1
+    if paired:
+        blocks = _dense(donors)
+        if several_batches:
+            coded.insert(0, ("batch", _coded(pd.Series(batches))))
+    elif several_batches and len(set(batches)) < len(batches):
+        blocks = _dense(batches)
+        alone = int((np.bincount(blocks) == 1).sum())
+        if alone:
+            remarks.append(
+                f"{alone} of {len(batches)} observations are alone in their batch: left out"
+            )
+    else:
+        blocks = np.zeros(len(batches), int)
+        if several_batches:
+            remarks.append("every observation has a batch of its own: batch is not adjusted for")
+    n_technical = len(technical)
+    while True:
+        design = _design(over, binary, paired, coded, blocks, donors, batches, tuple(remarks))
+        if design.df >= MIN_DF or not n_technical or not design.n:
+            return design
+        name, _ = coded.pop()
+        n_technical -= 1
+        remarks.append(f"{design.n} observations are too few to adjust for {name} as well")
+
+
+def _design(
+    over: Units,
+    binary: bool,
+    paired: bool,
+    coded: list[tuple[str, np.ndarray]],
+    blocks: np.ndarray,
+    donors: np.ndarray,
+    batches: np.ndarray,
+    remarks: tuple[str, ...],
+) -> Design:
+    n = len(blocks)
+    outcome = over.phenotype.astype(float)
+    if n and not binary:
+        outcome = (normal_scores if coded else centred_ranks)(outcome[:, None])[:, 0]
+    design = Design(
+        units=over,
+        binary=binary,
+        paired=paired,
+        outcome=outcome,
+        residual=np.zeros(n),
+        nuisance=np.zeros((n, 0)),
+        blocks=blocks,
+        donors=donors,
+        batches=batches,
+        covariates=pd.DataFrame(columns=["covariate", "statistic", "p", "vif", "note"]),
+        remarks=remarks,
+    )
+    if not n:
+        return replace(design, remarks=(*remarks, "no observation has the phenotype"))
+    within = design.residuals(outcome[:, None])[:, 0]
+    if not within.any():
+        where = " within any donor" if paired else " within any batch"
+        where = where if len(np.unique(blocks)) > 1 else ""
+        note = f"the phenotype does not vary{where}: nothing can be tested"
+        return replace(design, remarks=(*remarks, note))
+    rows, notes = [], []
+    for name, columns in coded:
+        inside = design_left = replace(design, nuisance=np.zeros((n, 0))).residuals(columns)
+        design_left = design.residuals(columns)
+        basis = _basis(design_left, inside)
+        others = [other for other_name, other in coded if other_name != name]
+        note = ""
+        if not inside.any():
+            note = "constant within blocks" if len(np.unique(blocks)) > 1 else "constant"
+        elif basis.shape[1] < np.linalg.matrix_rank(inside):
+            note = "follows from the covariates above"
+        alone = _basis(inside, inside)
+        shared = ((alone.T @ within) ** 2).sum() / (within**2).sum()
+        if alone.shape[1] >= n - len(np.unique(blocks)):
+            note = "has as many levels as there are observations"
+        elif shared > 1 - TOLERANCE:
+            note = SAME
+        rows.append(
+            {
+                "covariate": name,
+                "statistic": math.sqrt(shared),
+                "p": _regression_p(shared, alone.shape[1], n - len(np.unique(blocks))),
+                "vif": _vif(inside, others, design) if note == "" else math.nan,
+                "note": note,
+            }
+        )
+        if basis.shape[1]:
+            design = replace(design, nuisance=np.column_stack([design.nuisance, basis]))
+    if coded and not binary and not design.nuisance.shape[1]:
+        outcome = centred_ranks(outcome[:, None])[:, 0]
+        design = replace(design, outcome=outcome)
+    design = replace(design, residual=design.residuals(outcome[:, None])[:, 0])
+    table = pd.DataFrame(rows, columns=design.covariates.columns)
+    for row in rows:
+        if row["note"] == SAME:
+            notes.append(f"{row['covariate']} is {SAME}: nothing can be tested")
+    if not design.residual.any() and not notes:
+        notes.append("the covariates together say all of the phenotype: nothing can be tested")
+    elif design.df < MIN_DF:
+        notes.append(f"{design.df} degrees of freedom are left: too few to test anything well")
+    elif design.residual.any() and design.vif > MAX_VIF:
+        share = 100 * (1 - 1 / design.vif)
+        notes.append(f"covariates and batches say {share:.0f} % of the phenotype: little is left")
+    return replace(design, covariates=table, remarks=(*remarks, *notes))
+
+
+def _samples_of(over: Units) -> list[list]:
+    """Return the samples behind each unit."""
+    if not len(over.labels):
+        return []
+    weights = over.weights.tocsr()
+    parts = np.split(weights.indices, weights.indptr[1:-1])
+    return [list(dict.fromkeys(over.bin_samples[part])) for part in parts]
+
+
+def _combined(values: pd.Series) -> object:
+    """Return a unit's value of a covariate: the mean, or all that its samples have."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values.mean()
+    found = values.dropna().astype(str).unique()
+    return " + ".join(sorted(found)) if len(found) else None
+
+
+def _coded(values: pd.Series) -> np.ndarray:
+    """Return a covariate as columns: normal scores, or an indicator of each level but one."""
+    if values.empty:
+        return np.zeros((0, 1))
+    if pd.api.types.is_numeric_dtype(values):
+        return normal_scores(values.to_numpy(float)[:, None])
+    return (
+        pd.get_dummies(values.astype(str), drop_first=True).to_numpy(float).reshape(len(values), -1)
+    )
+
+
+def _basis(left: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of columns, less what is nearly nothing beside `before`."""
+    if not left.size:
+        return np.zeros((len(left), 0))
+    vectors, sizes, _ = np.linalg.svd(left, full_matrices=False)
+    scale = np.linalg.norm(before)
+    return vectors[:, sizes > math.sqrt(TOLERANCE) * scale] if scale else vectors[:, :0]
+
+
+def _vif(inside: np.ndarray, others: list[np.ndarray], design: Design) -> float:
+    """Return how much the other covariates inflate the variance of this one's effect.
+
+    Of several columns the largest, over the directions that the covariate has.
+    """
+    if not others:
+        return 1.0
+    plain = replace(design, nuisance=np.zeros((design.n, 0)))
+    together = plain.residuals(np.column_stack(others))
+    basis = _basis(together, together)
+    own = _basis(inside, inside)
+    shared = np.linalg.svd(basis.T @ own, compute_uv=False)
+    largest = min(float(shared.max(initial=0)) ** 2, 1.0)
+    return 1 / (1 - largest) if largest < 1 - TOLERANCE else math.inf
+
+
+def _regression_p(r2: float, k: int, df_total: int) -> float:
+    """P of a squared multiple correlation with k columns, by the F distribution."""
+    df = df_total - k
+    if k == 0 or df < 1:
+        return math.nan
+    return float(fdtrc(k, df, r2 / k / (max(1 - r2, 1e-300) / df)))
+
+
+def _dense(values: np.ndarray) -> np.ndarray:
+    return pd.factorize(values)[0]
+
+
+def _distinct(rows: np.ndarray, code: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the distinct arrangements of members of a block, as the rows to take from."""
+    levels = np.unique(code)
+    if len(levels) == 1:
+        yield rows
+    elif len(levels) == 2:
+        first, second = rows[code == levels[0]], rows[code == levels[1]]
+        for chosen in combinations(range(len(rows)), len(first)):
+            sources = np.empty(len(rows), np.intp)
+            taken = np.zeros(len(rows), bool)
+            taken[list(chosen)] = True
+            sources[taken], sources[~taken] = first, second
+            yield sources
+    else:
+        seen = set()
+        for order in permutations(range(len(rows))):
+            key = tuple(code[list(order)])
+            if key not in seen:
+                seen.add(key)
+                yield rows[list(order)]

@@ -1,0 +1,300 @@
+"""Tests of a kernel as a whole against a phenotype."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.distance import pdist, squareform
+
+from popnet.stats.designs import Arrangements, Design
+from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE
+
+# Share of the largest similarity below which an eigenvalue is rounding.
+ROUNDING = 1e-10
+
+
+@dataclass(frozen=True)
+class MapTest:
+    """Result of a test of the whole map.
+
+    Parameters
+    ----------
+    statistic : float
+        NaN, as `p`, where nothing can be tested.
+    p : float
+    share : float
+        Of the map's variance (given what was adjusted for), how much the phenotype explains; NaN
+        where the test knows none.
+    n_permutations : int
+    """
+
+    statistic: float
+    p: float
+    share: float
+    n_permutations: int
+
+
+def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
+    """Return the inner products of the observations' places on the map, (n, n).
+
+    Similarities are averaged as the design says and centred in feature space; of what remains the
+    positive part is the map, in all its dimensions.
+
+    Parameters
+    ----------
+    similarity : ndarray of shape (n_samples, n_samples)
+        Of the rows that the design was made of.
+    design : Design
+    """
+    weights = design.units.weights
+    gram = weights @ (weights @ similarity).T
+    if not len(gram):
+        return gram
+    largest = np.abs(gram).max()
+    gram = gram - gram.mean(axis=0)
+    gram = gram - gram.mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh((gram + gram.T) / 2)
+    kept = values > ROUNDING * largest
+    return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
+
+
+def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+    """Test whether cases and controls have different places on the map.
+
+    The statistic is that of the groups alone, as in scikit-bio: covariates are not adjusted for.
+    Permutations stay within blocks.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+        See :func:`map_gram`.
+    design : Design
+        Of a binary phenotype, :meth:`Design.without_covariates`.
+    arrangements : Arrangements
+        Of this design.
+
+    Returns
+    -------
+    MapTest
+        `statistic` is the pseudo-F.
+
+    References
+    ----------
+    Anderson, Austral Ecology 26 (2001).
+    """
+    group = design.outcome - design.outcome.mean()
+    ungrouped = np.zeros((design.n, 0))
+    return _pseudo_f(gram, group, ungrouped, design.n - 2, design.testable, arrangements)
+
+
+def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+    """Test whether places on the map follow the phenotype, given blocks and covariates.
+
+    Multivariate regression of all dimensions of the map on the phenotype's scores, by squared
+    distances alone; with permutations of Freedman and Lane.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+    design : Design
+    arrangements : Arrangements
+        Of this design.
+
+    Returns
+    -------
+    MapTest
+        `statistic` is the partial pseudo-F.
+
+    References
+    ----------
+    McArdle and Anderson, Ecology 82 (2001).
+    """
+    return _pseudo_f(
+        _given(gram, design),
+        design.residual,
+        design.nuisance,
+        design.df,
+        design.testable,
+        arrangements,
+    )
+
+
+def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+    """Test whether the map depends on the phenotype in any way, given blocks and covariates.
+
+    Hilbert-Schmidt independence criterion of the map and a kernel of the phenotype: of groups
+    whether they are the same; of scores, less what blocks and covariates say of them, Gaussian,
+    as wide as their median distance. What blocks and covariates hold is taken from both kernels.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+    design : Design
+    arrangements : Arrangements
+        Of this design.
+
+    Returns
+    -------
+    MapTest
+        `statistic` is normalised to lie between 0 and 1: that of hyppo's biased estimate.
+
+    References
+    ----------
+    Gretton et al., Advances in Neural Information Processing Systems 20 (2007).
+    """
+    if not design.testable:
+        return _untested(arrangements)
+    kernel = _given(gram, design)
+    features = design.residuals(phenotype_features(design))
+    observed = (features * (kernel @ features)).sum()
+    scale = np.linalg.norm(kernel) * np.linalg.norm(features.T @ features)
+    if not scale > 0:
+        return _untested(arrangements)
+    p = _exceeding_p(kernel, features, design.nuisance, arrangements)
+    return MapTest(float(np.sqrt(max(observed, 0) / scale)), p, np.nan, arrangements.n)
+
+
+def phenotype_features(design: Design) -> np.ndarray:
+    """Return vectors whose inner products are the phenotype's kernel of :func:`hsic`, (n, k)."""
+    if design.binary:
+        return design.outcome[:, None] - design.outcome.mean()
+    apart = pdist(design.residual[:, None])
+    width = np.median(apart)
+    # More than half of all pairs may tie.
+    width = width if width > 0 else np.median(apart[apart > 0])
+    values, vectors = np.linalg.eigh(np.exp(-squareform(apart**2) / (2 * width**2)))
+    kept = values > ROUNDING * values[-1]
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+    """Test whether cases spread more widely on the map than controls, or less.
+
+    PERMANOVA answers to this as well as to where groups lie. Distances to the groups' centroids
+    are compared by analysis of variance, as in scikit-bio with ``test="centroid"``; permutations
+    stay within blocks.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+    design : Design
+        Of a binary phenotype, :meth:`Design.without_covariates`.
+    arrangements : Arrangements
+        Of this design.
+
+    Returns
+    -------
+    MapTest
+        `statistic` is F.
+
+    References
+    ----------
+    Anderson, Biometrics 62 (2006).
+    """
+    if not design.testable or design.n < 3:
+        return _untested(arrangements)
+    observed = dispersion_f(gram, design.outcome[None] == 1)[0]
+    if not np.isfinite(observed):
+        return _untested(arrangements)
+    exceeding = 0
+    for rows in _chunks(arrangements, design.n):
+        exceeding += (dispersion_f(gram, design.outcome[rows] == 1) >= observed * (1 - TIE)).sum()
+    return MapTest(
+        float(observed), float(arrangements.p(np.asarray(exceeding))), np.nan, arrangements.n
+    )
+
+
+def dispersion_f(gram: np.ndarray, cases: np.ndarray) -> np.ndarray:
+    """Return the F statistic of distances to the own group's centroid, (n_groupings,).
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+    cases : bool ndarray of shape (n_groupings, n)
+        As many cases in each.
+    """
+    n, n_groupings = gram.shape[0], len(cases)
+    squared = np.empty(cases.shape)
+    for group in (cases, ~cases):
+        share = group / group.sum(axis=1, keepdims=True)
+        to_mean = share @ gram
+        centre = np.einsum("ij,ij->i", to_mean, share)
+        squared[group] = (np.diagonal(gram) - 2 * to_mean + centre[:, None])[group]
+    distance = np.sqrt(np.maximum(squared, 0))
+    between, within = np.zeros(n_groupings), (distance**2).sum(axis=1)
+    for group in (cases, ~cases):
+        size = group.sum(axis=1)
+        total = np.where(group, distance, 0).sum(axis=1)
+        between += total**2 / size
+        within -= total**2 / size
+    between -= distance.sum(axis=1) ** 2 / n
+    # Of groups of two, both are equally far from their centroid up to rounding.
+    nothing = within <= TIE * (distance**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(nothing, np.nan, between / (within / (n - 2)))
+
+
+def _pseudo_f(
+    kernel: np.ndarray,
+    outcome: np.ndarray,
+    nuisance: np.ndarray,
+    df: int,
+    testable: bool,
+    arrangements: Arrangements,
+) -> MapTest:
+    total = np.trace(kernel)
+    if not testable or df < 1 or not total > 0:
+        return _untested(arrangements)
+    direction = outcome[:, None] / np.linalg.norm(outcome)
+    share = float((direction * (kernel @ direction)).sum() / total)
+    p = _exceeding_p(kernel, direction, nuisance, arrangements)
+    return MapTest(share / max(1 - share, 1e-12) * df, p, share, arrangements.n)
+
+
+def _exceeding_p(
+    kernel: np.ndarray, features: np.ndarray, nuisance: np.ndarray, arrangements: Arrangements
+) -> float:
+    """Return the p of how much of the kernel the features explain.
+
+    As in :func:`popnet.permutation.permuted_correlations`, what is permuted is the residual map;
+    regressed again on permuted covariates, less of it may be left to explain.
+    """
+    total = np.trace(kernel)
+    observed = (features * (kernel @ features)).sum() / total
+    scale = (features**2).sum()
+    exceeding = 0
+    for rows in _chunks(arrangements, len(kernel)):
+        explained = _along(kernel, features, rows)
+        left = total - _along(kernel, nuisance, rows)
+        share = explained / np.maximum(left, 1e-12 * total)
+        exceeding += (share >= observed - TIE * scale).sum()
+    return float(arrangements.p(np.asarray(exceeding)))
+
+
+def _along(kernel: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return how much of the kernel lies along columns that are permuted, (n_permutations,)."""
+    found = np.zeros(len(rows))
+    for column in columns.T:
+        permuted = column[rows]
+        found += np.einsum("ij,ij->i", permuted @ kernel, permuted)
+    return found
+
+
+def _chunks(arrangements: Arrangements, n: int) -> Iterator[np.ndarray]:
+    """Yield the arrangements in parts that fit into the memory."""
+    at_once = max(1, STATISTICS_AT_ONCE // n)
+    for places in arrangements:
+        for start in range(0, len(places), at_once):
+            yield places[start : start + at_once]
+
+
+def _untested(arrangements: Arrangements) -> MapTest:
+    return MapTest(np.nan, np.nan, np.nan, arrangements.n)
+
+
+def _given(gram: np.ndarray, design: Design) -> np.ndarray:
+    """Return what is left of the map given blocks and covariates."""
+    left = design.residuals(design.residuals(gram).T)
+    return (left + left.T) / 2

@@ -1,0 +1,59 @@
+"""Corrections for many tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg q of each p; missing ones stay missing and do not count."""
+    p = np.asarray(p, dtype=float)
+    q = np.full(p.shape, np.nan)
+    tested = np.isfinite(p)
+    q[tested] = false_discovery_control(p[tested])
+    return q
+
+
+def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -> pd.DataFrame:
+    """Correct the tests of several cell types and phenotypes for each other.
+
+    Parameters
+    ----------
+    families : sequence of (DataFrame, ndarray)
+        Of each family its table with p and p_family, and the largest statistic of each
+        arrangement. Random arrangements of the same donors agree between families by their
+        number; of families that know few, which have all, arrangements are drawn.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        study_q (Benjamini-Hochberg over all) and study_p_family (by the smallest family-wise p of
+        each arrangement), the families' rows one after another.
+    """
+    n = max((len(maxima) for _, maxima in families), default=0)
+    rng = np.random.default_rng(seed)
+    smallest = np.ones(n)
+    for _, maxima in families:
+        if not len(maxima):
+            continue
+        ordered = np.sort(maxima)
+        # Rounding must not make an arrangement smaller than itself.
+        p = (len(maxima) - np.searchsorted(ordered, maxima * (1 - 1e-9), side="left")) / len(maxima)
+        aligned = p if len(p) == n else p[rng.integers(len(p), size=n)]
+        smallest = np.minimum(smallest, aligned)
+    smallest.sort()
+    p = np.concatenate([table["p"].to_numpy(float) for table, _ in families])
+    family = np.concatenate([table["p_family"].to_numpy(float) for table, _ in families])
+    # Tables keep six digits: what was rounded down must still count its ties.
+    count = np.searchsorted(smallest, family * (1 + 1e-5), side="right")
+    return pd.DataFrame(
+        {
+            "study_q": benjamini_hochberg(p),
+            "study_p_family": np.where(np.isfinite(family), (count + 1) / (n + 1), np.nan),
+        }
+    )

@@ -1,0 +1,62 @@
+"""The effects that a design can find."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.special import ndtri
+
+from popnet.stats.designs import Design
+
+ALPHA = 0.05
+
+
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a design can find.
+
+    Parameters
+    ----------
+    smallest_p : float
+        Of a variable that follows the phenotype perfectly, by permutation.
+    effect, effect_of_many : float
+        Smallest effect found with a probability of 80 % at p <= 0.05, in one test and after
+        Bonferroni's correction for all tests; NaN where no p can be so small. In the unit of the
+        tests' statistic.
+    n_at_smallest_p : int
+        How many variables must reach the smallest p for Benjamini and Hochberg to call them.
+    """
+
+    smallest_p: float
+    effect: float
+    effect_of_many: float
+    n_at_smallest_p: int
+
+
+def power(design: Design, smallest_p: float, n_tests: int, fdr: float) -> Power:
+    """Return what a design can find, by Fisher's z of partial correlations.
+
+    Parameters
+    ----------
+    design : Design
+    smallest_p : float
+        See `Permuted`.
+    n_tests : int
+    fdr : float
+    """
+
+    def effect_at(alpha: float) -> float:
+        if design.df < 2 or smallest_p > alpha:
+            return math.nan
+        r = math.tanh((ndtri(1 - alpha / 2) + ndtri(POWER)) / math.sqrt(design.df - 1))
+        if design.binary:
+            n = design.n
+            r *= 2 / n * math.sqrt(n * (n**2 - 1) / 12 / (design.residual**2).sum())
+        return min(r, 1.0)
+
+    needed = math.ceil(smallest_p * n_tests / fdr)
+    return Power(smallest_p, effect_at(ALPHA), effect_at(ALPHA / max(n_tests, 1)), needed)

@@ -1,0 +1,131 @@
+"""What a test counts as one observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a test counts as one observation.
+
+    Parameters
+    ----------
+    weights : sparse array of shape (n_units, n_bins)
+        Share of every bin in the mean of its unit; rows sum to 1.
+    labels : ndarray of shape (n_units,)
+        Donor or sample of the unit (for bins: the sample, several times).
+    phenotype : ndarray of shape (n_units,)
+        Phenotype of the unit, never missing.
+    bin_samples : ndarray of shape (n_bins,)
+        Sample of every bin, those without phenotype included.
+    kind : {"bin", "sample", "donor"}
+        What a unit turned out to be.
+    n_samples, n_donors : int
+        Samples and donors behind the units.
+    """
+
+    weights: sparse.csr_array
+    labels: np.ndarray
+    phenotype: np.ndarray
+    bin_samples: np.ndarray
+    kind: Literal["bin", "sample", "donor"]
+    n_samples: int
+    n_donors: int
+
+    def average(self, values: np.ndarray) -> np.ndarray:
+        """Average bins x genes over the bins of each unit, missing bins left out."""
+        values = np.asarray(values, dtype=float)
+        present = np.isfinite(values)
+        if present.all():
+            return self.weights @ values
+        with np.errstate(invalid="ignore"):
+            return (self.weights @ np.where(present, values, 0)) / (
+                self.weights @ present.astype(float)
+            )
+
+
+def units(
+    bin_samples: Sequence[str],
+    donors: pd.Series,
+    phenotype: pd.Series,
+    unit: Literal["bin", "donor"],
+) -> Units:
+    """Say what counts as one observation.
+
+    Parameters
+    ----------
+    bin_samples : sequence of shape (n_bins,)
+        Sample of every bin (or of every row of a table of samples).
+    donors : Series, sample -> donor
+        A sample without a donor is its own donor.
+    phenotype : Series, sample -> float
+        Samples with a missing value are left out.
+    unit : {"bin", "donor"}
+        ``"bin"``: every bin, as the P values printed in the paper imply. ``"donor"``: the mean
+        over a sample's bins, then over a donor's samples that share a value of the phenotype:
+        donors, where it is constant within each, and otherwise a unit per donor and value.
+
+    Returns
+    -------
+    Units
+    """
+    if unit not in ("bin", "donor"):
+        raise ValueError(f"unit must be 'bin' or 'donor', not {unit!r}")
+    samples = np.asarray(bin_samples, dtype=object)
+    values = phenotype.reindex(samples).to_numpy(dtype=float)
+    donor = donors.reindex(samples).to_numpy(dtype=object)
+    donor = np.where(pd.isna(donor), samples, donor)
+    kept = np.flatnonzero(np.isfinite(values))
+    table = pd.DataFrame({"sample": samples[kept], "donor": donor[kept], "value": values[kept]})
+    kind: Literal["bin", "sample", "donor"] = "bin"
+    keys: np.ndarray = np.arange(len(kept))
+    share = np.ones(len(kept))
+    if unit == "donor":
+        constant = (table.groupby("donor")["value"].nunique() <= 1).all()
+        # A donor with two values of the phenotype, treated and untreated, gives two units.
+        keys = table.groupby(["donor", "value"], sort=False).ngroup().to_numpy()
+        bins = table.groupby("sample")["value"].transform("size")
+        of_unit = table.groupby(keys)["sample"].transform("nunique")
+        share = 1 / (bins * of_unit).to_numpy(dtype=float)
+        kind = "donor" if constant else "sample"
+    n_units = int(keys.max(initial=-1)) + 1
+    first = np.unique(keys, return_index=True)[1]
+    return Units(
+        weights=sparse.csr_array((share, (keys, kept)), shape=(n_units, len(samples))),
+        labels=table["donor" if kind == "donor" else "sample"].to_numpy()[first],
+        phenotype=table["value"].to_numpy()[first],
+        bin_samples=samples,
+        kind=kind,
+        n_samples=table["sample"].nunique(),
+        n_donors=table["donor"].nunique(),
+    )
+
+
+def encode_phenotype(
+    values: pd.Series,
+    type: Literal["continuous", "binary"],
+    case: Any = None,
+    control: Any = None,
+) -> pd.Series:
+    """Return a phenotype as numbers: 1 for cases, 0 for controls, NaN for missing.
+
+    Values of a binary phenotype that are neither `case` nor `control` count as missing.
+
+    Raises
+    ------
+    ValueError
+        A continuous phenotype holds text that is no number.
+    """
+    if type == "continuous":
+        return pd.to_numeric(values.where(values != "")).astype(float)
+    encoded = pd.Series(np.nan, index=values.index, name=values.name)
+    for code, label in ((0.0, control), (1.0, case)):
+        encoded[(values == label) | (values.astype(str) == str(label))] = code
+    return encoded

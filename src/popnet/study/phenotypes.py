@@ -1,0 +1,110 @@
+"""Phenotypes and covariates: how a sheet defines them and what their values mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from popnet.errors import nearest
+from popnet.study.sheet import as_number, as_text
+
+MISSING = {"", "NA", "NaN", "nan"}
+
+
+@dataclass(frozen=True)
+class Phenotype:
+    """A phenotype; `case` and `control` are the values of a binary one, as text.
+
+    Binary values 0/1 and true/false without `case` and `control` become "0" and "1".
+    """
+
+    name: str
+    type: Literal["continuous", "binary"]
+    column: str
+    case: str | None = None
+    control: str | None = None
+    missing: Literal["error", "drop"] = "error"
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A covariate and the column that it may come from."""
+
+    name: str
+    type: Literal["categorical", "numeric"]
+    column: str
+
+
+def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | None:
+    """Return a phenotype's or covariate's value: a float, the label's text, or None if missing.
+
+    Raises
+    ------
+    ValueError
+        With the message and the remedy as its two arguments.
+    """
+    text = as_text(raw).strip()
+    if raw is None or text in MISSING or (isinstance(raw, float) and math.isnan(raw)):
+        return None
+    if definition.type == "categorical":
+        return text
+    if not isinstance(definition, Phenotype) or definition.type == "continuous":
+        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is None:
+            raise ValueError(
+                f"{definition.name} is {definition.type}, but this is not a number",
+                "Write a number (with a decimal point), or NA where it is missing",
+            )
+        return float(text)
+    case, control = definition.case, definition.control
+    if case == "1" and control == "0":
+        text = {"true": "1", "false": "0"}.get(text.lower(), text)
+    labels = [label for label in (control, case) if label is not None]
+    for label in labels:
+        if text == label:
+            return label
+    for label in labels:
+        if as_number(text) is not None and as_number(text) == as_number(label):
+            return label
+    raise ValueError(
+        f"{definition.name} is binary, but this is neither its case ({case!r}) "
+        f"nor its control ({control!r})",
+        nearest(text, [str(control), str(case)])
+        + f"Correct the value, or phenotypes.{definition.name}.case and .control",
+    )
+
+
+def contrast_problem(
+    definition: Phenotype, values: Iterable[float | str | None]
+) -> tuple[str, str] | None:
+    """Return message and remedy where a phenotype tells no samples apart, else None."""
+    found = {value for value in values if value is not None}
+    if len(found) > 1:
+        return None
+    name = definition.name
+    if not found:
+        return f"No sample has a value of {name}", f"Give {name}, or take it out of phenotypes"
+    value = next(iter(found))
+    if definition.type == "binary":
+        other = "controls" if value == definition.case else "cases"
+        return (
+            f"{name} has one class: every sample is {value!r}, none is among the {other}",
+            f"Add {other}, or correct phenotypes.{name}.case and .control",
+        )
+    return (
+        f"{name} is constant: every sample has {value!r}",
+        f"Take {name} out of phenotypes: nothing can be associated with it",
+    )
+
+
+def missing_remedy(definition: Phenotype | Covariate) -> str:
+    """Return what to do where a sample has no value."""
+    if isinstance(definition, Phenotype):
+        return (
+            f"Fill it in, exclude the sample, or set phenotypes.{definition.name}.missing: drop "
+            "to leave such samples out of this phenotype's tests"
+        )
+    return "Fill it in, exclude the sample, or take the covariate out of the sheet"

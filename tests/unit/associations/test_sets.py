@@ -1,0 +1,273 @@
+"""Gene sets: files, enrichment scores against gseapy, calibration of both permutations."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from popnet.associations import sets as set_tests
+from popnet.associations.sets import COLUMNS, MT_COLUMNS, enrichment_score
+from popnet.errors import InputError
+from popnet.stats.designs import make_design
+from popnet.stats.ranks import correlate
+from popnet.study.gene_sets import read_gmt, resolve_gene_sets
+
+
+def design_of(phenotype, binary=False):
+    index = [f"s{i}" for i in range(len(phenotype))]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    return make_design(index, samples, pd.Series(phenotype, index, dtype=float), binary)
+
+
+def spec(name, **given):
+    return SimpleNamespace(**({"name": name, "prefix": None, "gmt": None, "genes": None} | given))
+
+
+def test_read_gmt_written_on_any_system(tmp_path):
+    path = tmp_path / "sets.gmt"
+    path.write_bytes("\ufeffA b|1\tabout\tMT-ND1\tHLA-A\tMT-ND1\t\r\n\r\nB\t\tX\r\n".encode())
+    assert read_gmt(path) == {"A b|1": ["MT-ND1", "HLA-A"], "B": ["X"]}
+
+
+def test_read_gmt_names_every_bad_line(tmp_path):
+    path = tmp_path / "sets.gmt"
+    path.write_text("A\tabout\tX\nB X Y\nC\tabout\nA\tabout\tY\n")
+    with pytest.raises(InputError) as caught:
+        read_gmt(path)
+    assert [problem.field for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00A"])
+def test_read_gmt_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "sets.gmt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_gmt(path)
+
+
+def test_read_kegg(shared_data):
+    sets = read_gmt(shared_data / "msigdb_v2025.1.Hs_c2_KEGG_legacy.gmt")
+    assert len(sets) == 186
+    assert "UBB" in sets["KEGG_PARKINSONS_DISEASE"]
+
+
+def test_resolve_gene_sets(tmp_path):
+    path = tmp_path / "sets.gmt"
+    path.write_text("A\tabout\tX\tY\n")
+    specs = [spec("MT", prefix="MT-"), spec("file", gmt=path), spec("mine", genes=["X", "X", "Q"])]
+    sets = resolve_gene_sets(specs, ["MT-ND1", "X", "MT-CO1", "MTOR"])
+    assert sets == {"MT": ["MT-ND1", "MT-CO1"], "A": ["X", "Y"], "mine": ["X", "Q"]}
+
+
+def test_two_sets_of_one_name(tmp_path):
+    path = tmp_path / "sets.gmt"
+    path.write_text("A\tabout\tX\tY\n")
+    same = [spec("A", genes=["Y", "X"]), spec("file", gmt=path)]
+    assert list(resolve_gene_sets(same, [])) == ["A"]
+    with pytest.raises(InputError, match="has this name"):
+        resolve_gene_sets([spec("A", genes=["X"]), spec("file", gmt=path)], [])
+
+
+@pytest.fixture(scope="module")
+def ranked() -> tuple[pd.Series, dict[str, list[str]]]:
+    rng = np.random.default_rng(0)
+    genes = [f"Gene|{i}" for i in range(300)]
+    ranking = pd.Series(rng.normal(size=300).round(6), index=genes)
+    ranking[genes[:12]] += 2
+    ranking[genes[12:20]] -= 2
+    sets = {
+        f"set {i}/{i}": list(rng.choice(genes, size, False)) for i, size in enumerate((2, 3, 9, 40))
+    }
+    sets |= {"up": genes[:12], "down": [*genes[12:20], "absent"], "all": genes, "none": ["absent"]}
+    return ranking, sets
+
+
+def test_enrichment_equals_gseapy_prerank(ranked):
+    import gseapy
+
+    ranking, sets = ranked
+    found = set_tests.paper(ranking, sets, 500, seed=1, min_size=1).set_index("gene_set")
+    expected = gseapy.prerank(
+        ranking,
+        sets,
+        min_size=1,
+        max_size=1000,
+        permutation_num=500,
+        seed=1,
+        threads=1,
+        no_plot=True,
+    ).res2d.set_index("Term")
+    assert set(found.index) == set(expected.index) == set(sets) - {"all", "none"}
+    expected = expected.loc[found.index]
+    np.testing.assert_allclose(found["es"], expected["ES"].astype(float), atol=1e-9)
+    np.testing.assert_allclose(found["nes"], expected["NES"].astype(float), rtol=1e-6)
+    # gseapy's p is b / n: never above (b + 1) / (n + 1), and 0 where no score is as large.
+    assert (found["p"] > expected["NOM p-val"].astype(float)).all()
+    np.testing.assert_allclose(found["p"], expected["NOM p-val"].astype(float), atol=0.006)
+    assert found["p"].min() > 0
+    for name, genes in expected["Lead_genes"].items():
+        assert set(found.loc[name, "leading_edge"].split(";")) == set(genes.split(";"))
+    mask = np.array([ranking.index.isin(sets[name]) for name in found.index])
+    scores = enrichment_score(ranking.to_numpy()[None], mask)[0]
+    np.testing.assert_allclose(scores, expected["ES"].astype(float), atol=1e-9)
+
+
+def test_table_of_enrichment(ranked):
+    ranking, sets = ranked
+    found = set_tests.paper(ranking, sets, 200, seed=1)
+    assert tuple(found.columns) == COLUMNS
+    assert "set 0/0" not in set(found["gene_set"])  # two genes
+    row = found.set_index("gene_set").loc["down"]
+    assert (row["n_genes"], row["set_size"], row["n_permutations"]) == (8, 9, 200)
+    assert row["es"] < 0
+    assert row["p"] == row["gene_permutation_p"]
+    assert found["p"].is_monotonic_increasing
+    absolute = set_tests.paper(ranking, sets, 200, seed=1, absolute=True).set_index("gene_set")
+    assert absolute.loc["down", "es"] > 0
+
+
+def test_nothing_to_enrich(ranked):
+    ranking, _ = ranked
+    for sets in ({}, {"none": ["absent"]}, {"all": list(ranking.index)}):
+        assert list(set_tests.paper(ranking, sets, 10, seed=1).columns) == list(COLUMNS)
+        assert set_tests.paper(ranking, sets, 10, seed=1).empty
+        values = np.random.default_rng(0).normal(size=(6, len(ranking)))
+        args = (values, design_of(np.arange(6.0)), ranking.index, sets, 10, 1)
+        assert list(set_tests.robust(*args).columns) == [*COLUMNS, *MT_COLUMNS]
+        assert set_tests.robust(*args).empty
+
+
+def test_ties_are_broken_by_the_seed_alone(ranked):
+    ranking, sets = ranked
+    tied = ranking.round(0)
+    tied.iloc[5] = np.nan
+    first = set_tests.paper(tied, sets, 50, seed=1)
+    pd.testing.assert_frame_equal(first, set_tests.paper(tied, sets, 50, seed=1, threads=2))
+    other = (
+        set_tests.paper(tied, sets, 50, seed=2).set_index("gene_set").loc[first["gene_set"], "es"]
+    )
+    assert not np.allclose(first["es"], other)
+
+
+def test_a_gene_named_twice():
+    with pytest.raises(ValueError, match="twice"):
+        set_tests.paper(pd.Series([1.0, 2.0], index=["a", "a"]), {"s": ["a"]}, 10, seed=1)
+
+
+@given(
+    st.lists(st.integers(-4, 4), min_size=6, max_size=25).filter(lambda x: any(x)),
+    st.integers(1, 5),
+    st.integers(0, 1000),
+)
+@settings(max_examples=100, deadline=None)
+def test_score_is_the_extreme_of_the_running_sum(statistics, size, seed):
+    statistics = np.array(statistics, dtype=float)
+    members = np.zeros(len(statistics), dtype=bool)
+    members[np.random.default_rng(seed).choice(len(statistics), size, replace=False)] = True
+    found = enrichment_score(statistics[None], members[None])[0, 0]
+    order = np.argsort(-statistics, kind="stable")
+    weight = np.abs(statistics[order]) * members[order]
+    if weight.sum() == 0:
+        assert np.isnan(found)
+        return
+    running = np.cumsum(weight / weight.sum() - ~members[order] / (~members).sum())
+    # Where both ends are equally far, either is right.
+    assert abs(found) == pytest.approx(np.abs(running).max(), abs=1e-12)
+    assert np.min(np.abs(running - found)) < 1e-12
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_phenotype_permutation_equals_a_plain_loop(binary):
+    rng = np.random.default_rng(4)
+    n, n_genes = 14, 60
+    genes = [f"g{i}" for i in range(n_genes)]
+    phenotype = np.repeat([1.0, 0.0], [5, 9]) if binary else np.round(rng.normal(size=n), 1)
+    values = rng.normal(size=(n, n_genes))
+    values[:, :10] += phenotype[:, None]
+    sets = {"planted": genes[:10], "other": genes[20:40]}
+    design = design_of(phenotype, binary)
+    found = set_tests.robust(values, design, genes, sets, 400, seed=3)
+    assert tuple(found.columns) == (*COLUMNS, *MT_COLUMNS)
+    found = found.set_index("gene_set")
+    (places,) = design.arrangements(400, seed=3)
+    outcomes = [phenotype, *phenotype[places]]
+    statistics = np.array([correlate(values, outcome, binary)["statistic"] for outcome in outcomes])
+    ties = np.random.default_rng(3).permutation(n_genes)
+    statistics = statistics[:, ties].round(12)
+    for name, members in sets.items():
+        mask = np.isin(genes, members)[ties]
+        es, *null = enrichment_score(statistics, mask[None])[:, 0]
+        same = np.abs([score for score in null if (score >= 0) == (es >= 0)])
+        assert found.loc[name, "es"] == pytest.approx(es)
+        assert found.loc[name, "nes"] == pytest.approx(es / same.mean())
+        p = (np.sum(same >= abs(es) - 1e-12) + 1) / (len(same) + 1)
+        assert found.loc[name, "p"] == pytest.approx(p)
+    assert found.loc["planted", "p"] < 0.05
+
+
+def test_genes_that_cannot_be_ranked_are_left_out():
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(12, 30))
+    values[3, 0] = np.nan
+    values[:, 1] = 2
+    genes = [f"g{i}" for i in range(30)]
+    varying, constant = design_of(rng.normal(size=12)), design_of(np.ones(12))
+    found = set_tests.robust(values, varying, genes, {"s": genes[:8]}, 50, 1)
+    assert found["n_genes"].tolist() == [7]
+    assert found["n_background"].tolist() == [29]
+    constant = set_tests.robust(values, constant, genes, {"s": genes[:8]}, 50, 1)
+    assert constant.empty
+
+
+def test_correlated_sets_pass_by_genes_but_not_by_phenotypes():
+    """Gene permutation calls null sets of co-expressed genes (shared design, difference 3)."""
+    rng = np.random.default_rng(8)
+    n, n_genes, n_sets = 24, 400, 20
+    genes = [f"g{i}" for i in range(n_genes)]
+    values = rng.normal(size=(n, n_genes))
+    sets = {f"s{k}": genes[15 * k : 15 * k + 15] for k in range(n_sets)}
+    by_gene, by_phenotype = [], []
+    for _ in range(6):
+        shared = np.repeat(rng.normal(size=(n, n_sets)), 15, axis=1)
+        cohort = values.copy()
+        cohort[:, : 15 * n_sets] += 0.8 * shared
+        found = set_tests.robust(cohort, design_of(rng.normal(size=n)), genes, sets, 300, seed=1)
+        by_gene.extend(found["gene_permutation_p"])
+        by_phenotype.extend(found["p"])
+    assert np.mean(np.array(by_gene) < 0.05) > 0.2
+    assert np.mean(np.array(by_phenotype) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
+
+
+def test_gaps_do_not_drop_a_gene():
+    """A gene that a unit lacks is ranked; one that most units lack is not."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(12, 40))
+    values[3, 5] = np.nan
+    values[:8, 6] = np.nan
+    genes = [f"g{number}" for number in range(40)]
+    table = set_tests.robust(
+        values, design_of(rng.normal(size=12)), genes, {"s": genes[:10]}, permutations=50, seed=1
+    )
+    assert table["n_genes"].tolist() == [9]
+
+
+def test_sets_are_also_tested_without_their_mitochondrial_genes():
+    rng = np.random.default_rng(1)
+    phenotype = rng.normal(size=30)
+    values = rng.normal(size=(30, 80))
+    genes = [f"MT-{i}" for i in range(10)] + [f"g{i}" for i in range(70)]
+    values[:, :10] += 2 * phenotype[:, None]
+    sets = {"mixed": [*genes[:10], *genes[20:30]], "MT": genes[:10], "nuclear": genes[40:50]}
+    found = set_tests.robust(values, design_of(phenotype), genes, sets, 400, seed=1)
+    found = found.set_index("gene_set")
+    assert found["n_mt"].to_dict() == {"mixed": 10, "MT": 10, "nuclear": 0}
+    assert found.loc["mixed", "p"] < 0.01
+    assert found.loc["mixed", "p_without_mt"] > 0.05
+    assert found.loc[["MT", "nuclear"], "p_without_mt"].isna().all()
+    assert found.loc["MT", "leading_edge"].count("MT-") >= 8

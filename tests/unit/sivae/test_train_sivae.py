@@ -1,0 +1,313 @@
+"""The training job: what it keeps, what it trains again, and what it says of bins that fail."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from popnet import sivae
+from popnet.cells import PreparedSample, write_expression
+from popnet.files import read_table
+from popnet.seeds import derive_seed
+from popnet.sivae import DivergedError
+
+SAMPLES = ["007", "a|b", "c"]
+SIZE, N_GENES = 24, 10
+BINS = [[sample, number] for sample in SAMPLES for number in (1, 2)]
+KEYS = {
+    "plan": None,
+    "latent": 2,
+    "hidden": [6],
+    "steps": [3, 3, 3],
+    "minibatch": 8,
+    "heldout": 0.25,
+    "precision": "float32",
+    "genes_per_step": None,
+}
+
+
+@dataclass
+class Job:
+    """A training job in a folder, run by what Snakemake would run."""
+
+    folder: Path
+    script: Path
+    stacks: list[int] = field(default_factory=list)
+
+    def __call__(self, bins=BINS, stack=None, seed=1, seeds=1, **keys) -> pd.DataFrame:
+        self.stacks.clear()
+        table = self.folder / "1.tsv"
+        table.unlink(missing_ok=True)
+        params = {"bins": bins, "models": str(self.folder / "models"), "sivae": KEYS | keys}
+        params |= {"plan": "fast", "device": "cpu", "stack": stack, "seed": seed}
+        params["seeds"] = seeds
+        snakemake = SimpleNamespace(
+            input=SimpleNamespace(
+                expression=str(self.folder / "expression.h5ad"), code=[sivae.fitting.__file__]
+            ),
+            output=[str(table)],
+            log=[str(self.folder / "log")],
+            params=SimpleNamespace(**params),
+            resources={},
+            threads=1,
+        )
+        runpy.run_path(str(self.script), init_globals={"snakemake": snakemake})
+        return read_table(table)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def models(self) -> dict[str, int]:
+        return {p.name: p.stat().st_mtime_ns for p in (self.folder / "models").glob("*.h5ad")}
+
+
+def write_samples(folder: Path, names: list[str]) -> None:
+    """Write the expression of samples with two bins each."""
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([1, 2], SIZE)
+    samples = [
+        PreparedSample(
+            expression=rng.normal(size=(2 * SIZE, N_GENES)).astype(np.float32),
+            obs=pd.DataFrame(
+                {"sample": sample, "bin": numbers, "n_counts": 100.0},
+                index=[f"{sample}{i}" for i in range(2 * SIZE)],
+            ),
+            bins=pd.DataFrame({"sample": sample, "bin": [1, 2]}),
+            mean_expression=np.zeros((2, N_GENES), np.float32),
+            detection_rate=np.ones((2, N_GENES), np.float32),
+        )
+        for sample in names
+    ]
+    write_expression(folder / "expression.h5ad", samples, [f"G{i}" for i in range(N_GENES)])
+
+
+@pytest.fixture
+def job(root, tmp_path, monkeypatch) -> Job:
+    write_samples(tmp_path, SAMPLES)
+    job = Job(tmp_path, root / "workflow" / "scripts" / "train_sivae.py")
+    original = sivae.fit_stack
+
+    def counted(data, *arguments, **options):
+        job.stacks.append(len(data))
+        return original(data, *arguments, **options)
+
+    monkeypatch.setattr(sivae, "fit_stack", counted)
+    # The script sets how many threads torch has.
+    threads = torch.get_num_threads()
+    yield job
+    torch.set_num_threads(threads)
+
+
+def test_table_and_models(job):
+    table = job()
+    assert table[["sample", "bin"]].to_numpy().tolist() == BINS
+    assert (table["status"] == "trained").all()
+    assert set(table["device"]) == {"cpu"}
+    assert set(table["precision"]) == {"float32"}
+    assert set(table["stack"]) == {1}
+    numbers = ["seconds", "peak_memory_mb", "reconstruction_error", "heldout_error", "heldout_loss"]
+    assert np.isfinite(table[numbers]).all(axis=None)
+    assert table["seed"].nunique() == len(BINS)
+    assert set(table["model"]) == set(job.models())
+    model = ad.read_h5ad(job.folder / "models" / table["model"][0])
+    assert list(model.var_names) == [f"G{i}" for i in range(N_GENES)]
+    assert model.uns["sivae"]["heldout_loss"]["total"] == pytest.approx(
+        table["heldout_loss"][0], rel=1e-5
+    )
+    assert "6 of 6 in" in job.log
+
+
+def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
+    first = job(BINS[:4], stack=3)
+    assert job.stacks == [3, 1]
+    before = job.models()
+    table = job(BINS, stack=2)
+    assert job.stacks == [2]
+    assert "4 of 6 models are trained already" in job.log
+    pd.testing.assert_frame_equal(table.iloc[:4], first)
+    assert list(table["stack"]) == [3, 3, 3, 1, 2, 2]
+    assert {name: job.models()[name] for name in before} == before
+    # A key that says what the plan says anyway changes nothing; another setting or seed does.
+    job(BINS, schedule=sivae.PLANS["fast"]["schedule"])
+    assert job.stacks == []
+    job(BINS[:1], learning_rate=0.003)
+    assert job.stacks == [1]
+    job(BINS[:1], seed=2)
+    assert job.stacks == [1]
+
+
+def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def killed(data, *arguments, **options):
+        if len(job.stacks) == 2:
+            raise KeyboardInterrupt
+        return counted(data, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sivae, "fit_stack", killed)
+        with pytest.raises(KeyboardInterrupt):
+            job(stack=2)
+    assert len(job.models()) == 4
+    # A file that was damaged is trained again too.
+    name = sorted(job.models())[0]
+    path = job.folder / "models" / name
+    path.write_bytes(path.read_bytes()[:2000])
+    table = job(stack=2)
+    assert job.stacks == [2, 1]
+    assert (table["status"] == "trained").all()
+    assert f"{name} cannot be read" in job.log
+
+
+@pytest.fixture
+def diverge(monkeypatch):
+    """A function that has fits of some seeds diverge, and returns the list of seeds that ran."""
+    counted = sivae.fit_stack
+
+    def start(*seeds_that_diverge):
+        ran = []
+
+        def diverging(data, settings, seeds, *arguments, **options):
+            ran.extend(seeds)
+            fits = counted(data, settings, seeds, *arguments, **options)
+            return [
+                DivergedError("joint", 7) if seed in seeds_that_diverge else fit
+                for seed, fit in zip(seeds, fits, strict=True)
+            ]
+
+        monkeypatch.setattr(sivae, "fit_stack", diverging)
+        return ran
+
+    return start
+
+
+def test_a_model_that_diverges_is_tried_again_once_with_another_seed(job, diverge):
+    first = [derive_seed(1, *bin_) for bin_ in BINS]
+    again = [derive_seed(1, *bin_, "again") for bin_ in BINS]
+    undisturbed = job(stack=3)
+    for path in (job.folder / "models").iterdir():
+        path.unlink()
+    # Of the first bin the second attempt succeeds, of the fourth it does not.
+    ran = diverge(first[0], first[3], again[3])
+    table = job(stack=3)
+    assert ran == [*first, again[0], again[3]]
+    failed = table["status"].str.startswith("failed: training diverged")
+    assert list(failed) == [False, False, False, True, False, False]
+    assert list(table["attempt"]) == [2, 1, 1, 2, 1, 1]
+    assert list(table["seed"]) == [again[0], *first[1:3], again[3], *first[4:]]
+    assert table.loc[failed, "active_dimensions"].isna().all()
+    assert len(job.models()) == 5
+    assert "007 bin 1 failed: training diverged" in job.log
+    assert "007 bin 1 is tried again with another seed" in job.log
+    others = [1, 2, 4, 5]
+    columns = ["seed", "reconstruction_error", "heldout_loss", "attempt"]
+    pd.testing.assert_frame_equal(table.loc[others, columns], undisturbed.loc[others, columns])
+    # Other batches give the same, and a job that runs again keeps a second attempt.
+    models = {path.name: ad.read_h5ad(path).varm["sivae_loadings"] for path in files(job)}
+    ran.clear()
+    pd.testing.assert_frame_equal(job(stack=3), table)
+    assert ran == [first[3], again[3]]
+    for path in files(job):
+        path.unlink()
+    for bin_ in BINS:
+        job([bin_])
+    for path in files(job):
+        loadings = ad.read_h5ad(path).varm["sivae_loadings"]
+        np.testing.assert_allclose(loadings, models.pop(path.name), rtol=1e-4, atol=1e-6)
+    assert not models
+
+
+def files(job) -> list[Path]:
+    return list((job.folder / "models").glob("*.h5ad"))
+
+
+def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path):
+    names = ["a", "b", "c", "d"]
+    write_samples(tmp_path, names)
+    bins = [[name, number] for name in names for number in (1, 2)]
+    seeds = [derive_seed(1, *bin_) for bin_ in bins]
+
+    class Died(BaseException):
+        pass
+
+    ran = diverge()
+    whole = sivae.fit_stack
+
+    def dying(data, settings, seeds_of_stack, *arguments, **options):
+        if len(ran) == 6:
+            raise Died
+        return whole(data, settings, seeds_of_stack, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sivae, "fit_stack", dying)
+        with pytest.raises(Died):
+            job(bins, stack=1)
+    before = job.models()
+    assert len(before) == 6
+    assert not (job.folder / "1.tsv").exists()
+    ran.clear()
+    table = job(bins, stack=1)
+    assert ran == seeds[6:]
+    assert (table["status"] == "trained").all()
+    assert {name: job.models()[name] for name in before} == before
+    assert "6 of 8 models are trained already" in job.log
+
+
+def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
+    counted = sivae.fit_stack
+
+    def small(data, *arguments, **options):
+        if len(data) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return counted(data, *arguments, **options)
+
+    monkeypatch.setattr(sivae, "fit_stack", small)
+    table = job(stack=5)
+    assert job.stacks == [2, 2, 2]
+    assert list(table["stack"]) == [2] * 6
+    assert "no room for 5 models at a time: now 2" in job.log
+
+
+def test_more_seeds_train_only_what_is_new(job):
+    once = job(seeds=1)
+    before = job.models()
+    table = job(seeds=3, stack=4)
+    # Twelve new ones, of several bins at a time.
+    assert job.stacks == [4, 4, 4]
+    assert table[["sample", "bin", "repeat"]].to_numpy().tolist() == [
+        [*bin_, repeat] for bin_ in BINS for repeat in (1, 2, 3)
+    ]
+    first = table[table["repeat"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, once)
+    assert table["seed"].nunique() == table["model"].nunique() == 3 * len(BINS)
+    assert table["reconstruction_error"].nunique() == 3 * len(BINS)
+    assert set(job.models()) == set(table["model"])
+    assert {name: job.models()[name] for name in before} == before
+    # Fewer seeds use the first of them again.
+    pd.testing.assert_frame_equal(job(seeds=1), once)
+    assert job.stacks == []
+
+
+def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):
+    """Names of samples may end like those of models."""
+    names = ["s", "s.1", "s.1-2", "s.1.2"]
+    write_samples(tmp_path, names)
+    table = job([[name, number] for name in names for number in (1, 2)], seeds=2, stack=16)
+    assert table["model"].nunique() == len(table) == 16
+
+
+def test_a_repeat_that_diverges_leaves_the_others(job, diverge):
+    diverge(derive_seed(1, "007", 1, 2), derive_seed(1, "007", 1, 2, "again"))
+    table = job(BINS[:1], seeds=2, stack=2)
+    assert table["status"].str.startswith("failed").tolist() == [False, True]
+    assert "007 bin 1 repeat 2 failed: training diverged" in job.log
+    assert list(job.models()) == ["007.1.h5ad"]

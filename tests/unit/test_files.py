@@ -1,0 +1,88 @@
+"""Files of ours: whole or not at all, and named where something is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from adapter import logged, training_device
+
+from popnet import files as tables
+from popnet.errors import InputError, Problem
+
+
+def test_a_table_whose_last_line_is_cut_is_damaged(tmp_path):
+    path = tmp_path / "t.tsv"
+    tables.write_table(pd.DataFrame({"sample": ["a", "b"], "n": [10, 20]}), path)
+    whole = path.read_text()
+    path.write_text(whole[:-2])
+    with pytest.raises(InputError, match="its last line has no end") as raised:
+        tables.read_table(path)
+    assert raised.value.problems[0].file == str(path)
+
+
+def test_a_file_that_is_out_of_reach_is_not_called_damaged(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: No such file") as raised:
+        tables.read_h5ad(tmp_path / "none.h5ad")
+    assert "delete" not in raised.value.problems[0].remedy
+
+
+def test_no_memory_says_nothing_of_the_file(tmp_path):
+    with pytest.raises(MemoryError), tables.reading(tmp_path / "cells.h5ad"):
+        raise MemoryError
+
+
+def test_a_writer_that_does_not_say_that_the_disk_is_full(tmp_path, monkeypatch):
+    """Such as igraph: the disk is asked."""
+    path = tmp_path / "graph.graphml"
+    full = SimpleNamespace(f_blocks=100, f_bavail=0)
+    monkeypatch.setattr(tables.os, "statvfs", lambda _: full)
+    with pytest.raises(InputError, match="No space left") as raised, tables.atomic(path):
+        raise RuntimeError("Write failed.")
+    assert raised.value.problems[0].file == str(path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="Write failed"), tables.atomic(path):
+        raise RuntimeError("Write failed.")
+
+
+def test_an_input_error_passes_between_processes():
+    problem = Problem("sheet.yaml", "name", "x", "is wrong", "correct it")
+    error = pickle.loads(pickle.dumps(InputError([problem])))
+    assert error.problems == [problem]
+    assert "Remedy: correct it" in str(error)
+
+
+def test_a_log_on_a_full_disk_does_not_hide_the_error(capfd):
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("no device that is always full")
+    problem = Problem("t.tsv", "file", None, "No space left", "make room")
+    with pytest.raises(SystemExit), logged("/dev/full"):
+        raise InputError([problem])
+    assert "Remedy: make room" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("resource", ["gres", "gpu"])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to be seen here")
+def test_a_job_that_was_given_a_gpu_and_sees_none_stops(resource):
+    params = SimpleNamespace(device="auto")
+    given = SimpleNamespace(params=params, resources={resource: "gpu:1"})
+    with pytest.raises(RuntimeError, match="GPU"):
+        training_device(given)
+    assert training_device(SimpleNamespace(params=params, resources={})) == "cpu"
+
+
+def test_scripts_read_our_files_by_what_notices_damage(root):
+    """`train_sivae` trains a model anew that it cannot read, whatever is wrong with it."""
+    raw = re.compile(r"\b(ad\.read_h5ad|pd\.read_parquet)\(")
+    found = [
+        path.stem
+        for path in (root / "workflow" / "scripts").glob("*.py")
+        if raw.search(path.read_text())
+    ]
+    assert found == ["train_sivae"]
