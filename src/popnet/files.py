@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from popnet.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -147,6 +146,8 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
     InputError
         If it is damaged.
     """
+    import pandas as pd
+
     with reading(path):
         return pd.read_parquet(path, page_checksum_verification=True)
 
@@ -176,6 +177,8 @@ def read_table(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
     InputError
         If it cannot be read.
     """
+    import pandas as pd
+
     with reading(path):
         with Path(path).open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))

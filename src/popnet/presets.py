@@ -1,0 +1,110 @@
+"""What the presets `robust` and `paper` mean: every choice by preset is looked up here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+PhenotypeType = Literal["continuous", "binary"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The choices of a preset.
+
+    Parameters
+    ----------
+    unit : {"donor", "bin"}
+        What counts as one observation.
+    plan : {"fast", "paper"}
+        The training plan, where the config names none.
+    kernels : tuple of str
+        Names of the graph kernels that compare samples; `wl_degree` by GraKeL where `grakel`.
+    main_kernel : str
+        The kernel whose map is drawn and reported.
+    effects : mapping of phenotype type to str
+        What figures call the statistic of a test.
+    grakel : bool
+    relative : bool
+        Centrality is relative to the gene's variance in the bin, and genes that too few cells
+        express have none.
+    prevalence : (float, float)
+        Least and largest share of observations that have an edge which is tested.
+    strict_genotypes : bool
+        Read depths, the mask and absent records count; else every record is taken as it is.
+    """
+
+    unit: Literal["donor", "bin"]
+    plan: Literal["fast", "paper"]
+    kernels: tuple[str, ...]
+    main_kernel: str
+    effects: Mapping[str, str]
+    grakel: bool
+    relative: bool
+    prevalence: tuple[float, float]
+    strict_genotypes: bool
+
+
+PRESETS: dict[str, Preset] = {
+    "robust": Preset(
+        unit="donor",
+        plan="fast",
+        kernels=("wl_degree", "wl_gene", "edge_jaccard", "centrality"),
+        main_kernel="edge_jaccard",
+        effects={
+            "continuous": "partial rank correlation",
+            "binary": "adjusted rank-biserial correlation",
+        },
+        grakel=False,
+        relative=True,
+        # Edges that nearly all or nearly no observations have do not distinguish them.
+        prevalence=(0.1, 0.9),
+        strict_genotypes=True,
+    ),
+    "paper": Preset(
+        unit="bin",
+        plan="paper",
+        kernels=("wl_degree", "wl_gene", "edge_jaccard"),
+        main_kernel="wl_degree",
+        effects={"continuous": "Spearman ρ", "binary": "rank-biserial correlation"},
+        grakel=True,
+        relative=False,
+        prevalence=(0.0, 1.0),
+        strict_genotypes=False,
+    ),
+}
+
+
+def answer(question: ModuleType, preset: str) -> Callable[..., Any]:
+    """Return the function of a question's module that answers it under a preset.
+
+    Modules of `popnet.associations` have one function per preset, of its name.
+    """
+    return getattr(question, preset)  # type: ignore[no-any-return]
+
+
+def unit(preset: str) -> Literal["donor", "bin"]:
+    """Return what counts as one observation."""
+    return PRESETS[preset].unit
+
+
+def training_plan(config: Mapping[str, Any]) -> str:
+    """Return the training plan of a config: its own, or the preset's."""
+    return config["sivae"]["plan"] or PRESETS[config["preset"]].plan
+
+
+def kernels(preset: str) -> tuple[str, ...]:
+    """Return the names of the kernels that compare samples, in the order of the tables."""
+    return PRESETS[preset].kernels
+
+
+def main_kernel(preset: str) -> str:
+    """Return the kernel whose map is drawn and reported."""
+    return PRESETS[preset].main_kernel
+
+
+def effect_name(preset: str, phenotype_type: str) -> str:
+    """Return what figures call the statistic of a phenotype's tests."""
+    return PRESETS[preset].effects[phenotype_type]
