@@ -11,7 +11,7 @@ from scipy import sparse
 
 from popnet.associations.edges import GROUPINGS_AT_ONCE, SHARED_AT_ONCE, _cases, _group_means
 from popnet.networks.consensus import MIN_SHARE
-from popnet.networks.edges import PAIRS_AT_ONCE, SHARE_TIE, _gene_numbers
+from popnet.networks.edges import PAIRS_AT_ONCE, SHARE_TIE, gene_numbers
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -54,7 +54,7 @@ def paper(
     table = pd.DataFrame({"gene": list(genes)})
     for name in ("case", "control"):
         ends = consensus.loc[consensus[f"in_{name}"], ["gene1", "gene2"]].to_numpy().ravel()
-        table[f"{name}_degree"] = np.bincount(_gene_numbers(index, ends), minlength=len(index))
+        table[f"{name}_degree"] = np.bincount(gene_numbers(index, ends), minlength=len(index))
     table["change"] = table["case_degree"] - table["control_degree"]
 
     edges = edges[edges["sample"].isin(groups.index)]
@@ -62,7 +62,7 @@ def paper(
     weight = edges["weight"].to_numpy(dtype=float)
     degree = np.zeros((len(groups), len(index)))
     for gene in ("gene1", "gene2"):
-        np.add.at(degree, (rows, _gene_numbers(index, edges[gene])), weight)
+        np.add.at(degree, (rows, gene_numbers(index, edges[gene])), weight)
     over = units(list(groups.index), donors, groups.map({"case": 1.0, "control": 0.0}), unit)
     values = over.average(degree)
     test = correlate(values, over.phenotype, binary=True)
@@ -117,7 +117,7 @@ def robust(
     by_unit = sparse.csc_array(design.units.weights @ weights)
     case = _cases(design.units.phenotype, design.binary)
     index = pd.Index(genes)
-    ends = np.concatenate([_gene_numbers(index, pairs[gene]) for gene in ("gene1", "gene2")])
+    ends = np.concatenate([gene_numbers(index, pairs[gene]) for gene in ("gene1", "gene2")])
     incidence = sparse.csc_array(
         (np.ones(len(ends), np.float32), (ends, np.tile(np.arange(len(pairs)), 2))),
         shape=(len(index), len(pairs)),

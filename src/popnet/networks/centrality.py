@@ -6,7 +6,6 @@ import random
 import warnings
 from typing import Literal
 
-import igraph
 import numpy as np
 from scipy.spatial.distance import pdist
 
@@ -19,26 +18,36 @@ MIN_VARIANCE = 1e-6
 def degree_centrality(
     reconstruction_error: np.ndarray, variance: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return siVAE's degree centrality: the negative reconstruction error of each gene.
+    """Return siVAE degree centrality: how well a gene is reconstructed, larger is more central.
 
-    The paper's "Estimating degree centrality using siVAE": hubs are reconstructed best. There
-    every gene has unit variance over the cells that the model is trained on.
+    The paper's "Estimating degree centrality using siVAE": hubs have the smallest reconstruction
+    error. Its genes have unit variance over the cells that a model is trained on, so that its two
+    readings are one. Here they are two scales, which must not be mixed:
+
+    - without `variance`, the negative mean squared error, on the scale of the expression;
+    - with `variance`, the negative error relative to the variance of the same cells: 0 is perfect,
+      -1 no better than predicting the mean. Needed where cells were scaled together with others
+      (a bin has its own share of a gene's variance).
 
     Parameters
     ----------
     reconstruction_error : array of shape (..., n_genes)
         Mean squared error.
     variance : array of shape (..., n_genes), optional
-        Of the same cells, where they were scaled together with others: a bin has its own share
-        of a gene's variance. The error is divided by it, so that 0 is perfect and -1 no better
-        than the mean. A gene that does not vary has no centrality (NaN); without this it would
-        come first, as no error is smaller than that of a gene that is switched off.
+        Variance of the same cells.
+
+    Returns
+    -------
+    array of shape (..., n_genes)
+        With `variance`, NaN for a gene that does not vary: a constant gene has no error and would
+        come out as the most central of all.
     """
     error = np.asarray(reconstruction_error)
     if variance is None:
         return -error
-    varies = np.asarray(variance) > MIN_VARIANCE
-    return -np.divide(error, variance, out=np.full(error.shape, np.nan), where=varies)
+    relative = np.full(error.shape, np.nan)
+    np.divide(error, variance, out=relative, where=np.asarray(variance) > MIN_VARIANCE)
+    return -relative
 
 
 def central_genes(centrality: np.ndarray, top: int | Literal["all"] | None) -> np.ndarray:
@@ -78,7 +87,7 @@ def graph_centralities(
     loadings : array of shape (n_genes, n_dimensions)
         Of the genes of the graph.
     gene1, gene2 : arrays of int
-        The edges, as row numbers: of :func:`popnet.networks.closest_pairs`.
+        The edges, as row numbers: of :func:`popnet.networks.edges.closest_pairs`.
 
     Returns
     -------
@@ -95,6 +104,8 @@ def graph_centralities(
     (1972), eigenvector; Brin and Page, Computer Networks and ISDN Systems 30 (1998), PageRank;
     Barrat et al., PNAS 101 (2004), strength.
     """
+    import igraph
+
     n_genes = len(loadings)
     degree = adjacency_degree(gene1, gene2, n_genes).astype(float)
     if not len(gene1):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from popnet.networks.edges import _gene_numbers, annotate_complexes
+from popnet.networks.edges import annotate_complexes, gene_numbers
 
 
 def connectivity(
@@ -42,7 +42,7 @@ def connectivity(
     rows = pd.Index(samples).get_indexer(pd.Index(edges["sample"]))
     weight = edges["weight"].to_numpy(dtype=float)
     index = pd.Index(genes)
-    first, second = (_gene_numbers(index, edges[gene]) for gene in ("gene1", "gene2"))
+    first, second = (gene_numbers(index, edges[gene]) for gene in ("gene1", "gene2"))
     relation = None
     if complexes is not None:
         relation = annotate_complexes(edges, complexes)["relation"].to_numpy()

@@ -19,7 +19,14 @@ SHARE_TIE = 1e-5
 PAIRS_AT_ONCE = 2**13
 
 
-def _gene_numbers(index: pd.Index, genes: Iterable[str]) -> np.ndarray:
+def gene_numbers(index: pd.Index, genes: Iterable[str]) -> np.ndarray:
+    """Return the positions of genes in an index.
+
+    Raises
+    ------
+    ValueError
+        If the index lacks one of them.
+    """
     numbers = index.get_indexer(pd.Index(genes))
     if (numbers < 0).any():
         raise ValueError("genes lacks a gene that an edge names")

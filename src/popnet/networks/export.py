@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+
+from popnet.networks.centrality import MEASURES
 
 if TYPE_CHECKING:
     import igraph
@@ -43,3 +47,75 @@ def to_graph(edges: pd.DataFrame, attributes: pd.DataFrame) -> igraph.Graph:
         | {str(column): values.tolist() for column, values in attributes.items()},
         edge_attrs={"weight": edges["weight"].tolist()},
     )
+
+
+def cohort_networks(
+    bins: AnnData, sheet: pd.DataFrame, complexes: pd.Series, kernels: pd.DataFrame
+) -> AnnData:
+    """Return the networks of a cell type in one object, samples x genes.
+
+    Parameters
+    ----------
+    bins : AnnData of shape (n_bins, n_genes)
+        Of :meth:`popnet.networks.gather.BinNetworks.to_anndata`.
+    sheet : DataFrame indexed by sample
+        What the study knows about samples: donor, batch, phenotypes, covariates.
+    complexes : Series, gene -> complex
+    kernels : DataFrame
+        kernel, sample1, sample2, similarity; each pair once.
+
+    Returns
+    -------
+    AnnData of shape (n_samples, n_genes)
+        X is siVAE degree centrality and layers what else is known of genes, means over a sample's
+        bins; obs the sheet, n_bins and mean_depth; obsp the kernels.
+    """
+    per_bin = bins.obs["sample"].astype(str).to_numpy()
+    samples = pd.unique(per_bin)
+    obs = sheet.reindex(samples)
+    # An h5ad holds text with missing values, such as a batch that nobody gave, only as categories.
+    obs = obs.astype(dict.fromkeys(obs.select_dtypes(object), "category"))
+
+    def sample_means(values: np.ndarray) -> np.ndarray:
+        means = pd.DataFrame(values).groupby(per_bin, sort=False).mean()
+        return means.to_numpy(np.float32)
+
+    cohort = AnnData(
+        sample_means(bins.X),
+        obs=obs.assign(
+            n_bins=pd.Series(per_bin).value_counts(),
+            mean_depth=bins.obs["mean_depth"].groupby(per_bin).mean(),
+        ),
+        var=bins.var.assign(complex=complexes.reindex(bins.var_names).fillna("").to_numpy()),
+        layers={name: sample_means(layer) for name, layer in bins.layers.items()},
+        uns={"X": "siVAE degree centrality, mean over a sample's bins"},
+    )
+    for kernel, pairs in kernels.groupby("kernel", sort=False):
+        upper = pairs.pivot(index="sample1", columns="sample2", values="similarity")
+        upper = upper.reindex(index=samples, columns=samples)
+        cohort.obsp[str(kernel)] = upper.combine_first(upper.T).loc[samples, samples].to_numpy()
+    return cohort
+
+
+def sample_graphs(cohort: AnnData, edges: pd.DataFrame) -> Iterator[tuple[str, igraph.Graph]]:
+    """Yield each sample and its network, with what is known of the genes as vertex attributes.
+
+    Parameters
+    ----------
+    cohort : AnnData of shape (n_samples, n_genes)
+        Of :func:`cohort_networks`.
+    edges : DataFrame
+        sample, gene1, gene2, weight.
+    """
+    edges = edges.astype({"sample": str, "gene1": str, "gene2": str})
+    in_graph = np.isfinite(cohort.layers["degree"]).any(axis=0)
+    groups = dict(list(edges.groupby("sample")))
+    for row, sample in enumerate(cohort.obs_names):
+        attributes = cohort.var[in_graph].assign(
+            centrality=cohort.X[row, in_graph],
+            **{
+                layer: cohort.layers[layer][row, in_graph]
+                for layer in ("mean_expression", *MEASURES)
+            },
+        )
+        yield sample, to_graph(groups.get(sample, edges.iloc[:0]), attributes)

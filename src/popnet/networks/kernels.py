@@ -83,11 +83,15 @@ def weisfeiler_lehman(
             label = _mix(total)
             hashes[iteration, number] = label
     sizes = is_node.sum(axis=1)
-    gram = sum(_common_counts(iteration[is_node], sizes) for iteration in hashes)
+    gram = np.zeros((len(graphs), len(graphs)))
+    for iteration in hashes:
+        gram += _common_counts(iteration[is_node], sizes)
     scale = np.sqrt(np.diagonal(gram))
     product = np.outer(scale, scale)
     empty = sizes == 0
-    return np.divide(gram, product, out=np.outer(empty, empty).astype(float), where=product > 0)
+    similarity = np.outer(empty, empty).astype(float)
+    np.divide(gram, product, out=similarity, where=product > 0)
+    return similarity
 
 
 def grakel_weisfeiler_lehman(
@@ -134,7 +138,9 @@ def edge_jaccard(graphs: Sequence[Graph]) -> np.ndarray:
     sizes = np.array([len(gene1) for gene1, _ in graphs])
     both = _common_counts(edges, sizes)
     either = np.add.outer(sizes, sizes) - both
-    return np.divide(both, either, out=np.ones_like(both), where=either > 0)
+    index = np.ones_like(both)
+    np.divide(both, either, out=index, where=either > 0)
+    return index
 
 
 def centrality_kernel(centrality: np.ndarray) -> np.ndarray:
@@ -249,7 +255,7 @@ def _common_counts(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     counts.sum_duplicates()
     common = np.bincount(counts.indices, minlength=len(values)) > COMMON * n_graphs
     rare = counts[:, ~common]
-    gram = (rare @ rare.T).toarray()
+    gram: np.ndarray = (rare @ rare.T).toarray()
     frequent = counts[:, common]
     for start in range(0, frequent.shape[1], COLUMNS_AT_ONCE):
         block = frequent[:, start : start + COLUMNS_AT_ONCE].toarray()
@@ -259,7 +265,7 @@ def _common_counts(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _mix(values: np.ndarray) -> np.ndarray:
     """Return well-spread 64-bit hashes (the finaliser of SplitMix64, a bijection)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = np.add(values, np.uint64(0x9E3779B97F4A7C15))
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -1,0 +1,215 @@
+"""Maps of samples: how similar their networks are, by several kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from popnet.files import read_parquet
+from popnet.networks import kernels
+from popnet.networks.reliability import donor_rank, kernel_reliability
+
+AXES = ["PC1", "PC2", "PC3", "PC4"]
+
+
+@dataclass(frozen=True)
+class NetworkMap:
+    """The samples of a cell type by the similarity of their networks.
+
+    Parameters
+    ----------
+    kernel : str
+    samples : ndarray of str, of shape (n_samples,)
+    similarity : ndarray of shape (n_samples, n_samples)
+        Symmetric: the mean over pairs of bins.
+    coordinates : ndarray of shape (n_samples, 4)
+        Kernel principal components.
+    explained : ndarray of shape (4,)
+        Their share of the variance.
+    reliability : dict
+        Of :func:`popnet.networks.reliability.kernel_reliability` and
+        :func:`popnet.networks.reliability.donor_rank`.
+    """
+
+    kernel: str
+    samples: np.ndarray
+    similarity: np.ndarray
+    coordinates: np.ndarray
+    explained: np.ndarray
+    reliability: dict[str, float]
+
+
+def bin_groups(bins: pd.DataFrame, donors: pd.Series) -> pd.DataFrame:
+    """Return each bin's sample, donor and batch; a sample without a donor is its own donor.
+
+    Parameters
+    ----------
+    bins : DataFrame of n_bins rows
+        sample and batch.
+    donors : Series, sample -> donor
+
+    Returns
+    -------
+    DataFrame of n_bins rows
+        samples, donors, batches.
+    """
+    sample = bins["sample"].astype(str).reset_index(drop=True)
+    donor = sample.map(donors).fillna(sample)
+    batch = bins["batch"].astype(str).to_numpy()
+    return pd.DataFrame({"samples": sample, "donors": donor, "batches": batch})
+
+
+def bin_graphs(bins: AnnData, edges: pd.DataFrame) -> tuple[list[kernels.Graph], int]:
+    """Return each bin's edges as pairs of positions among the genes that the graphs hold.
+
+    Parameters
+    ----------
+    bins : AnnData of shape (n_bins, n_genes)
+        Of :meth:`popnet.networks.gather.BinNetworks.to_anndata`.
+    edges : DataFrame
+        sample, bin, gene1, gene2; genes are categorical.
+
+    Returns
+    -------
+    graphs : list of (gene1, gene2)
+        One per bin.
+    n_genes : int
+        Genes that any graph can contain.
+    """
+    in_graph = np.flatnonzero(np.isfinite(bins.layers["degree"]).any(axis=0))
+    position = pd.Series(np.arange(len(in_graph)), bins.var_names[in_graph])
+    gene1, gene2 = (
+        edges[column].cat.rename_categories(str).map(position).to_numpy(np.int64)
+        for column in ("gene1", "gene2")
+    )
+    found = edges.groupby(["sample", "bin"], observed=True, sort=False).indices
+    keys = zip(bins.obs["sample"].astype(str), bins.obs["bin"], strict=True)
+    none = np.empty(0, np.int64)
+    rows = [found.get(key, none) for key in keys]
+    return [(gene1[row], gene2[row]) for row in rows], len(in_graph)
+
+
+def gram_matrix(
+    kernel: str,
+    graphs: Sequence[kernels.Graph],
+    n_genes: int,
+    centrality: np.ndarray,
+    grakel: bool = False,
+) -> np.ndarray:
+    """Return the similarity of all pairs of bins by one kernel, (n_bins, n_bins).
+
+    Parameters
+    ----------
+    kernel : {"wl_degree", "wl_gene", "edge_jaccard", "centrality"}
+    graphs : sequence of (gene1, gene2)
+        One per bin.
+    n_genes : int
+        Genes that any graph can contain.
+    centrality : ndarray of shape (n_bins, n_genes_of_all)
+        For the kernel "centrality".
+    grakel : bool
+        "wl_degree" by GraKeL, as in the authors' code.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel.
+    """
+    if kernel == "wl_degree":
+        function = kernels.grakel_weisfeiler_lehman if grakel else kernels.weisfeiler_lehman
+        return function(graphs, n_genes, "degree")
+    if kernel == "wl_gene":
+        return kernels.weisfeiler_lehman(graphs, n_genes, "gene")
+    if kernel == "edge_jaccard":
+        return kernels.edge_jaccard(graphs)
+    if kernel == "centrality":
+        return kernels.centrality_kernel(centrality)
+    raise ValueError(f"kernel: {kernel!r} is not known")
+
+
+def network_map(
+    kernel: str, gram: np.ndarray, groups: pd.DataFrame, n_permutations: int, seed: int
+) -> NetworkMap:
+    """Return the map of samples from the similarity of their bins.
+
+    Parameters
+    ----------
+    kernel : str
+        Its name.
+    gram : ndarray of shape (n_bins, n_bins)
+    groups : DataFrame of n_bins rows
+        Of :func:`bin_groups`.
+    n_permutations, seed : int
+        Of the test whether samples of one donor are near to each other.
+    """
+    similarity, samples = kernels.sample_similarity(gram, groups["samples"].to_numpy())
+    coordinates, explained = kernels.kernel_pca(similarity, len(AXES))
+    sample, donor, batch = (groups[name].to_list() for name in ("samples", "donors", "batches"))
+    of_sample = groups.drop_duplicates("samples")
+    reliability = kernel_reliability(gram, sample, donor, batch) | donor_rank(
+        similarity,
+        of_sample["donors"].to_list(),
+        of_sample["batches"].to_list(),
+        n_permutations,
+        seed,
+    )
+    return NetworkMap(kernel, samples, similarity, coordinates, explained, reliability)
+
+
+def similarity_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
+    """Return kernel, sample1, sample2 and similarity of every pair of samples, each pair once.
+
+    A sample and itself are a pair too.
+    """
+    tables = []
+    for one in maps:
+        first, second = np.triu_indices(len(one.samples))
+        pairs = {"sample1": one.samples[first], "sample2": one.samples[second]}
+        tables.append(pd.DataFrame(pairs).assign(similarity=one.similarity[first, second]))
+        tables[-1].insert(0, "kernel", one.kernel)
+    return pd.concat(tables, ignore_index=True)
+
+
+def coordinate_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
+    """Return kernel, sample, PC1 to PC4, explained1 and explained2 (the same for all samples)."""
+    tables = []
+    for one in maps:
+        table = pd.DataFrame(one.coordinates, columns=AXES)
+        table.insert(0, "kernel", one.kernel)
+        table.insert(1, "sample", one.samples)
+        table[["explained1", "explained2"]] = one.explained[:2]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def reliability_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
+    """Return a row per kernel: how reliable its map is."""
+    return pd.DataFrame([{"kernel": one.kernel} | one.reliability for one in maps])
+
+
+def read_similarity(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Read a parquet file of :func:`similarity_table`.
+
+    Returns
+    -------
+    dict of kernel to (similarity, samples)
+        Arrays of shape (n_samples, n_samples) and (n_samples,), as in :class:`NetworkMap`.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    found = {}
+    for kernel, pairs in read_parquet(path).groupby("kernel", sort=False):
+        samples = pairs["sample1"].unique().astype(object)
+        similarity = np.empty((len(samples), len(samples)))
+        upper = np.triu_indices(len(samples))
+        similarity[upper] = similarity.T[upper] = pairs["similarity"].to_numpy()
+        found[str(kernel)] = similarity, samples
+    return found
