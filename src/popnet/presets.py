@@ -26,12 +26,14 @@ class Preset:
         The kernel whose map is drawn and reported.
     effects : mapping of phenotype type to str
         What figures call the statistic of a test.
+    burden_effects : mapping of phenotype type to str
+        The same for tests of variants per gene.
     grakel : bool
     relative : bool
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
         express have none.
-    prevalence : (float, float)
-        Least and largest share of observations that have an edge which is tested.
+    edges : str
+        The table of edges whose rows are the observations.
     strict_genotypes : bool
         Read depths, the mask and absent records count; else every record is taken as it is.
     """
@@ -41,9 +43,10 @@ class Preset:
     kernels: tuple[str, ...]
     main_kernel: str
     effects: Mapping[str, str]
+    burden_effects: Mapping[str, str]
     grakel: bool
     relative: bool
-    prevalence: tuple[float, float]
+    edges: str
     strict_genotypes: bool
 
 
@@ -57,10 +60,13 @@ PRESETS: dict[str, Preset] = {
             "continuous": "partial rank correlation",
             "binary": "adjusted rank-biserial correlation",
         },
+        burden_effects={
+            "continuous": "partial rank correlation",
+            "binary": "adjusted rank-biserial correlation",
+        },
         grakel=False,
         relative=True,
-        # Edges that nearly all or nearly no observations have do not distinguish them.
-        prevalence=(0.1, 0.9),
+        edges="edges.parquet",
         strict_genotypes=True,
     ),
     "paper": Preset(
@@ -69,9 +75,10 @@ PRESETS: dict[str, Preset] = {
         kernels=("wl_degree", "wl_gene", "edge_jaccard"),
         main_kernel="wl_degree",
         effects={"continuous": "Spearman ρ", "binary": "rank-biserial correlation"},
+        burden_effects={"continuous": "Pearson r", "binary": "rank-biserial correlation"},
         grakel=True,
         relative=False,
-        prevalence=(0.0, 1.0),
+        edges="bin_edges.parquet",
         strict_genotypes=False,
     ),
 }
@@ -108,3 +115,8 @@ def main_kernel(preset: str) -> str:
 def effect_name(preset: str, phenotype_type: str) -> str:
     """Return what figures call the statistic of a phenotype's tests."""
     return PRESETS[preset].effects[phenotype_type]
+
+
+def burden_effect_name(preset: str, phenotype_type: str) -> str:
+    """Return what figures call the statistic of the tests of variants per gene."""
+    return PRESETS[preset].burden_effects[phenotype_type]

@@ -1,9 +1,9 @@
-"""Figures of a study: style, saving, and what every figure shares.
+"""Figures of a study: style, saving, and what all figures share.
 
 Importing this package sets Matplotlib's backend (Agg) and its style for the process. Functions that
-draw take tables that already hold the numbers and return a ``matplotlib.figure.Figure``; where
-a figure shows a part of a table, a function beside it picks that part, so that what is drawn is
-also what is written.
+draw take tables that already hold the numbers, and return a ``matplotlib.figure.Figure``. Where a
+figure shows a part of a table of results, `popnet.findings` picks that part: what is drawn is also
+what is written.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class Subject:
     unit: str = "samples"
 
     def __str__(self) -> str:
+        """Return names and n on one line."""
         named = [readable(name, 60) for name in (self.cell_type, self.phenotype) if name]
         unit = self.unit.removesuffix("s") if self.n == 1 else self.unit
         # Spaces that do not break keep n with its number and unit.
@@ -316,17 +317,25 @@ def name_points(
         taken = np.vstack([taken, np.hstack([low[best], high[best]])])
 
 
-def save(figure: Figure, table: pd.DataFrame, stem: str | Path) -> None:
-    """Write the figure as <stem>.pdf, .svg and .png (200 dpi), and what it shows as <stem>.tsv.
+def save(figure: Figure, table: pd.DataFrame, path: str | Path) -> None:
+    """Write a figure as .pdf, .svg and .png (200 dpi), and the table that it shows as .tsv.
 
     The files are the same bytes for the same figure: they hold no date.
+
+    Parameters
+    ----------
+    figure : Figure
+    table : DataFrame
+    path : str or Path
+        One of the four files; the others differ from it in the suffix.
     """
+    path = Path(path)
     undated: dict[str, dict[str, None]] = {
-        "pdf": {"CreationDate": None},
-        "svg": {"Date": None},
-        "png": {},
+        ".pdf": {"CreationDate": None},
+        ".svg": {"Date": None},
+        ".png": {},
     }
     for suffix, metadata in undated.items():
-        with atomic(f"{stem}.{suffix}") as temporary:
-            figure.savefig(temporary, format=suffix, metadata=metadata)
-    write_table(table, f"{stem}.tsv")
+        with atomic(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, format=suffix[1:], metadata=metadata)
+    write_table(table, path.with_suffix(".tsv"))

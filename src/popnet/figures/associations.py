@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from textwrap import wrap
 
 import numpy as np
@@ -29,42 +28,12 @@ from popnet.figures import (
     ticks,
 )
 
-ENOUGH = 10  # with fewer significant genes, the first by p are shown beside them
-FIRST = 20
-
-
-def top_genes(
-    association: pd.DataFrame, complexes: pd.Series, *, fdr: float, top: int = 30
-) -> pd.DataFrame:
-    """Return the genes to show, from the most positive to the most negative.
-
-    These are the `top` strongest among the significant; where fewer than 10 are significant,
-    the 20 with the smallest p.
-
-    Parameters
-    ----------
-    association : DataFrame with columns gene, statistic, p, q, mean_statistic, explained_by
-        `explained_by` may be absent.
-    complexes : Series
-        Complex ("I", "III", "IV", "V") by gene; other genes are absent.
-    fdr : float
-    top : int
-
-    Returns
-    -------
-    DataFrame with the columns of `association`, complex and significant
-    """
-    tested = association.dropna(subset=["statistic", "p", "q"])
-    tested = tested.assign(
-        complex=complexes.reindex(tested["gene"]).to_numpy(), significant=tested["q"] <= fdr
-    )
-    if tested["significant"].sum() >= ENOUGH:
-        found = tested[tested["significant"]]
-        strongest = found["statistic"].abs().sort_values(ascending=False, kind="stable").index
-        shown = found.loc[strongest[:top]]
-    else:
-        shown = tested.sort_values("p", kind="stable").head(FIRST)
-    return shown.sort_values("statistic", ascending=False, kind="stable").reset_index(drop=True)
+MEASURES = {
+    "within_complexes": "edges within complexes",
+    "between_complexes": "edges between complexes",
+    "within": "edges within the set",
+    "to_others": "edges to other genes",
+}
 
 
 def centrality_bars(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: float) -> Figure:
@@ -73,7 +42,7 @@ def centrality_bars(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: 
     Parameters
     ----------
     genes : DataFrame
-        From `top_genes`.
+        From :func:`popnet.findings.shown_associations.top_genes`.
     subject : Subject
     effect : str
         Name of the statistic, such as "Spearman ρ" or "rank-biserial correlation".
@@ -136,32 +105,18 @@ def centrality_bars(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: 
     return figure
 
 
-def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.DataFrame:
-    """Return the `top` gene sets by p with a column significant, the highest score first.
-
-    Parameters
-    ----------
-    gene_sets : DataFrame with columns gene_set, nes, p, q, n_genes
-    fdr : float
-    top : int
-    """
-    tested = gene_sets.dropna(subset=["nes", "p", "q"])
-    shown = tested.assign(significant=tested["q"] <= fdr).sort_values("p", kind="stable").head(top)
-    return shown.sort_values("nes", ascending=False, kind="stable").reset_index(drop=True)
-
-
 def gene_set_bars(gene_sets: pd.DataFrame, subject: Subject, *, fdr: float) -> Figure:
     """Draw the normalised enrichment score of gene sets, their q and size beside the bars.
 
     Parameters
     ----------
     gene_sets : DataFrame
-        From `top_gene_sets`.
+        From :func:`popnet.findings.shown_associations.top_gene_sets`.
     subject : Subject
     fdr : float
     """
     n_significant = int(gene_sets["significant"].sum())
-    what = "Gene sets whose genes' centrality goes with the phenotype"
+    what = "Gene sets whose genes' centrality is associated with the phenotype"
     if len(gene_sets):
         what += (
             f": {len(gene_sets)} of smallest P shown, {n_significant or 'none'} significant at "
@@ -193,29 +148,28 @@ def gene_set_bars(gene_sets: pd.DataFrame, subject: Subject, *, fdr: float) -> F
 
 def connectivity_scatter(
     connectivity: pd.DataFrame,
+    tests: pd.DataFrame,
     subject: Subject,
     *,
     set_name: str,
-    measures: Mapping[str, str],
-    tests: Mapping[str, str],
     groups: tuple[str, str] | None = None,
 ) -> Figure:
     """Draw the number of a set's edges per unit against the phenotype, a panel per kind of edge.
 
     Parameters
     ----------
-    connectivity : DataFrame with columns sample, value and one per measure
+    connectivity : DataFrame with columns sample, value and one per kind of edge
         `value` is the phenotype; for a binary one 1 for cases and 0 for controls.
+    tests : DataFrame with columns kind, statistic, q
+        One row per kind of edge that was tested, of `MEASURES`.
     subject : Subject
     set_name : str
-    measures : mapping of str to str
-        Column to what it counts, such as {"within": "edges within a complex"}; one to four.
-    tests : mapping of str to str
-        Column to its test's outcome as text.
     groups : tuple of str, optional
         Names of controls and cases; makes the phenotype binary.
     """
     what = f"Edges of the genes of {readable(set_name, 44)} against the phenotype"
+    tests = tests.set_index("kind")
+    measures = {kind: label for kind, label in MEASURES.items() if kind in tests.index}
     figure = new_figure(max(2.4 * len(measures), 3.5), 2.9, what, subject)
     if not measures:
         say(figure.subplots(), "None of its genes is in the graph.")
@@ -242,7 +196,8 @@ def connectivity_scatter(
             _strip(axes, value, count, groups)
         axes.set_ylabel("\n".join(wrap(label, 34)))
         axes.yaxis.set_major_locator(ticks(5))
-        axes.set_title("\n".join(wrap(tests.get(column, ""), 36)), fontsize=6, loc="left")
+        statistic, q = tests.loc[column, ["statistic", "q"]]
+        axes.set_title(f"{statistic:.2f}, {format_p(q, 'q')}", fontsize=6, loc="left")
         axes.margins(0.08)
     return figure
 

@@ -38,23 +38,6 @@ ENDS = {"linear": "siVAE-\nlinear", "pca": "PCA"}
 SIVAE, OTHER = OKABE_ITO["vermillion"], OKABE_ITO["blue"]
 
 
-def accuracies(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Return mean, lowest and highest balanced accuracy over folds, methods in the order given.
-
-    Parameters
-    ----------
-    table : DataFrame with columns method, latent, k, fold, label, balanced_accuracy
-    methods : sequence of str
-        Those without a row in `table` are left out.
-    """
-    grouped = table.groupby(["method", "latent", "k", "label"], observed=True)["balanced_accuracy"]
-    shown = grouped.agg(["mean", "min", "max", "size"]).reset_index()
-    shown = shown.rename(columns={"min": "lowest", "max": "highest", "size": "folds"})
-    shown["method"] = pd.Categorical(shown["method"], list(methods), ordered=True)
-    shown = shown.sort_values(["method", "latent", "k"], ignore_index=True)
-    return shown.assign(method=shown["method"].astype(str))
-
-
 def embedding_accuracy(
     shown: pd.DataFrame, subject: Subject, *, failed: Sequence[str], chance: float
 ) -> Figure:
@@ -63,7 +46,7 @@ def embedding_accuracy(
     Parameters
     ----------
     shown : DataFrame
-        From `accuracies`.
+        From :func:`popnet.findings.shown_comparisons.accuracies`.
     subject : Subject
     failed : sequence of str
         Methods that gave nothing.
@@ -113,24 +96,13 @@ def embedding_accuracy(
     return figure
 
 
-def recalls(table: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of the largest k and the smallest latent size, methods in the order given."""
-    if table.empty:
-        return table
-    shown = table[(table["k"] == table["k"].max()) & (table["latent"] == table["latent"].min())]
-    order = {method: place for place, method in enumerate(methods)}
-    return shown.sort_values(
-        ["method", "n", "type"], key=lambda c: c.map(order) if c.name == "method" else c
-    ).reset_index(drop=True)
-
-
 def recall_table(shown: pd.DataFrame, subject: Subject, *, most: int = 40) -> Figure:
     """Draw the share of each type's held-out cells that are found, method by method.
 
     Parameters
     ----------
     shown : DataFrame
-        From `recalls`: method, latent, k, label, type, n, recall.
+        From :func:`popnet.findings.shown_comparisons.recalls`.
     subject : Subject
     most : int
         Types that are drawn at most, the most frequent.
@@ -202,7 +174,7 @@ def embedding_maps(points: pd.DataFrame, subject: Subject) -> Figure:
     return figure
 
 
-def gamma_sweep(table: pd.DataFrame, subject: Subject) -> Figure:
+def gamma_sweep(table: pd.DataFrame, means: pd.DataFrame, subject: Subject) -> Figure:
     """Draw accuracy and error of siVAE as the weight of its interpretability term grows.
 
     Parameters
@@ -210,6 +182,8 @@ def gamma_sweep(table: pd.DataFrame, subject: Subject) -> Figure:
     table : DataFrame
         setting ("0", "0.05", ..., "linear", "pca"), repeat, k, label, balanced_accuracy,
         heldout_error, linear_error; settings in the order in which they are drawn.
+    means : DataFrame
+        From :func:`popnet.findings.shown_comparisons.gamma_means`.
     subject : Subject
     """
     figure = new_figure(
@@ -222,31 +196,28 @@ def gamma_sweep(table: pd.DataFrame, subject: Subject) -> Figure:
         say(figure.subplots(), "No siVAE was trained.")
         return figure
     settings = list(dict.fromkeys(table["setting"]))
-    place = table["setting"].map({name: at for at, name in enumerate(settings)})
+    place = {name: at for at, name in enumerate(settings)}
     left, right = figure.subplots(1, 2)
+    sizes = sorted(table["k"].unique(), reverse=True)
     series = [
-        (left, table[table["k"] == k], "balanced_accuracy", colour, f"{k} neighbours")
-        for k, colour in zip(
-            sorted(table["k"].unique(), reverse=True), (SIVAE, OTHER), strict=False
-        )
+        (left, k, "balanced_accuracy", colour, f"{k} neighbours")
+        for k, colour in zip(sizes, (SIVAE, OTHER), strict=False)
     ]
-    once = table[table["k"] == table["k"].max()]
-    names = {"heldout_error": "of the model", "linear_error": "of scores × loadings alone"}
     series += [
-        (right, once, column, colour, names[column])
-        for column, colour in (
-            ("heldout_error", OKABE_ITO["green"]),
-            ("linear_error", OKABE_ITO["purple"]),
-        )
+        (right, sizes[0], "heldout_error", OKABE_ITO["green"], "of the model"),
+        (right, sizes[0], "linear_error", OKABE_ITO["purple"], "of scores × loadings alone"),
     ]
-    for axes, part, column, colour, label in series:
-        at = place[part.index]
-        axes.scatter(at, part[column], s=8, color=colour, alpha=0.5, lw=0, zorder=2)
-        mean = part[column].groupby(at).mean().dropna()
+    for axes, k, column, colour, label in series:
+        part = table[table["k"] == k]
+        axes.scatter(
+            part["setting"].map(place), part[column], s=8, color=colour, alpha=0.5, lw=0, zorder=2
+        )
+        mean = means[means["k"] == k].dropna(subset=[column])
+        at = mean["setting"].map(place)
         style = {"color": colour, "marker": "o", "ms": 4, "mec": DARK, "mew": 0.4}
-        swept = ~np.isin(np.array(settings)[mean.index], list(ENDS))
-        axes.plot(mean.index[swept], mean[swept], label=label, **style)
-        axes.plot(mean.index[~swept], mean[~swept], ls="", **style)
+        swept = ~mean["setting"].isin(ENDS)
+        axes.plot(at[swept], mean.loc[swept, column], label=label, **style)
+        axes.plot(at[~swept], mean.loc[~swept, column], ls="", **style)
     left.set_ylabel(f"balanced accuracy, {LABELS[table['label'].iloc[0]]}")
     right.set_ylabel("squared error of held-out cells\n(1: as the mean)")
     for axes in (left, right):
@@ -269,7 +240,7 @@ def batch_maps(points: pd.DataFrame, subject: Subject, *, mixing: pd.DataFrame) 
     views = [view for view in ("before", "after") if view in set(points["view"])]
     figure = new_figure(DOUBLE, 6.6, "Cells before and after batch correction", subject)
     if not views:
-        say(figure.subplots(), "No embedding of cells was had.")
+        say(figure.subplots(), "No method embedded the cells.")
         return figure
     titles = {
         "before": ("UMAP of the expression", "pca"),
@@ -307,7 +278,7 @@ def other_data(
     Parameters
     ----------
     images : DataFrame
-        From `accuracies`: method, latent, k, mean, lowest, highest.
+        From :func:`popnet.findings.shown_comparisons.accuracies`.
     measures, points : DataFrame
         From `popnet.comparisons.other_data.recover_chromatin`.
     subject : Subject
@@ -316,7 +287,7 @@ def other_data(
     figure = new_figure(DOUBLE, 2.9, what, subject)
     left, *planted = figure.subplots(1, 3)
     if images.empty:
-        say(left, "No embedding of images was had.")
+        say(left, "No method embedded the images.")
     latents = sorted(images["latent"].unique())
     series = (("sivae", SIVAE), ("sivae-gamma0", OKABE_ITO["orange"]), ("vae", OTHER))
     for (method, colour), shift in zip(series, (-0.04, 0, 0.04), strict=True):

@@ -250,13 +250,6 @@ def agreement_strips(agreement: pd.DataFrame, subject: Subject) -> Figure:
     return figure
 
 
-def shown_hits(hits: pd.DataFrame, top: int = 40) -> pd.DataFrame:
-    """Return the genes that any method has as a hit, siVAE's of smallest p first, at most `top`."""
-    seen = hits[hits["seen_by"].fillna("") != ""]
-    of_sivae = seen["seen_by"].str.split(";").str[0] == "sivae"
-    return pd.concat([seen[of_sivae], seen[~of_sivae]]).head(top)
-
-
 def hit_dots(
     shown: pd.DataFrame, subject: Subject, *, methods: Sequence[str], effect: str, n_hits: int
 ) -> Figure:
@@ -265,7 +258,7 @@ def hit_dots(
     Parameters
     ----------
     shown : DataFrame
-        From `shown_hits`.
+        From :func:`popnet.findings.shown_comparisons.shown_hits`.
     subject : Subject
     methods : sequence of str
         Beside siVAE.
@@ -275,7 +268,7 @@ def hit_dots(
         Genes that any method sees.
     """
     of = f" ({len(shown)} of {n_hits})" if len(shown) < n_hits else ""
-    what = f"Genes whose centrality goes with the phenotype, and which methods see it{of}"
+    what = f"Genes whose centrality is associated with the phenotype, by method{of}"
     figure = new_figure(DOUBLE * 0.75, 1.4 + 0.13 * max(len(shown), 5), what, subject)
     axes = figure.subplots()
     if shown.empty:

@@ -64,38 +64,13 @@ def method_kind(method: str) -> str:
     return sampled if method.startswith("sivae-") else inferred
 
 
-def centrality_points(centralities: pd.DataFrame, hubs: pd.DataFrame, top: int = 20):
-    """Return true and predicted centrality of every gene by every method, the best method first.
-
-    Parameters
-    ----------
-    centralities : DataFrame
-        gene, truth and a column for each method.
-    hubs : DataFrame
-        Of `popnet.comparisons.hubs.hub_accuracy`.
-    top : int
-
-    Returns
-    -------
-    DataFrame with columns method, gene, truth, predicted, hub
-        hub: among the method's `top` most central genes.
-    """
-    parts = []
-    for method in hubs.sort_values("rho", ascending=False)["method"]:
-        predicted = centralities[method]
-        part = centralities[["gene", "truth"]].assign(method=method, predicted=predicted)
-        parts.append(part.assign(hub=predicted.rank(ascending=False, method="first") <= top))
-    columns = ["method", "gene", "truth", "predicted", "hub"]
-    return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
-
-
 def hub_centrality(points: pd.DataFrame, hubs: pd.DataFrame, subject: Subject) -> Figure:
     """Draw predicted against true centrality, a panel for each method.
 
     Parameters
     ----------
     points : DataFrame
-        From `centrality_points`.
+        From :func:`popnet.findings.shown_comparisons.centrality_points`.
     hubs : DataFrame
         Of `popnet.comparisons.hubs.hub_accuracy`.
     subject : Subject

@@ -20,44 +20,13 @@ from popnet.figures import (
 )
 
 
-def hub_genes(centrality: pd.DataFrame, complexes: pd.Series, top: int = 40) -> pd.DataFrame:
-    """Return the genes of highest mean centrality, of those that at least half the samples have.
-
-    Parameters
-    ----------
-    centrality : DataFrame, samples x genes
-        Degree centrality: the negative reconstruction error of the scaled expression.
-    complexes : Series, gene -> respiratory complex
-    top : int
-
-    Returns
-    -------
-    DataFrame with columns gene, complex, mean, lowest, q1, q3, highest
-        Over the samples, the most central gene first.
-    """
-    in_most = centrality.notna().mean() >= 0.5
-    genes = centrality.loc[:, in_most].mean().nlargest(top).index
-    values = centrality[genes]
-    return pd.DataFrame(
-        {
-            "gene": genes,
-            "complex": complexes.reindex(genes).fillna("").to_numpy(),
-            "mean": values.mean().to_numpy(),
-            "lowest": values.min().to_numpy(),
-            "q1": values.quantile(0.25).to_numpy(),
-            "q3": values.quantile(0.75).to_numpy(),
-            "highest": values.max().to_numpy(),
-        }
-    )
-
-
 def hub_dots(hubs: pd.DataFrame, subject: Subject) -> Figure:
     """Draw the hubs' mean centrality, and its range and quartiles over the samples.
 
     Parameters
     ----------
     hubs : DataFrame
-        From `hub_genes`.
+        From :func:`popnet.findings.shown_networks.hub_genes`.
     subject : Subject
     """
     what = f"Hub genes: the {len(hubs)} of highest degree centrality"

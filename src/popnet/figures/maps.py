@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
 from popnet.figures import (
     CASE,
@@ -20,6 +16,7 @@ from popnet.figures import (
     Subject,
     bar,
     dot,
+    format_p,
     legend_below,
     name_points,
     new_figure,
@@ -33,33 +30,37 @@ NAMED_ROWS = 60
 
 def network_map(
     coordinates: pd.DataFrame,
+    tests: pd.DataFrame,
     subject: Subject,
     *,
     kernel: str,
-    shares: Sequence[float],
-    test: str,
+    effect: str,
     groups: tuple[str, str] | None = None,
 ) -> Figure:
     """Draw one point per sample: near samples have similar networks (the paper's Figure 6b, e).
 
     Parameters
     ----------
-    coordinates : DataFrame with columns sample, PC1, PC2, value
-        `value` is the phenotype; for a binary one 1 for cases and 0 for controls; may be missing.
+    coordinates : DataFrame with columns sample, PC1, PC2, explained1, explained2, value
+        `explained1` and `explained2` are the shares of the variance along the axes. `value` is
+        the phenotype; for a binary one 1 for cases and 0 for controls; may be missing.
+    tests : DataFrame with columns axis, statistic, q
+        The tests of axes against the phenotype, whose outcome is part of the title.
     subject : Subject
     kernel : str
         Name of the similarity.
-    shares : sequence of float
-        Share of the variance along each axis, between 0 and 1.
-    test : str
-        Outcome of the test of the axes against the phenotype, as text.
+    effect : str
+        Name of the statistic.
     groups : tuple of str, optional
         Names of controls and cases; makes the phenotype binary.
     """
-    side = 4.8 if len(coordinates) <= 20 else 5.6
-    figure = new_figure(
-        side, side - 0.2, f"Map of the samples' networks ({kernel})\n{test}", subject
+    outcome = "; ".join(
+        f"{test.axis}: {effect} {test.statistic:.2f}, {format_p(test.q, 'q')}"
+        for test in tests.itertuples()
     )
+    side = 4.8 if len(coordinates) <= 20 else 5.6
+    what = f"Map of the samples' networks ({kernel})\n{outcome}"
+    figure = new_figure(side, side - 0.2, what, subject)
     axes = figure.subplots()
     points = coordinates[["PC1", "PC2"]].to_numpy(dtype=float)
     value = coordinates["value"].to_numpy(dtype=float)
@@ -82,8 +83,9 @@ def network_map(
         axes.scatter(*points[~known].T, s=26, linewidths=0.8, facecolors="none", edgecolors=GREY)
         handles.append(dot(GREY, f"phenotype missing (n = {(~known).sum()})", hollow=True))
     legend_below(figure, handles)
-    for axis, name, share in zip((axes.xaxis, axes.yaxis), ("PC1", "PC2"), shares, strict=False):
-        axis.set_label_text(f"{name} ({share:.0%} of the variance)")
+    for number, axis in enumerate((axes.xaxis, axes.yaxis), start=1):
+        share = coordinates[f"explained{number}"].iloc[0]
+        axis.set_label_text(f"PC{number} ({share:.0%} of the variance)")
         axis.set_major_locator(ticks(5))
     axes.margins(0.16)
     if len(points) > NAMED:
@@ -94,19 +96,6 @@ def network_map(
     names = [readable(coordinates["sample"].iloc[index], 24) for index in chosen]
     name_points(axes, points[chosen], names, obstacles=points)
     return figure
-
-
-def cluster_order(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples x samples table with similar samples side by side (average linkage)."""
-    if len(similarity) < 3:
-        return similarity
-    matrix = similarity.to_numpy(dtype=float)
-    matrix = (matrix + matrix.T) / 2
-    distance = matrix.max() - matrix
-    np.fill_diagonal(distance, 0)
-    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-    order = leaves_list(tree)
-    return similarity.iloc[order, order]
 
 
 def kernel_heatmap(
@@ -122,7 +111,8 @@ def kernel_heatmap(
     Parameters
     ----------
     similarity : DataFrame of shape (n_samples, n_samples)
-        Rows and columns are samples; see `cluster_order`.
+        Rows and columns are samples; :func:`popnet.findings.shown_networks.cluster_order` puts
+        similar ones side by side.
     subject : Subject
     kernel : str
         Name of the similarity.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 
 import igraph
 import numpy as np
@@ -26,62 +25,19 @@ from popnet.figures import (
     readable,
     say,
 )
+from popnet.networks.consensus import MIN_SHARE
 
-MOST_GENES = 60
 IN_SET, NEIGHBOUR, LEADER = OKABE_ITO["blue"], OKABE_ITO["orange"], OKABE_ITO["vermillion"]
-
-
-def set_neighbourhood(edges: pd.DataFrame, set_genes: Collection[str]) -> pd.DataFrame:
-    """Return the consensus edges that touch the set's genes, at most 60 genes in all.
-
-    Beyond 60, the genes with the most edges that only one group has are kept, then those with the
-    most edges.
-
-    Parameters
-    ----------
-    edges : DataFrame with columns gene1, gene2, case_share, control_share, in_case, in_control
-        Shares of each group's samples that have the edge, and whether the group's consensus has it.
-    set_genes : collection of str
-
-    Returns
-    -------
-    DataFrame with the columns of `edges`, and in_set1, in_set2
-    """
-    shown = edges.assign(
-        in_set1=edges["gene1"].isin(set_genes),
-        in_set2=edges["gene2"].isin(set_genes),
-        in_case=edges["in_case"].astype(bool),
-        in_control=edges["in_control"].astype(bool),
-    )
-    shown = shown[(shown["in_set1"] | shown["in_set2"]) & (shown["in_case"] | shown["in_control"])]
-    degree = _degree(shown)
-    if len(degree) > MOST_GENES:
-        ordered = degree.sort_values(["changed", "total"], ascending=False, kind="stable")
-        kept = ordered.index[:MOST_GENES]
-        shown = shown[shown["gene1"].isin(kept) & shown["gene2"].isin(kept)]
-    return shown.reset_index(drop=True)
-
-
-def _degree(edges: pd.DataFrame) -> pd.DataFrame:
-    """Return the number of edges of each gene: case, control, changed, total."""
-    ends = edges.melt(["in_case", "in_control"], ["gene1", "gene2"], value_name="gene")
-    ends["changed"] = ends["in_case"] != ends["in_control"]
-    degree = ends.groupby("gene").agg(
-        case=("in_case", "sum"),
-        control=("in_control", "sum"),
-        changed=("changed", "sum"),
-        total=("changed", "size"),
-    )
-    return degree.astype(int)
 
 
 def set_networks(
     edges: pd.DataFrame,
+    degree: pd.DataFrame,
     subject: Subject,
     *,
     set_name: str,
-    groups: tuple[str, str],
-    min_share: float,
+    groups: tuple[str, str] | None = None,
+    min_share: float = MIN_SHARE,
     seed: int = 1,
 ) -> Figure:
     """Draw both groups' consensus networks in one layout; edges of one group alone stand out.
@@ -89,11 +45,13 @@ def set_networks(
     Parameters
     ----------
     edges : DataFrame
-        From `set_neighbourhood`.
+        From :func:`popnet.findings.shown_associations.set_neighbourhood`.
+    degree : DataFrame
+        Of its genes, from :func:`popnet.findings.shown_associations.degrees`.
     subject : Subject
     set_name : str
-    groups : tuple of str
-        Names of controls and cases.
+    groups : tuple of str, optional
+        Names of controls and cases; by default the halves of a continuous phenotype.
     min_share : float
         Share of a group's samples that makes an edge part of its consensus.
     seed : int
@@ -110,17 +68,16 @@ def set_networks(
             f"No edge of the set is in {min_share:.0%} of either group's samples.",
         )
         return figure
-    degree = _degree(edges)
-    genes = degree.index
-    members = set(edges.loc[edges["in_set1"], "gene1"]) | set(edges.loc[edges["in_set2"], "gene2"])
-    change = (degree["case"] - degree["control"]).loc[genes.isin(members)]
+    genes, member = degree.index, degree["member"].to_numpy()
+    change = (degree["case"] - degree["control"])[member]
     leader = change.abs().idxmax() if change.any() else None
     points = _layout(edges, genes, seed)
     ends = np.column_stack([genes.get_indexer(edges["gene1"]), genes.get_indexer(edges["gene2"])])
-    colours = np.where(genes.isin(members), IN_SET, NEIGHBOUR)
+    colours = np.where(member, IN_SET, NEIGHBOUR)
     panels = figure.subplots(1, 2)
+    names = groups or ("lower half", "upper half")
     sizes = []
-    for axes, group, name in zip(panels, ("control", "case"), groups, strict=True):
+    for axes, group, name in zip(panels, ("control", "case"), names, strict=True):
         here = edges[f"in_{group}"].to_numpy()
         alone = here & ~(edges["in_case"] & edges["in_control"]).to_numpy()
         for chosen, colour, width in ((here & ~alone, "#BBBBBB", 0.7), (alone, DARK, 0.9)):

@@ -40,40 +40,13 @@ TERMS = {
 }
 
 
-def cells_per_sample(bins: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells of each sample of one cell type that are in bins, and those left over.
-
-    Parameters
-    ----------
-    bins : DataFrame with columns sample, bin, n_cells
-    excluded : DataFrame with columns sample, n_cells, reason
-        Cells left over of samples that have bins, and all cells of samples that have none.
-
-    Returns
-    -------
-    DataFrame with columns sample, n_bins, in_bins, left_over, excluded, reason
-        Most cells first; `excluded` says that the sample has no bin.
-    """
-    inside = bins.groupby("sample").agg(n_bins=("bin", "size"), in_bins=("n_cells", "sum"))
-    outside = excluded.groupby("sample").agg(
-        left_over=("n_cells", "sum"), reason=("reason", lambda texts: "; ".join(map(str, texts)))
-    )
-    table = inside.join(outside, how="outer")
-    numbers = ["n_bins", "in_bins", "left_over"]
-    table[numbers] = table[numbers].apply(pd.to_numeric).fillna(0).astype(int)
-    table["excluded"] = table["n_bins"] == 0
-    table["reason"] = table["reason"].where(table["excluded"], "")
-    order = (table["in_bins"] + table["left_over"]).sort_values(ascending=False, kind="stable")
-    return table.loc[order.index, [*numbers, "excluded", "reason"]].reset_index(names="sample")
-
-
 def qc_cells(cells: pd.DataFrame, subject: Subject) -> Figure:
     """Draw the cells of each sample: in bins, left over, and of samples without a bin.
 
     Parameters
     ----------
     cells : DataFrame
-        From `cells_per_sample`.
+        From :func:`popnet.findings.shown_quality.cells_per_sample`.
     subject : Subject
     """
     n_excluded = int(cells["excluded"].sum())
@@ -129,7 +102,7 @@ def qc_cells(cells: pd.DataFrame, subject: Subject) -> Figure:
     return figure
 
 
-def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
+def qc_losses(losses: pd.DataFrame, medians: pd.DataFrame, subject: Subject) -> Figure:
     """Draw the loss of every model over each stage of training, and the median of its terms.
 
     Parameters
@@ -137,6 +110,8 @@ def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
     losses : DataFrame with columns sample, bin, repeat (optional), stage, step, total, and terms
         Terms are reconstruction, kl_cells, kl_features, interpretability; a stage without a term
         has missing values. Stages are drawn in the order of their first row.
+    medians : DataFrame
+        From :func:`popnet.findings.shown_quality.loss_medians`.
     subject : Subject
     """
     stages = list(dict.fromkeys(losses["stage"]))
@@ -161,7 +136,7 @@ def qc_losses(losses: pd.DataFrame, subject: Subject) -> Figure:
         top.add_collection(
             LineCollection(lines, colors=GREY, lw=0.4, alpha=0.6, rasterized=len(lines) > 200)
         )
-        middle = here.groupby("step")[["total", *(term for term in TERMS if term in here)]].median()
+        middle = medians[medians["stage"] == stage].set_index("step").drop(columns="stage")
         top.plot(middle.index, middle["total"], color="black", lw=1.2)
         top.autoscale_view()
         top.set_title(readable(stage, 26))
@@ -245,7 +220,6 @@ def _name_outer(axes: Axes, points: np.ndarray, samples: list[str], few: int = 8
 
 def qc_reliability(
     reliability: pd.DataFrame,
-    central: pd.Series,
     subject: Subject,
     *,
     min_icc: float,
@@ -255,18 +229,17 @@ def qc_reliability(
 
     Parameters
     ----------
-    reliability : DataFrame with columns gene, icc, and optionally icc_seeds, n_repeats
+    reliability : DataFrame with columns gene, icc, central, and optionally icc_seeds, n_repeats
         Intraclass correlation of the bins, missing where no sample has two bins, and of a bin's
-        models of several seeds, whose median is named.
-    central : Series of bool
-        By gene: whether it is among the central genes that the adjacency is made of.
+        models of several seeds, whose median is named; `central`: whether the gene is in a graph.
     subject : Subject
     min_icc : float
         Below it a gene's association is not to be trusted.
     sources : DataFrame with columns source, share, lower_quartile, upper_quartile, optional
         Shares of the genes' variance, of which the batch's is named.
     """
-    icc = reliability.set_index("gene")["icc"].astype(float).dropna()
+    known = reliability.dropna(subset=["icc"])
+    icc = known["icc"].astype(float)
     what = "Reliability of degree centrality over the bins of a sample"
     figure = new_figure(SINGLE, 2.8, what, subject)
     batch = None if sources is None else sources.set_index("source").loc["batch"]
@@ -280,7 +253,7 @@ def qc_reliability(
         texts = ["No sample has two bins, so reliability cannot be told", seeds]
         say(axes, f"{'; '.join(filter(None, texts))}.")
         return figure
-    chosen = central.reindex(icc.index).fillna(False).astype(bool)
+    chosen = known["central"].fillna(False).astype(bool)
     edges = np.linspace(min(-0.2, np.floor(icc.min() * 10) / 10), 1, 41)
     axes.hist(icc, edges, color=GREY)
     handles = [bar(GREY, f"all genes: {(icc >= min_icc).mean():.0%} of {len(icc):,} above")]
@@ -307,41 +280,13 @@ def qc_reliability(
     return figure
 
 
-def training_of_bins(trained: pd.DataFrame) -> pd.DataFrame:
-    """Return how each model of a cell type's bins trained, and which to look at.
-
-    Parameters
-    ----------
-    trained : DataFrame
-        The tables of all training jobs.
-
-    Returns
-    -------
-    DataFrame
-        With `look_at`: why a model failed, or that it collapsed, that is uses fewer than half as
-        many latent dimensions as the median model; else empty. Failed ones come first, then
-        collapsed ones, then the others as they were.
-    """
-    failed = trained["status"] != "trained"
-    active = trained["active_dimensions"].astype(float)
-    collapsed = ~failed & ((active < active.median() / 2) | (active == 0))
-    table = trained.assign(look_at="")
-    table.loc[failed, "look_at"] = table.loc[failed, "status"]
-    table.loc[collapsed, "look_at"] = [
-        f"collapsed: {n:.0f} active dimensions (median {active.median():g})"
-        for n in active[collapsed]
-    ]
-    order = np.lexsort([~collapsed, ~failed])
-    return table.iloc[order].reset_index(drop=True)
-
-
 def qc_training(training: pd.DataFrame, subject: Subject, *, latent: int) -> Figure:
     """Draw errors, active dimensions, time and memory of each model; name those to look at.
 
     Parameters
     ----------
     training : DataFrame
-        From `training_of_bins`.
+        From :func:`popnet.findings.shown_quality.training_of_bins`.
     subject : Subject
         Its unit is what each model is called: "bins", or "models" where a bin has several.
     latent : int

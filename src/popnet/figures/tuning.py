@@ -21,18 +21,13 @@ from popnet.figures import (
 )
 
 
-def shown_candidates(candidates: pd.DataFrame, top: int = 40) -> pd.DataFrame:
-    """Return the first candidates of a table of `popnet.sivae.tuning.summarise`."""
-    return candidates.head(top)
-
-
 def candidate_losses(shown: pd.DataFrame, subject: Subject, *, n_candidates: int) -> Figure:
     """Draw how far each candidate's loss lies above the best one's, and its active dimensions.
 
     Parameters
     ----------
     shown : DataFrame
-        From `shown_candidates`.
+        The first rows of a table of :func:`popnet.sivae.tuning.summarise`.
     subject : Subject
     n_candidates : int
         How many were compared.

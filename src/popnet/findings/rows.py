@@ -1,4 +1,4 @@
-"""What an analysis found, as a row."""
+"""What every analysis of a study found, as a row of findings.tsv."""
 
 from __future__ import annotations
 
@@ -6,20 +6,84 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from popnet import presets
+
 STRONGEST = 5
+# Of each analysis: what it tests, in words, and the columns that name a row of its table.
+ANALYSES = {
+    "axes": ("Map of networks: axes", ["kernel", "axis"]),
+    "map": ("Map of networks: whole", ["kernel", "test"]),
+    "centrality": ("Degree centrality: genes", ["gene"]),
+    "graph_centrality": ("Centrality in the graph: genes", ["measure", "gene"]),
+    "gene_sets": ("Centrality: gene sets", ["gene_set"]),
+    "edges": ("Edges within gene sets", ["gene1", "gene2"]),
+    "components": ("Connected components of edges", ["component"]),
+    "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
+    "consensus": ("Degree of genes, cases against controls", ["gene"]),
+    "single": ("mtDNA: single variants", ["variant"]),
+    "burden": ("mtDNA: burden of genes", ["gene"]),
+    "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
+    "genomes": (
+        "mtDNA against the wiring of complexes",
+        ["gene_set", "kind", "analysis", "measure"],
+    ),
+}
+# Tests of the map that take covariates, as PERMANOVA and PERMDISP do not.
+MAP_TESTS = {"axes": ["axis"], "map": ["distance regression", "hsic"]}
+
+
+def findings_row(
+    analysis: str, table: pd.DataFrame, *, cell_type: str, phenotype: str, preset: str, fdr: float
+) -> dict[str, object]:
+    """Return the row of an analysis of one cell type and phenotype.
+
+    Parameters
+    ----------
+    analysis : str
+        A key of `ANALYSES`.
+    table : DataFrame
+        The analysis's table of results.
+    cell_type, phenotype : str
+    preset : str
+    fdr : float
+        Largest q of a hit.
+
+    Returns
+    -------
+    dict
+        phenotype, cell_type, what `finding` returns, and of_these: what `qualified` says of the
+        hits of degree centrality, else empty.
+    """
+    if analysis in MAP_TESTS:
+        table = table[table["phenotype"] == phenotype]
+        table = table[table["kernel"] == presets.main_kernel(preset)]
+        if "test" in table:
+            table = table[table["test"].isin(MAP_TESTS[analysis])]
+    elif analysis == "components":
+        table = table.assign(
+            p=table["p_family"],
+            q=table["p_family"],
+            component=table["genes"].map(component_name),
+        )
+    elif analysis == "graph_centrality":
+        table = table.assign(q=table["q_all"])
+    words, names = ANALYSES[analysis]
+    row = {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
+    hits = table[table["q"] <= fdr]
+    return row | {"of_these": qualified(hits) if analysis == "centrality" else ""}
 
 
 def finding(
     analysis: str, table: pd.DataFrame, names: Sequence[str], fdr: float
 ) -> dict[str, object]:
-    """Return one row of the findings.
+    """Return what one table of tests found.
 
     Parameters
     ----------
     analysis : str
         What the table tests, in words.
     table : DataFrame
-        With p and q; tests without p do not count, and one that stands twice (an edge of two
+        With p and q. Tests without p do not count; one that the table has twice (an edge of two
         sets) counts once.
     names : sequence of str
         Columns that name a row.
@@ -46,3 +110,35 @@ def finding(
         "strongest": strongest,
         "smallest_q": tested["q"].min(),
     }
+
+
+def component_name(genes: str) -> str:
+    """Return how a component of edges is called: its number of genes, and the first three.
+
+    Parameters
+    ----------
+    genes : str
+        Its genes, separated by ";".
+    """
+    names = str(genes).split(";")
+    return f"{len(names)} genes: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+
+
+def qualified(hits: pd.DataFrame) -> str:
+    """Return how many hits something else explains, and how many are not reliable.
+
+    Parameters
+    ----------
+    hits : DataFrame with columns explained_by, icc, reliable and optionally stable_share
+        Significant rows of centrality.tsv.
+    """
+    counts = hits["explained_by"].fillna("none").value_counts()
+    parts = [f"{n} explained by {why}" for why, n in counts.items() if why != "none"]
+    unknown = hits["icc"].isna()
+    if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
+        parts.append(f"{unreliable} not reliable over bins")
+    if unknown.any():
+        parts.append(f"reliability of {int(unknown.sum())} unknown")
+    if "stable_share" in hits and (unstable := int((hits["stable_share"] < 1).sum())):
+        parts.append(f"{unstable} not in every run without a sample, donor or batch")
+    return "; ".join(parts)

@@ -18,6 +18,7 @@ from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
 from popnet.figures import Subject
 from popnet.figures import comparison_embeddings as figures
+from popnet.findings import shown_comparisons
 
 LATENT = 3
 SETTINGS = sivae.settings_for(
@@ -414,7 +415,7 @@ def test_figures(cells):
     two = replace(TRAINING, settings=replace(SETTINGS, latent=2))
     tables = classification.cross_validate(method, cells, "cell_type", two, 1, 2)
     accuracy, by_type, scores = (table.assign(method="pca") for table in tables)
-    shown = figures.accuracies(accuracy, ["pca", "vae"])
+    shown = shown_comparisons.accuracies(accuracy, ["pca", "vae"])
     part = accuracy[accuracy["k"] == 80]["balanced_accuracy"]
     row = shown[shown["k"] == 80].iloc[0]
     assert (row["mean"], row["lowest"], row["highest"], row["folds"]) == (
@@ -426,7 +427,7 @@ def test_figures(cells):
     figure = figures.embedding_accuracy(shown, SUBJECT, failed=["scvi"], chance=1 / 3)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == ["pca", "scvi"]
-    found = figures.recalls(by_type, ["pca"])
+    found = shown_comparisons.recalls(by_type, ["pca"])
     assert set(found["k"]) == {80}
     figures.recall_table(found, SUBJECT)
     figures.embedding_maps(scores, SUBJECT)
@@ -438,12 +439,13 @@ def test_figures(cells):
 def test_figures_of_nothing(cells):
     """All methods failed."""
     accuracy = pd.DataFrame(columns=["method", "latent", "k", "fold", "label", "balanced_accuracy"])
-    shown = figures.accuracies(accuracy, ["pca"])
+    shown = shown_comparisons.accuracies(accuracy, ["pca"])
     figures.embedding_accuracy(shown, SUBJECT, failed=["pca"], chance=1)
     types = pd.DataFrame(columns=["method", "latent", "k", "label", "type", "n", "recall"])
-    figures.recall_table(figures.recalls(types, ["pca"]), SUBJECT)
+    figures.recall_table(shown_comparisons.recalls(types, ["pca"]), SUBJECT)
     figures.embedding_maps(pd.DataFrame(columns=["method", "type", "x", "y"]), SUBJECT)
-    figures.gamma_sweep(pd.DataFrame(columns=["setting", "k"]), SUBJECT)
+    gammas = pd.DataFrame(columns=["setting", "k"])
+    figures.gamma_sweep(gammas, shown_comparisons.gamma_means(gammas), SUBJECT)
     nothing = pd.DataFrame(columns=["view", "x", "y", "cell_type", "batch", "method"])
     figures.batch_maps(nothing, SUBJECT, mixing=nothing)
     figures.other_data(

@@ -22,27 +22,22 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from popnet.figures import Subject, format_p, readable, save
-from popnet.figures.associations import (
-    centrality_bars,
-    connectivity_scatter,
-    gene_set_bars,
+from popnet.figures.associations import centrality_bars, connectivity_scatter, gene_set_bars
+from popnet.figures.circos import mt_circos
+from popnet.figures.maps import kernel_heatmap, network_map
+from popnet.figures.networks import set_networks
+from popnet.figures.qc import qc_cells, qc_depth, qc_losses, qc_reliability, qc_training
+from popnet.figures.tuning import candidate_losses, candidate_names
+from popnet.figures.variants import burden_bars, variant_manhattan
+from popnet.findings.shown_associations import (
+    degrees,
+    mitochondrial_edges,
+    set_neighbourhood,
     top_gene_sets,
     top_genes,
 )
-from popnet.figures.circos import circos_edges, mt_circos
-from popnet.figures.maps import cluster_order, kernel_heatmap, network_map
-from popnet.figures.networks import set_neighbourhood, set_networks
-from popnet.figures.qc import (
-    cells_per_sample,
-    qc_cells,
-    qc_depth,
-    qc_losses,
-    qc_reliability,
-    qc_training,
-    training_of_bins,
-)
-from popnet.figures.tuning import candidate_losses, candidate_names, shown_candidates
-from popnet.figures.variants import burden_bars, variant_manhattan
+from popnet.findings.shown_networks import cluster_order
+from popnet.findings.shown_quality import cells_per_sample, loss_medians, training_of_bins
 from popnet.study.sheet import check_config
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
@@ -103,6 +98,8 @@ def draw_map(n: int, awkward: bool, binary: bool) -> Figure:
             "sample": names(n, awkward),
             "PC1": value + rng.normal(0, 0.3, n),
             "PC2": rng.normal(size=n),
+            "explained1": 0.31,
+            "explained2": 0.12,
             "value": (value > 0.5).astype(float) if binary else value,
         }
     )
@@ -111,10 +108,10 @@ def draw_map(n: int, awkward: bool, binary: bool) -> Figure:
         table.loc[1:3, ["PC1", "PC2"]] = 0.0  # coinciding points
     return network_map(
         table,
+        pd.DataFrame({"axis": ["PC1"], "statistic": [0.61], "q": [2.1e-05]}),
         subject(n, awkward),
         kernel="edge Jaccard",
-        shares=(0.31, 0.12),
-        test="PC1: Mann-Whitney P = 0.0021" if binary else "PC1: Spearman ρ = 0.61, P = 2.1e-05",
+        effect="rank-biserial correlation" if binary else "Spearman ρ",
         groups=GROUPS if binary else None,
     )
 
@@ -184,26 +181,22 @@ def draw_connectivity(n: int, awkward: bool, binary: bool) -> Figure:
         {
             "sample": names(n, awkward),
             "value": (value > 0.5).astype(float) if binary else value,
-            "within": rng.poisson(6, n),
-            "between": rng.poisson(20 * (1 - value)),
-            "other": rng.random(n) * 3,
+            "within_complexes": rng.poisson(6, n),
+            "between_complexes": rng.poisson(20 * (1 - value)),
+            "to_others": rng.random(n) * 3,
         }
     )
+    tests = pd.DataFrame({"kind": ["within_complexes", "between_complexes", "to_others"]})
     return connectivity_scatter(
         table,
+        tests.assign(statistic=[0.05, -0.59, np.nan], q=[0.61, 1.5e-6, np.nan]),
         subject(n, awkward),
         set_name=LONG if awkward else "MT",
-        measures={
-            "within": "edges within a complex",
-            "between": "edges between complexes",
-            "other": "edges to other genes",
-        },
-        tests={"within": "ρ = 0.05, P = 0.61", "between": "ρ = −0.59, P = 1.5e-06"},
         groups=GROUPS if binary else None,
     )
 
 
-def circos_tables(n: int, awkward: bool, significant: int):
+def draw_circos(n: int, awkward: bool, significant: int) -> Figure:
     rng = np.random.default_rng(n)
     pairs = list(combinations(MT.index, 2))
     edges = pd.DataFrame(pairs, columns=["gene1", "gene2"])
@@ -215,20 +208,9 @@ def circos_tables(n: int, awkward: bool, significant: int):
         (s, g2, g1, w) for s in samples for (g1, g2), w in zip(pairs, rng.random(78), strict=True)
     ]
     sample_edges = pd.DataFrame(here, columns=["sample", "gene1", "gene2", "weight"])
-    values = [(sample, float(i)) for i, sample in enumerate(samples)]
-    return circos_edges(edges, sample_edges, values, MT, fdr=0.05), samples
-
-
-def draw_circos(n: int, awkward: bool, significant: int) -> Figure:
-    shown, samples = circos_tables(n, awkward, significant)
-    roles = zip(samples, ("lowest", "middle", "highest"), ("0.02", "0.41", "0.93"), strict=False)
-    return mt_circos(
-        shown,
-        [(s, role, f"efficiency {v}") for s, role, v in roles],
-        MT,
-        subject(n, awkward),
-        fdr=0.05,
-    )
+    examples = pd.Series([0.02, 0.41, 0.93][: len(samples)], samples)
+    shown = mitochondrial_edges(edges, sample_edges, examples, MT, fdr=0.05)
+    return mt_circos(shown, examples, MT, subject(n, awkward), fdr=0.05)
 
 
 def consensus(n_set: int, n_other: int, share: float, awkward: bool = False) -> pd.DataFrame:
@@ -249,8 +231,10 @@ def consensus(n_set: int, n_other: int, share: float, awkward: bool = False) -> 
 def draw_networks(n_set: int, n_other: int, share: float, awkward: bool = False) -> Figure:
     table = consensus(n_set, n_other, share, awkward)
     members = {gene for gene in table["gene1"] if not gene.startswith("NEIGH")} - set(AWKWARD)
+    shown = set_neighbourhood(table, members)
     return set_networks(
-        set_neighbourhood(table, members),
+        shown,
+        degrees(shown),
         subject(40, awkward),
         set_name="KEGG_PARKINSONS_DISEASE",
         groups=GROUPS,
@@ -313,7 +297,8 @@ def draw_losses(n: int) -> Figure:
             table["kl_features"] = np.nan if stage == "cells" else 50 + steps / 200
             table["interpretability"] = np.nan if stage != "joint" else 8.0
             rows.append(table.assign(sample=sample, bin=1, stage=stage))
-    return qc_losses(pd.concat(rows), subject(n, unit="bins"))
+    losses = pd.concat(rows)
+    return qc_losses(losses, loss_medians(losses), subject(n, unit="bins"))
 
 
 def draw_depth(n: int, awkward: bool, batches: int) -> Figure:
@@ -333,8 +318,8 @@ def draw_reliability(icc: float) -> Figure:
     rng = np.random.default_rng(1)
     genes = [f"G{i}" for i in range(800)]
     table = pd.DataFrame({"gene": genes, "icc": np.clip(rng.normal(icc, 0.3, 800), -0.6, 0.99)})
-    central = pd.Series(table["icc"].to_numpy() > 0.5, genes)
-    return qc_reliability(table, central, subject(41, unit="samples"), min_icc=0.4)
+    table["central"] = table["icc"] > 0.5
+    return qc_reliability(table, subject(41, unit="samples"), min_icc=0.4)
 
 
 def trained_bins(n: int, awkward: bool, n_bad: int = 0) -> pd.DataFrame:
@@ -405,9 +390,7 @@ def compared(
 
 def draw_tuning(*shape: float) -> Figure:
     table = compared(*shape)
-    return candidate_losses(
-        shown_candidates(table), subject(4, unit="bins"), n_candidates=len(table)
-    )
+    return candidate_losses(table.head(40), subject(4, unit="bins"), n_candidates=len(table))
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
@@ -521,7 +504,7 @@ def test_figure_is_whole_and_readable(name, monkeypatch):
 
 def test_title_says_cell_type_phenotype_and_n():
     title = draw_map(24, False, False).get_suptitle().replace("\xa0", " ")
-    for part in ("FPP", "efficiency", "n = 24 donors", "Spearman ρ = 0.61"):
+    for part in ("FPP", "efficiency", "n = 24 donors", "Spearman ρ 0.61, q = 2.1e-05"):
         assert part in title
     assert str(Subject(None, None, 1, "bins")) == "n\xa0=\xa01\xa0bin"
 
@@ -529,7 +512,7 @@ def test_title_says_cell_type_phenotype_and_n():
 def test_save_writes_the_same_bytes_twice_and_the_table(tmp_path: Path):
     table = pd.DataFrame({"sample": ["007", "a|b"], "value": [0.5, 1.0]})
     for folder in ("one", "two"):
-        save(draw_map(8, True, False), table, tmp_path / folder / "map.of all")
+        save(draw_map(8, True, False), table, tmp_path / folder / "map.of all.png")
     for suffix in ("pdf", "svg", "png", "tsv"):
         one, two = (tmp_path / folder / f"map.of all.{suffix}" for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
@@ -565,82 +548,6 @@ def test_readable_is_one_printable_line(text, length):
 )
 def test_format_p(p, text):
     assert format_p(p) == text
-
-
-def test_top_genes_are_the_strongest_or_the_first():
-    many = association(300, False, 50)
-    shown = top_genes(many, MT, fdr=0.05)
-    assert len(shown) == 30
-    assert shown["significant"].all()
-    assert shown["statistic"].is_monotonic_decreasing
-    best = many[many["q"] <= 0.05]["statistic"].abs().nlargest(30)
-    assert set(shown["gene"]) == set(many.loc[best.index, "gene"])
-    assert shown.set_index("gene")["complex"].dropna().to_dict() == {
-        gene: MT[gene] for gene in shown["gene"] if gene in MT
-    }
-    few = top_genes(association(300, False, 4), MT, fdr=0.05)
-    assert len(few) == 20
-    assert few["significant"].sum() == 4
-
-
-def test_circos_edges_take_genes_in_either_order_and_at_least_half_of_the_bins():
-    shown, samples = circos_tables(8, False, 9)
-    assert len(shown) == 27
-    assert shown["significant"].all()
-    assert (shown["weight"] > 0).all()  # the other table holds every pair turned around
-    assert (shown["present"] == (shown["weight"] >= 0.5)).all()
-    assert (shown["relation"].eq("within") == (shown["complex1"] == shown["complex2"])).all()
-    assert shown["sample"].unique().tolist() == samples
-    none, _ = circos_tables(8, False, 0)
-    assert len(none) == 21
-    assert not none["significant"].any()
-
-
-def test_set_neighbourhood_keeps_the_genes_that_change_most():
-    table = consensus(30, 80, 0.25)
-    members = {gene for gene in table["gene1"] if not gene.startswith("NEIGH")}
-    shown = set_neighbourhood(table, members)
-    genes = set(shown["gene1"]) | set(shown["gene2"])
-    assert len(genes) <= 60
-    assert "UBB" in genes
-    assert (shown["in_set1"] | shown["in_set2"]).all()
-    assert (shown["in_case"] | shown["in_control"]).all()
-
-
-def test_cluster_order_keeps_every_similarity():
-    samples = ["b", "a", "d", "c"]
-    matrix = np.array(
-        [[1, 0.1, 0.9, 0.2], [0.1, 1, 0.2, 0.8], [0.9, 0.2, 1, 0.1], [0.2, 0.8, 0.1, 1]]
-    )
-    ordered = cluster_order(pd.DataFrame(matrix, samples, samples))
-    assert list(ordered.index) == list(ordered.columns)
-    assert abs(list(ordered.index).index("b") - list(ordered.index).index("d")) == 1
-    pd.testing.assert_frame_equal(
-        ordered.loc[samples, samples], pd.DataFrame(matrix, samples, samples)
-    )
-
-
-def test_cells_per_sample_sums_what_is_left_over():
-    bins = pd.DataFrame({"sample": ["a", "a", "b"], "bin": [1, 2, 1], "n_cells": [100, 100, 100]})
-    excluded = pd.DataFrame(
-        {"sample": ["a", "c"], "n_cells": [7, 40], "reason": ["incomplete bin", "too few cells"]}
-    )
-    cells = cells_per_sample(bins, excluded).set_index("sample")
-    assert cells.loc["a"].tolist() == [2, 200, 7, False, ""]
-    assert cells.loc["b"].tolist() == [1, 100, 0, False, ""]
-    assert cells.loc["c"].tolist() == [0, 0, 40, True, "too few cells"]
-
-
-def test_bins_to_look_at_come_first():
-    trained = trained_bins(20, False, 4).iloc[::-1].reset_index(drop=True)
-    training = training_of_bins(trained)
-    assert training["look_at"].iloc[:2].str.startswith("failed: training diverged").all()
-    assert training["look_at"].iloc[2:4].str.startswith("collapsed: 3 active dimensions").all()
-    assert (training["look_at"].iloc[4:] == "").all()
-    assert sorted(training["sample"]) == sorted(trained["sample"])
-    few = trained.assign(status="trained", active_dimensions=0.0)
-    assert training_of_bins(few)["look_at"].str.startswith("collapsed").all()
-    assert (training_of_bins(few.assign(active_dimensions=2.0))["look_at"] == "").all()
 
 
 def test_candidates_are_told_apart():

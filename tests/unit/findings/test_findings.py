@@ -1,10 +1,11 @@
-"""The table and the page of what a study found."""
+"""The table of what a study found, and what its page says."""
 
 import numpy as np
 import pandas as pd
 
-from popnet.findings.rows import finding
-from popnet.report.page import page
+from popnet.findings.rows import component_name, finding, findings_row, qualified
+from popnet.findings.sentences import compared, remarks
+from popnet.findings.study import all_associations, cohort_record, excluded_cells
 
 
 def test_hits_are_named_by_their_p():
@@ -23,15 +24,124 @@ def test_hits_are_named_by_their_p():
     assert nothing["strongest"] == "(d)"
 
 
-def test_page_begins_with_warnings_and_escapes_identifiers():
-    findings = pd.DataFrame(
-        {"phenotype": ["<script>x</script>"], "tested": [12345], "smallest_q": [np.nan]}
+def row(analysis: str, table: pd.DataFrame) -> dict[str, object]:
+    about = {"cell_type": "FPP", "phenotype": "age", "preset": "robust", "fdr": 0.05}
+    return findings_row(analysis, table, **about)
+
+
+def test_map_counts_the_preset_s_kernel_and_tests_that_take_covariates():
+    table = pd.DataFrame(
+        [
+            ("age", "edge_jaccard", "axis", "PC1", 0.5),
+            ("age", "edge_jaccard", "hsic", None, 0.01),
+            ("age", "edge_jaccard", "permanova", None, 0.001),
+            ("age", "wl_degree", "hsic", None, 0.001),
+            ("sex", "edge_jaccard", "hsic", None, 0.001),
+        ],
+        columns=["phenotype", "kernel", "test", "axis", "p"],
     )
-    compared = pd.DataFrame({"observations": ["6"], "smallest p": ["0.1"], "VIF": ["inf"]})
-    text = page(findings, "A & B", ["remark"], ["no test can pass <b>"], {"Compared": compared})
-    assert "<script>" not in text
-    assert "A &amp; B" in text
-    assert "no test can pass &lt;b&gt;" in text
-    assert text.index("no test can pass") < text.index("remark") < text.index("Compared")
-    assert "<td>0.1</td>" in text
-    assert "nan" not in text
+    table["q"] = table["p"]
+    whole = row("map", table)
+    assert whole["phenotype"] == "age"
+    assert whole["cell_type"] == "FPP"
+    assert (whole["tested"], whole["strongest"]) == (1, "edge_jaccard - hsic")
+    assert row("axes", table)["strongest"] == "(edge_jaccard - PC1)"
+
+
+def test_components_are_named_by_genes_and_corrected_family_wise():
+    table = pd.DataFrame({"genes": ["A;B;C;D", "E;F"], "p": 0.001, "p_family": [0.01, 0.5]})
+    found = row("components", table)
+    assert found["strongest"] == "4 genes: A, B, C, …"
+    assert (found["tested"], found["significant"], found["of_these"]) == (2, 1, "")
+    assert component_name("E;F") == "2 genes: E, F"
+
+
+def test_hits_of_centrality_are_qualified():
+    hits = pd.DataFrame(
+        {
+            "gene": list("abc"),
+            "p": 0.001,
+            "q": [0.01, 0.01, 0.5],
+            "explained_by": ["depth", "none", "depth"],
+            "icc": [0.9, np.nan, 0.1],
+            "reliable": [True, False, False],
+            "stable_share": [1.0, 0.9, 0.5],
+        }
+    )
+    text = (
+        "1 explained by depth; reliability of 1 unknown; "
+        "1 not in every run without a sample, donor or batch"
+    )
+    assert row("centrality", hits)["of_these"] == text
+    assert "1 not reliable over bins" in qualified(hits)
+    graph = hits.assign(measure="degree", q_all=[0.01, 0.9, 0.9])
+    assert row("graph_centrality", graph)["significant"] == 1
+
+
+def test_remarks_name_samples_and_bins_that_are_left_out():
+    excluded = pd.DataFrame(
+        {
+            "cell_type": "FPP",
+            "sample": [f"s{i}" for i in range(13)],
+            "reason": ["no bin: 3 cells"] * 12 + ["bin 1 did not train: failed"],
+        }
+    )
+    lines = remarks(excluded, preset="robust", fdr=0.05)
+    assert (
+        "FPP: 12 samples fill no bin and are left out (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, …)."
+        in lines
+    )
+    assert "FPP: 1 bins did not train and are left out: see excluded.tsv." in lines
+    assert "5%" in lines[0]
+
+
+def test_designs_give_warnings_and_a_row_each():
+    design = pd.DataFrame(
+        [("observations", "6"), ("warning", "no test can pass")], columns=["item", "value"]
+    )
+    covariates = pd.DataFrame({"covariate": ["sex"], "p": [0.5]})
+    designs = [("FPP", "age", design, covariates), ("P", "age", design[:1], covariates[:0])]
+    warnings, described, of_designs = compared(designs)
+    assert warnings == ["age in FPP: no test can pass."]
+    assert described.to_dict("records")[1] == {
+        "phenotype": "age",
+        "cell type": "P",
+        "observations": "6",
+    }
+    assert list(of_designs) == ["phenotype", "cell type", "covariate", "p"]
+    assert of_designs["cell type"].tolist() == ["FPP"]
+
+
+def test_associations_of_a_study_are_corrected_together():
+    table = pd.DataFrame({"gene": ["a", "b"], "p": [0.04, 0.5], "q": [0.08, 0.5]})
+    maxima = np.linspace(0, 3, 50)
+    tests = [("FPP", "age", table, maxima), ("P", "age", table.assign(p=[0.01, 0.6]), maxima)]
+    found = all_associations(tests, seed=1)
+    assert found["p"].tolist() == [0.01, 0.04, 0.5, 0.6]
+    assert list(found)[:3] == ["cell_type", "phenotype", "gene"]
+    assert found["study_q"].tolist() == [0.04, 0.08, 0.6, 0.6]
+    assert list(table) == ["gene", "p", "q"]
+
+
+def test_cells_and_models_of_a_study():
+    unbinned = pd.DataFrame(
+        {"cell_type": "FPP", "sample": ["a"], "n_cells": [7], "reason": ["incomplete bin"]}
+    )
+    bins = pd.DataFrame({"cell_type": "FPP", "sample": ["a", "b", "b"], "bin": [1, 1, 2]})
+    bins["n_cells"] = 100
+    trained = bins.assign(status=["failed: diverged", "trained", "failed: diverged"])
+    trained = pd.concat([trained, trained[2:].assign(status="trained")]).assign(
+        version="1.0", code="abc"
+    )
+    excluded = excluded_cells(unbinned, bins, trained)
+    assert excluded["reason"].tolist() == [
+        "incomplete bin",
+        "bin 1 did not train: failed: diverged",
+    ]
+    config = {"cohort": "sheet.yaml", "preset": "robust", "seed": 1}
+    record = cohort_record("demo", config, bins, excluded, trained)
+    assert record["bins"] == {"FPP": 3}
+    assert record["samples_kept"] == {"FPP": ["b"]}
+    assert record["models"] == [
+        {"cell_type": "FPP", "version": "1.0", "code": "abc", "n_models": 2}
+    ]

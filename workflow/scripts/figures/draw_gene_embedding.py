@@ -1,7 +1,5 @@
 """Draw the genes of the simulated network, and marker genes beside cells."""
 
-from pathlib import Path
-
 from adapter import logged
 
 from popnet.figures import Subject, save
@@ -11,17 +9,14 @@ from popnet.files import read_table
 
 def main(snakemake):
     points, found = (read_table(path) for path in snakemake.input.communities)
-    subject = Subject(
-        None, None, int(found["n_cells"].max() if len(found) else 0), "simulated cells"
-    )
-    figure = community_maps(points, found, subject)
-    save(figure, points, Path(snakemake.output.gene_communities[0]).with_suffix(""))
+    n_cells = int(found["n_cells"].max() if len(found) else 0)
+    figure = community_maps(points, found, Subject(None, None, n_cells, "simulated cells"))
+    save(figure, points, snakemake.output.gene_communities[0])
 
     points, found = (read_table(path, text=["name"]) for path in snakemake.input.markers)
     points, found = (table[table["method"] == "sivae"] for table in (points, found))
     subject = Subject(None, None, int((points["kind"] == "cell").sum()), "cells")
-    figure = marker_maps(points, found, subject)
-    save(figure, points, Path(snakemake.output.marker_genes[0]).with_suffix(""))
+    save(marker_maps(points, found, subject), points, snakemake.output.marker_genes[0])
 
 
 with logged(snakemake.log[0]):

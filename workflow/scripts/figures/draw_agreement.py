@@ -1,6 +1,4 @@
-"""Draw how far other methods agree with siVAE in the samples of a cell type."""
-
-from pathlib import Path
+"""Draw how well other methods agree with siVAE in the samples of a cell type."""
 
 from adapter import logged
 
@@ -12,8 +10,7 @@ from popnet.files import read_table
 def main(snakemake):
     agreement = read_table(snakemake.input.agreement)
     subject = Subject(snakemake.params.caption["cell_type"], None, agreement["sample"].nunique())
-    figure = agreement_strips(agreement, subject)
-    save(figure, agreement, Path(snakemake.output.agreement[0]).with_suffix(""))
+    save(agreement_strips(agreement, subject), agreement, snakemake.output.agreement[0])
 
 
 with logged(snakemake.log[0]):

@@ -1,0 +1,274 @@
+"""What the figures of a phenotype's associations show of the tables of results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from popnet import presets
+
+ENOUGH, FIRST = 10, 20
+MOST_GENES = 60
+# The paper's circle has seven edges.
+FEWEST_EDGES, MOST_EDGES = 7, 30
+# Complexes of the respiratory chain with a subunit that mtDNA encodes.
+COMPLEXES = ("I", "III", "IV", "V")
+MITOCHONDRIAL = "MT"
+
+
+def units_of_tests(association: pd.DataFrame, preset: str) -> tuple[int, str]:
+    """Return how many units a phenotype's tests of centrality compare, and of which kind.
+
+    Parameters
+    ----------
+    association : DataFrame with columns n_units, n_donors
+        centrality.tsv.
+    preset : str
+
+    Returns
+    -------
+    int
+    {"bins", "samples", "donors"}
+    """
+    n_units = int(association["n_units"].max())
+    if presets.unit(preset) == "bin":
+        return n_units, "bins"
+    return n_units, "donors" if n_units == association["n_donors"].max() else "samples"
+
+
+def top_genes(
+    association: pd.DataFrame, complexes: pd.Series, *, fdr: float, top: int = 30
+) -> pd.DataFrame:
+    """Return the genes to show, from the most positive to the most negative.
+
+    These are the `top` strongest of the significant genes; where fewer than 10 are significant,
+    the 20 with the smallest p.
+
+    Parameters
+    ----------
+    association : DataFrame with columns gene, statistic, p, q, mean_statistic, explained_by
+        `explained_by` may be absent.
+    complexes : Series
+        Complex ("I", "III", "IV", "V") by gene; other genes are absent.
+    fdr : float
+    top : int
+
+    Returns
+    -------
+    DataFrame with the columns of `association`, complex and significant
+    """
+    tested = association.dropna(subset=["statistic", "p", "q"])
+    tested = tested.assign(
+        complex=complexes.reindex(tested["gene"]).to_numpy(), significant=tested["q"] <= fdr
+    )
+    if tested["significant"].sum() >= ENOUGH:
+        found = tested[tested["significant"]]
+        strongest = found["statistic"].abs().sort_values(ascending=False, kind="stable").index
+        shown = found.loc[strongest[:top]]
+    else:
+        shown = tested.sort_values("p", kind="stable").head(FIRST)
+    return shown.sort_values("statistic", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.DataFrame:
+    """Return the `top` gene sets by p with a column significant, the highest score first.
+
+    Parameters
+    ----------
+    gene_sets : DataFrame with columns gene_set, nes, p, q, n_genes
+    fdr : float
+    top : int
+    """
+    tested = gene_sets.dropna(subset=["nes", "p", "q"])
+    shown = tested.assign(significant=tested["q"] <= fdr).sort_values("p", kind="stable").head(top)
+    return shown.sort_values("nes", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def map_points(coordinates: pd.DataFrame, phenotype: pd.Series, kernel: str) -> pd.DataFrame:
+    """Return the map of one kernel, with the phenotype of every sample in the column value."""
+    points = coordinates[coordinates["kernel"] == kernel]
+    return points.assign(value=points["sample"].map(phenotype))
+
+
+def map_tests(tests: pd.DataFrame, phenotype: str, kernel: str) -> pd.DataFrame:
+    """Return the rows of map/tests.tsv of one phenotype and kernel."""
+    return tests[(tests["kernel"] == kernel) & (tests["phenotype"] == phenotype)]
+
+
+def map_unit(unit: str) -> str:
+    """Return what the tests of the map compare, where those of genes compare `unit`.
+
+    The paper's map has the mean of each sample's bins.
+    """
+    return "samples" if unit == "bins" else unit
+
+
+def example_samples(phenotype: pd.Series, samples: Collection[str]) -> pd.Series:
+    """Return the samples with the lowest, the middle and the highest phenotype.
+
+    Parameters
+    ----------
+    phenotype : Series
+        By sample; missing values are left out.
+    samples : collection of str
+        Those that have a network.
+
+    Returns
+    -------
+    Series
+        The phenotype of at most three samples, the lowest first.
+    """
+    known = phenotype[phenotype.index.isin(samples)].dropna().sort_values(kind="stable")
+    return known.iloc[sorted({0, len(known) // 2, len(known) - 1})] if len(known) else known
+
+
+def mitochondrial_edges(
+    tests: pd.DataFrame,
+    edges: pd.DataFrame,
+    examples: pd.Series,
+    complexes: pd.Series,
+    *,
+    fdr: float,
+) -> pd.DataFrame:
+    """Return the mitochondrial edges to show in each sample: significant ones, or the first by p.
+
+    Of the significant edges at most 30 are shown, by p; where none is significant, 7.
+
+    Parameters
+    ----------
+    tests : DataFrame with columns gene1, gene2, statistic, p, q and optionally gene_set
+        One row per tested pair of genes; of several gene sets, that of mitochondrial genes counts.
+    edges : DataFrame with columns sample, gene1, gene2, weight
+        `weight` is the share of the sample's bins that have the edge; genes in either order.
+    examples : Series
+        Phenotype by sample, of the samples to show.
+    complexes : Series
+        Complex by gene; edges between other genes are left out.
+    fdr : float
+
+    Returns
+    -------
+    DataFrame with columns sample, value, gene1, gene2, complex1, complex2, relation ("within" a
+    complex or "between" two), statistic, p, q, significant, weight, present
+    """
+    if "gene_set" in tests:
+        tests = tests[tests["gene_set"] == MITOCHONDRIAL]
+    # Only what is drawn: all edges of a large cohort would fill the memory.
+    drawn = edges["sample"].isin(examples.index)
+    for gene in ("gene1", "gene2"):
+        drawn &= edges[gene].isin(complexes.index)
+    edges = edges[drawn].astype({"sample": str, "gene1": str, "gene2": str})
+
+    complexes = complexes[complexes.isin(COMPLEXES)]
+    shown = tests.dropna(subset=["p"])
+    shown = shown[shown["gene1"].isin(complexes.index) & shown["gene2"].isin(complexes.index)]
+    shown = shown.assign(significant=shown["q"] <= fdr).sort_values("p", kind="stable")
+    if shown["significant"].any():
+        shown = shown[shown["significant"]].head(MOST_EDGES)
+    else:
+        shown = shown.head(FEWEST_EDGES)
+    ends = [complexes.reindex(shown[gene]).to_numpy() for gene in ("gene1", "gene2")]
+    shown = shown.assign(
+        complex1=ends[0],
+        complex2=ends[1],
+        relation=np.where(ends[0] == ends[1], "within", "between"),
+    )
+    turned = edges.rename(columns={"gene1": "gene2", "gene2": "gene1"})
+    keys = ["sample", "gene1", "gene2"]
+    weights = pd.concat([edges, turned]).drop_duplicates(keys)[[*keys, "weight"]]
+    chosen = pd.DataFrame({"sample": examples.index, "value": examples.to_numpy()})
+    table = chosen.merge(shown, how="cross").merge(weights, how="left", on=keys)
+    table["weight"] = table["weight"].fillna(0.0)
+    table["present"] = table["weight"] >= 0.5
+    columns = ["sample", "value", "gene1", "gene2", "complex1", "complex2", "relation"]
+    return table[[*columns, "statistic", "p", "q", "significant", "weight", "present"]]
+
+
+def drawn_set(gene_sets: pd.DataFrame, connectivity: pd.DataFrame) -> str:
+    """Return the gene set whose network is drawn: the first by enrichment that has edges.
+
+    Parameters
+    ----------
+    gene_sets : DataFrame with column gene_set
+        gene_sets.tsv, the smallest p first.
+    connectivity : DataFrame with column gene_set
+        connectivity.tsv.
+    """
+    in_graph = list(dict.fromkeys(connectivity["gene_set"]))
+    tested = [name for name in gene_sets["gene_set"] if name in in_graph]
+    return next(iter(tested or in_graph), MITOCHONDRIAL)
+
+
+def connectivity_set(gene_sets: pd.DataFrame, connectivity: pd.DataFrame) -> str:
+    """Return the gene set whose connectivity is drawn: mitochondrial genes where they are tested.
+
+    Parameters as of `drawn_set`.
+    """
+    if (connectivity["gene_set"] == MITOCHONDRIAL).any():
+        return MITOCHONDRIAL
+    return drawn_set(gene_sets, connectivity)
+
+
+def genes_of_set(consensus: pd.DataFrame, gene_set: str) -> list[str]:
+    """Return the genes of a set, by the names of sets in consensus.tsv ("A;B")."""
+    members = consensus["gene_sets"].fillna("").str.split(";")
+    return [gene for gene, sets in zip(consensus["gene"], members, strict=True) if gene_set in sets]
+
+
+def set_neighbourhood(edges: pd.DataFrame, set_genes: Collection[str]) -> pd.DataFrame:
+    """Return the consensus edges that touch the set's genes, at most 60 genes in all.
+
+    Beyond 60, the genes with the most edges that only one group has are kept, then those with the
+    most edges.
+
+    Parameters
+    ----------
+    edges : DataFrame with columns gene1, gene2, case_share, control_share, in_case, in_control
+        Shares of each group's samples that have the edge, and whether the group's consensus has it.
+    set_genes : collection of str
+
+    Returns
+    -------
+    DataFrame with the columns of `edges`, and in_set1, in_set2
+    """
+    shown = edges.assign(
+        in_set1=edges["gene1"].isin(set_genes),
+        in_set2=edges["gene2"].isin(set_genes),
+        in_case=edges["in_case"].astype(bool),
+        in_control=edges["in_control"].astype(bool),
+    )
+    shown = shown[(shown["in_set1"] | shown["in_set2"]) & (shown["in_case"] | shown["in_control"])]
+    degree = degrees(shown)
+    if len(degree) > MOST_GENES:
+        ordered = degree.sort_values(["changed", "total"], ascending=False, kind="stable")
+        kept = ordered.index[:MOST_GENES]
+        shown = shown[shown["gene1"].isin(kept) & shown["gene2"].isin(kept)]
+    return shown.reset_index(drop=True)
+
+
+def degrees(edges: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of edges of each gene in the consensus networks of both groups.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        Of `set_neighbourhood`.
+
+    Returns
+    -------
+    DataFrame, indexed by gene
+        case, control, changed (edges that only one group has), total, and member: whether the
+        gene is in the set.
+    """
+    ends = edges.melt(["in_case", "in_control"], ["gene1", "gene2"], value_name="gene")
+    ends["changed"] = ends["in_case"] != ends["in_control"]
+    degree = ends.groupby("gene").agg(
+        case=("in_case", "sum"),
+        control=("in_control", "sum"),
+        changed=("changed", "sum"),
+        total=("changed", "size"),
+    )
+    members = {*edges.loc[edges["in_set1"], "gene1"], *edges.loc[edges["in_set2"], "gene2"]}
+    return degree.astype(int).assign(member=degree.index.isin(members))

@@ -1,0 +1,103 @@
+"""Tables of a whole study: all tests of centrality, what was left out, and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from popnet.networks.trained import untrained
+from popnet.stats.multiplicity import study_wide
+
+BIN = ["cell_type", "sample", "bin"]
+SHOWN = ["gene", "statistic", "p", "q", "p_family", "icc", "explained_by"]
+
+
+def all_associations(
+    tests: Iterable[tuple[str, str, pd.DataFrame, np.ndarray]], seed: int
+) -> pd.DataFrame:
+    """Return the tests of centrality of all cell types and phenotypes, corrected for each other.
+
+    Parameters
+    ----------
+    tests : iterable of (cell type, phenotype, table, maxima)
+        centrality.tsv, and the largest statistic of every permutation.
+    seed : int
+
+    Returns
+    -------
+    DataFrame with columns cell_type, phenotype, the columns in `SHOWN`, study_q, study_p_family
+        The smallest p first.
+    """
+    families, shown = [], []
+    for cell_type, phenotype, table, maxima in tests:
+        table = table.reindex(columns=SHOWN)
+        families.append((table, maxima))
+        table.insert(0, "cell_type", cell_type)
+        table.insert(1, "phenotype", phenotype)
+        shown.append(table)
+    found = pd.concat(shown, ignore_index=True)
+    found[["study_q", "study_p_family"]] = study_wide(families, seed)
+    return found.sort_values("p", kind="stable")
+
+
+def excluded_cells(
+    unbinned: pd.DataFrame, bins: pd.DataFrame, trained: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the cells that are in no network: of no bin, and of bins of which no model trained.
+
+    Parameters
+    ----------
+    unbinned : DataFrame with columns cell_type, sample, n_cells, reason
+        unbinned.tsv.
+    bins : DataFrame with columns cell_type, sample, bin, n_cells
+        bins.tsv.
+    trained : DataFrame with columns cell_type, sample, bin, status
+        One row per model, of all training jobs.
+    """
+    failed = bins.merge(untrained(trained, BIN)[[*BIN, "status"]], on=BIN)
+    failed["reason"] = "bin " + failed["bin"].astype(str) + " did not train: " + failed["status"]
+    return pd.concat([unbinned, failed[list(unbinned.columns)]])
+
+
+def cohort_record(
+    cohort: str,
+    config: Mapping[str, Any],
+    bins: pd.DataFrame,
+    excluded: pd.DataFrame,
+    trained: pd.DataFrame,
+) -> dict[str, Any]:
+    """Return what a study was made of: settings, seeds, models, samples kept and left out.
+
+    Parameters
+    ----------
+    cohort : str
+        Its name.
+    config : mapping
+    bins : DataFrame with columns cell_type, sample
+        bins.tsv.
+    excluded : DataFrame
+        Of `excluded_cells`.
+    trained : DataFrame with columns cell_type, status, version, code
+        One row per model, of all training jobs; version and code of what trained it.
+    """
+    sample = ["cell_type", "sample"]
+    failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
+    n_left = bins.groupby(sample).size().sub(failed.groupby(sample).size(), fill_value=0)
+    kept = n_left[n_left > 0].reset_index()
+    models = trained[trained["status"] == "trained"].groupby(["cell_type", "version", "code"])
+    return {
+        "cohort": cohort,
+        "sheet": config["cohort"],
+        "preset": config["preset"],
+        "seed": config["seed"],
+        "config": dict(config),
+        "bins": bins.groupby("cell_type").size().to_dict(),
+        "samples_kept": {
+            cell_type: sorted(rows["sample"]) for cell_type, rows in kept.groupby("cell_type")
+        },
+        "models": models.size().rename("n_models").reset_index().to_dict("records"),
+        "excluded": excluded.to_dict("records"),
+    }

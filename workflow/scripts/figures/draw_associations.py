@@ -1,0 +1,59 @@
+"""Draw what is associated with a phenotype: panels b to f of the paper's Figure 6."""
+
+from adapter import logged, read_phenotype
+
+from popnet import presets
+from popnet.figures import Subject, save
+from popnet.figures import associations as plots
+from popnet.figures.circos import mt_circos
+from popnet.figures.maps import network_map
+from popnet.figures.networks import set_networks
+from popnet.files import read_parquet, read_table
+from popnet.findings import shown_associations as shown
+from popnet.networks.kernels import KERNEL_NAMES
+
+
+def main(snakemake):
+    files, output, about = snakemake.input, snakemake.output, snakemake.params.caption
+    definition, fdr = snakemake.params.phenotype, snakemake.params.fdr
+    name, preset, cell_type = definition["name"], about["preset"], about["cell_type"]
+    _, phenotype, binary = read_phenotype(files.samples, definition)
+    groups = (definition["control"], definition["case"]) if binary else None
+    effect, kernel = presets.effect_name(preset, definition["type"]), presets.main_kernel(preset)
+    complexes = read_table(files.complexes).set_index("gene")["complex"]
+    association, gene_sets, connectivity = (
+        read_table(files[table]) for table in ("centrality", "gene_sets", "connectivity")
+    )
+    subject = Subject(cell_type, name, *shown.units_of_tests(association, preset))
+
+    points = shown.map_points(read_table(files.coordinates), phenotype, kernel)
+    tests = shown.map_tests(read_table(files.map_tests, text=["phenotype"]), name, kernel)
+    of_map = Subject(cell_type, name, int(tests["n"].max()), shown.map_unit(subject.unit))
+    names = {"kernel": KERNEL_NAMES[kernel], "effect": effect, "groups": groups}
+    save(network_map(points, tests.head(2), of_map, **names), points, output.map[0])
+    genes = shown.top_genes(association, complexes, fdr=fdr)
+    figure = plots.centrality_bars(genes, subject, effect=effect, fdr=fdr)
+    save(figure, genes, output.centrality[0])
+    top = shown.top_gene_sets(gene_sets, fdr=fdr)
+    save(plots.gene_set_bars(top, subject, fdr=fdr), top, output.gene_sets[0])
+
+    edges = read_parquet(files.edges)
+    examples = shown.example_samples(phenotype, edges["sample"].unique())
+    tests = read_table(files.edge_tests)
+    drawn = shown.mitochondrial_edges(tests, edges, examples, complexes, fdr=fdr)
+    figure = mt_circos(drawn, examples, complexes, subject, fdr=fdr, groups=groups)
+    save(figure, drawn, output.circos[0])
+    of_set = shown.drawn_set(gene_sets, connectivity)
+    members = shown.genes_of_set(read_table(files.consensus, text=["gene_sets"]), of_set)
+    around = shown.set_neighbourhood(read_parquet(files.consensus_edges), members)
+    figure = set_networks(around, shown.degrees(around), subject, set_name=of_set, groups=groups)
+    save(figure, around, output.sets[0])
+    of_set = shown.connectivity_set(gene_sets, connectivity)
+    counts = read_table(files.sample_connectivity).query("gene_set == @of_set")
+    counts, tests = counts.dropna(subset=["value"]), connectivity.query("gene_set == @of_set")
+    figure = plots.connectivity_scatter(counts, tests, subject, set_name=of_set, groups=groups)
+    save(figure, counts, output.connectivity[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,48 @@
+"""Draw how training went and how reliable the networks of a cell type are."""
+
+from adapter import logged
+
+from popnet.figures import Subject, qc, save
+from popnet.files import read_h5ad, read_parquet, read_table
+from popnet.findings import shown_quality as shown
+from popnet.networks.trained import read_training
+
+
+def main(snakemake):
+    files, output = snakemake.input, snakemake.output
+    bins = read_h5ad(files.bins)
+    name = snakemake.params.caption["cell_type"]
+    per_sample = Subject(name, None, n=bins.obs["sample"].nunique())
+
+    plan, excluded = read_table(files.plan), read_table(files.excluded)
+    cells = shown.cells_per_sample(
+        plan[plan["cell_type"] == name], excluded[excluded["cell_type"] == name]
+    )
+    save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
+
+    training = shown.training_of_bins(read_training(files.batches).drop(columns="table"))
+    unit = "models" if (training["repeat"] > 1).any() else "bins"
+    losses = read_parquet(files.losses)
+    trained = Subject(name, None, n=int((training["status"] == "trained").sum()), unit=unit)
+    save(qc.qc_losses(losses, shown.loss_medians(losses), trained), losses, output.losses[0])
+    started = Subject(name, None, n=len(training), unit=unit)
+    figure = qc.qc_training(training, started, latent=snakemake.params.latent)
+    save(figure, training, output.training[0])
+
+    depth = shown.depth_of_samples(bins.obs)
+    save(qc.qc_depth(depth, per_sample), depth, output.depth[0])
+
+    reliability = shown.reliability_of_genes(
+        read_table(files.reliability), bins.to_df(layer="degree")
+    )
+    figure = qc.qc_reliability(
+        reliability,
+        per_sample,
+        min_icc=snakemake.params.min_icc,
+        sources=read_table(files.variance),
+    )
+    save(figure, reliability, output.reliability[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

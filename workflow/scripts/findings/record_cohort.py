@@ -1,0 +1,37 @@
+"""Write down what a study was made of: versions, settings, seeds, samples kept and left out."""
+
+import json
+from pathlib import Path
+
+from adapter import logged
+
+from popnet import provenance
+from popnet.files import atomic, read_table
+from popnet.findings.study import cohort_record
+from popnet.names import safe_name
+from popnet.networks.trained import read_training
+
+PACKAGES = ("popnet", "torch", "numpy", "scipy", "pandas", "anndata", "scanpy")
+PACKAGES += ("grakel", "gseapy", "cyvcf2")
+
+
+def main(snakemake):
+    bins = read_table(snakemake.input.bins)
+    names = {safe_name(name): name for name in bins["cell_type"].unique()}
+    trained = read_training(snakemake.input.trained)
+    trained["cell_type"] = [names[Path(path).parts[-3]] for path in trained["table"]]
+    record = cohort_record(
+        snakemake.params.cohort,
+        snakemake.params.config,
+        bins,
+        read_table(snakemake.input.excluded),
+        trained,
+    )
+    record["versions"] = provenance.versions(PACKAGES)
+    record["commit"] = provenance.commit()
+    with atomic(snakemake.output[0]) as path:
+        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
