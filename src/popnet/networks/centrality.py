@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
 from popnet.networks.edges import adjacency_degree
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Of a scaled gene over some of its cells; below it the gene is switched off there.
 MIN_VARIANCE = 1e-6
@@ -130,3 +133,9 @@ def graph_centralities(
         "betweenness": np.array(graph.betweenness(directed=False)) / pairs,
         "pagerank": np.array(graph.pagerank(directed=False)),
     }
+
+
+def in_graph(bins: AnnData) -> np.ndarray:
+    """Return which genes the graph of any bin holds, as a mask of shape (n_genes,)."""
+    mask: np.ndarray = np.isfinite(bins.layers["degree"]).any(axis=0)
+    return mask

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from popnet.networks.centrality import MEASURES
+from popnet.networks.centrality import MEASURES, in_graph
 
 if TYPE_CHECKING:
     import igraph
@@ -108,14 +108,11 @@ def sample_graphs(cohort: AnnData, edges: pd.DataFrame) -> Iterator[tuple[str, i
         sample, gene1, gene2, weight.
     """
     edges = edges.astype({"sample": str, "gene1": str, "gene2": str})
-    in_graph = np.isfinite(cohort.layers["degree"]).any(axis=0)
+    shown = in_graph(cohort)
     groups = dict(list(edges.groupby("sample")))
     for row, sample in enumerate(cohort.obs_names):
-        attributes = cohort.var[in_graph].assign(
-            centrality=cohort.X[row, in_graph],
-            **{
-                layer: cohort.layers[layer][row, in_graph]
-                for layer in ("mean_expression", *MEASURES)
-            },
+        attributes = cohort.var[shown].assign(
+            centrality=cohort.X[row, shown],
+            **{layer: cohort.layers[layer][row, shown] for layer in ("mean_expression", *MEASURES)},
         )
         yield sample, to_graph(groups.get(sample, edges.iloc[:0]), attributes)

@@ -84,8 +84,8 @@ def weisfeiler_lehman(
             hashes[iteration, number] = label
     sizes = is_node.sum(axis=1)
     gram = np.zeros((len(graphs), len(graphs)))
-    for iteration in hashes:
-        gram += _common_counts(iteration[is_node], sizes)
+    for labelled in hashes:
+        gram += _common_counts(labelled[is_node], sizes)
     scale = np.sqrt(np.diagonal(gram))
     product = np.outer(scale, scale)
     empty = sizes == 0
@@ -265,10 +265,11 @@ def _common_counts(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _mix(values: np.ndarray) -> np.ndarray:
     """Return well-spread 64-bit hashes (the finaliser of SplitMix64, a bijection)."""
-    values = np.add(values, np.uint64(0x9E3779B97F4A7C15))
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    mixed: np.ndarray = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
 def _check_labels(labels: str) -> None:

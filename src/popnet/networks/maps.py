@@ -12,6 +12,7 @@ from anndata import AnnData
 
 from popnet.files import read_parquet
 from popnet.networks import kernels
+from popnet.networks.centrality import in_graph
 from popnet.networks.reliability import donor_rank, kernel_reliability
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
@@ -81,8 +82,8 @@ def bin_graphs(bins: AnnData, edges: pd.DataFrame) -> tuple[list[kernels.Graph],
     n_genes : int
         Genes that any graph can contain.
     """
-    in_graph = np.flatnonzero(np.isfinite(bins.layers["degree"]).any(axis=0))
-    position = pd.Series(np.arange(len(in_graph)), bins.var_names[in_graph])
+    genes = bins.var_names[in_graph(bins)]
+    position = pd.Series(np.arange(len(genes)), genes)
     gene1, gene2 = (
         edges[column].cat.rename_categories(str).map(position).to_numpy(np.int64)
         for column in ("gene1", "gene2")
@@ -91,7 +92,7 @@ def bin_graphs(bins: AnnData, edges: pd.DataFrame) -> tuple[list[kernels.Graph],
     keys = zip(bins.obs["sample"].astype(str), bins.obs["bin"], strict=True)
     none = np.empty(0, np.int64)
     rows = [found.get(key, none) for key in keys]
-    return [(gene1[row], gene2[row]) for row in rows], len(in_graph)
+    return [(gene1[row], gene2[row]) for row in rows], len(genes)
 
 
 def gram_matrix(

@@ -169,13 +169,14 @@ def principal_scores(x: Tensor, size: int | None = None) -> Tensor:
     n_cells, n_genes = x.shape
     tall = centred if n_cells >= n_genes else centred.T
     gram = torch.zeros(tall.shape[1], tall.shape[1], dtype=torch.float64, device=x.device)
-    for part in tall.split(4096):
+    for part in torch.split(tall, 4096):
         gram.addmm_(part.T.double(), part.double())
     values, vectors = torch.linalg.eigh(gram)
     values, vectors = values.flip(0)[:size], vectors.flip(1)[:, :size]
     if tall is centred:
-        return (vectors * values.clamp(min=0).sqrt()).to(x.dtype)
-    return centred.T @ vectors.to(x.dtype)
+        scores: Tensor = vectors * values.clamp(min=0).sqrt()
+        return scores.to(x.dtype)
+    return torch.matmul(centred.T, vectors.to(x.dtype))
 
 
 def _streamed_scores(
@@ -225,7 +226,9 @@ def stratified(labels: np.ndarray, size: int, generator: torch.Generator) -> np.
     offset = torch.rand(1, generator=generator, dtype=torch.float64).item()
     order = order[np.argsort(labels[order], kind="stable")]
     # Evenly spaced places in an order sorted by label take the same share of every label.
-    return order[((np.arange(size) + offset) * len(labels) / max(size, 1)).astype(int)]
+    places = ((np.arange(size) + offset) * len(labels) / max(size, 1)).astype(int)
+    drawn: np.ndarray = order[places]
+    return drawn
 
 
 def minibatches(n: int, size: int, n_steps: int, generator: torch.Generator) -> Tensor:

@@ -59,7 +59,7 @@ def fit(
     seed: int = 0,
     device: Device = "auto",
     *,
-    strata: str | Sequence | None = None,
+    strata: str | Sequence[Any] | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Fit:
@@ -249,7 +249,7 @@ def _fit(
     settings: Settings | None,
     seeds: Sequence[int],
     device: str,
-    strata: Sequence[str | Sequence | None],
+    strata: Sequence[str | Sequence[Any] | None],
     covariates: Sequence[str],
     progress: Progress | None,
 ) -> list[Fit | DivergedError]:
@@ -308,7 +308,7 @@ def _prepare(
     data: Any,
     settings: Settings,
     seed: int,
-    strata: str | Sequence | None,
+    strata: str | Sequence[Any] | None,
     columns: Sequence[str],
 ) -> _Task:
     seed = int(seed)

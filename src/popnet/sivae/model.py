@@ -219,21 +219,25 @@ class SiVAE(nn.Module):
     @property
     def free_weights(self) -> Tensor:
         """v~_L of every gene, (n_genes, width): the weights of the cell-wise decoder's mean."""
-        return self.cells.decoder.mean.weight
+        weight: Tensor = self.cells.decoder.mean.weight
+        return weight
 
     def encode(self, inputs: Tensor, covariates: Tensor) -> Normal:
         """Return the posterior of z, equation 11: (n, n_genes) and (n, b) to (n, latent)."""
-        return self.cells.encoder(_joined(inputs, covariates))
+        posterior: Normal = self.cells.encoder(_joined(inputs, covariates))
+        return posterior
 
     def encode_library(self, inputs: Tensor, covariates: Tensor) -> Normal:
         """Return the posterior of log l, in deviations from the prior (equation 14): (n, 1)."""
         assert self.library is not None
-        return self.library(_joined(inputs, covariates))
+        posterior: Normal = self.library(_joined(inputs, covariates))
+        return posterior
 
     def log_library(self, deviation: Tensor) -> Tensor:
         """Return log l from deviations from its prior."""
         mean, scale = self.library_prior
-        return mean + scale * deviation
+        logarithm: Tensor = mean + scale * deviation
+        return logarithm
 
     def cell_layers(self, z: Tensor, covariates: Tensor) -> list[Tensor]:
         """Return z_1 to z_L, (n, width) each."""

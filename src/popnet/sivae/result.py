@@ -221,8 +221,9 @@ class Fit:
         -------
         AnnData
             obsm["X_sivae"], varm["sivae_loadings"], var["reconstruction_error"],
-            var["heldout_error"], var["variance"], var["sivae_degree_centrality"] (the negative
-            reconstruction error), obs["heldout"], uns["sivae"], uns["losses"].
+            var["heldout_error"], var["variance"], obs["heldout"], uns["sivae"], uns["losses"].
+            Degree centrality is :func:`popnet.networks.centrality.degree_centrality` of error and
+            variance.
         """
         from anndata import AnnData
 
@@ -230,7 +231,6 @@ class Fit:
             "reconstruction_error": self.reconstruction_error,
             "heldout_error": self.heldout_error,
             "variance": self.variance,
-            "sivae_degree_centrality": -self.reconstruction_error,
         }
         numbers = {name: getattr(self, name) for name in NUMBERS}
         return AnnData(
@@ -375,7 +375,7 @@ def as_minibatch(raw: Tensor, covariates: Tensor, transform: Transform) -> Minib
     return Minibatch(transform(raw), counts, covariates)
 
 
-def _storable(settings: dict) -> dict:
+def _storable(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings in the types that h5ad holds: lists, and no entry for what is None."""
     return {
         name: _storable(value)

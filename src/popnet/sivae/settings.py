@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 # The models of the paper (Methods, "siVAE model variants"). "vae-linear" is LDVAE.
@@ -211,3 +211,27 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     if changes.get("steps") is not None:
         chosen |= {"grow_beyond": None}
     return Settings(**chosen | {name: v for name, v in changes.items() if v is not None})
+
+
+def from_config(keys: Mapping[str, Any], plan: str) -> Settings:
+    """Return the settings of a study's models: what the config leaves open is as the plan has it.
+
+    Parameters
+    ----------
+    keys : mapping
+        The config's section `sivae`; its key `plan` is not looked at. `genes_per_step` may be
+        "all".
+    plan : str
+        A key of `PLANS`.
+
+    Returns
+    -------
+    Settings
+        `standardise` is False: a study's expression is centred and scaled already.
+    """
+    given = {key: value for key, value in keys.items() if key != "plan"}
+    all_genes = given["genes_per_step"] == "all"
+    if all_genes:
+        del given["genes_per_step"]
+    settings = settings_for("sivae", plan, standardise=False, **given)
+    return replace(settings, genes_per_step=None) if all_genes else settings

@@ -91,7 +91,7 @@ class _Caller(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, function: Callable[..., Any], *inputs) -> Any:
+    def forward(self, function: Callable[..., Any], *inputs: Any) -> Any:
         return function(self.model, *inputs)
 
 
@@ -113,10 +113,10 @@ class _Stack:
             for name, _ in callers[0].named_buffers()
         }
 
-    def __call__(self, function: Callable[..., Any], *inputs) -> Any:
+    def __call__(self, function: Callable[..., Any], *inputs: Any) -> Any:
         """Return what `function` returns of every model, along a first axis."""
 
-        def one(state, inputs):
+        def one(state: dict[str, Tensor], inputs: tuple[Any, ...]) -> Any:
             return functional_call(self.skeleton, state, (function, *inputs))
 
         state = self.parameters | self.buffers
@@ -215,7 +215,7 @@ def train(
             memory = stack(gene_memory, data.features)
         for cells, drawn_noise, drawn in steps:
             features = _take(data.features, drawn[0]) if drawn else data.features
-            cell_noise, feature_noise = drawn_noise.split([size, n_drawn], 1)
+            cell_noise, feature_noise = torch.split(drawn_noise, [size, n_drawn], 1)
             feature_noise = feature_noise[..., : settings.latent]
             inputs = (cells, features, cell_noise, feature_noise, *drawn)
             if memory is None:
@@ -224,7 +224,7 @@ def train(
                 yield stack(remembering_joint_terms, *inputs, memory)
 
     n_stages = 3 if settings.model == "sivae" else 1
-    records: list[list[dict]] = [[] for _ in models]
+    records: list[list[dict[str, Any]]] = [[] for _ in models]
     failures: list[DivergedError | None] = [None] * len(models)
     every_steps = settings.steps_for(data.n_cells)
     stages = zip(STAGES, (cell_stage, feature_stage, joint_stage), every_steps, strict=True)
@@ -240,7 +240,7 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 terms = next(steps)
             losses = total_loss(terms, min(1.0, step / warm_up), settings.gamma)
-            losses.sum().backward()
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             if stage == "features":
                 _clip(stack.parameters)
             if step % record_every == 0 or step == n_steps - 1:
@@ -320,12 +320,13 @@ def _optimizer(parameters: dict[str, Tensor], settings: Settings) -> torch.optim
 @torch.no_grad()
 def _l2(optimizer: torch.optim.Adam) -> Tensor:
     """The penalty whose gradient the optimiser adds, of each model: (stack,)."""
-    return sum(
+    penalty: Tensor = sum(
         0.5 * group["weight_decay"] * torch.linalg.vector_norm(weight.flatten(1), dim=1).square()
         for group in optimizer.param_groups
         for weight in group["params"]
         if weight.grad is not None
     )
+    return penalty
 
 
 @torch.no_grad()

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from popnet.seeds import derive_seed
-from popnet.sivae.fitting import DivergedError, Fit, fit_stack, stack_size
+from popnet.sivae.fitting import fit_stack, stack_size
 from popnet.sivae.progress import Progress
+from popnet.sivae.result import Fit
 from popnet.sivae.settings import Settings
+from popnet.sivae.training import DivergedError
 
 HELDOUT = 0.1
 VARIED = ["learning_rate", "l2_cells", "l2_features", "latent", "hidden"]
@@ -207,4 +209,5 @@ def _standard_error(values: np.ndarray) -> np.ndarray:
     """Of each row's mean; missing for one value."""
     if values.shape[1] < 2:
         return np.full(len(values), np.nan)
-    return values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    error: np.ndarray = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    return error

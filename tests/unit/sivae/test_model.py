@@ -681,7 +681,6 @@ def test_from_anndata_to_anndata_through_h5ad(expression, tmp_path, form):
     np.testing.assert_array_equal(read.varm["sivae_loadings"], fitted.loadings)
     for name in ("reconstruction_error", "heldout_error", "variance"):
         np.testing.assert_array_equal(read.var[name], getattr(fitted, name))
-    np.testing.assert_array_equal(read.var["sivae_degree_centrality"], -fitted.reconstruction_error)
     np.testing.assert_array_equal(read.obs["heldout"], fitted.heldout)
     described = read.uns["sivae"]
     assert described["seed"] == 9

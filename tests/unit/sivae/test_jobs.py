@@ -1,4 +1,4 @@
-"""The training job: what it keeps, what it trains again, and what it says of bins that fail."""
+"""The training job: what it keeps, what it trains again, and what it says about bins that fail."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import pandas as pd
 import pytest
 import torch
 
-from popnet import sivae
-from popnet.cells import PreparedSample, write_expression
+import popnet
+from popnet.cells.expression import PreparedSample, read_bin, write_expression
 from popnet.files import read_table
+from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
-from popnet.sivae import DivergedError
+from popnet.sivae import PLANS, DivergedError, jobs
+from popnet.sivae.jobs import TrainingJob, fingerprint, train_models
+from popnet.sivae.settings import from_config
 
 SAMPLES = ["007", "a|b", "c"]
 SIZE, N_GENES = 24, 10
-BINS = [[sample, number] for sample in SAMPLES for number in (1, 2)]
+BINS = [(sample, number) for sample in SAMPLES for number in (1, 2)]
 KEYS = {
     "plan": None,
     "latent": 2,
@@ -35,36 +38,25 @@ KEYS = {
 
 
 @dataclass
-class Job:
-    """A training job in a folder, run by what Snakemake would run."""
+class Jobs:
+    """Training jobs in a folder; their tables go through a file, as in a study."""
 
     folder: Path
-    script: Path
+    capsys: pytest.CaptureFixture[str]
     stacks: list[int] = field(default_factory=list)
+    log: str = ""
 
-    def __call__(self, bins=BINS, stack=None, seed=1, seeds=1, **keys) -> pd.DataFrame:
+    def __call__(self, bins=BINS, stack=None, seed=1, seeds=1, code="abc", **keys) -> pd.DataFrame:
         self.stacks.clear()
-        table = self.folder / "1.tsv"
-        table.unlink(missing_ok=True)
-        params = {"bins": bins, "models": str(self.folder / "models"), "sivae": KEYS | keys}
-        params |= {"plan": "fast", "device": "cpu", "stack": stack, "seed": seed}
-        params["seeds"] = seeds
-        snakemake = SimpleNamespace(
-            input=SimpleNamespace(
-                expression=str(self.folder / "expression.h5ad"), code=[sivae.fitting.__file__]
-            ),
-            output=[str(table)],
-            log=[str(self.folder / "log")],
-            params=SimpleNamespace(**params),
-            resources={},
-            threads=1,
-        )
-        runpy.run_path(str(self.script), init_globals={"snakemake": snakemake})
-        return read_table(table)
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
+        settings = from_config(KEYS | keys, "fast")
+        expression, models = self.folder / "expression.h5ad", self.folder / "models"
+        job = TrainingJob(expression, models, settings, seed, seeds, "cpu", stack, code)
+        self.capsys.readouterr()
+        try:
+            table = train_models(job, bins)
+        finally:
+            self.log = "".join(self.capsys.readouterr())
+        return table
 
     def models(self) -> dict[str, int]:
         return {p.name: p.stat().st_mtime_ns for p in (self.folder / "models").glob("*.h5ad")}
@@ -91,29 +83,28 @@ def write_samples(folder: Path, names: list[str]) -> None:
 
 
 @pytest.fixture
-def job(root, tmp_path, monkeypatch) -> Job:
+def job(tmp_path, monkeypatch, capsys) -> Jobs:
     write_samples(tmp_path, SAMPLES)
-    job = Job(tmp_path, root / "workflow" / "scripts" / "train_sivae.py")
-    original = sivae.fit_stack
+    job = Jobs(tmp_path, capsys)
+    original = jobs.fit_stack
 
     def counted(data, *arguments, **options):
         job.stacks.append(len(data))
         return original(data, *arguments, **options)
 
-    monkeypatch.setattr(sivae, "fit_stack", counted)
-    # The script sets how many threads torch has.
-    threads = torch.get_num_threads()
-    yield job
-    torch.set_num_threads(threads)
+    monkeypatch.setattr(jobs, "fit_stack", counted)
+    return job
 
 
 def test_table_and_models(job):
     table = job()
-    assert table[["sample", "bin"]].to_numpy().tolist() == BINS
+    assert list(zip(table["sample"], table["bin"], strict=True)) == BINS
     assert (table["status"] == "trained").all()
     assert set(table["device"]) == {"cpu"}
     assert set(table["precision"]) == {"float32"}
     assert set(table["stack"]) == {1}
+    assert set(table["version"]) == {popnet.__version__}
+    assert set(table["code"]) == {"abc"}
     numbers = ["seconds", "peak_memory_mb", "reconstruction_error", "heldout_error", "heldout_loss"]
     assert np.isfinite(table[numbers]).all(axis=None)
     assert table["seed"].nunique() == len(BINS)
@@ -123,6 +114,8 @@ def test_table_and_models(job):
     assert model.uns["sivae"]["heldout_loss"]["total"] == pytest.approx(
         table["heldout_loss"][0], rel=1e-5
     )
+    assert model.uns["sivae"]["popnet_version"] == popnet.__version__
+    assert model.uns["sivae"]["code"] == "abc"
     assert "6 of 6 in" in job.log
 
 
@@ -137,16 +130,73 @@ def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
     assert list(table["stack"]) == [3, 3, 3, 1, 2, 2]
     assert {name: job.models()[name] for name in before} == before
     # A key that says what the plan says anyway changes nothing; another setting or seed does.
-    job(BINS, schedule=sivae.PLANS["fast"]["schedule"])
+    job(BINS, schedule=PLANS["fast"]["schedule"])
     assert job.stacks == []
     job(BINS[:1], learning_rate=0.003)
     assert job.stacks == [1]
     job(BINS[:1], seed=2)
     assert job.stacks == [1]
+    # So does other code.
+    table = job(BINS[:1], seed=2, code="def")
+    assert job.stacks == [1]
+    assert table["code"].tolist() == ["def"]
+
+
+def test_the_fingerprint_covers_cells_genes_settings_seed_and_code(tmp_path):
+    write_samples(tmp_path, SAMPLES)
+    settings = from_config(KEYS, "fast")
+    cells = read_bin(tmp_path / "expression.h5ad", "007", 1)
+    renamed = read_bin(tmp_path / "expression.h5ad", "007", 1)
+    renamed.var_names = [*renamed.var_names[:-1], "other"]
+    other = read_bin(tmp_path / "expression.h5ad", "007", 2)
+    found = [
+        fingerprint(cells, settings, 1, "abc"),
+        fingerprint(renamed, settings, 1, "abc"),
+        fingerprint(other, settings, 1, "abc"),
+        fingerprint(cells, from_config(KEYS | {"gamma": 0.1}, "fast"), 1, "abc"),
+        fingerprint(cells, settings, 2, "abc"),
+        fingerprint(cells, settings, 1, "def"),
+    ]
+    assert len(set(found)) == len(found)
+    assert fingerprint(cells, from_config(KEYS, "fast"), 1, "abc") == found[0]
+    job = TrainingJob("", "", settings, 1)
+    assert job.code == code_hash("popnet.sivae.fitting")
+
+
+def test_the_script_writes_the_table(root, tmp_path):
+    write_samples(tmp_path, SAMPLES)
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(expression=str(tmp_path / "expression.h5ad")),
+        output=[str(tmp_path / "1.tsv")],
+        log=[str(tmp_path / "log")],
+        params=SimpleNamespace(
+            bins=[["007", 2]],
+            models=str(tmp_path / "models"),
+            sivae=KEYS,
+            plan="fast",
+            device="cpu",
+            stack=None,
+            seed=1,
+            seeds=2,
+        ),
+        resources={},
+        threads=1,
+    )
+    script = root / "workflow" / "scripts" / "sivae" / "train_sivae.py"
+    # The script sets how many threads torch has.
+    threads = torch.get_num_threads()
+    try:
+        runpy.run_path(str(script), init_globals={"snakemake": snakemake})
+    finally:
+        torch.set_num_threads(threads)
+    table = read_table(tmp_path / "1.tsv", text=["version", "code"])
+    assert table["model"].tolist() == ["007.2.h5ad", "007.2-2.h5ad"]
+    assert set(table["code"]) == {code_hash("popnet.sivae.fitting")}
+    assert "0 of 2 models are trained already" in (tmp_path / "log").read_text()
 
 
 def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
-    counted = sivae.fit_stack
+    counted = jobs.fit_stack
 
     def killed(data, *arguments, **options):
         if len(job.stacks) == 2:
@@ -154,7 +204,7 @@ def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
         return counted(data, *arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(sivae, "fit_stack", killed)
+        patched.setattr(jobs, "fit_stack", killed)
         with pytest.raises(KeyboardInterrupt):
             job(stack=2)
     assert len(job.models()) == 4
@@ -171,7 +221,7 @@ def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
 @pytest.fixture
 def diverge(monkeypatch):
     """A function that has fits of some seeds diverge, and returns the list of seeds that ran."""
-    counted = sivae.fit_stack
+    counted = jobs.fit_stack
 
     def start(*seeds_that_diverge):
         ran = []
@@ -184,7 +234,7 @@ def diverge(monkeypatch):
                 for seed, fit in zip(seeds, fits, strict=True)
             ]
 
-        monkeypatch.setattr(sivae, "fit_stack", diverging)
+        monkeypatch.setattr(jobs, "fit_stack", diverging)
         return ran
 
     return start
@@ -233,14 +283,14 @@ def files(job) -> list[Path]:
 def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path):
     names = ["a", "b", "c", "d"]
     write_samples(tmp_path, names)
-    bins = [[name, number] for name in names for number in (1, 2)]
+    bins = [(name, number) for name in names for number in (1, 2)]
     seeds = [derive_seed(1, *bin_) for bin_ in bins]
 
     class Died(BaseException):
         pass
 
     ran = diverge()
-    whole = sivae.fit_stack
+    whole = jobs.fit_stack
 
     def dying(data, settings, seeds_of_stack, *arguments, **options):
         if len(ran) == 6:
@@ -248,12 +298,11 @@ def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path
         return whole(data, settings, seeds_of_stack, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sivae, "fit_stack", dying)
+        patched.setattr(jobs, "fit_stack", dying)
         with pytest.raises(Died):
             job(bins, stack=1)
     before = job.models()
     assert len(before) == 6
-    assert not (job.folder / "1.tsv").exists()
     ran.clear()
     table = job(bins, stack=1)
     assert ran == seeds[6:]
@@ -263,14 +312,14 @@ def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path
 
 
 def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
-    counted = sivae.fit_stack
+    counted = jobs.fit_stack
 
     def small(data, *arguments, **options):
         if len(data) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return counted(data, *arguments, **options)
 
-    monkeypatch.setattr(sivae, "fit_stack", small)
+    monkeypatch.setattr(jobs, "fit_stack", small)
     table = job(stack=5)
     assert job.stacks == [2, 2, 2]
     assert list(table["stack"]) == [2] * 6
@@ -301,7 +350,7 @@ def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):
     """Names of samples may end like those of models."""
     names = ["s", "s.1", "s.1-2", "s.1.2"]
     write_samples(tmp_path, names)
-    table = job([[name, number] for name in names for number in (1, 2)], seeds=2, stack=16)
+    table = job([(name, number) for name in names for number in (1, 2)], seeds=2, stack=16)
     assert table["model"].nunique() == len(table) == 16
 
 

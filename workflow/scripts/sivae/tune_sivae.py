@@ -1,25 +1,27 @@
 """Fit the candidates of model selection to one bin."""
 
 import torch
-from adapter import logged, sivae_settings, training_device
+from adapter import logged, training_device
 
-from popnet.cells import read_bin
+from popnet.cells.expression import read_bin
 from popnet.files import write_table
 from popnet.seeds import derive_seed
 from popnet.sivae import tuning
 from popnet.sivae.progress import Progress
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    sample, number = snakemake.params.bin
-    settings = sivae_settings(snakemake.params)
-    candidates = tuning.grid(settings, **snakemake.params.grid)
+    params = snakemake.params
+    sample, number = params.bin
+    settings = from_config(params.sivae, params.plan)
+    candidates = tuning.grid(settings, **params.grid)
     name = f"{sample}.{number}"
     table = tuning.evaluate(
         {name: read_bin(snakemake.input.expression, sample, number)},
         candidates,
-        {name: derive_seed(snakemake.params.seed, sample, number)},
+        {name: derive_seed(params.seed, sample, number)},
         training_device(snakemake),
         progress=Progress(settings, len(candidates), what="candidates"),
     )
