@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
+
 STATES = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
 NOT_ASKED = "not asked for"
 # What rows of a table of results are about, and what they are averaged over.
@@ -24,9 +26,29 @@ RESULTS = {
     "marker_types": ("markers of cell types", "cosine", "cosine of markers and cells"),
     "agreement": ("agreement in samples", "rho", "ρ of centralities with siVAE's"),
 }
-
-
-# Tables whose comparisons are several, by a column that goes into their labels.
+# Headings of the page's tables, in its order.
+HEADINGS = {
+    "embeddings": "Cell embeddings: held-out cells classified by their nearest neighbours",
+    "gammas": "Weight of the interpretability term",
+    "mixing": "Batch correction",
+    "images": "Images",
+    "chromatin": "Simulated chromatin accessibility",
+    "interpretations": "Interpretations: rank correlation with siVAE's loadings",
+    "times": "Training time",
+    "gene_embedding": "Genes of a simulated network",
+    "marker_types": "Markers of cell types among the loadings",
+    "hubs": "Hubs: predicted against true centrality",
+    "neighbours": "Variance of hubs that their 20 neighbours explain",
+    "agreement": "Networks of samples: agreement with siVAE",
+}
+# The methods of the comparisons that take all of a table's, by how the labels of these begin.
+KNOWN = {"embeddings": EMBEDDINGS, "interpretations": INTERPRETATIONS, "networks": NETWORKS}
+REMARKS = [
+    "Every method ran on the same cells; docs/comparisons.md says what each one is. Numbers are "
+    "means over the folds, samples, dimensions or repeats that a table has.",
+    "This table is comparisons/methods.tsv. The figures are under Comparisons in the report.",
+]
+# Tables of several comparisons, by a column that is part of their labels.
 SPLIT = {
     "agreement": ("cell_type", ": {}"),
     "interpretations": ("latent", ", {} dimensions"),
@@ -84,21 +106,64 @@ def _range(lowest: float, highest: float) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def methods_table(
-    states: pd.DataFrame,
-    tables: Mapping[str, pd.DataFrame],
-    known: Mapping[str, Sequence[str]],
-) -> pd.DataFrame:
-    """Return what became of every method in every comparison, and its main number.
+def page_tables(
+    tables: Mapping[str, pd.DataFrame], hits: Sequence[tuple[str, str, pd.DataFrame]]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of the page of comparisons, by heading.
+
+    Parameters
+    ----------
+    tables : mapping of name to DataFrame
+        The results; those of `HEADINGS` that have rows are shown, averaged.
+    hits : sequence of (cell type, phenotype, DataFrame)
+        Tables of hits, with a column seen_by.
+    """
+    shown = {}
+    for name, heading in HEADINGS.items():
+        if len(tables.get(name, [])):
+            table = beside_loadings(tables[name]) if name == "interpretations" else tables[name]
+            shown[heading] = averaged(table)
+    if hits:
+        shown["Hits of phenotypes, by method"] = pd.DataFrame(
+            {"cell type": cell_type, "phenotype": phenotype} | hits_by_method(table)
+            for cell_type, phenotype, table in hits
+        )
+    return shown
+
+
+def hits_by_method(hits: pd.DataFrame) -> dict[str, int]:
+    """Return how many of siVAE's hits other methods find too, and how many only they find.
+
+    Parameters
+    ----------
+    hits : DataFrame with column seen_by
+        The methods of which the gene is a hit, separated by ";", siVAE first; else empty.
+    """
+    methods = hits["seen_by"].fillna("").str.split(";")
+    of_sivae = methods[methods.str[0] == "sivae"]
+    return {
+        "hits of siVAE": len(of_sivae),
+        "of these, siVAE's alone": int((of_sivae.str.len() == 1).sum()),
+        "hits of other methods alone": int((~methods.str[0].isin(["sivae", ""])).sum()),
+    }
+
+
+def failures(methods: pd.DataFrame) -> list[str]:
+    """Return a sentence for every method of `methods_table` that failed."""
+    failed = methods[methods["status"].str.contains("failed")]
+    return [f"{row.comparison}, {row.method}: {row.status}." for row in failed.itertuples()]
+
+
+def methods_table(states: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the state of every method in every comparison, and its main number.
 
     Parameters
     ----------
     states : DataFrame
-        comparison method status seconds peak_memory_mb.
+        comparison method status seconds peak_memory_mb. A method of `KNOWN` without a state was
+        not asked for.
     tables : mapping of name to DataFrame
         The results; those of `RESULTS` are summed up.
-    known : mapping of comparison to sequence of str
-        All methods that there are: one without a state there was not asked for.
 
     Returns
     -------
@@ -107,7 +172,7 @@ def methods_table(
     """
     missing = [
         {"comparison": comparison, "method": method, "status": NOT_ASKED}
-        for comparison, methods in known.items()
+        for comparison, methods in KNOWN.items()
         for method in methods
         if not _begins(states, comparison)["method"].eq(method).any()
     ]

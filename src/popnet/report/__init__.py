@@ -1,1 +1,1 @@
-"""The pages of a study."""
+"""The pages of a study, rendered from templates."""

@@ -270,9 +270,8 @@ def test_summary_has_every_method_with_its_range():
     )
     agreed = pd.DataFrame({"method": "clr", "sample": ["a", "b", "a"], "rho": [0.25, 0.75, 0.9]})
     agreed["cell_type"] = ["T", "T", "T2"]
-    known = {"embeddings": ["pca", "scvi", "ldvae"], "networks": ["clr", "aracne"]}
     tables = {"embeddings": embeddings, "agreement": agreed, "gammas": embeddings}
-    found = summary.methods_table(states, tables, known).set_index(["comparison", "method"])
+    found = summary.methods_table(states, tables).set_index(["comparison", "method"])
     assert found.loc[("embeddings", "pca"), "result"] == "balanced accuracy 0.50 to 0.85"
     assert found.loc[("embeddings", "scvi"), "result"] == ""
     assert found.loc[("embeddings", "ldvae"), "status"] == summary.NOT_ASKED
@@ -281,7 +280,21 @@ def test_summary_has_every_method_with_its_range():
     of_other = found.loc[("agreement in samples: T2", "clr"), "result"]
     assert of_other == "ρ of centralities with siVAE's 0.90"
     assert (found.loc["networks", "status"] == summary.NOT_ASKED).all()
-    assert len(found) == 7
+    n_known = sum(len(methods) for methods in summary.KNOWN.values())
+    assert len(found) == len(states) + n_known - 2
+    assert summary.failures(found.reset_index()) == [
+        "embeddings, scvi: failed: the package scvi is absent."
+    ]
+    hits = pd.DataFrame({"seen_by": ["sivae", "sivae;clr", "clr", None]})
+    page = summary.page_tables(tables, [("T", "age", hits)])
+    assert list(page) == [
+        summary.HEADINGS["embeddings"],
+        summary.HEADINGS["gammas"],
+        summary.HEADINGS["agreement"],
+        "Hits of phenotypes, by method",
+    ]
+    counts = page["Hits of phenotypes, by method"].iloc[0].tolist()
+    assert counts == ["T", "age", 2, 1, 1]
     assert "fold" not in summary.averaged(embeddings)
     assert summary.averaged(embeddings)["balanced_accuracy"].tolist() == pytest.approx([0.5, 0.85])
 
