@@ -47,6 +47,11 @@ OUT_OF_REACH = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENF
 MADE_ANEW = "delete it and start the study again: it is made anew"
 
 
+def resource(name: str) -> Path:
+    """Return the path of a table that comes with the package, such as ``mtdna_genes.tsv``."""
+    return Path(__file__).parent / "resources" / name
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name once the block succeeds.

@@ -34,6 +34,11 @@ class Preset:
         express have none.
     edges : str
         The table of edges whose rows are the observations.
+    maps, analyses, variants : tuple of str
+        Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
+        of genotypes.
+    wiring : bool
+        Genotypes are tested against the wiring of the complexes, too.
     strict_genotypes : bool
         Read depths, the mask and absent records count; else every record is taken as it is.
     """
@@ -47,8 +52,14 @@ class Preset:
     grakel: bool
     relative: bool
     edges: str
+    maps: tuple[str, ...]
+    analyses: tuple[str, ...]
+    variants: tuple[str, ...]
+    wiring: bool
     strict_genotypes: bool
 
+
+ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")
 
 PRESETS: dict[str, Preset] = {
     "robust": Preset(
@@ -67,6 +78,10 @@ PRESETS: dict[str, Preset] = {
         grakel=False,
         relative=True,
         edges="edges.parquet",
+        maps=("axes", "map"),
+        analyses=(*ANALYSES, "components"),
+        variants=("single", "burden", "heteroplasmy"),
+        wiring=True,
         strict_genotypes=True,
     ),
     "paper": Preset(
@@ -79,6 +94,10 @@ PRESETS: dict[str, Preset] = {
         grakel=True,
         relative=False,
         edges="bin_edges.parquet",
+        maps=("axes",),
+        analyses=ANALYSES,
+        variants=("single", "burden"),
+        wiring=False,
         strict_genotypes=False,
     ),
 }
@@ -120,3 +139,8 @@ def effect_name(preset: str, phenotype_type: str) -> str:
 def burden_effect_name(preset: str, phenotype_type: str) -> str:
     """Return what figures call the statistic of the tests of variants per gene."""
     return PRESETS[preset].burden_effects[phenotype_type]
+
+
+def edges(preset: str) -> str:
+    """Return the name of the table of edges whose rows are the observations."""
+    return PRESETS[preset].edges

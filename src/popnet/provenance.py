@@ -24,6 +24,7 @@ from popnet.files import atomic
 
 PACKAGE = "popnet"
 SOURCE = Path(__file__).resolve().parents[1]
+RESOURCES = SOURCE / PACKAGE / "resources"
 # Modules that are loaded by name, as "popnet.room.module:function".
 BY_NAME = re.compile(rf"{PACKAGE}(\.\w+)+(:\w+)?")
 # Files that lie beside a module and are named in it, such as templates.
@@ -53,7 +54,7 @@ def code_hash(code: str | Path) -> str:
 
     Of Python files the syntax tree counts: comments, docstrings and formatting do not. Imports
     inside functions and modules that are named in full as text (``"popnet.room.module:function"``)
-    are followed, and so are modules beside a script and tables beside a module.
+    are followed, and so are modules beside a script and tables and templates of the package.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ def _imports(path: Path, stamp: tuple[int, int]) -> tuple[Path, ...]:
         found.append(_imported(path, module, name))
     for text in read.named:
         found.append(_module(text.partition(":")[0]) if BY_NAME.fullmatch(text) else None)
-        found += [folder / text for folder in (path.parent, path.parent / "templates")]
+        found += [folder / text for folder in (path.parent, path.parent / "templates", RESOURCES)]
     return tuple(dict.fromkeys(file for file in found if file is not None and file.is_file()))
 
 

@@ -1,10 +1,37 @@
+# What is compared is said once, by make_design; every question has a rule that reads it.
+rule make_design:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+    output:
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        covariates="<results>/{cell_type}/associations/{phenotype}/covariates.tsv",
+    log:
+        "<logs>/{cell_type}/make_design/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/make_design/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        covariates=covariate_names(),
+        categorical=categorical_names(),
+        adjust=config["statistics"]["adjust"],
+        preset=config["preset"],
+    message:
+        "Say what is compared for {wildcards.phenotype} in {wildcards.cell_type}"
+    script:
+        "../scripts/associations/make_design.py"
+
+
 rule associate_centrality:
     input:
         plan="<results>/bins.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
         reliability="<results>/{cell_type}/networks/reliability.tsv",
-        samples="<results>/samples.tsv",
-        code=library("association.py", "design.py", "permutation.py", "robust.py"),
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
     output:
         table=report(
             "<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
@@ -13,7 +40,6 @@ rule associate_centrality:
             labels=report_labels("Degree centrality (table)"),
         ),
         design="<results>/{cell_type}/associations/{phenotype}/design.tsv",
-        covariates="<results>/{cell_type}/associations/{phenotype}/covariates.tsv",
         maxima="<results>/{cell_type}/associations/{phenotype}/maxima.parquet",
     log:
         "<logs>/{cell_type}/associate_centrality/{phenotype}.log",
@@ -24,8 +50,6 @@ rule associate_centrality:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
@@ -33,16 +57,38 @@ rule associate_centrality:
     message:
         "Associate centrality in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
-        "../scripts/associate_centrality.py"
+        "../scripts/associations/associate_centrality.py"
+
+
+rule associate_graph_centrality:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/graph_centrality.tsv",
+    log:
+        "<logs>/{cell_type}/associate_graph_centrality/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_graph_centrality/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate graph centralities in {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_graph_centrality.py"
 
 
 rule enrich_gene_sets:
     input:
-        sheet=config["cohort"],
-        data=cohort.files,
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        samples="<results>/samples.tsv",
-        code=library("association.py", "design.py", "permutation.py", "gene_sets.py"),
+        gene_sets="<results>/study/gene_sets.json",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
     output:
         "<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
     log:
@@ -54,49 +100,37 @@ rule enrich_gene_sets:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Test gene sets in {wildcards.cell_type} against {wildcards.phenotype}"
+        "Associate gene sets in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
-        "../scripts/enrich_gene_sets.py"
+        "../scripts/associations/enrich_gene_sets.py"
 
 
-rule test_edges:
+rule associate_edges:
     input:
-        sheet=config["cohort"],
-        data=cohort.files,
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges="<results>/{cell_type}/networks/edges.parquet",
-        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
-        samples="<results>/samples.tsv",
-        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("association.py", "design.py", "edges.py", "gene_sets.py", "permutation.py"),
+        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        gene_sets="<results>/study/gene_sets.json",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
     output:
         edges="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
         components="<results>/{cell_type}/associations/{phenotype}/components.tsv",
-        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
-        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
-        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
-        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
     log:
-        "<logs>/{cell_type}/test_edges/{phenotype}.log",
+        "<logs>/{cell_type}/associate_edges/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/test_edges/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_edges/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Test edges in {wildcards.cell_type} against {wildcards.phenotype}"
+        "Associate edges in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
-        "../scripts/test_edges.py"
+        "../scripts/associations/associate_edges.py"

@@ -2,7 +2,6 @@
 rule select_genes:
     input:
         cells="<results>/binned_cells.parquet",
-        code=library("cells/genes.py", "cells/sources.py"),
     output:
         genes=update("<results>/{cell_type}/genes.tsv"),
         basis=update("<results>/{cell_type}/genes_chosen_from.json"),
@@ -21,15 +20,13 @@ rule select_genes:
     message:
         "Select the genes of {wildcards.cell_type}"
     script:
-        "../scripts/select_genes.py"
+        "../scripts/cells/select_genes.py"
 
 
 rule prepare_expression:
     input:
         cells="<results>/binned_cells.parquet",
         genes="<results>/{cell_type}/genes.tsv",
-        cell_cycle=workflow.source_path("../../resources/cell_cycle_genes.tsv"),
-        code=library("cells/expression.py", "cells/sources.py"),
     output:
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
@@ -49,4 +46,4 @@ rule prepare_expression:
     message:
         "Normalise and scale the expression of {wildcards.cell_type}"
     script:
-        "../scripts/prepare_expression.py"
+        "../scripts/cells/prepare_expression.py"

@@ -3,13 +3,11 @@ from types import SimpleNamespace
 
 checkpoint plan_bins:
     input:
-        sheet=config["cohort"],
-        data=cohort.files,
-        code=library("validation.py", "cells/bins.py"),
+        cell_files(),
     output:
         bins="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
-        samples="<results>/samples.tsv",
+        donors="<results>/study/donors.tsv",
         cells="<results>/binned_cells.parquet",
     log:
         "<logs>/plan_bins.log",
@@ -20,13 +18,14 @@ checkpoint plan_bins:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
+        cells=cells_part(cohort),
         size=config["bins"]["size"],
         seed=config["seed"],
         regress=config["genes"]["regress"],
     message:
         "Check the sheet against the cells and plan bins of {params.size} cells"
     script:
-        "../scripts/plan_bins.py"
+        "../scripts/cells/plan_bins.py"
 
 
 # Which bins do not train is known long after the checkpoint, whose files nothing may touch again.
@@ -37,7 +36,7 @@ rule list_excluded:
         trained=lambda wildcards: [
             table
             for cell_type in cell_types()
-            for table in trained_batches(SimpleNamespace(cell_type=cell_type))
+            for table in trained_jobs(SimpleNamespace(cell_type=cell_type))
         ],
     output:
         "<results>/excluded.tsv",
@@ -48,7 +47,7 @@ rule list_excluded:
     message:
         "List all cells that are not part of the study"
     script:
-        "../scripts/list_excluded.py"
+        "../scripts/findings/list_excluded.py"
 
 
 rule record_cohort:
@@ -56,6 +55,11 @@ rule record_cohort:
         bins="<results>/bins.tsv",
         excluded="<results>/excluded.tsv",
         samples="<results>/samples.tsv",
+        trained=lambda wildcards: [
+            table
+            for cell_type in cell_types()
+            for table in trained_jobs(SimpleNamespace(cell_type=cell_type))
+        ],
     output:
         "<results>/cohort.json",
     log:
@@ -68,4 +72,4 @@ rule record_cohort:
     message:
         "Write down what the study is made of"
     script:
-        "../scripts/record_cohort.py"
+        "../scripts/findings/record_cohort.py"

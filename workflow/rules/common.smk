@@ -1,19 +1,48 @@
-# The cohort sheet and the config, loaded and checked; which files make up the study.
-import csv
+# The study that a sheet and a config ask for, loaded and checked.
+import io
+import subprocess
 import sys
-from dataclasses import asdict, replace
-from functools import lru_cache
+import tarfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
-sys.path.insert(0, str(Path(str(workflow.current_basedir)).parent / "scripts"))
 
-from popnet.cohort import load_cohort
+def clone_folder(rules):
+    """Return the folder of the clone; of one that Snakemake reads from git, a copy of its library."""
+    if repository := getattr(rules, "hosted_repo", None):
+        repository = repository.repo.git_dir
+    elif not (repository := getattr(rules, "repo_path", None)):
+        return Path(rules.get_path_or_uri(secret_free=True)).resolve().parents[1]
+    git = ["git", "-c", "safe.directory=*", "-C", str(repository)]
+    commit = ["rev-parse", "--verify", f"{rules.ref}^{{commit}}"]
+    commit = subprocess.run([*git, *commit], check=True, capture_output=True, text=True).stdout
+    folder = Path(".snakemake/popnet").resolve() / commit.strip()
+    if not (folder / "src").exists():
+        wanted = ["src", "resources", "workflow/scripts"]
+        archive = subprocess.run(
+            [*git, "archive", rules.ref, *wanted], check=True, capture_output=True
+        ).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+    return folder
+
+
+RULES = workflow.current_basedir
+CLONE = clone_folder(RULES)
+# Scripts look for modules where this process does.
+sys.path[:0] = [str(CLONE / "src"), str(CLONE / "workflow" / "scripts")]
+
+from popnet import presets, provenance
+from popnet.checks.config import check_config, environment_problems
 from popnet.errors import InputError, describe
 from popnet.names import safe_name
-from popnet.sheet import check_config, read_sheet, sheet_config
+from popnet.study.cohort import load_cohort
+from popnet.study.documents import read_sheet
+from popnet.study.sheet import sheet_config
 
 # Settings that the cohort brings along; --config and --configfile still have the last word, but not
 # config.yaml where it is named there too, before a file of the user's own.
@@ -62,7 +91,8 @@ def load_study():
     # Snakemake reads over a key that is given twice, and writes out any alias.
     files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
     unread = [file for file in files if not file.endswith(".json")]
-    if problems := [problem for file in unread for problem in read_sheet(file)[1]]:
+    problems = environment_problems()
+    if problems := problems + [problem for file in unread for problem in read_sheet(file)[1]]:
         raise WorkflowError(describe(problems))
     problems = [
         problem if problem.file else replace(problem, file=config_source(problem.field))
@@ -76,7 +106,7 @@ def load_study():
         raise WorkflowError(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
-        from popnet.validation import read_study
+        from popnet.checks.study import read_study
 
         try:
             warnings += read_study(study, config).warnings
@@ -91,77 +121,13 @@ cohort = load_study()
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}
 
 
-def covariate_params():
-    """Return the sheet's covariates, for the scripts."""
-    return [asdict(covariate) for covariate in cohort.covariates]
+def follow_code():
+    """Let every rule above follow the code that its script reaches, by a digest of it."""
+    for rule in workflow.rules:
+        if rule.script and rule.basedir == RULES:
+            rule.set_params(code=partial(code_behind, CLONE / "workflow" / "rules" / rule.script))
 
 
-def training_environment():
-    """Return the environment of training, which brings PyTorch for a GPU or for none."""
-    name = "training_cpu" if config["training"]["device"] == "cpu" else "training"
-    return f"../../envs/{name}.yaml"
-
-
-def library(*modules):
-    """Return modules of the library as input: Snakemake sees a script's text, not its imports."""
-    return [workflow.source_path(f"../scripts/popnet/{module}") for module in modules]
-
-
-def phenotype_params(wildcards):
-    """Return how a phenotype is defined, for the scripts."""
-    return asdict(phenotypes[wildcards.phenotype])
-
-
-@lru_cache(maxsize=1)
-def read_bins(path, modified):
-    """Return the rows of bins.tsv by the safe name of their cell type."""
-    rows = {}
-    with open(path, newline="", encoding="utf-8") as handle:
-        for row in csv.DictReader(handle, delimiter="\t"):
-            rows.setdefault(row["cell_type"], []).append(row)
-    return {safe_name(cell_type): bins for cell_type, bins in rows.items()}
-
-
-def bins_of(path):
-    return read_bins(path, Path(path).stat().st_mtime_ns)
-
-
-def planned_bins():
-    """Return the planned bins by cell type, once the checkpoint has written them."""
-    return bins_of(checkpoints.plan_bins.get().output.bins)
-
-
-def cell_types():
-    """Return the safe names of the cell types: the sheet's, or all that fill a bin."""
-    if cohort.cell_types:
-        return [safe_name(name) for name in cohort.cell_types]
-    return list(planned_bins())
-
-
-def cell_type_name(safe):
-    """Return the identifier of a cell type, given its safe name."""
-    names = {safe_name(name): name for name in cohort.cell_types or ()}
-    path = Path(f"results/{cohort.name}/bins.tsv")
-    if safe not in names and path.exists() and safe in bins_of(path):
-        return bins_of(path)[safe][0]["cell_type"]
-    return names.get(safe, safe)
-
-
-def batch_bins(wildcards):
-    """Return the [sample, bin] pairs that a training job trains."""
-    size = config["training"]["bins_per_job"]
-    start = (int(wildcards.batch) - 1) * size
-    rows = planned_bins()[wildcards.cell_type][start : start + size]
-    return [[row["sample"], int(row["bin"])] for row in rows]
-
-
-def batches(cell_type):
-    """Return the numbers of the jobs that the bins of a cell type are split into."""
-    n_bins = len(planned_bins()[cell_type])
-    return range(1, 1 + -(-n_bins // config["training"]["bins_per_job"]))
-
-
-def trained_batches(wildcards):
-    """Return the tables of all training jobs of a cell type."""
-    folder = f"<results>/{wildcards.cell_type}/training"
-    return [f"{folder}/{batch}.tsv" for batch in batches(wildcards.cell_type)]
+def code_behind(script, wildcards):
+    """Return a digest of the code of a script, made for the jobs that are planned."""
+    return provenance.code_hash(script)

@@ -1,17 +1,7 @@
 # Methods of dimension reduction: k-NN accuracy, weights of interpretability, batches, other data.
-from popnet.comparisons.registry import EMBEDDINGS
-
-EMBEDDING_CODE = [
-    *sivae_code(),
-    *method_code(EMBEDDINGS),
-    *library("comparisons/classification.py", "comparisons/mixing.py"),
-]
-
-
 rule embed_cells:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=EMBEDDING_CODE,
     output:
         accuracy="<results>/comparisons/embeddings/{method}.tsv",
         types="<results>/comparisons/embeddings/{method}_types.tsv",
@@ -33,18 +23,17 @@ rule embed_cells:
         folds=config["comparisons"]["folds"],
         epochs=config["comparisons"]["epochs"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Embed cells by {wildcards.method}"
     script:
-        "../scripts/embed_cells.py"
+        "../scripts/comparisons/embed_cells.py"
 
 
 rule compare_gammas:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=EMBEDDING_CODE,
     output:
         gammas="<results>/comparisons/gammas.tsv",
         status="<results>/comparisons/gammas_status.tsv",
@@ -62,18 +51,17 @@ rule compare_gammas:
         latents=config["comparisons"]["latents"],
         folds=config["comparisons"]["folds"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Train siVAE with growing weights of the interpretability term"
     script:
-        "../scripts/compare_gammas.py"
+        "../scripts/comparisons/compare_gammas.py"
 
 
 rule compare_batches:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=EMBEDDING_CODE,
     output:
         mixing="<results>/comparisons/mixing.tsv",
         maps="<results>/comparisons/mixing_maps.tsv",
@@ -91,17 +79,15 @@ rule compare_batches:
         latents=config["comparisons"]["latents"],
         epochs=config["comparisons"]["epochs"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Embed cells with and without batch correction"
     script:
-        "../scripts/compare_batches.py"
+        "../scripts/comparisons/compare_batches.py"
 
 
 rule compare_other_data:
-    input:
-        code=EMBEDDING_CODE + library("comparisons/other_data.py"),
     output:
         images="<results>/comparisons/images.tsv",
         chromatin="<results>/comparisons/chromatin.tsv",
@@ -124,4 +110,4 @@ rule compare_other_data:
     message:
         "Train siVAE on images and on simulated chromatin"
     script:
-        "../scripts/compare_other_data.py"
+        "../scripts/comparisons/compare_other_data.py"

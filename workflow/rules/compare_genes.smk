@@ -1,12 +1,5 @@
 # Genes in the space of the loadings: of a simulated network, and markers of cell types.
-from popnet.comparisons.registry import EMBEDDINGS
-
-GENE_CODE = sivae_code() + method_code(EMBEDDINGS) + library("comparisons/gene_embedding.py")
-
-
 rule embed_simulated_genes:
-    input:
-        code=GENE_CODE,
     output:
         found="<results>/comparisons/gene_embedding.tsv",
         points="<results>/comparisons/gene_embedding_points.tsv",
@@ -23,19 +16,18 @@ rule embed_simulated_genes:
     params:
         methods=config["comparisons"]["embeddings"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Embed the genes of a simulated network"
     script:
-        "../scripts/embed_simulated_genes.py"
+        "../scripts/comparisons/embed_simulated_genes.py"
 
 
 rule embed_marker_genes:
     input:
         cells="<results>/comparisons/cells.h5ad",
         markers=config["comparisons"]["markers"] or [],
-        code=GENE_CODE,
     output:
         markers="<results>/comparisons/markers.tsv",
         found="<results>/comparisons/marker_types.tsv",
@@ -53,12 +45,12 @@ rule embed_marker_genes:
     params:
         methods=config["comparisons"]["embeddings"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Embed marker genes of cell types"
     script:
-        "../scripts/embed_marker_genes.py"
+        "../scripts/comparisons/embed_marker_genes.py"
 
 
 rule draw_gene_embedding:
@@ -68,7 +60,6 @@ rule draw_gene_embedding:
             table=["gene_embedding_points", "gene_embedding"],
         ),
         markers=expand("<results>/comparisons/{table}.tsv", table=["marker_points", "marker_types"]),
-        code=library("figures/comparison_genes.py"),
     output:
         **figures(
             "<results>/figures/comparisons",
@@ -85,4 +76,4 @@ rule draw_gene_embedding:
     message:
         "Draw genes in the space of the loadings"
     script:
-        "../scripts/draw_gene_embedding.py"
+        "../scripts/figures/draw_gene_embedding.py"

@@ -1,6 +1,4 @@
 # What siVAE's latent dimensions stand for, by its loadings and by attributions of its decoder.
-from popnet.comparisons.registry import INTERPRETATIONS
-
 # Two dimensions as in the paper, and the study's.
 EXPLAINED = ["sivae-plane", *(["sivae"] if config["sivae"]["latent"] != 2 else [])]
 
@@ -10,8 +8,6 @@ rule explain_dimensions:
         cells="<results>/comparisons/cells.h5ad",
         models=expand("<results>/comparisons/models/{variant}", variant=EXPLAINED),
         model_status=expand("<results>/comparisons/models/{variant}.tsv", variant=EXPLAINED),
-        code=method_code(INTERPRETATIONS)
-        + library("comparisons/explained.py", "comparisons/interpretations/relu.py"),
     output:
         pairs="<results>/comparisons/interpretations.tsv",
         summary="<results>/comparisons/interpretations_summary.tsv",
@@ -34,14 +30,10 @@ rule explain_dimensions:
     message:
         "Interpret siVAE's latent dimensions by every method"
     script:
-        "../scripts/explain_dimensions.py"
+        "../scripts/comparisons/explain_dimensions.py"
 
 
 rule time_interpretations:
-    input:
-        code=sivae_code()
-        + method_code(INTERPRETATIONS)
-        + library("comparisons/timing.py", "comparisons/interpretations/relu.py"),
     output:
         times="<results>/comparisons/times.tsv",
         methods="<results>/comparisons/times_methods.tsv",
@@ -57,12 +49,12 @@ rule time_interpretations:
     params:
         timing=config["comparisons"]["timing"],
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Time siVAE beside a VAE and its attributions"
     script:
-        "../scripts/time_interpretations.py"
+        "../scripts/comparisons/time_interpretations.py"
 
 
 rule draw_interpretations:
@@ -71,7 +63,6 @@ rule draw_interpretations:
         summary="<results>/comparisons/interpretations_summary.tsv",
         methods="<results>/comparisons/interpretations_methods.tsv",
         times="<results>/comparisons/times.tsv",
-        code=library("figures/comparison_interpretations.py"),
     output:
         **figures(
             "<results>/figures/comparisons",
@@ -88,4 +79,4 @@ rule draw_interpretations:
     message:
         "Draw how interpretations of latent dimensions agree, and how long they take"
     script:
-        "../scripts/draw_interpretations.py"
+        "../scripts/figures/draw_interpretations.py"

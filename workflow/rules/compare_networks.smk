@@ -1,15 +1,8 @@
 # Networks of the compared cells by every method: their hubs against the truth, their neighbours.
-from popnet.comparisons.registry import EMBEDDINGS, NETWORKS
-
 SIMILARITIES = ["neighbour_overlap", "neighbour_correlation"]
 COMPARED_NETWORKS = ["centralities", "hubs", "neighbours", *SIMILARITIES]
 NETWORK_FIGURES = ["hub_centrality", "hub_accuracy", "neighbour_prediction", *SIMILARITIES]
 NETWORK_METHODS = config["comparisons"]["networks"]
-NETWORK_CODE = [
-    *sivae_code(),
-    *method_code(NETWORKS, EMBEDDINGS),
-    *library("comparisons/hubs.py"),
-]
 # Of the genes whose truth is measured, one job takes about so many.
 TRUTH_JOBS = range(1, 1 + -(-config["comparisons"]["genes"] // 125))
 
@@ -17,7 +10,6 @@ TRUTH_JOBS = range(1, 1 + -(-config["comparisons"]["genes"] // 125))
 rule train_compared_sivae:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=sivae_code(),
     output:
         model=directory("<results>/comparisons/models/{variant}"),
         status="<results>/comparisons/models/{variant}.tsv",
@@ -30,18 +22,17 @@ rule train_compared_sivae:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         seed=config["seed"],
     message:
         "Train {wildcards.variant} on the compared cells"
     script:
-        "../scripts/train_compared_sivae.py"
+        "../scripts/comparisons/train_compared_sivae.py"
 
 
 rule infer_network:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=NETWORK_CODE,
     output:
         network="<results>/comparisons/networks/{method}.h5ad",
         status="<results>/comparisons/networks/{method}.tsv",
@@ -56,19 +47,18 @@ rule infer_network:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         epochs=config["comparisons"]["epochs"],
         seed=config["seed"],
     message:
         "Infer the network of the compared cells: {output.network}"
     script:
-        "../scripts/infer_network.py"
+        "../scripts/comparisons/infer_network.py"
 
 
 use rule infer_network as infer_sivae_network with:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=rules.infer_network.input.code,
         model="<results>/comparisons/models/{variant}",
         model_status="<results>/comparisons/models/{variant}.tsv",
     output:
@@ -84,25 +74,24 @@ use rule infer_network as infer_sivae_network with:
 rule predict_genes:
     input:
         cells="<results>/comparisons/cells.h5ad",
-        code=library("ground_truth.py"),
     output:
-        "<results>/comparisons/truth/{batch}.tsv",
+        "<results>/comparisons/truth/{job}.tsv",
     log:
-        "<logs>/comparisons/predict_genes/{batch}.log",
+        "<logs>/comparisons/predict_genes/{job}.log",
     benchmark:
-        "<benchmarks>/comparisons/predict_genes/{batch}.tsv"
+        "<benchmarks>/comparisons/predict_genes/{job}.tsv"
     conda:
         "../../envs/comparisons.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        n_batches=len(TRUTH_JOBS),
+        n_jobs=len(TRUTH_JOBS),
         seed=config["seed"],
     message:
-        "Measure how well genes predict all others, job {wildcards.batch} of {params.n_batches}"
+        "Measure how well genes predict all others, job {wildcards.job} of {params.n_jobs}"
     script:
-        "../scripts/predict_genes.py"
+        "../scripts/comparisons/predict_genes.py"
 
 
 rule compare_networks:
@@ -110,8 +99,7 @@ rule compare_networks:
         cells="<results>/comparisons/cells.h5ad",
         networks=expand("<results>/comparisons/networks/{method}.h5ad", method=NETWORK_METHODS),
         status=expand("<results>/comparisons/networks/{method}.tsv", method=NETWORK_METHODS),
-        truth=expand("<results>/comparisons/truth/{batch}.tsv", batch=TRUTH_JOBS),
-        code=library("comparisons/hubs.py", "comparisons/prediction.py"),
+        truth=expand("<results>/comparisons/truth/{job}.tsv", job=TRUTH_JOBS),
     output:
         **{name: f"<results>/comparisons/{name}.tsv" for name in COMPARED_NETWORKS},
         methods="<results>/comparisons/networks_methods.tsv",
@@ -130,13 +118,12 @@ rule compare_networks:
     message:
         "Compare the hubs and neighbours of every method"
     script:
-        "../scripts/compare_networks.py"
+        "../scripts/comparisons/compare_networks.py"
 
 
 rule draw_compared_networks:
     input:
         **{name: f"<results>/comparisons/{name}.tsv" for name in COMPARED_NETWORKS},
-        code=library("figures/comparison_networks.py"),
     output:
         **figures("<results>/figures/comparisons", *NETWORK_FIGURES, category="Comparisons"),
     log:
@@ -148,4 +135,4 @@ rule draw_compared_networks:
     message:
         "Draw the hubs and neighbours of every method"
     script:
-        "../scripts/draw_compared_networks.py"
+        "../scripts/figures/draw_compared_networks.py"

@@ -1,51 +1,44 @@
 # The networks of every sample by other methods, beside siVAE's.
-from popnet.comparisons.registry import EMBEDDINGS, NETWORKS
-
-
 rule infer_sample_networks:
     input:
         plan="<results>/bins.tsv",
         cells="<results>/binned_cells.parquet",
         expression="<results>/{cell_type}/expression.h5ad",
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        code=sivae_code()
-        + method_code(NETWORKS, EMBEDDINGS)
-        + library("comparisons/agreement.py", "comparisons/hubs.py"),
     output:
-        centrality="<results>/{cell_type}/comparisons/networks/{batch}.h5ad",
-        edges="<results>/{cell_type}/comparisons/networks/{batch}.parquet",
-        methods="<results>/{cell_type}/comparisons/networks/{batch}.tsv",
+        centrality="<results>/{cell_type}/comparisons/networks/{job}.h5ad",
+        edges="<results>/{cell_type}/comparisons/networks/{job}.parquet",
+        methods="<results>/{cell_type}/comparisons/networks/{job}.tsv",
     log:
-        "<logs>/{cell_type}/infer_sample_networks/{batch}.log",
+        "<logs>/{cell_type}/infer_sample_networks/{job}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/infer_sample_networks/{batch}.tsv"
+        "<benchmarks>/{cell_type}/infer_sample_networks/{job}.tsv"
     conda:
         "../../envs/comparisons.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        bins=batch_bins,
+        bins=job_bins,
         methods=config["comparisons"]["sample_networks"],
         closest=config["networks"]["closest"],
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         epochs=config["comparisons"]["epochs"],
         seed=config["seed"],
     message:
-        "Infer the networks of {wildcards.cell_type} by other methods, job {wildcards.batch}"
+        "Infer the networks of {wildcards.cell_type} by other methods, job {wildcards.job}"
     script:
-        "../scripts/infer_sample_networks.py"
+        "../scripts/comparisons/infer_sample_networks.py"
 
 
 rule compare_samples:
     input:
         bins="<results>/{cell_type}/networks/bins.h5ad",
         bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
-        inferred=inferred_batches,
-        code=library("comparisons/agreement.py"),
+        inferred=inferred_jobs,
     output:
         agreement="<results>/{cell_type}/comparisons/agreement.tsv",
         centrality="<results>/{cell_type}/comparisons/centrality.h5ad",
@@ -61,17 +54,16 @@ rule compare_samples:
     params:
         methods=config["comparisons"]["sample_networks"],
     message:
-        "Hold the networks of {wildcards.cell_type} by other methods against siVAE's"
+        "Compare the networks of {wildcards.cell_type} by other methods with siVAE's"
     script:
-        "../scripts/compare_samples.py"
+        "../scripts/comparisons/compare_samples.py"
 
 
 rule compare_hits:
     input:
         centrality="<results>/{cell_type}/comparisons/centrality.h5ad",
         study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
-        samples="<results>/samples.tsv",
-        code=library("comparisons/agreement.py", "association.py", "design.py", "permutation.py"),
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
     output:
         "<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
     log:
@@ -83,21 +75,18 @@ rule compare_hits:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Ask which methods see what goes with {wildcards.phenotype} in {wildcards.cell_type}"
+        "Find which methods associate the same genes of {wildcards.cell_type} with {wildcards.phenotype}"
     script:
-        "../scripts/compare_hits.py"
+        "../scripts/comparisons/compare_hits.py"
 
 
 rule draw_agreement:
     input:
         agreement="<results>/{cell_type}/comparisons/agreement.tsv",
-        code=library("figures/comparison_genes.py"),
     output:
         **figures("<results>/figures/comparisons/{cell_type}", "agreement", category="Comparisons"),
     log:
@@ -109,14 +98,13 @@ rule draw_agreement:
     message:
         "Draw how far other methods agree in {wildcards.cell_type}"
     script:
-        "../scripts/draw_agreement.py"
+        "../scripts/figures/draw_agreement.py"
 
 
 rule draw_hits:
     input:
         hits="<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
         study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
-        code=library("figures/comparison_genes.py"),
     output:
         **figures(
             "<results>/figures/comparisons/{cell_type}/{phenotype}",
@@ -130,6 +118,6 @@ rule draw_hits:
     params:
         caption=caption,
     message:
-        "Draw which methods see what goes with {wildcards.phenotype} in {wildcards.cell_type}"
+        "Draw which methods find which genes of {wildcards.cell_type} for {wildcards.phenotype}"
     script:
-        "../scripts/draw_hits.py"
+        "../scripts/figures/draw_hits.py"

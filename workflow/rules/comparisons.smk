@@ -2,7 +2,6 @@
 rule sample_cells:
     input:
         cells="<results>/binned_cells.parquet",
-        code=library("cells/genes.py", "cells/sources.py"),
     output:
         "<results>/comparisons/cells.h5ad",
     log:
@@ -22,4 +21,4 @@ rule sample_cells:
     message:
         "Draw {params.n_cells} cells to compare methods on"
     script:
-        "../scripts/sample_cells.py"
+        "../scripts/comparisons/sample_cells.py"

@@ -24,7 +24,7 @@ rule gather_embeddings:
     message:
         "Gather how all methods embed cells"
     script:
-        "../scripts/gather_embeddings.py"
+        "../scripts/comparisons/gather_embeddings.py"
 
 
 rule draw_embeddings:
@@ -40,7 +40,6 @@ rule draw_embeddings:
         images="<results>/comparisons/images.tsv",
         chromatin="<results>/comparisons/chromatin.tsv",
         points="<results>/comparisons/chromatin_points.tsv",
-        code=library("figures/comparison_embeddings.py"),
     output:
         **figures(
             "<results>/figures/comparisons",
@@ -62,4 +61,4 @@ rule draw_embeddings:
     message:
         "Draw how methods embed cells"
     script:
-        "../scripts/draw_embeddings.py"
+        "../scripts/figures/draw_embeddings.py"

@@ -3,11 +3,10 @@ rule draw_quality:
         plan="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        batches=trained_batches,
+        batches=trained_jobs,
         losses="<results>/{cell_type}/training/losses.parquet",
         reliability="<results>/{cell_type}/networks/reliability.tsv",
         variance="<results>/{cell_type}/networks/variance.tsv",
-        code=library("figures/qc.py"),
     output:
         **figures(
             "<results>/figures/{cell_type}",
@@ -28,7 +27,7 @@ rule draw_quality:
     message:
         "Draw the quality of {wildcards.cell_type}"
     script:
-        "../scripts/draw_quality.py"
+        "../scripts/figures/draw_quality.py"
 
 
 rule draw_networks:
@@ -36,8 +35,6 @@ rule draw_networks:
         plan="<results>/bins.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
         kernel="<results>/{cell_type}/map/kernel.tsv",
-        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("figures/maps.py", "figures/hubs.py"),
     output:
         **figures("<results>/figures/{cell_type}", "hubs", "kernel", category="Networks"),
     log:
@@ -51,7 +48,7 @@ rule draw_networks:
     message:
         "Draw hubs and similarities of {wildcards.cell_type}"
     script:
-        "../scripts/draw_networks.py"
+        "../scripts/figures/draw_networks.py"
 
 
 rule draw_associations:
@@ -68,8 +65,6 @@ rule draw_associations:
         consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
         edges="<results>/{cell_type}/networks/edges.parquet",
         samples="<results>/samples.tsv",
-        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("figures/maps.py", "figures/associations.py", "figures/networks.py"),
     output:
         **figures(
             "<results>/figures/{cell_type}/{phenotype}",
@@ -90,7 +85,7 @@ rule draw_associations:
     message:
         "Draw what goes with {wildcards.phenotype} in {wildcards.cell_type}"
     script:
-        "../scripts/draw_associations.py"
+        "../scripts/figures/draw_associations.py"
 
 
 rule draw_variants:
@@ -98,8 +93,6 @@ rule draw_variants:
         plan="<results>/bins.tsv",
         single="<results>/variants/{phenotype}/single.tsv",
         burden="<results>/variants/{phenotype}/burden.tsv",
-        genes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("figures/variants.py"),
     output:
         **figures(
             "<results>/figures/variants/{phenotype}",
@@ -120,4 +113,4 @@ rule draw_variants:
     message:
         "Draw variants against {wildcards.phenotype}"
     script:
-        "../scripts/draw_variants.py"
+        "../scripts/figures/draw_variants.py"

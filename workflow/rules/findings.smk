@@ -2,7 +2,6 @@ rule correct_study:
     input:
         tables=lambda wildcards: [test[2] for test in centrality_tests("centrality.tsv")],
         maxima=lambda wildcards: [test[2] for test in centrality_tests("maxima.parquet")],
-        code=library("robust.py"),
     output:
         "<results>/associations.tsv",
     log:
@@ -18,7 +17,7 @@ rule correct_study:
     message:
         "Correct the tests of all cell types and phenotypes for each other"
     script:
-        "../scripts/correct_study.py"
+        "../scripts/findings/correct_study.py"
 
 
 rule summarise_findings:
@@ -27,7 +26,6 @@ rule summarise_findings:
         designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
         covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
-        code=library("findings.py"),
     output:
         table="<results>/findings.tsv",
         page=report(
@@ -54,4 +52,4 @@ rule summarise_findings:
     message:
         "Summarise what was found"
     script:
-        "../scripts/summarise_findings.py"
+        "../scripts/findings/summarise_findings.py"

@@ -2,15 +2,12 @@ rule map_networks:
     input:
         bins="<results>/{cell_type}/networks/bins.h5ad",
         edges="<results>/{cell_type}/networks/bin_edges.parquet",
-        samples="<results>/samples.tsv",
-        code=library(
-            *["kernels.py", "association.py", "design.py", "permutation.py", "map_tests.py"],
-            "reliability.py",
-        ),
+        samples="<results>/study/donors.tsv",
     output:
         kernel="<results>/{cell_type}/map/kernel.tsv",
         coordinates="<results>/{cell_type}/map/coordinates.tsv",
-        tests="<results>/{cell_type}/map/tests.tsv",
+        exact_similarity="<results>/{cell_type}/map/similarity.parquet",
+        exact_coordinates="<results>/{cell_type}/map/coordinates.parquet",
         reliability="<results>/{cell_type}/map/reliability.tsv",
         variance="<results>/{cell_type}/networks/variance.tsv",
     log:
@@ -22,12 +19,54 @@ rule map_networks:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
-        phenotypes=[asdict(phenotype) for phenotype in cohort.phenotypes],
-        covariates=covariate_params(),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
         "Compare the samples' networks of {wildcards.cell_type}"
     script:
-        "../scripts/map_networks.py"
+        "../scripts/networks/map_networks.py"
+
+
+rule associate_map:
+    input:
+        similarity="<results>/{cell_type}/map/similarity.parquet",
+        coordinates="<results>/{cell_type}/map/coordinates.parquet",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/map.tsv",
+    log:
+        "<logs>/{cell_type}/associate_map/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_map/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate the map of {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_map.py"
+
+
+rule gather_map_tests:
+    input:
+        lambda wildcards: [
+            f"<results>/{wildcards.cell_type}/associations/{phenotype}/map.tsv"
+            for phenotype in phenotypes
+        ],
+    output:
+        "<results>/{cell_type}/map/tests.tsv",
+    log:
+        "<logs>/{cell_type}/gather_map_tests.log",
+    conda:
+        "../../envs/statistics.yaml"
+    message:
+        "Gather the tests of the map of {wildcards.cell_type}"
+    script:
+        "../scripts/associations/gather_map_tests.py"

@@ -1,8 +1,7 @@
 rule gather_networks:
     input:
-        batches=trained_batches,
+        batches=trained_jobs,
         summary="<results>/{cell_type}/expression_summary.h5ad",
-        code=library("networks.py", "graph_centrality.py", "reliability.py"),
     output:
         bins="<results>/{cell_type}/networks/bins.h5ad",
         bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
@@ -29,7 +28,7 @@ rule gather_networks:
     message:
         "Gather the networks of {wildcards.cell_type}"
     script:
-        "../scripts/gather_networks.py"
+        "../scripts/networks/gather_networks.py"
 
 
 # One GraphML file per sample goes beside the cohort's file, for Cytoscape and Gephi.
@@ -39,8 +38,6 @@ rule export_networks:
         edges="<results>/{cell_type}/networks/edges.parquet",
         kernel="<results>/{cell_type}/map/kernel.tsv",
         samples="<results>/samples.tsv",
-        complexes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("networks.py", "graph_centrality.py"),
     output:
         "<results>/{cell_type}/networks/cohort.h5ad",
     log:
@@ -54,31 +51,27 @@ rule export_networks:
     message:
         "Export the networks of {wildcards.cell_type} for other tools"
     script:
-        "../scripts/export_networks.py"
+        "../scripts/networks/export_networks.py"
 
 
-rule associate_graph_centrality:
+rule count_connectivity:
     input:
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        samples="<results>/samples.tsv",
-        code=library("association.py", "design.py", "graph_centrality.py", "permutation.py"),
+        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        gene_sets="<results>/study/gene_sets.json",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/graph_centrality.tsv",
+        "<results>/{cell_type}/networks/connectivity.parquet",
     log:
-        "<logs>/{cell_type}/associate_graph_centrality/{phenotype}.log",
+        "<logs>/{cell_type}/count_connectivity.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_graph_centrality/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/count_connectivity.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
         preset=config["preset"],
-        statistics=config["statistics"],
-        seed=config["seed"],
     message:
-        "Associate graph centralities in {wildcards.cell_type} with {wildcards.phenotype}"
+        "Count the edges of gene sets in {wildcards.cell_type}"
     script:
-        "../scripts/associate_graph_centrality.py"
+        "../scripts/networks/count_connectivity.py"

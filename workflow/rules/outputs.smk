@@ -1,125 +1,15 @@
-# What a study consists of, and what its report says of each part.
+# What a study consists of.
 from itertools import zip_longest
 
 from popnet.seeds import derive_seed
-from popnet.sheet import training_plan
 
 
-def caption(wildcards):
-    """Return what the captions of the report say about the cohort."""
-    phenotype = phenotypes.get(wildcards.get("phenotype"))
-    # Read without the checkpoint's means, which would have Snakemake take these parameters for
-    # changed in every run; the rules have bins.tsv as input.
-    path = Path(f"results/{cohort.name}/bins.tsv")
-    planned = bins_of(path) if path.exists() else {}
-    one_type = wildcards.get("cell_type")
-    rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])
-    return {
-        "cohort": cohort.name,
-        "preset": config["preset"],
-        "plan": training_plan(config),
-        "cell_type": cell_type_name(one_type) if one_type else "all",
-        "phenotype": phenotype.name if phenotype else "",
-        "binary": bool(phenotype and phenotype.type == "binary"),
-        "n_samples": len({row["sample"] for row in rows}),
-        "n_bins": len(rows),
-        "size": config["bins"]["size"],
-        "permutations": config["statistics"]["permutations"],
-        "fdr": config["statistics"]["fdr"],
-    }
-
-
-TITLES = {
-    "cells": "Cells and bins",
-    "losses": "Training losses",
-    "training": "Training of each bin",
-    "tuning": "Model selection",
-    "depth": "Sequencing depth",
-    "reliability": "Reliability of centrality",
-    "hubs": "Hub genes",
-    "kernel": "Similarity of samples",
-    "map": "Map of networks",
-    "centrality": "Degree centrality",
-    "gene_sets": "Gene sets",
-    "circos": "Edges of mitochondrial genes",
-    "sets": "Networks of a gene set",
-    "connectivity": "Connectivity of a gene set",
-    "burden": "Variants per mtDNA gene",
-    "single": "Single mtDNA variants",
-    "embeddings": "Cell types told apart",
-    "embedding_types": "Each cell type told apart",
-    "embedding_maps": "Maps of the cells",
-    "gammas": "Weight of the interpretability term",
-    "batches": "Batches, before and after correction",
-    "other_data": "Images and chromatin",
-    "interpretations": "Interpretations of the dimensions",
-    "interpretation_times": "Time of interpretations",
-    "hub_centrality": "Predicted and true centrality",
-    "hub_accuracy": "Hubs found",
-    "neighbour_prediction": "What neighbours predict",
-    "neighbour_overlap": "Neighbours in common",
-    "neighbour_correlation": "Correlation of neighbours",
-    "gene_communities": "Genes of a simulated network",
-    "marker_genes": "Marker genes and cells",
-    "agreement": "Agreement with other methods",
-    "compared_hits": "Hits by method",
-}
-
-
-def without_braces(name):
-    """Return a name as labels of the report may have it: braces would be taken for wildcards."""
-    return name.translate(str.maketrans("{}", "()"))
-
-
-def report_labels(title):
-    """Return the labels of a result in the report: what it is and of which cells."""
-
-    def labels(wildcards):
-        cell_type = wildcards.get("cell_type")
-        name = without_braces(cell_type_name(cell_type)) if cell_type else "all"
-        return {"result": title, "cell type": name}
-
-    return labels
-
-
-def phenotype_category(wildcards):
-    """Return the heading under which the report lists what is about a phenotype."""
-    return f"Phenotype {without_braces(phenotypes[wildcards.phenotype].name)}"
-
-
-def figures(folder, *names, category):
-    """Return the files of figures by name: bitmap for the report, vector, table of what it shows."""
-    files = {}
-    for name in names:
-        shown = report(
-            f"{folder}/{name}.png",
-            caption=f"../report/{name}.rst",
-            category=category,
-            labels=report_labels(TITLES[name]),
-        )
-        files[name] = [shown, *multiext(f"{folder}/{name}", ".pdf", ".svg", ".tsv")]
-    return files
-
-
-def sivae_code(*more):
-    """Return the modules that a trained model depends on, and more, as input."""
-    names = ["covariates", "data", "fitting", "model", "objective", "result", "settings", "storage"]
-    return library(*(f"sivae/{name}.py" for name in [*names, "training", *more]))
-
-
-def method_code(*tables):
-    """Return the modules of all methods of some tables of compared methods, as input."""
-    modules = {method.split(":")[0] for table in tables for method in table.values()}
-    paths = [f"comparisons/{module.replace('.', '/')}.py" for module in sorted(modules)]
-    return library("comparisons/methods.py", "comparisons/outcomes.py", *paths)
-
-
-def inferred_batches(wildcards):
+def inferred_jobs(wildcards):
     """Return what all jobs that infer networks by other methods make of a cell type's bins."""
     folder = f"<results>/{wildcards.cell_type}/comparisons/networks"
     return [
-        f"{folder}/{batch}.{kind}"
-        for batch in batches(wildcards.cell_type)
+        f"{folder}/{job}.{kind}"
+        for job in jobs(wildcards.cell_type)
         for kind in ("h5ad", "parquet", "tsv")
     ]
 
@@ -136,7 +26,7 @@ def tuned_bins(cell_type):
 
 def tuned_bin(wildcards):
     """Return the [sample, bin] pair that a job compares settings on."""
-    return tuned_bins(wildcards.cell_type)[int(wildcards.batch) - 1]
+    return tuned_bins(wildcards.cell_type)[int(wildcards.job) - 1]
 
 
 def tuning_tables(wildcards):
@@ -150,31 +40,25 @@ def tuning_results(wildcards):
     return [f"<results>/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
-ASSOCIATIONS = ["centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus"]
-
-
 def tested_tables():
     """Return the tables of tests: cell type, phenotype (names), analysis, path."""
-    robust = config["preset"] == "robust"
+    preset = presets.PRESETS[config["preset"]]
     tables = []
     for safe, phenotype in phenotypes.items():
         for cell_type in cell_types():
             folder = f"<results>/{cell_type}"
-            maps = ["axes", "map"] if robust else ["axes"]
-            paths = dict.fromkeys(maps, f"{folder}/map/tests.tsv") | {
+            paths = dict.fromkeys(preset.maps, f"{folder}/map/tests.tsv") | {
                 analysis: f"{folder}/associations/{safe}/{analysis}.tsv"
-                for analysis in [*ASSOCIATIONS, *(["components"] if robust else [])]
+                for analysis in preset.analyses
             }
             name = cell_type_name(cell_type)
             tables += [[name, phenotype.name, *item] for item in paths.items()]
-        if cohort.variants:
-            folder = f"<results>/variants/{safe}"
-            for analysis in ["single", "burden", *(["heteroplasmy"] if robust else [])]:
-                tables.append(["all", phenotype.name, analysis, f"{folder}/{analysis}.tsv"])
-    if cohort.variants and robust:
-        for cell_type in cell_types():
-            path = f"<results>/{cell_type}/variants/connectivity.tsv"
-            tables.append([cell_type_name(cell_type), "(wiring of complexes)", "genomes", path])
+        for analysis in preset.variants if cohort.variants else ():
+            path = f"<results>/variants/{safe}/{analysis}.tsv"
+            tables.append(["all", phenotype.name, analysis, path])
+    for cell_type in cell_types() if cohort.variants and preset.wiring else ():
+        path = f"<results>/{cell_type}/variants/connectivity.tsv"
+        tables.append([cell_type_name(cell_type), "(wiring of complexes)", "genomes", path])
     return tables
 
 

@@ -1,9 +1,6 @@
 rule simulate_cohort:
     input:
-        sheet=config["cohort"],
         samples=cohort.table,
-        genes=workflow.source_path("../../resources/demo_genes.tsv"),
-        code=library("simulation.py"),
     output:
         data=cohort.simulation.files,
         truth="<results>/simulated/truth.json",
@@ -15,7 +12,8 @@ rule simulate_cohort:
         "../../envs/cells.yaml"
     params:
         seed=cohort.simulation.seed,
+        made=simulated_files(),
     message:
         "Simulate the cells and variants of the cohort"
     script:
-        "../scripts/simulate_cohort.py"
+        "../scripts/simulation/simulate_cohort.py"

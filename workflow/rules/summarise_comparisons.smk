@@ -24,7 +24,6 @@ rule summarise_comparisons:
             cell_type=cell_types(),
             phenotype=phenotypes,
         ),
-        code=library("comparisons/summary.py", "findings.py"),
     output:
         table="<results>/comparisons/methods.tsv",
         page=report(
@@ -53,4 +52,4 @@ rule summarise_comparisons:
     message:
         "Summarise the comparisons"
     script:
-        "../scripts/summarise_comparisons.py"
+        "../scripts/findings/summarise_comparisons.py"

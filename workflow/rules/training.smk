@@ -5,28 +5,27 @@ rule train_sivae:
     input:
         plan="<results>/bins.tsv",
         expression="<results>/{cell_type}/expression.h5ad",
-        code=sivae_code(),
     output:
-        "<results>/{cell_type}/training/{batch}.tsv",
+        "<results>/{cell_type}/training/{job}.tsv",
     log:
-        "<logs>/{cell_type}/train_sivae/{batch}.log",
+        "<logs>/{cell_type}/train_sivae/{job}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/train_sivae/{batch}.tsv"
+        "<benchmarks>/{cell_type}/train_sivae/{job}.tsv"
     conda:
         training_environment()
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        bins=batch_bins,
+        bins=job_bins,
         models=f"results/{cohort.name}/{{cell_type}}/models",
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         device=config["training"]["device"],
         stack=config["training"]["stack"],
         seed=config["seed"],
         seeds=config["training"]["seeds"],
     message:
-        "Train siVAE on bins of {wildcards.cell_type}, job {wildcards.batch}"
+        "Train siVAE on bins of {wildcards.cell_type}, job {wildcards.job}"
     script:
-        "../scripts/train_sivae.py"
+        "../scripts/sivae/train_sivae.py"

@@ -3,13 +3,12 @@ rule tune_sivae:
     input:
         plan="<results>/bins.tsv",
         expression="<results>/{cell_type}/expression.h5ad",
-        code=sivae_code("tuning"),
     output:
-        "<results>/{cell_type}/tuning/{batch}.tsv",
+        "<results>/{cell_type}/tuning/{job}.tsv",
     log:
-        "<logs>/{cell_type}/tune_sivae/{batch}.log",
+        "<logs>/{cell_type}/tune_sivae/{job}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/tune_sivae/{batch}.tsv"
+        "<benchmarks>/{cell_type}/tune_sivae/{job}.tsv"
     conda:
         training_environment()
     threads: 1
@@ -19,19 +18,18 @@ rule tune_sivae:
         bin=tuned_bin,
         grid={key: config["tuning"][key] for key in ("learning_rates", "l2", "latents", "hidden")},
         sivae=config["sivae"],
-        plan=training_plan(config),
+        plan=presets.training_plan(config),
         device=config["training"]["device"],
         seed=config["seed"],
     message:
-        "Compare settings on a bin of {wildcards.cell_type}, job {wildcards.batch}"
+        "Compare settings on a bin of {wildcards.cell_type}, job {wildcards.job}"
     script:
-        "../scripts/tune_sivae.py"
+        "../scripts/sivae/tune_sivae.py"
 
 
 rule gather_tuning:
     input:
         bins=tuning_tables,
-        code=library("sivae/tuning.py"),
     output:
         report(
             "<results>/{cell_type}/tuning/tuning.tsv",
@@ -48,14 +46,13 @@ rule gather_tuning:
     message:
         "Rank the settings compared in {wildcards.cell_type}"
     script:
-        "../scripts/gather_tuning.py"
+        "../scripts/sivae/gather_tuning.py"
 
 
 rule draw_tuning:
     input:
         plan="<results>/bins.tsv",
         tuning="<results>/{cell_type}/tuning/tuning.tsv",
-        code=library("figures/tuning.py"),
     output:
         **figures("<results>/figures/{cell_type}", "tuning", category="Training"),
     log:
@@ -67,4 +64,4 @@ rule draw_tuning:
     message:
         "Draw the settings compared in {wildcards.cell_type}"
     script:
-        "../scripts/draw_tuning.py"
+        "../scripts/figures/draw_tuning.py"

@@ -1,9 +1,7 @@
 rule read_genotypes:
     input:
-        sheet=config["cohort"],
-        data=cohort.files,
-        samples="<results>/samples.tsv",
-        code=library("genotypes.py"),
+        data=vcf_files(),
+        samples="<results>/study/donors.tsv",
     output:
         "<results>/variants/genotypes.h5ad",
     log:
@@ -15,124 +13,139 @@ rule read_genotypes:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
+        variants=variants_part(cohort),
         preset=config["preset"],
     message:
         "Read the genotypes"
     script:
-        "../scripts/read_genotypes.py"
+        "../scripts/genotypes/read_genotypes.py"
 
 
-rule test_variants:
+rule make_genome_design:
     input:
         genotypes="<results>/variants/genotypes.h5ad",
-        samples="<results>/samples.tsv",
-        genes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("association.py", "burden.py", "design.py", "permutation.py"),
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+    output:
+        "<results>/variants/{phenotype}/design.npz",
+    log:
+        "<logs>/variants/make_genome_design/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/variants/make_genome_design/{phenotype}.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        covariates=covariate_names(),
+        categorical=categorical_names(),
+        components=getattr(cohort.variants, "components", 0),
+        preset=config["preset"],
+    message:
+        "Say which genomes are compared for {wildcards.phenotype}"
+    script:
+        "../scripts/associations/make_genome_design.py"
+
+
+rule associate_variants:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
     output:
         "<results>/variants/{phenotype}/single.tsv",
     log:
-        "<logs>/variants/test_variants/{phenotype}.log",
+        "<logs>/variants/associate_variants/{phenotype}.log",
     benchmark:
-        "<benchmarks>/variants/test_variants/{phenotype}.tsv"
+        "<benchmarks>/variants/associate_variants/{phenotype}.tsv"
     conda:
         "../../envs/variants.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
-        components=getattr(cohort.variants, "components", 0),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Test single variants against {wildcards.phenotype}"
+        "Associate single variants with {wildcards.phenotype}"
     script:
-        "../scripts/test_variants.py"
+        "../scripts/associations/associate_variants.py"
 
 
-rule test_burden:
+rule associate_burden:
     input:
         genotypes="<results>/variants/genotypes.h5ad",
-        samples="<results>/samples.tsv",
-        genes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("association.py", "burden.py", "design.py", "permutation.py", "skat.py"),
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
     output:
         "<results>/variants/{phenotype}/burden.tsv",
     log:
-        "<logs>/variants/test_burden/{phenotype}.log",
+        "<logs>/variants/associate_burden/{phenotype}.log",
     benchmark:
-        "<benchmarks>/variants/test_burden/{phenotype}.tsv"
+        "<benchmarks>/variants/associate_burden/{phenotype}.tsv"
     conda:
         "../../envs/variants.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
-        components=getattr(cohort.variants, "components", 0),
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Test the burden of mtDNA genes against {wildcards.phenotype}"
+        "Associate the burden of mtDNA genes with {wildcards.phenotype}"
     script:
-        "../scripts/test_burden.py"
+        "../scripts/associations/associate_burden.py"
 
 
-rule test_heteroplasmy:
+rule associate_heteroplasmy:
     input:
         genotypes="<results>/variants/genotypes.h5ad",
-        samples="<results>/samples.tsv",
-        code=library("association.py", "burden.py", "design.py", "permutation.py"),
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
     output:
         "<results>/variants/{phenotype}/heteroplasmy.tsv",
     log:
-        "<logs>/variants/test_heteroplasmy/{phenotype}.log",
+        "<logs>/variants/associate_heteroplasmy/{phenotype}.log",
     benchmark:
-        "<benchmarks>/variants/test_heteroplasmy/{phenotype}.tsv"
-    conda:
-        "../../envs/variants.yaml"
-    params:
-        phenotype=phenotype_params,
-        covariates=covariate_params(),
-        components=getattr(cohort.variants, "components", 0),
-        statistics=config["statistics"],
-        seed=config["seed"],
-    message:
-        "Test heteroplasmy against {wildcards.phenotype}"
-    script:
-        "../scripts/test_heteroplasmy.py"
-
-
-rule test_mitochondrial_connectivity:
-    input:
-        genotypes="<results>/variants/genotypes.h5ad",
-        samples="<results>/samples.tsv",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        # Edges are counted alike for all phenotypes.
-        connectivity=expand(
-            "<results>/{{cell_type}}/associations/{phenotype}/sample_connectivity.tsv",
-            phenotype=list(phenotypes)[:1],
-        ),
-        genes=workflow.source_path("../../resources/mtdna_genes.tsv"),
-        code=library("association.py", "burden.py", "design.py", "permutation.py"),
-    output:
-        "<results>/{cell_type}/variants/connectivity.tsv",
-    log:
-        "<logs>/{cell_type}/test_mitochondrial_connectivity.log",
-    benchmark:
-        "<benchmarks>/{cell_type}/test_mitochondrial_connectivity.tsv"
+        "<benchmarks>/variants/associate_heteroplasmy/{phenotype}.tsv"
     conda:
         "../../envs/variants.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        covariates=covariate_params(),
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate heteroplasmy with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_heteroplasmy.py"
+
+
+rule associate_wiring:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        connectivity="<results>/{cell_type}/networks/connectivity.parquet",
+        covariates="<results>/study/covariates.tsv",
+    output:
+        "<results>/{cell_type}/variants/connectivity.tsv",
+    log:
+        "<logs>/{cell_type}/associate_wiring.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_wiring.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        covariates=covariate_names(),
+        categorical=categorical_names(),
+        adjust=config["statistics"]["adjust"],
         components=getattr(cohort.variants, "components", 0),
         statistics=config["statistics"],
         seed=config["seed"],
     message:
-        "Test mtDNA variants in {wildcards.cell_type} against the wiring of the complexes"
+        "Associate mtDNA variants in {wildcards.cell_type} with the wiring of the complexes"
     script:
-        "../scripts/test_mitochondrial_connectivity.py"
+        "../scripts/associations/associate_wiring.py"

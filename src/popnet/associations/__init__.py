@@ -1,1 +1,4 @@
-"""Tests of networks and genotypes against a phenotype: one file per question, `paper` and `robust` in each."""
+"""Tests of networks and genotypes against a phenotype.
+
+One file per question, with a function for each preset: `paper` and `robust`.
+"""

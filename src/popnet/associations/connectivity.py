@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from popnet.associations.edges import _cases, _group_means
+from popnet.associations.groups import cases, group_means
+from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -13,17 +14,17 @@ from popnet.stats.ranks import correlate
 from popnet.stats.units import Units
 
 
-def paper(connectivity: pd.DataFrame, units: Units, binary: bool) -> pd.DataFrame:
+def paper(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.DataFrame:
     """Test the edges within each gene set, from it to others and by complex.
 
     Parameters
     ----------
     connectivity : DataFrame
-        Of :func:`connectivity`.
-    units : Units
-        Over its samples: built with one entry of `bin_samples` per sample.
-    binary : bool
-        Mann-Whitney U instead of Spearman.
+        Of :func:`popnet.networks.connectivity.connectivity`.
+    design : Design
+        Over its samples. Binary phenotypes are tested by Mann-Whitney's U, continuous ones by
+        Spearman's correlation.
+    testing : Testing
 
     Returns
     -------
@@ -31,37 +32,35 @@ def paper(connectivity: pd.DataFrame, units: Units, binary: bool) -> pd.DataFram
         gene_set kind statistic p q n mean mean_case mean_control, where cases of a continuous
         phenotype are its upper half; q is Benjamini-Hochberg over the whole table.
     """
+    units = design.units
     table, values = _laid_out(connectivity, units)
-    table[["statistic", "p", "n"]] = correlate(values, units.phenotype, binary)[
-        ["statistic", "p", "n"]
-    ]
+    tested = correlate(values, units.phenotype, design.binary)
+    table[["statistic", "p", "n"]] = tested[["statistic", "p", "n"]]
     table.insert(4, "q", benjamini_hochberg(table["p"].to_numpy()))
-    return table.join(_group_means(values, _cases(units.phenotype, binary)))
+    return table.join(group_means(values, cases(design)))
 
 
-def robust(
-    connectivity: pd.DataFrame, design: Design, n_permutations: int, seed: int
-) -> pd.DataFrame:
+def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.DataFrame:
     """Test the edges within each gene set, from it to others and by complex, by permutation.
 
     Parameters
     ----------
     connectivity : DataFrame
-        Of :func:`connectivity`.
+        Of :func:`popnet.networks.connectivity.connectivity`.
     design : Design
         Over its samples.
-    n_permutations, seed : int
-        See :func:`popnet.permutation.permutation_test`.
+    testing : Testing
 
     Returns
     -------
     DataFrame
         As :func:`paper`, and p_family (family-wise over the table) n_permutations.
     """
+    design = design.over(list(connectivity["sample"].unique()))
     table, values = _laid_out(connectivity, design.units)
-    tested = permutation_test(values, design, n_permutations, seed).table
+    tested = permutation_test(values, design, testing.permutations, testing.seed).table
     table = table.join(tested[["statistic", "p", "q", "n"]])
-    table = table.join(_group_means(values, _cases(design.units.phenotype, design.binary)))
+    table = table.join(group_means(values, cases(design)))
     return table.join(tested[["p_family", "n_permutations"]])
 
 
@@ -70,6 +69,6 @@ def _laid_out(connectivity: pd.DataFrame, units: Units) -> tuple[pd.DataFrame, n
     if connectivity.empty:
         return pd.DataFrame(columns=["gene_set", "kind"]), np.zeros((len(units.labels), 0))
     wide = connectivity.pivot(index="gene_set", columns="sample").stack(level=0, future_stack=True)
-    wide = wide.dropna(how="all")[units.bin_samples]
+    wide = wide.dropna(how="all")[connectivity["sample"].unique()]
     table = wide.index.set_names(["gene_set", "kind"]).to_frame(index=False)
     return table, units.average(wide.to_numpy(dtype=float).T)

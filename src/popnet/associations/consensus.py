@@ -3,57 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from popnet.associations.edges import GROUPINGS_AT_ONCE, SHARED_AT_ONCE, _cases, _group_means
-from popnet.networks.consensus import MIN_SHARE
-from popnet.networks.edges import PAIRS_AT_ONCE, SHARE_TIE, gene_numbers
+from popnet.associations.edges import ObservedEdges
+from popnet.associations.groups import cases, group_means
+from popnet.associations.testing import Testing
+from popnet.networks.consensus import MIN_SHARE, consensus, split_halves
+from popnet.networks.edges import (
+    PAIRS_AT_ONCE,
+    SHARE_TIE,
+    gene_numbers,
+    match_density,
+    sparse_edges,
+)
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
-from popnet.stats.units import units
+
+# Pairs and groupings whose shares are held at once.
+SHARED_AT_ONCE, GROUPINGS_AT_ONCE = 2**11, 2**9
 
 
-def paper(
-    consensus: pd.DataFrame,
-    edges: pd.DataFrame,
-    genes: Sequence[str],
-    groups: pd.Series,
-    donors: pd.Series,
-    unit: Literal["bin", "donor"] = "donor",
-) -> pd.DataFrame:
-    """Compare the degree of every gene between cases and controls.
+@dataclass(frozen=True)
+class ConsensusTests:
+    """Consensus networks of cases and controls, and the genes whose degree differs.
 
     Parameters
     ----------
-    consensus : DataFrame
-        Of :func:`consensus`.
-    edges : DataFrame
-        sample gene1 gene2 weight; edges count by their weight.
-    genes : sequence of str
-        Genes of the graph.
-    groups : Series, sample -> "case" or "control"
-        All samples of both groups, those without edges included.
-    donors : Series, sample -> donor
-    unit : {"bin", "donor"}
-        ``"bin"``: every sample by itself. ``"donor"``: as :func:`popnet.association.units`.
-
-    Returns
-    -------
-    DataFrame sorted by the size of the change
-        gene case_degree control_degree change (in the consensus networks)
-        case_mean_degree control_mean_degree (of the units' own networks) and the rank-sum
-        statistic p q n_case n_control between them.
+    networks : DataFrame
+        gene1 gene2 case_share control_share in_case in_control, for edges of either network.
+    change : DataFrame sorted by the size of the change
+        gene case_degree control_degree change (in the consensus networks) ... case_mean_degree
+        control_mean_degree (of the observations' own networks), and between these statistic p q
+        ... n_case n_control.
     """
-    index = pd.Index(genes)
-    table = pd.DataFrame({"gene": list(genes)})
+
+    networks: pd.DataFrame
+    change: pd.DataFrame
+
+
+def paper(observed: ObservedEdges, design: Design, testing: Testing) -> ConsensusTests:
+    """Compare the degree of every gene between the bins of cases and of controls.
+
+    Parameters
+    ----------
+    observed : ObservedEdges
+        By bin.
+    design : Design
+        Cases of a continuous phenotype are its upper half.
+    testing : Testing
+    """
+    kept = observed.rows.index[design.units.weights.indices]
+    phenotype = pd.Series(design.units.phenotype, kept)
+    if design.binary:
+        groups = phenotype.map({1.0: "case", 0.0: "control"}).dropna()
+    else:
+        middle = np.median(design.units.phenotype) if len(phenotype) else np.nan
+        groups = split_halves(phenotype, middle)
+    networks = consensus(observed.edges, groups)
+    index, edges = observed.genes, observed.edges
+    table = pd.DataFrame({"gene": list(index)})
     for name in ("case", "control"):
-        ends = consensus.loc[consensus[f"in_{name}"], ["gene1", "gene2"]].to_numpy().ravel()
+        ends = networks.loc[networks[f"in_{name}"], ["gene1", "gene2"]].to_numpy().ravel()
         table[f"{name}_degree"] = np.bincount(gene_numbers(index, ends), minlength=len(index))
     table["change"] = table["case_degree"] - table["control_degree"]
 
@@ -63,59 +79,49 @@ def paper(
     degree = np.zeros((len(groups), len(index)))
     for gene in ("gene1", "gene2"):
         np.add.at(degree, (rows, gene_numbers(index, edges[gene])), weight)
-    over = units(list(groups.index), donors, groups.map({"case": 1.0, "control": 0.0}), unit)
-    values = over.average(degree)
-    test = correlate(values, over.phenotype, binary=True)
-    for name, code in (("case", 1), ("control", 0)):
-        table[f"{name}_mean_degree"] = values[over.phenotype == code].mean(axis=0)
+    case = (groups == "case").to_numpy()
+    test = correlate(degree, case.astype(float), binary=True)
+    for name, members in (("case", case), ("control", ~case)):
+        table[f"{name}_mean_degree"] = degree[members].mean(axis=0)
     table[["statistic", "p"]] = test[["statistic", "p"]]
     table["q"] = benjamini_hochberg(test["p"].to_numpy())
     table[["n_case", "n_control"]] = test[["n_case", "n_control"]]
-    return _by_change(table)
+    return ConsensusTests(networks, _by_change(table))
 
 
 def robust(
-    pairs: pd.DataFrame,
-    weights: sparse.csr_array,
-    genes: Sequence[str],
-    design: Design,
-    n_permutations: int,
-    seed: int,
-    min_share: float = MIN_SHARE,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    observed: ObservedEdges, design: Design, testing: Testing, min_share: float = MIN_SHARE
+) -> ConsensusTests:
     """Build consensus networks of cases and controls, and test every gene's change in degree.
 
-    The weights are taken by observation, less what the design's covariates explain of them. An
-    edge is in a group's network where its mean weight there is `min_share` or more. Observations
-    change groups as the design permutes them; a gene's change is compared with the changes that
-    this brings, from their mean (groups of unequal size have unequal networks by chance alone).
-    With covariates the test is conservative: permuted groups do not keep apart from these.
+    Samples are brought to one density first. The weights are taken by observation, less what the
+    design's covariates explain of them. An edge is in a group's network where its mean weight
+    there is `min_share` or more. Observations change groups as the design permutes them; a gene's
+    change is compared with the changes that this brings, from their mean (groups of unequal size
+    have unequal networks by chance alone). With covariates the test is conservative: permuted
+    groups do not keep apart from these.
 
     Parameters
     ----------
-    pairs : DataFrame of n_pairs rows
-        gene1 gene2.
-    weights : sparse array of shape (n_samples, n_pairs)
-        Of :func:`sparse_edges`; rows as those that the design was made of.
-    genes : sequence of str
-        Genes of the graph.
+    observed : ObservedEdges
+        By sample.
     design : Design
-        Cases of a continuous phenotype are its upper half.
-    n_permutations, seed : int
+        Over these samples; cases of a continuous phenotype are its upper half.
+    testing : Testing
     min_share : float
 
     Returns
     -------
-    networks : DataFrame
-        As :func:`consensus`; shares are the groups' adjusted mean weights, between 0 and 1.
-    change : DataFrame sorted by the size of the change
-        gene case_degree control_degree change change_p change_q change_p_family (family-wise, by
-        the change over its standard deviation) of the consensus networks; case_mean_degree
-        control_mean_degree of the observations' own networks, and between these statistic p q
-        p_family of :func:`popnet.permutation.permutation_test` n_case n_control n_permutations.
+    ConsensusTests
+        Shares of `networks` are the groups' adjusted mean weights, between 0 and 1; `change` has
+        change_p change_q change_p_family (family-wise, by the change over its standard deviation)
+        and, between the observations' own networks, p_family and n_permutations as well.
     """
+    genes, n_permutations, seed = observed.genes, testing.permutations, testing.seed
+    design = design.over(list(observed.rows))
+    pairs, weights = sparse_edges(match_density(observed.edges), list(observed.rows))
     by_unit = sparse.csc_array(design.units.weights @ weights)
-    case = _cases(design.units.phenotype, design.binary)
+    case = cases(design)
     index = pd.Index(genes)
     ends = np.concatenate([gene_numbers(index, pairs[gene]) for gene in ("gene1", "gene2")])
     incidence = sparse.csc_array(
@@ -154,13 +160,13 @@ def robust(
 
     degree = (by_unit @ incidence.T).toarray()
     tested = permutation_test(degree, design, n_permutations, seed).table
-    means = _group_means(degree, case)
+    means = group_means(degree, case)
     table["case_mean_degree"] = means["mean_case"]
     table["control_mean_degree"] = means["mean_control"]
     table[["statistic", "p", "q", "p_family"]] = tested[["statistic", "p", "q", "p_family"]]
     table["n_case"], table["n_control"] = int(case.sum()), int((~case).sum())
     table["n_permutations"] = tested["n_permutations"]
-    return networks, _by_change(table)
+    return ConsensusTests(networks, _by_change(table))
 
 
 def _possible_edges(

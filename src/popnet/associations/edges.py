@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
-from popnet.networks.consensus import split_halves
-from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT
+from popnet.associations.testing import Testing
+from popnet.networks.edges import (
+    PAIRS_AT_ONCE,
+    PRESENT,
+    annotate_complexes,
+    edge_matrix,
+    sparse_edges,
+)
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test, permuted_correlations, prepare, t_statistic
@@ -29,15 +39,156 @@ COMPONENT_COLUMNS = (
 )
 
 
-SHARED_AT_ONCE, GROUPINGS_AT_ONCE = 2**11, 2**9
+# Edges that nearly all or nearly no observations have do not distinguish them; the paper tested
+# all: shares of the observations.
+ROBUST_WINDOW, PAPER_WINDOW = (0.1, 0.9), (0.0, 1.0)
+PAIR = ["gene1", "gene2"]
+
+
+@dataclass(frozen=True)
+class ObservedEdges:
+    """The edges of every sample, or of every bin.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        sample gene1 gene2 weight; `sample` holds the labels of `rows`.
+    rows : Series, label -> sample
+        Rows without edges included.
+    genes : Index
+        Genes of the graph.
+    """
+
+    edges: pd.DataFrame
+    rows: pd.Series
+    genes: pd.Index
+
+
+@dataclass(frozen=True)
+class EdgeTests:
+    """Edges within gene sets against a phenotype, and connected components of associated edges.
+
+    Parameters
+    ----------
+    edges : DataFrame, sorted by gene set and p
+        gene_set gene1 gene2 complex1 complex2 relation statistic p q ... set_q; q is over all
+        distinct edges, set_q within the set.
+    components : DataFrame of `COMPONENT_COLUMNS`
+        Empty under preset paper.
+    """
+
+    edges: pd.DataFrame
+    components: pd.DataFrame
+
+
+def observe(
+    edges: pd.DataFrame, bins: pd.DataFrame, genes: pd.Index, unit: Literal["donor", "bin"]
+) -> ObservedEdges:
+    """Return the edges by sample, or by bin as the paper counts them: present or absent.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        sample gene1 gene2 weight; by bin sample bin gene1 gene2.
+    bins : DataFrame
+        sample and bin of every bin.
+    genes : Index
+        Genes of the graph.
+    unit : {"donor", "bin"}
+    """
+    edges, rows = edges.astype({"sample": str}), bins["sample"].astype(str)
+    if unit == "donor":
+        samples = rows.unique()
+        return ObservedEdges(edges, pd.Series(samples, index=samples), genes)
+    edges["sample"] = edges["sample"] + "\t" + edges.pop("bin").astype(str)
+    labels = rows.to_numpy(object) + "\t" + bins["bin"].astype(str).to_numpy(object)
+    return ObservedEdges(edges.assign(weight=1.0), pd.Series(rows.to_numpy(), labels), genes)
 
 
 def paper(
+    observed: ObservedEdges,
+    gene_sets: Mapping[str, Sequence[str]],
+    complexes: pd.Series,
+    design: Design,
+    testing: Testing,
+) -> EdgeTests:
+    """Test every edge within each set by Wilcoxon's rank sum, as the paper does.
+
+    Parameters
+    ----------
+    observed : ObservedEdges
+        By bin.
+    gene_sets : mapping of name to genes of the graph
+    complexes : Series, gene -> respiratory complex
+    design : Design
+    testing : Testing
+    """
+    tables = []
+    for name, members in gene_sets.items():
+        pairs, weights = edge_matrix(observed.edges, list(observed.rows.index), list(members))
+        tested = rank_sum_edges(
+            design.units.average(weights), design.units.phenotype, design.binary, *PAPER_WINDOW
+        )
+        pairs = annotate_complexes(pairs.loc[tested.index], complexes)
+        tables.append(pairs.join(tested).assign(gene_set=name))
+    table = pd.concat(tables, ignore_index=True)
+    # An edge of several sets is one test.
+    pair = table.groupby(PAIR, sort=False, observed=True).ngroup()
+    first = ~pair.duplicated()
+    q = pd.Series(benjamini_hochberg(table.loc[first, "p"].to_numpy()), index=pair[first])
+    table["q"] = pair.map(q)
+    return EdgeTests(_by_set(table), pd.DataFrame(columns=list(COMPONENT_COLUMNS)))
+
+
+def robust(
+    observed: ObservedEdges,
+    gene_sets: Mapping[str, Sequence[str]],
+    complexes: pd.Series,
+    design: Design,
+    testing: Testing,
+) -> EdgeTests:
+    """Test the edges that some observations have and others lack, by permutation.
+
+    Parameters
+    ----------
+    observed : ObservedEdges
+        By sample.
+    gene_sets, complexes, design, testing
+        As in :func:`paper`.
+    """
+    permuted = design.over(list(observed.rows)), testing.permutations, testing.seed
+    pairs, weights = sparse_edges(observed.edges, list(observed.rows))
+    columns, values = edges_in_window(weights, permuted[0], *ROBUST_WINDOW)
+    pairs_in_window = pairs.iloc[columns].reset_index(drop=True)
+    print(f"{len(pairs)} edges; {len(columns)} of them are in neither nearly all nor nearly none")
+    first, second = (pairs_in_window[gene].astype(object) for gene in PAIR)
+    of_set = {
+        name: np.flatnonzero(first.isin(members) & second.isin(members))
+        for name, members in gene_sets.items()
+    }
+    tested = np.unique(np.concatenate([np.zeros(0, int), *of_set.values()]))
+    table = permute_edges(values[:, tested], *permuted)
+    table = annotate_complexes(pairs_in_window.loc[tested], complexes).join(table.set_axis(tested))
+    # An edge of several sets is one test.
+    tables = [table.loc[rows].assign(gene_set=name) for name, rows in of_set.items()]
+    edges = pd.concat([table.iloc[:0].assign(gene_set=""), *tables], ignore_index=True)
+    return EdgeTests(_by_set(edges), associated_components(pairs_in_window, values, *permuted))
+
+
+def _by_set(table: pd.DataFrame) -> pd.DataFrame:
+    table["set_q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
+    first = ["gene_set", *PAIR]
+    return table[first + [column for column in table if column not in first]].sort_values(
+        ["gene_set", "p"], ignore_index=True
+    )
+
+
+def rank_sum_edges(
     weights: np.ndarray,
     phenotype: np.ndarray,
     binary: bool,
-    min_share: float = 0.1,  # noqa: PT028
-    max_share: float = 0.9,  # noqa: PT028
+    min_share: float = 0.1,
+    max_share: float = 0.9,
 ) -> pd.DataFrame:
     """Wilcoxon rank-sum test of every edge.
 
@@ -55,8 +206,8 @@ def paper(
     Returns
     -------
     DataFrame, indexed by the tested columns of `weights`
-        statistic (rank-biserial, positive where the edge goes with a higher phenotype or with
-        cases) p q n_with n_without.
+        statistic (rank-biserial, positive where those with the edge have a higher phenotype, or
+        cases a higher weight) p q n_with n_without.
     """
     has = weights >= PRESENT
     share = has.mean(axis=0)
@@ -103,7 +254,9 @@ def edges_in_window(
     return columns, values[:, columns].toarray().astype(np.float32)
 
 
-def robust(values: np.ndarray, design: Design, n_permutations: int, seed: int) -> pd.DataFrame:
+def permute_edges(
+    values: np.ndarray, design: Design, n_permutations: int, seed: int
+) -> pd.DataFrame:
     """Test the weight of every edge against the phenotype by permutation.
 
     Parameters
@@ -112,7 +265,7 @@ def robust(values: np.ndarray, design: Design, n_permutations: int, seed: int) -
         Of :func:`edges_in_window`.
     design : Design
     n_permutations, seed : int
-        See :func:`popnet.permutation.permutation_test`.
+        See :func:`popnet.stats.permutation.permutation_test`.
 
     Returns
     -------
@@ -133,8 +286,8 @@ def associated_components(
 ) -> pd.DataFrame:
     """Find connected components of associated edges: the network-based statistic.
 
-    Edges whose t statistic has p <= 0.01 by itself make up a graph, those that go with the
-    phenotype and those that go against it apart. A component's p is that of the largest component
+    Edges whose t statistic has p <= 0.01 by itself make up a graph, those of positive
+    and those of negative statistic apart. A component's p is that of the largest component
     of either sign in every arrangement, so that it is family-wise over the table.
 
     Parameters
@@ -150,7 +303,7 @@ def associated_components(
     Returns
     -------
     DataFrame of `COMPONENT_COLUMNS`, the largest component first
-        sign (1: edges go with the phenotype) n_genes n_edges intensity (sum over its edges of
+        sign (1: positive statistics) n_genes n_edges intensity (sum over its edges of
         what |t| has above the threshold) genes (joined by ;) p_family (by n_edges)
         intensity_p_family n_tested (edges) n (observations) n_permutations.
 
@@ -227,22 +380,3 @@ def associated_components(
     table = table.sort_values(["n_edges", "intensity"], ascending=False, ignore_index=True)
     table["component"] = np.arange(1, len(table) + 1)
     return table[list(COMPONENT_COLUMNS)]
-
-
-def _cases(phenotype: np.ndarray, binary: bool) -> np.ndarray:
-    """Return which units are cases, or in the upper half of a continuous phenotype."""
-    if binary:
-        return phenotype == 1
-    return (split_halves(pd.Series(phenotype)) == "case").to_numpy()
-
-
-def _group_means(values: np.ndarray, case: np.ndarray) -> pd.DataFrame:
-    """Return the mean of columns over all units, over cases and over controls."""
-    groups = {"mean": np.ones_like(case), "mean_case": case, "mean_control": ~case}
-    missing = np.full(values.shape[1], np.nan)
-    return pd.DataFrame(
-        {
-            name: values[rows].mean(axis=0) if rows.any() else missing
-            for name, rows in groups.items()
-        }
-    )

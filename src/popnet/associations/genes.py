@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import (
@@ -20,59 +21,87 @@ from popnet.stats.permutation import (
 )
 from popnet.stats.power import ALPHA, power
 from popnet.stats.ranks import correlate, correlation_p, partial_correlate
-from popnet.stats.units import Units
 
 # A control explains a hit where its own p is at most this and the partial p is not.
 CONTROL_ALPHA = 0.05
+# Genes that are tried without each sample, donor and batch: the hits, and at least so many.
+TRIED = 20
+# What may explain a hit, by the prefix of its columns.
+CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
+LEAVE_OUT_PERMUTATIONS = 999
 
 
-def paper(
-    centrality: np.ndarray,
-    mean_expression: np.ndarray,
-    depth: np.ndarray,
-    genes: Sequence[str],
-    units: Units,
-    binary: bool,
-    fdr: float,
-    icc: pd.Series,
-    min_icc: float,
-) -> pd.DataFrame:
-    """Associate the centrality of every gene with the phenotype, and say what explains it.
-
-    A control (the gene's mean expression in the same cells, or sequencing depth) explains a
-    hit (q <= `fdr`) where the association given that control has p > 0.05, or nothing is left
-    to associate, and the control itself goes with the phenotype (p <= 0.05).
+@dataclass(frozen=True)
+class BinValues:
+    """What a network says of every gene in every bin, and what may explain a difference.
 
     Parameters
     ----------
-    centrality, mean_expression : ndarray of shape (n_bins, n_genes)
+    centrality, mean_expression, detection_rate : ndarray of shape (n_bins, n_genes)
+        The last two of the same cells.
     depth : ndarray of shape (n_bins,)
         Mean log10 total counts of the bin's cells.
-    genes : sequence of shape (n_genes,)
-    units : Units
-    binary : bool
-        Mann-Whitney U instead of Spearman; the partial associations stay Spearman's.
-    fdr : float
-        Largest q of a hit.
+    genes : Index of shape (n_genes,)
     icc : Series, gene -> intraclass correlation over bins
-    min_icc : float
-        Smallest icc of a reliable gene.
+    """
+
+    centrality: np.ndarray
+    mean_expression: np.ndarray
+    detection_rate: np.ndarray
+    depth: np.ndarray
+    genes: pd.Index
+    icc: pd.Series
+
+
+@dataclass(frozen=True)
+class GeneTests:
+    """The tests of all genes.
+
+    Parameters
+    ----------
+    table : DataFrame sorted by p, a row per gene
+    described : DataFrame
+        item and value: what was compared, and what could be found.
+    maxima : ndarray
+        Largest |t| over the genes in every permutation; empty where nothing was permuted.
+    """
+
+    table: pd.DataFrame
+    described: pd.DataFrame
+    maxima: np.ndarray
+
+
+def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
+    """Associate the centrality of every gene with the phenotype, every bin an observation.
+
+    A control (the gene's mean expression in the same cells, or sequencing depth) explains a
+    hit (q <= `fdr`) where the association given that control has p > 0.05, or nothing is left
+    to associate, and the control itself is associated with the phenotype (p <= 0.05).
+
+    Parameters
+    ----------
+    values : BinValues
+    design : Design
+        Binary phenotypes are tested by Mann-Whitney's U, continuous ones by Spearman's
+        correlation; the partial associations are Spearman's.
+    testing : Testing
 
     Returns
     -------
-    DataFrame sorted by p
-        gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p
+    GeneTests
+        Columns gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p
         depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors
         [n_case n_control] explained_by. ``partial_*`` is given mean expression. The last is
         empty for what is no hit, ``none`` where no control explains the hit, otherwise the
         controls joined by ``;``.
     """
+    units, binary, genes = design.units, design.binary, values.genes
     phenotype = units.phenotype
-    values, means = units.average(centrality), units.average(mean_expression)
-    depths = units.average(np.reshape(depth, (-1, 1)))
-    own, mean, with_depth = (correlate(x, phenotype, binary) for x in (values, means, depths))
-    given_mean = partial_correlate(values, phenotype, [means])
-    given_depth = partial_correlate(values, phenotype, [depths])
+    own_values, means = units.average(values.centrality), units.average(values.mean_expression)
+    depths = units.average(np.reshape(values.depth, (-1, 1)))
+    own, mean, with_depth = (correlate(x, phenotype, binary) for x in (own_values, means, depths))
+    given_mean = partial_correlate(own_values, phenotype, [means])
+    given_depth = partial_correlate(own_values, phenotype, [depths])
     table = pd.DataFrame(
         {
             "gene": np.asarray(genes, dtype=object),
@@ -86,10 +115,10 @@ def paper(
             "partial_p": given_mean["p"],
             "depth_partial_statistic": given_depth["statistic"],
             "depth_partial_p": given_depth["p"],
-            "icc": icc.reindex(pd.Index(genes)).to_numpy(dtype=float),
+            "icc": values.icc.reindex(genes).to_numpy(dtype=float),
         }
     )
-    table["reliable"] = table["icc"] >= min_icc
+    table["reliable"] = table["icc"] >= testing.min_icc
     table["n_units"] = own["n"]
     table["n_samples"], table["n_donors"] = units.n_samples, units.n_donors
     if binary:
@@ -97,69 +126,59 @@ def paper(
     by_mean = ~(table["partial_p"] <= CONTROL_ALPHA) & (table["mean_p"] <= CONTROL_ALPHA)
     by_depth = ~(table["depth_partial_p"] <= CONTROL_ALPHA) & (with_depth["p"][0] <= CONTROL_ALPHA)
     table["explained_by"] = np.select(
-        [~(table["q"] <= fdr), by_mean & by_depth, by_mean, by_depth],
+        [~(table["q"] <= testing.fdr), by_mean & by_depth, by_mean, by_depth],
         ["", "mean expression;depth", "mean expression", "depth"],
         default="none",
     )
-    return table.sort_values("p", kind="stable", ignore_index=True)
+    described = {
+        "observations": len(units.labels),
+        "each is a": units.kind,
+        "samples": units.n_samples,
+        "donors": units.n_donors,
+        "adjusted for": "nothing",
+    }
+    return GeneTests(
+        table.sort_values("p", kind="stable", ignore_index=True),
+        pd.DataFrame(
+            [(item, str(value)) for item, value in described.items()], columns=["item", "value"]
+        ),
+        np.zeros(0),
+    )
 
 
-# Genes that are tried without each sample, donor and batch: the hits, and at least so many.
-TRIED = 20
-
-
-# What may explain a hit, by the prefix of its columns.
-CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
-
-
-LEAVE_OUT_PERMUTATIONS = 999
-
-
-def robust(
-    centrality: np.ndarray,
-    controls: Mapping[str, np.ndarray],
-    genes: Sequence[str],
-    design: Design,
-    n_permutations: int,
-    seed: int,
-    fdr: float,
-    icc: pd.Series,
-    min_icc: float,
-) -> tuple[pd.DataFrame, Permuted]:
-    """Test the centrality of every gene, and say what explains it and how stable it is.
+def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
+    """Test the centrality of every gene by permutation: what explains it, is it stable.
 
     A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
-    and the control itself goes with the phenotype (p <= 0.05).
+    and the control itself is associated with the phenotype (p <= 0.05).
 
     Parameters
     ----------
-    centrality : ndarray of shape (n_bins, n_genes)
-    controls : mapping of name to ndarray of shape (n_bins, n_genes) or (n_bins, 1)
-        Of the same cells; the names are keys of `CONTROLS` and prefixes of columns.
-    genes : sequence of shape (n_genes,)
+    values : BinValues
     design : Design
-    n_permutations, seed : int
-    fdr : float
-        Largest q of a hit.
-    icc : Series, gene -> intraclass correlation over bins
-    min_icc : float
-        Smallest icc of a reliable gene.
+    testing : Testing
 
     Returns
     -------
-    table : DataFrame sorted by p
-        gene statistic p q p_family, per control its own <control>_statistic, _p and _q and the
-        association given it, <control>_partial_statistic and _partial_p, the association given all
-        of them, partial_statistic and partial_p, icc reliable, of the tried genes effect_low
+    GeneTests
+        Columns gene statistic p q p_family, per control its own <control>_statistic, _p and _q and
+        the association given it, <control>_partial_statistic and _partial_p, the association given
+        all of them, partial_statistic and partial_p, icc reliable, of the tried genes effect_low
         effect_high (range of the statistic without a sample, donor or batch) and stable_share (of
         these runs that have its sign and p <= 0.05), n_units n_samples n_donors [n_case n_control]
         n_permutations explained_by. The last is empty for what is no hit, ``none`` where no control
         explains the hit, otherwise the controls joined by ``;``, or ``all together``.
-    tested : Permuted
     """
-    values = design.units.average(centrality)
-    tested = permutation_test(values, design, n_permutations, seed, resolve=True)
-    own = prepare(values, design)
+    controls = {
+        "mean": values.mean_expression,
+        "dropout": 1 - values.detection_rate,
+        "depth": np.reshape(values.depth, (-1, 1)),
+    }
+    n_permutations, seed, genes = testing.permutations, testing.seed, values.genes
+    tested = permutation_test(
+        design.units.average(values.centrality), design, n_permutations, seed, resolve=True
+    )
+    own = prepare(design.units.average(values.centrality), design)
     table = tested.table[["statistic", "p", "q", "p_family"]].copy()
     table.insert(0, "gene", np.asarray(genes, dtype=object))
     prepared = []
@@ -167,7 +186,7 @@ def robust(
     for name, by_bin in controls.items():
         control = design.units.average(by_bin)
         ready = prepare(control, design)
-        # What is adjusted for already has nothing left: by itself it may go with the phenotype.
+        # What is adjusted for already has nothing left: by itself it may be associated with it.
         alone = design if ready.tested.any() else design.without_covariates()
         found = permutation_test(control, alone, n_permutations, seed).table
         prepared.append(ready)
@@ -179,15 +198,15 @@ def robust(
         explains.append(~(given["p"] <= CONTROL_ALPHA) & (table[f"{name}_p"] <= CONTROL_ALPHA))
     together = partial(own, prepared, design)
     table[["partial_statistic", "partial_p"]] = together
-    table["icc"] = icc.reindex(pd.Index(genes)).to_numpy(dtype=float)
-    table["reliable"] = table["icc"] >= min_icc
+    table["icc"] = values.icc.reindex(genes).to_numpy(dtype=float)
+    table["reliable"] = table["icc"] >= testing.min_icc
 
-    hit = (table["q"] <= fdr).to_numpy()
+    hit = (table["q"] <= testing.fdr).to_numpy()
     order = table["p"].to_numpy().argsort(kind="stable")
     tried = order[: max(TRIED, hit.sum())]
     tried = tried[np.isfinite(table["p"].to_numpy()[tried])]
     table[["effect_low", "effect_high", "stable_share"]] = np.nan
-    stability = leave_out(centrality[:, tried], design, own, tried, seed)
+    stability = leave_out(values.centrality[:, tried], design, own, tried, seed)
     table.loc[tried, ["effect_low", "effect_high", "stable_share"]] = stability
 
     table["n_units"] = tested.table["n"]
@@ -207,7 +226,11 @@ def robust(
     table["explained_by"] = np.select(
         [~hit, by != "", jointly], ["", by, "all together"], default="none"
     )
-    return table.sort_values("p", kind="stable", ignore_index=True), tested
+    return GeneTests(
+        table.sort_values("p", kind="stable", ignore_index=True),
+        describe(design, tested, testing.fdr),
+        tested.maxima,
+    )
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:

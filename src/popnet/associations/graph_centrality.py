@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
-from popnet.stats.units import Units
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
 
@@ -32,7 +32,7 @@ def match_means(values: np.ndarray) -> np.ndarray:
 
 
 def paper(
-    layers: Mapping[str, np.ndarray], genes: Sequence[str], units: Units, binary: bool
+    layers: Mapping[str, np.ndarray], genes: Sequence[str], design: Design, testing: Testing
 ) -> pd.DataFrame:
     """Test every measure of every gene, as the paper tests reconstruction centrality.
 
@@ -40,9 +40,9 @@ def paper(
     ----------
     layers : mapping of measure to ndarray of shape (n_bins, n_genes)
     genes : sequence of shape (n_genes,)
-    units : Units
-    binary : bool
-        Mann-Whitney U instead of Spearman.
+    design : Design
+        Binary phenotypes are tested by Mann-Whitney's U, continuous ones by Spearman's correlation.
+    testing : Testing
 
     Returns
     -------
@@ -50,19 +50,15 @@ def paper(
         As :func:`robust`, without p_family and n_permutations.
     """
     table = correlate(
-        units.average(np.concatenate([layers[name] for name in MEASURES], axis=1)),
-        units.phenotype,
-        binary,
+        design.units.average(np.concatenate([layers[name] for name in MEASURES], axis=1)),
+        design.units.phenotype,
+        design.binary,
     )
     return _labelled(table.assign(p_family=np.nan, n_permutations=np.nan), genes)
 
 
 def robust(
-    layers: Mapping[str, np.ndarray],
-    genes: Sequence[str],
-    design: Design,
-    n_permutations: int,
-    seed: int,
+    layers: Mapping[str, np.ndarray], genes: Sequence[str], design: Design, testing: Testing
 ) -> pd.DataFrame:
     """Test every measure of every gene by permutation.
 
@@ -75,8 +71,7 @@ def robust(
     genes : sequence of shape (n_genes,)
     design : Design
         Over the bins.
-    n_permutations, seed : int
-        See :func:`popnet.permutation.permutation_test`.
+    testing : Testing
 
     Returns
     -------
@@ -85,7 +80,9 @@ def robust(
         measures) p_family (family-wise over all genes and measures) n n_permutations.
     """
     values = [design.units.average(match_means(layers[name])) for name in MEASURES]
-    tested = permutation_test(np.concatenate(values, axis=1), design, n_permutations, seed)
+    tested = permutation_test(
+        np.concatenate(values, axis=1), design, testing.permutations, testing.seed
+    )
     return _labelled(tested.table, genes)
 
 

@@ -2,39 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
+from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram, permanova, permdisp
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
-from popnet.stats.units import Units
+from popnet.stats.units import units
 
 
-def paper(coordinates: pd.DataFrame, units: Units, binary: bool) -> pd.DataFrame:
-    """Test every axis of every map against the phenotype.
+@dataclass(frozen=True)
+class SampleMap:
+    """A map of the samples' networks by one kernel.
 
     Parameters
     ----------
-    coordinates : DataFrame
-        kernel, sample and the axes (PC1, PC2, ...).
-    units : Units
-        Over samples: built with one entry of `bin_samples` per sample.
-    binary : bool
-        Mann-Whitney U instead of Spearman.
+    samples : sequence of str
+    similarity : ndarray of shape (n_samples, n_samples)
+    coordinates : DataFrame of n_samples rows
+        The axes: PC1, PC2 and so on.
+    """
+
+    samples: Sequence[str]
+    similarity: np.ndarray
+    coordinates: pd.DataFrame
+
+
+def paper(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> pd.DataFrame:
+    """Test every axis of every map against the phenotype, every sample an observation.
+
+    Parameters
+    ----------
+    maps : mapping of kernel to SampleMap
+    design : Design
+        Over bins. Binary phenotypes are tested by Mann-Whitney's U, continuous ones by Spearman's
+        correlation.
+    testing : Testing
 
     Returns
     -------
     DataFrame
         kernel axis statistic p q n; q is Benjamini-Hochberg within a kernel.
     """
+    labels = pd.Series(design.units.phenotype, index=design.units.labels)
+    phenotype = labels[~labels.index.duplicated()]
     tables = []
-    for kernel, part in coordinates.groupby("kernel", sort=False):
-        axes = part.drop(columns="kernel").set_index("sample").dropna(axis=1, how="all")
-        values = units.average(axes.reindex(units.bin_samples).to_numpy(dtype=float))
-        table = correlate(values, units.phenotype, binary)[["statistic", "p", "n"]]
+    for kernel, of_kernel in maps.items():
+        over = units(of_kernel.samples, pd.Series(dtype=object), phenotype, "bin")
+        axes = of_kernel.coordinates.dropna(axis=1, how="all")
+        values = over.average(axes.to_numpy(dtype=float))
+        table = correlate(values, over.phenotype, design.binary)[["statistic", "p", "n"]]
         table.insert(0, "axis", list(axes.columns))
         table.insert(0, "kernel", kernel)
         table.insert(4, "q", benjamini_hochberg(table["p"].to_numpy()))
@@ -42,30 +65,36 @@ def paper(coordinates: pd.DataFrame, units: Units, binary: bool) -> pd.DataFrame
     return pd.concat(tables, ignore_index=True)
 
 
-def robust(
-    similarity: np.ndarray, axes: pd.DataFrame, design: Design, n_permutations: int, seed: int
-) -> pd.DataFrame:
-    """Test one map against the phenotype: its axes, and all of it at once.
+def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> pd.DataFrame:
+    """Test the axes of every map, and all of it at once, by permutation.
 
     Parameters
     ----------
-    similarity : ndarray of shape (n_samples, n_samples)
-        Of the rows that the design was made of.
-    axes : DataFrame of n_samples rows
-        Their coordinates.
+    maps : mapping of kernel to SampleMap
     design : Design
-    n_permutations : int
-        Fewer where all arrangements are fewer.
-    seed : int
+        Over bins.
+    testing : Testing
 
     Returns
     -------
     DataFrame
-        test axis statistic share p q p_family n n_permutations adjusted_for. First the axes: a
-        family for q (Benjamini-Hochberg) and p_family. Then, another family, ``permanova`` and
-        ``permdisp`` of a binary phenotype, ``distance regression`` and ``hsic``; `axis` is
+        kernel test axis statistic share p q p_family n n_permutations adjusted_for. First the
+        axes: a family for q (Benjamini-Hochberg) and p_family. Then, another family, ``permanova``
+        and ``permdisp`` of a binary phenotype, ``distance regression`` and ``hsic``; `axis` is
         empty. `adjusted_for` joins blocks and covariates by ``;``.
     """
+    tables = [
+        one_map(of_kernel, design.over(of_kernel.samples), testing).assign(kernel=kernel)
+        for kernel, of_kernel in maps.items()
+    ]
+    table = pd.concat(tables)
+    return table[["kernel", *table.columns.drop("kernel")]]
+
+
+def one_map(of_kernel: SampleMap, design: Design, testing: Testing) -> pd.DataFrame:
+    """Test one map; `design` is over its samples. Columns as those of :func:`robust`."""
+    n_permutations, seed = testing.permutations, testing.seed
+    axes = of_kernel.coordinates
     by_axis = permutation_test(
         design.units.average(axes.to_numpy(dtype=float)), design, n_permutations, seed
     ).table
@@ -76,7 +105,7 @@ def robust(
     told = design.covariates.loc[design.covariates["note"] == "", "covariate"]
     by_axis["adjusted_for"] = ";".join([*blocks, *told])
 
-    gram = map_gram(similarity, design)
+    gram = map_gram(of_kernel.similarity, design)
     found = {}
     if design.binary:
         plain = design.without_covariates()

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import observed_correlations, permuted_correlations, prepare
+from popnet.stats.ranks import correlate
 from popnet.study.gene_sets import MT_PREFIX
 
 COLUMNS = (
@@ -28,6 +30,8 @@ COLUMNS = (
 
 # Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
 # and the p of the set without these.
+# Fewest tested genes of a set in the paper.
+PAPER_MIN_SIZE = 1
 MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
 
 
@@ -96,6 +100,65 @@ def _p_and_nes(es: float, null: np.ndarray, counted: int = 1) -> tuple[float, fl
 
 
 def paper(
+    centrality: np.ndarray,
+    genes: pd.Index,
+    gene_sets: Mapping[str, Sequence[str]],
+    design: Design,
+    testing: Testing,
+) -> pd.DataFrame:
+    """Rank genes by their correlation with the phenotype and permute genes, as the paper does.
+
+    Parameters
+    ----------
+    centrality : ndarray of shape (n_bins, n_genes)
+    genes : Index of shape (n_genes,)
+    gene_sets : mapping of name to genes
+    design : Design
+    testing : Testing
+
+    Returns
+    -------
+    DataFrame sorted by p
+        Of :func:`enrich_ranking`, by the absolute statistic, and n_units.
+    """
+    values = design.units.average(centrality)
+    statistic = correlate(values, design.units.phenotype, design.binary)["statistic"]
+    table = enrich_ranking(
+        pd.Series(statistic.to_numpy(), index=genes),
+        gene_sets,
+        testing.permutations,
+        testing.seed,
+        min_size=PAPER_MIN_SIZE,
+        absolute=True,
+    )
+    return table.assign(n_units=len(design.units.labels))
+
+
+def robust(
+    centrality: np.ndarray,
+    genes: pd.Index,
+    gene_sets: Mapping[str, Sequence[str]],
+    design: Design,
+    testing: Testing,
+) -> pd.DataFrame:
+    """Test gene sets by permuting the phenotype, which keeps the correlation between genes.
+
+    Parameters
+    ----------
+    centrality, genes, gene_sets, design, testing
+        As in :func:`paper`.
+
+    Returns
+    -------
+    DataFrame sorted by p
+        Of :func:`enrich_phenotype`, and n_units.
+    """
+    values = design.units.average(centrality)
+    table = enrich_phenotype(values, design, genes, gene_sets, testing.permutations, testing.seed)
+    return table.assign(n_units=design.n)
+
+
+def enrich_ranking(
     ranking: pd.Series,
     gene_sets: Mapping[str, Sequence[str]],
     permutations: int,
@@ -181,7 +244,7 @@ def _finish(table: pd.DataFrame, columns: Sequence[str] = COLUMNS) -> pd.DataFra
     return table.sort_values(["p", "strength", "gene_set"], ignore_index=True)[list(columns)]
 
 
-def robust(
+def enrich_phenotype(
     values: np.ndarray,
     design: Design,
     genes: Sequence[str],
@@ -191,7 +254,7 @@ def robust(
     min_size: int = 3,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Enrichment of gene sets among genes that go with the phenotype, phenotypes permuted.
+    """Enrichment of gene sets among genes that are associated with the phenotype, phenotypes permuted.
 
     Genes are ranked by their signed correlation with the phenotype given the design's covariates.
     Permuting the observations keeps the correlation between genes, which permuting genes does not.
@@ -223,7 +286,7 @@ def robust(
 
     residuals = prepared.residuals[:, prepared.tested]
     ranking = pd.Series(observed_correlations(prepared, design)[prepared.tested], index=index)
-    observed = paper(ranking, gene_sets, permutations, seed, min_size, threads=threads)
+    observed = enrich_ranking(ranking, gene_sets, permutations, seed, min_size, threads=threads)
     observed = observed.set_index("gene_set")
     mt = index[shuffle].str.startswith(MT_PREFIX)
     nuclear = {

@@ -132,6 +132,24 @@ class Design:
         plain = replace(self, nuisance=np.zeros((self.n, 0)))
         return replace(plain, residual=plain.residuals(self.outcome[:, None])[:, 0])
 
+    def over(self, samples: Sequence[str]) -> Design:
+        """Return the design for a table with one row per sample, such as that of their edges.
+
+        Parameters
+        ----------
+        samples : sequence of str
+            Rows of the table: the samples that the design was made of, in any order.
+        """
+        place = pd.Index(samples)
+        rows, columns, shares = [], [], []
+        for row, own in enumerate(_samples_of(self.units)):
+            rows += [row] * len(own)
+            columns += list(place.get_indexer(own))
+            shares += [1 / len(own)] * len(own)
+        weights = sparse.csr_array((shares, (rows, columns)), (self.n, len(place)))
+        bin_samples = np.asarray(samples, dtype=object)
+        return replace(self, units=replace(self.units, weights=weights, bin_samples=bin_samples))
+
     def subset(self, kept: np.ndarray) -> Design:
         """Return the design of some of the observations; given as a mask, the phenotype re-ranked.
 
@@ -235,6 +253,30 @@ class Arrangements:
     def p(self, exceeding: np.ndarray) -> np.ndarray:
         """Return p given in how many arrangements a statistic is as extreme as observed."""
         return exceeding / self.n if self.exact else (exceeding + 1) / (self.n + 1)
+
+
+def unadjusted(units: Units, binary: bool) -> Design:
+    """Return a design in which every unit is an observation and nothing is adjusted for.
+
+    Parameters
+    ----------
+    units : Units
+    binary : bool
+    """
+    n = len(units.labels)
+    return Design(
+        units=units,
+        binary=binary,
+        paired=False,
+        outcome=units.phenotype.astype(float),
+        residual=units.phenotype - (units.phenotype.mean() if n else 0),
+        nuisance=np.zeros((n, 0)),
+        blocks=np.zeros(n, int),
+        donors=units.labels,
+        batches=np.full(n, "", dtype=object),
+        covariates=pd.DataFrame(columns=["covariate"]),
+        remarks=(),
+    )
 
 
 def make_design(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,3 +129,17 @@ def encode_phenotype(
     for code, label in ((0.0, control), (1.0, case)):
         encoded[(values == label) | (values.astype(str) == str(label))] = code
     return encoded
+
+
+def encoded(samples: pd.DataFrame, phenotype: Mapping[str, Any]) -> pd.Series:
+    """Return a column of samples as :func:`encode_phenotype` does.
+
+    Parameters
+    ----------
+    samples : DataFrame, indexed by sample
+    phenotype : mapping
+        name, type, case and control of the sheet's phenotype.
+    """
+    return encode_phenotype(
+        samples[phenotype["name"]], phenotype["type"], phenotype["case"], phenotype["control"]
+    )

@@ -1,0 +1,31 @@
+"""The load of heteroplasmy against a phenotype; the paper did not test it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from popnet.associations.testing import Testing
+from popnet.genotypes.genomes import heteroplasmy_load
+from popnet.genotypes.reading import Genotypes
+from popnet.stats.designs import Design
+from popnet.stats.permutation import permutation_test
+
+
+def robust(genomes: Genotypes, design: Design, testing: Testing) -> pd.DataFrame:
+    """Test the load of heteroplasmy, by permutation.
+
+    Parameters
+    ----------
+    genomes, design, testing
+        As in :func:`popnet.associations.variants.robust`.
+
+    Returns
+    -------
+    DataFrame of two rows
+        measure (see `heteroplasmy_load`) statistic p q p_family mean n n_permutations.
+    """
+    load = heteroplasmy_load(genomes)
+    table = permutation_test(load.to_numpy(), design, testing.permutations, testing.seed).table
+    table.insert(0, "measure", list(load.columns))
+    table.insert(5, "mean", load.mean().to_numpy())
+    return table

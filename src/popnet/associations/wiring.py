@@ -1,0 +1,113 @@
+"""Mitochondrial genomes against the wiring of the respiratory complexes of the same donors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from popnet.associations.designs import donor_components
+from popnet.associations.testing import Testing
+from popnet.genotypes.burden import (
+    gene_scores,
+)
+from popnet.genotypes.genomes import _carriers, _enough, heteroplasmy_load
+from popnet.genotypes.reading import Genotypes
+from popnet.stats.designs import Design, make_design
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+
+KINDS = ["within_complexes", "between_complexes"]
+
+
+def associate_genomes(
+    genomes: Genotypes, genes: pd.DataFrame, design: Design, testing: Testing
+) -> pd.DataFrame:
+    """Test all that a genome holds against one outcome: heteroplasmy, burden, single variants.
+
+    Parameters
+    ----------
+    genomes, genes, design, testing
+        As in :func:`popnet.associations.variants.robust`.
+
+    Returns
+    -------
+    DataFrame
+        analysis (heteroplasmy, burden or variant) measure (see `heteroplasmy_load`, a gene or
+        "all", a variant) statistic p q (Benjamini-Hochberg within the analysis) p_family (over all
+        rows) n_carriers (missing for heteroplasmy) n n_permutations.
+    """
+    load = heteroplasmy_load(genomes)
+    burden = gene_scores(genomes.dosage, genomes.variants, genes)["count"]
+    carrier = _carriers(genomes.dosage)
+    tested = _enough(carrier)
+    variants = pd.DataFrame(carrier[:, tested], columns=genomes.variants.index[tested])
+    parts = {"heteroplasmy": load, "burden": burden, "variant": variants}
+    values = np.column_stack([part.to_numpy() for part in parts.values()])
+    found = permutation_test(values, design, testing.permutations, testing.seed, resolve=True).table
+    found.insert(0, "analysis", np.repeat(list(parts), [part.shape[1] for part in parts.values()]))
+    found.insert(1, "measure", [name for part in parts.values() for name in part])
+    for rows in found.groupby("analysis").indices.values():
+        found.loc[rows, "q"] = benjamini_hochberg(found.loc[rows, "p"].to_numpy())
+    n_carriers = pd.Series((values > 0).sum(axis=0)).where(found["analysis"] != "heteroplasmy")
+    found.insert(6, "n_carriers", n_carriers.astype("Int64"))
+    return found
+
+
+def robust(
+    counts: pd.DataFrame,
+    genotypes: Genotypes,
+    genes: pd.DataFrame,
+    samples: pd.DataFrame,
+    covariates: Sequence[str],
+    technical: pd.DataFrame,
+    n_components: int,
+    testing: Testing,
+) -> pd.DataFrame:
+    """Test genomes against the edges within and between the complexes of the same donors.
+
+    The outcome is a number of edges, not a phenotype of the sheet: every gene set and kind has a
+    design of its own.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        sample gene_set within_complexes between_complexes.
+    genotypes : Genotypes
+    genes : DataFrame
+        gene, start, end.
+    samples : DataFrame, indexed by sample
+        donor, batch and the covariates.
+    covariates : sequence of str
+    technical : DataFrame, indexed by sample
+        Further covariates, which give way where the cohort is small.
+    n_components : int
+        Principal components of the variants that are adjusted for.
+    testing : Testing
+
+    Returns
+    -------
+    DataFrame
+        gene_set kind, and the columns of :func:`associate_genomes`.
+    """
+    genomes, components = donor_components(genotypes, samples["donor"], n_components)
+    samples = samples.assign(batch=samples["batch"].fillna("")).join([components, technical])
+    donor = samples["donor"].fillna(samples.index.to_series())
+    tables = []
+    for gene_set, rows in counts.dropna(subset=KINDS).groupby("gene_set", sort=False):
+        for kind in KINDS:
+            outcome = rows.groupby("sample")[kind].mean().reindex(components.index).dropna()
+            # One mtDNA per donor: so is one connectivity.
+            outcome = outcome.groupby(donor[outcome.index]).transform("mean")
+            adjusted = [*technical, *components]
+            design = make_design(outcome.index, samples, outcome, False, covariates, adjusted)
+            print(f"{gene_set}, {kind}: {design.n} donors; {design.df} degrees of freedom")
+            print(*design.remarks, sep="\n")
+            table = associate_genomes(genomes.take(design.donors), genes, design, testing)
+            table.insert(0, "gene_set", gene_set)
+            table.insert(1, "kind", kind)
+            tables.append(table)
+    # Without edges of complexes there is nothing to test.
+    empty = pd.DataFrame(columns=["gene_set", "kind", "analysis", "measure", "statistic", "p", "q"])
+    return pd.concat(tables or [empty], ignore_index=True)

@@ -1,0 +1,53 @@
+# Numbers of edges and consensus networks against a phenotype.
+rule associate_connectivity:
+    input:
+        connectivity="<results>/{cell_type}/networks/connectivity.parquet",
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+    output:
+        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
+        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
+    log:
+        "<logs>/{cell_type}/associate_connectivity/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_connectivity/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        phenotype=phenotype_params,
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate the connectivity of gene sets in {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_connectivity.py"
+
+
+rule associate_consensus:
+    input:
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        gene_sets="<results>/study/gene_sets.json",
+        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+    output:
+        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
+        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
+    log:
+        "<logs>/{cell_type}/associate_consensus/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_consensus/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Compare consensus networks in {wildcards.cell_type} by {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_consensus.py"

@@ -1,0 +1,110 @@
+# What is planned: cell types, their bins, the jobs that train them; which part of the sheet a rule takes.
+import csv
+from dataclasses import asdict
+from functools import lru_cache
+
+
+def cell_files():
+    """Return the files that hold the cells and what annotates them."""
+    cells, own = cohort.cells, [sample.path for sample in cohort.samples or ()]
+    shared = [] if "{sample}" in (cells.path or "{sample}") else [cells.path]
+    tables = [cells.annotations.table] if cells.annotations else []
+    return list(dict.fromkeys(path for path in [*shared, *own, *tables] if path))
+
+
+def vcf_files():
+    """Return the VCFs of all samples that the sheet names."""
+    path = cohort.variants.path if cohort.variants else None
+    shared = [] if "{sample}" in (path or "{sample}") else [path]
+    own = [sample.vcf for sample in cohort.samples or ()]
+    return list(dict.fromkeys(path for path in [*own, *shared] if path))
+
+
+def simulated_files():
+    """Return where the simulation writes what the sheet names."""
+    return {
+        "cells": cohort.cells.path,
+        "vcfs": {sample.id: sample.vcf for sample in cohort.samples},
+        "gmt": next(gene_set.gmt for gene_set in cohort.gene_sets if gene_set.gmt),
+    }
+
+
+def training_environment():
+    """Return the environment of training, which brings PyTorch for a GPU or for none."""
+    name = "training_cpu" if config["training"]["device"] == "cpu" else "training"
+    return f"../../envs/{name}.yaml"
+
+
+def phenotype_params(wildcards):
+    """Return how a phenotype is defined, for the scripts."""
+    return asdict(phenotypes[wildcards.phenotype])
+
+
+def covariate_names():
+    """Return the names of the sheet's covariates."""
+    return [covariate.name for covariate in cohort.covariates]
+
+
+def categorical_names():
+    """Return those covariates that are read as text."""
+    return [one.name for one in cohort.covariates if one.type == "categorical"]
+
+
+def phenotype_columns(phenotype):
+    """Return the columns of samples.tsv that the tests of a phenotype need."""
+    return ["sample", "donor", "batch", phenotypes[phenotype].name, *covariate_names()]
+
+
+@lru_cache(maxsize=1)
+def read_bins(path, modified):
+    """Return the rows of bins.tsv by the safe name of their cell type."""
+    rows = {}
+    with open(path, newline="", encoding="utf-8") as handle:
+        for row in csv.DictReader(handle, delimiter="\t"):
+            rows.setdefault(row["cell_type"], []).append(row)
+    return {safe_name(cell_type): bins for cell_type, bins in rows.items()}
+
+
+def bins_of(path):
+    return read_bins(path, Path(path).stat().st_mtime_ns)
+
+
+def planned_bins():
+    """Return the planned bins by cell type, once the checkpoint has written them."""
+    return bins_of(checkpoints.plan_bins.get().output.bins)
+
+
+def cell_types():
+    """Return the safe names of the cell types: the sheet's, or all that fill a bin."""
+    if cohort.cell_types:
+        return [safe_name(name) for name in cohort.cell_types]
+    return list(planned_bins())
+
+
+def cell_type_name(safe):
+    """Return the identifier of a cell type, given its safe name."""
+    names = {safe_name(name): name for name in cohort.cell_types or ()}
+    path = Path(f"results/{cohort.name}/bins.tsv")
+    if safe not in names and path.exists() and safe in bins_of(path):
+        return bins_of(path)[safe][0]["cell_type"]
+    return names.get(safe, safe)
+
+
+def job_bins(wildcards):
+    """Return the [sample, bin] pairs that a training job trains."""
+    size = config["training"]["bins_per_job"]
+    start = (int(wildcards.job) - 1) * size
+    rows = planned_bins()[wildcards.cell_type][start : start + size]
+    return [[row["sample"], int(row["bin"])] for row in rows]
+
+
+def jobs(cell_type):
+    """Return the numbers of the jobs that the bins of a cell type are split into."""
+    n_bins = len(planned_bins()[cell_type])
+    return range(1, 1 + -(-n_bins // config["training"]["bins_per_job"]))
+
+
+def trained_jobs(wildcards):
+    """Return the tables of all training jobs of a cell type."""
+    folder = f"<results>/{wildcards.cell_type}/training"
+    return [f"{folder}/{job}.tsv" for job in jobs(wildcards.cell_type)]

@@ -1,0 +1,97 @@
+# What the report says of each result: titles, captions, labels.
+
+
+def caption(wildcards):
+    """Return what the captions of the report say about the cohort."""
+    phenotype = phenotypes.get(wildcards.get("phenotype"))
+    # Read without the checkpoint's means, which would have Snakemake take these parameters for
+    # changed in every run; the rules have bins.tsv as input.
+    path = Path(f"results/{cohort.name}/bins.tsv")
+    planned = bins_of(path) if path.exists() else {}
+    one_type = wildcards.get("cell_type")
+    rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])
+    return {
+        "cohort": cohort.name,
+        "preset": config["preset"],
+        "plan": presets.training_plan(config),
+        "cell_type": cell_type_name(one_type) if one_type else "all",
+        "phenotype": phenotype.name if phenotype else "",
+        "binary": bool(phenotype and phenotype.type == "binary"),
+        "n_samples": len({row["sample"] for row in rows}),
+        "n_bins": len(rows),
+        "size": config["bins"]["size"],
+        "permutations": config["statistics"]["permutations"],
+        "fdr": config["statistics"]["fdr"],
+    }
+
+
+TITLES = {
+    "cells": "Cells and bins",
+    "losses": "Training losses",
+    "training": "Training of each bin",
+    "tuning": "Model selection",
+    "depth": "Sequencing depth",
+    "reliability": "Reliability of centrality",
+    "hubs": "Hub genes",
+    "kernel": "Similarity of samples",
+    "map": "Map of networks",
+    "centrality": "Degree centrality",
+    "gene_sets": "Gene sets",
+    "circos": "Edges of mitochondrial genes",
+    "sets": "Networks of a gene set",
+    "connectivity": "Connectivity of a gene set",
+    "burden": "Variants per mtDNA gene",
+    "single": "Single mtDNA variants",
+    "embeddings": "Cell types told apart",
+    "embedding_types": "Each cell type told apart",
+    "embedding_maps": "Maps of the cells",
+    "gammas": "Weight of the interpretability term",
+    "batches": "Batches, before and after correction",
+    "other_data": "Images and chromatin",
+    "interpretations": "Interpretations of the dimensions",
+    "interpretation_times": "Time of interpretations",
+    "hub_centrality": "Predicted and true centrality",
+    "hub_accuracy": "Hubs found",
+    "neighbour_prediction": "What neighbours predict",
+    "neighbour_overlap": "Neighbours in common",
+    "neighbour_correlation": "Correlation of neighbours",
+    "gene_communities": "Genes of a simulated network",
+    "marker_genes": "Marker genes and cells",
+    "agreement": "Agreement with other methods",
+    "compared_hits": "Hits by method",
+}
+
+
+def without_braces(name):
+    """Return a name as labels of the report may have it: braces would be taken for wildcards."""
+    return name.translate(str.maketrans("{}", "()"))
+
+
+def report_labels(title):
+    """Return the labels of a result in the report: what it is and of which cells."""
+
+    def labels(wildcards):
+        cell_type = wildcards.get("cell_type")
+        name = without_braces(cell_type_name(cell_type)) if cell_type else "all"
+        return {"result": title, "cell type": name}
+
+    return labels
+
+
+def phenotype_category(wildcards):
+    """Return the heading under which the report lists what is about a phenotype."""
+    return f"Phenotype {without_braces(phenotypes[wildcards.phenotype].name)}"
+
+
+def figures(folder, *names, category):
+    """Return the files of figures by name: bitmap for the report, vector, table of what it shows."""
+    files = {}
+    for name in names:
+        shown = report(
+            f"{folder}/{name}.png",
+            caption=f"../report/{name}.rst",
+            category=category,
+            labels=report_labels(TITLES[name]),
+        )
+        files[name] = [shown, *multiext(f"{folder}/{name}", ".pdf", ".svg", ".tsv")]
+    return files

@@ -1,0 +1,35 @@
+"""Compare the consensus networks of cases and controls, or of a phenotype's two halves."""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations import consensus
+from popnet.associations.designs import read_design
+from popnet.associations.edges import observe
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, read_parquet, write_parquet, write_table
+from popnet.networks.centrality import in_graph
+from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    bins = read_h5ad(files.bins)
+    genes = bins.var_names[in_graph(bins)]
+    unit = presets.unit(params.preset)
+    observed = observe(read_parquet(files.edges), bins.obs, genes, unit)
+    test = presets.answer(consensus, params.preset)
+    testing = Testing.from_config(params.statistics, params.seed)
+    tested = test(observed, read_design(files.design), testing)
+    gene_sets = resolve_gene_sets(read_gene_sets(files.gene_sets), genes)
+    of_gene = [
+        ";".join(name for name, members in gene_sets.items() if gene in members)
+        for gene in tested.change["gene"]
+    ]
+    write_table(tested.change.assign(gene_sets=of_gene), snakemake.output.consensus)
+    networks = tested.networks.astype({"gene1": str, "gene2": str})
+    write_parquet(networks, snakemake.output.consensus_edges)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,25 @@
+"""Associate the graph centralities of every gene with a phenotype."""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations import graph_centrality
+from popnet.associations.designs import read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, write_table
+from popnet.networks.centrality import MEASURES, in_graph
+
+
+def main(snakemake):
+    params = snakemake.params
+    bins = read_h5ad(snakemake.input.bins)
+    bins = bins[:, in_graph(bins)]
+    layers = {name: bins.layers[name] for name in MEASURES}
+    test = presets.answer(graph_centrality, params.preset)
+    testing = Testing.from_config(params.statistics, params.seed)
+    design = read_design(snakemake.input.design)
+    write_table(test(layers, bins.var_names, design, testing), snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,29 @@
+"""Associate the map of the samples' networks with a phenotype."""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations import maps
+from popnet.associations.designs import read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_parquet, write_table
+from popnet.networks.maps import AXES, read_similarity
+
+
+def main(snakemake):
+    params = snakemake.params
+    coordinates = read_parquet(snakemake.input.coordinates)
+    of_kernel = {
+        kernel: maps.SampleMap(
+            samples, similarity, coordinates.loc[coordinates["kernel"] == kernel, AXES]
+        )
+        for kernel, (similarity, samples) in read_similarity(snakemake.input.similarity).items()
+    }
+    test = presets.answer(maps, params.preset)
+    testing = Testing.from_config(params.statistics, params.seed)
+    table = test(of_kernel, read_design(snakemake.input.design), testing)
+    write_table(table.assign(phenotype=params.phenotype["name"]), snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,25 @@
+"""Associate single variants with a phenotype, one mtDNA per donor."""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations import variants
+from popnet.associations.designs import observed_genomes, read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_table, write_table
+from popnet.genotypes.reading import read_genotypes_h5ad
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    design = read_design(files.design)
+    donors = read_table(files.samples).set_index("sample")["donor"]
+    genomes = observed_genomes(read_genotypes_h5ad(files.genotypes), donors, design)
+    test = presets.answer(variants, params.preset)
+    testing = Testing.from_config(params.statistics, params.seed)
+    table = test(genomes, read_table(files.genes), design, testing)
+    write_table(table, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,28 @@
+"""Associate mitochondrial genomes with the wiring of the complexes of the same donors."""
+
+from adapter import logged
+
+from popnet.associations import wiring
+from popnet.associations.designs import technical_covariates
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, read_parquet, read_table, write_table
+from popnet.genotypes.reading import read_genotypes_h5ad
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    table = wiring.robust(
+        read_parquet(files.connectivity),
+        read_genotypes_h5ad(files.genotypes),
+        read_table(files.genes),
+        read_table(files.covariates, text=params.categorical).set_index("sample"),
+        params.covariates,
+        technical_covariates(read_h5ad(files.bins).obs)[params.adjust],
+        params.components,
+        Testing.from_config(params.statistics, params.seed),
+    )
+    write_table(table, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,26 @@
+"""Test gene sets: are the centralities of their genes associated with a phenotype?"""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations import sets
+from popnet.associations.designs import read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, write_table
+from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
+
+
+def main(snakemake):
+    params = snakemake.params
+    bins = read_h5ad(snakemake.input.bins)
+    gene_sets = resolve_gene_sets(read_gene_sets(snakemake.input.gene_sets), bins.var_names)
+    test = presets.answer(sets, params.preset)
+    testing = Testing.from_config(params.statistics, params.seed)
+    design = read_design(snakemake.input.design)
+    table = test(bins.X, bins.var_names, gene_sets, design, testing)
+    print(f"{len(table)} of {len(gene_sets)} sets tested")
+    write_table(table, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

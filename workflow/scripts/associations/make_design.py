@@ -1,0 +1,30 @@
+"""Say what the tests of a phenotype compare and adjust for, once for all of them."""
+
+from adapter import logged
+
+from popnet import presets
+from popnet.associations.designs import design_of, technical_covariates, write_design
+from popnet.files import read_h5ad, read_table, write_table
+
+
+def main(snakemake):
+    params = snakemake.params
+    bins = read_h5ad(snakemake.input.bins).obs
+    text = [params.phenotype["name"], *params.categorical]
+    samples = read_table(snakemake.input.phenotype, text=text).set_index("sample")
+    design = design_of(
+        bins["sample"].astype(str).to_numpy(),
+        samples,
+        params.phenotype,
+        params.covariates,
+        presets.unit(params.preset),
+        technical_covariates(bins)[params.adjust],
+    )
+    print(f"{design.n} observations, each a {design.units.kind}; {design.df} degrees of freedom")
+    print(*design.remarks, sep="\n")
+    write_design(design, snakemake.output.design)
+    write_table(design.covariates, snakemake.output.covariates)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,35 @@
+"""Read the samples' genotypes on the contig of the sheet."""
+
+import numpy as np
+from adapter import logged
+
+from popnet.files import read_table
+from popnet.genotypes.reading import read_genotypes, sample_vcfs, write_genotypes
+from popnet.presets import PRESETS
+from popnet.study.cohort import load_cohort, with_samples
+
+
+def main(snakemake):
+    cohort = load_cohort(snakemake.config["cohort"])
+    samples = list(read_table(snakemake.input.samples)["sample"])
+    if cohort.samples is None:
+        cohort = with_samples(cohort, samples)
+    variants, strict = cohort.variants, {}
+    if PRESETS[snakemake.params.preset].strict_genotypes:
+        strict = {
+            "absent": variants.absent or "missing",
+            "mask": variants.mask,
+            "min_depth": variants.min_depth,
+        }
+    vcfs = sample_vcfs(cohort, samples)
+    genotypes = read_genotypes(vcfs, variants.contig, variants.keep_filters, **strict)
+    print(f"{len(genotypes.samples)} samples, {len(genotypes.variants)} variants")
+    if genotypes.dosage.size:
+        missing = np.isnan(genotypes.dosage).mean()
+        heteroplasmic = genotypes.heteroplasmic.sum()
+        print(f"{missing:.1%} of the genotypes are missing; {heteroplasmic} are heteroplasmic")
+    write_genotypes(genotypes, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)

@@ -1,0 +1,16 @@
+"""Write down the phenotypes and covariates of every sample, from the sheet and the cells."""
+
+from adapter import logged
+
+from popnet.checks.study import read_study
+from popnet.files import write_table
+from popnet.study.cohort import load_cohort
+
+
+def main(snakemake):
+    study = read_study(load_cohort(snakemake.config["cohort"]), snakemake.config)
+    write_table(study.samples, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
