@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from popnet.errors import InputError, Problem
+from popnet.files import atomic, reading
+from popnet.study.cohort import GeneSet
 
 MT_PREFIX = "MT-"
 
@@ -84,3 +87,35 @@ def resolve_gene_sets(specs: Iterable[Any], genes: Sequence[str]) -> dict[str, l
     if problems:
         raise InputError(problems)
     return sets
+
+
+def write_gene_sets(specs: Iterable[GeneSet], path: str | Path) -> None:
+    """Write gene sets down as JSON, each set of a GMT file by itself.
+
+    Raises
+    ------
+    InputError
+        A GMT file is faulty.
+    """
+    sets = []
+    for spec in specs:
+        if spec.gmt is None:
+            sets.append({"name": spec.name, "prefix": spec.prefix, "genes": list(spec.genes)})
+            continue
+        for name, genes in read_gmt(spec.gmt).items():
+            sets.append({"name": name, "prefix": None, "genes": genes})
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(sets, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_gene_sets(path: str | Path) -> list[GeneSet]:
+    """Read gene sets of `write_gene_sets`.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    with reading(path):
+        sets = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [GeneSet(one["name"], one["prefix"], genes=tuple(one["genes"])) for one in sets]

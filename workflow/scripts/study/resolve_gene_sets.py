@@ -2,7 +2,8 @@
 
 from adapter import logged
 
-from popnet.study.gene_sets import GeneSet, write_gene_sets
+from popnet.study.cohort import GeneSet
+from popnet.study.gene_sets import write_gene_sets
 
 
 def main(snakemake):
