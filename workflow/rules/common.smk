@@ -123,9 +123,10 @@ phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.pheno
 
 def follow_code():
     """Let every rule above follow the code that its script reaches, by a digest of it."""
-    for rule in workflow.rules:
-        if rule.script and rule.basedir == RULES:
-            rule.set_params(code=partial(code_behind, CLONE / "workflow" / "rules" / rule.script))
+    for each in workflow.rules:
+        if each.script and str(each.basedir) == str(RULES):
+            script = CLONE / "workflow" / "rules" / each.script
+            each.set_params(code=partial(code_behind, script))
 
 
 def code_behind(script, wildcards):
