@@ -1,19 +1,22 @@
-"""How far training is: a live line on a terminal, a line a minute in a log."""
+"""How far training is: a bar on a terminal, a line a minute in a log."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
+from time import monotonic
 from typing import TextIO
+
+from tqdm import tqdm
 
 from popnet.sivae.settings import Settings
 
 STAGES = ("cells", "features", "joint")
+BAR = "{percentage:3.0f}%|{bar:20}| {desc}, {remaining} left"
+LINE = "{desc}, {remaining} left"
 
 
 class Progress:
-    """Says how many fits are done, the current loss and the time left; for `fit(progress=...)`.
+    """Reports how many fits are done, the current loss and the time left; for `fit(progress=...)`.
 
     Around fits of many bins, tell it with `begin` and `end` how many are at work.
 
@@ -26,13 +29,12 @@ class Progress:
     what : str
         What a fit is of, in the plural.
     live : bool, optional
-        Rewrite one line, as terminals and notebooks can; else write a line every `interval`
-        seconds. By default, whether the stream is a terminal.
+        Draw a bar, as terminals and notebooks can; else write a line every `interval` seconds. By
+        default, whether the stream is a terminal.
     stream : text file, optional
         Standard error by default.
     interval : float
-    clock : callable
-        Returns seconds.
+        Seconds.
     """
 
     def __init__(
@@ -44,7 +46,6 @@ class Progress:
         live: bool | None = None,
         stream: TextIO | None = None,
         interval: float = 60.0,
-        clock: Callable[[], float] = time.monotonic,
     ):
         self.n_fits = n_fits
         self.n_done = 0
@@ -52,31 +53,28 @@ class Progress:
         self.stream = sys.stderr if stream is None else stream
         self.live = self.stream.isatty() if live is None else live
         self.interval = interval
-        self.clock = clock
-        self.started = self.last = clock()
+        self._bar = tqdm(total=n_fits, file=self.stream, bar_format=BAR, disable=not self.live)
+        self._started = self._last = monotonic()
         self._shares = _shares(settings)
         self._at_work = 1
-        self._width = 0
 
     def __call__(self, stage: str, step: int, n_steps: int, loss: float) -> None:
         """Take notice of a step of the fits at work; `loss` is their mean."""
         before, share = self._shares[stage]
         work = self.n_done + self._at_work * (before + share * step / n_steps)
-        text = f"{self.n_done:,} of {self.n_fits:,} {self.what} · " if self.n_fits > 1 else ""
-        text += f"{stage} {step:,}/{n_steps:,} · loss {loss:,.5g}"
-        now = self.clock()
-        if work > 0:
-            left = (now - self.started) * max(self.n_fits - work, 0) / work
-            text += f" · {_duration(left)} left"
+        text = f"{self.n_done:,} of {self.n_fits:,} {self.what}, " if self.n_fits > 1 else ""
+        text += f"{stage} {step:,}/{n_steps:,}, loss {loss:,.5g}"
         if self.live:
-            self.stream.write("\r" + text.ljust(self._width))
-            self._width = len(text)
+            self._bar.set_description_str(text, refresh=False)
+            self._bar.update(work - self._bar.n)
             if self.n_fits == 1 and stage == list(self._shares)[-1] and step == n_steps:
-                self._new_line()
-        elif now - self.last >= self.interval:
-            self.stream.write(text + "\n")
-            self.last = now
-        self.stream.flush()
+                self._bar.close()
+        elif (now := monotonic()) - self._last >= self.interval:
+            self._last = now
+            line = tqdm.format_meter(
+                work, self.n_fits, now - self._started, prefix=text, bar_format=LINE
+            )
+            print(line, file=self.stream, flush=True)
 
     def begin(self, n: int) -> None:
         """Begin `n` fits that run at the same time."""
@@ -86,12 +84,8 @@ class Progress:
         """Count the fits that were begun as done."""
         self.n_done += self._at_work
         self._at_work = 1
-        self._new_line()
-
-    def _new_line(self) -> None:
-        if self._width:
-            self.stream.write("\n")
-            self._width = 0
+        if self.n_done >= self.n_fits:
+            self._bar.close()
 
 
 def _shares(settings: Settings) -> dict[str, tuple[float, float]]:
@@ -112,11 +106,3 @@ def _shares(settings: Settings) -> dict[str, tuple[float, float]]:
         shares[stage] = (before / total, of_stage / total)
         before += of_stage
     return shares
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds below two minutes, minutes below two hours, else hours."""
-    for unit, length in (("s", 1), ("min", 60)):
-        if seconds < 120 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds / 3600:.0f} h"
