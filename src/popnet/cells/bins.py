@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from popnet.files import read_parquet
+from popnet.names import safe_name
 from popnet.seeds import derive_seed
 
 BINNED_COLUMNS = ["cell_type", "sample", "bin", "batch", "source", "row", "cell"]
@@ -86,3 +90,23 @@ def plan_bins(
         bins,
         pd.DataFrame(excluded, columns=["cell_type", "sample", "n_cells", "reason"]),
     )
+
+
+def cells_of_type(path: str | Path, cell_type: str) -> pd.DataFrame:
+    """Return the binned cells of a cell type.
+
+    Parameters
+    ----------
+    path : str or Path
+        A parquet file of the cells that :func:`plan_bins` binned.
+    cell_type : str
+        Its safe name, see :func:`popnet.names.safe_name`.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    cells = read_parquet(path)
+    names = {name: safe_name(str(name)) for name in cells["cell_type"].unique()}
+    return cells[cells["cell_type"].map(names) == cell_type].reset_index(drop=True)

@@ -197,7 +197,8 @@ def regress_out(expression: np.ndarray, design: np.ndarray) -> np.ndarray:
     centred = centred[:, spread > 0] / spread[spread > 0]
     basis, singular, _ = np.linalg.svd(centred, full_matrices=False)
     basis = basis[:, singular > 1e-10 * singular.max(initial=0)].astype(expression.dtype)
-    residuals = expression - expression.mean(axis=0, dtype=np.float64).astype(expression.dtype)
+    mean = expression.mean(axis=0, dtype=np.float64).astype(expression.dtype)
+    residuals: np.ndarray = expression - mean
     residuals -= basis @ (basis.T @ residuals)
     return residuals
 
@@ -216,7 +217,7 @@ def scale(expression: np.ndarray) -> np.ndarray:
     ndarray of shape (n_cells, n_genes), float32
     """
     mean = expression.mean(axis=0, dtype=np.float64).astype(expression.dtype)
-    scaled = (expression - mean).astype(np.float32, copy=False)
+    scaled: np.ndarray = (expression - mean).astype(np.float32, copy=False)
     deviation = np.sqrt(np.einsum("ij,ij->j", scaled, scaled, dtype=np.float64) / len(scaled))
     scaled *= np.divide(
         1, deviation, out=np.zeros_like(deviation), where=deviation > CONSTANT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -79,6 +79,19 @@ def open_source(
     return replace(source, _obs=lambda: _annotated(source, Path(annotations)))
 
 
+def open_sources(
+    paths: Iterable[str], counts: str = "X", gene_symbols: str | None = None
+) -> dict[str, CountSource]:
+    """Open the files that hold the cells of a study, each once; as :func:`open_source`.
+
+    Returns
+    -------
+    dict of path to CountSource
+        In the order in which the paths first appear.
+    """
+    return {path: open_source(path, counts, gene_symbols) for path in dict.fromkeys(paths)}
+
+
 def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | None) -> CountSource:
     key = {"raw.X": "raw/X"}.get(counts, counts)
     matrices = [name for name in ("X", "raw.X") if name.replace(".", "/") in file]
@@ -106,7 +119,7 @@ def _open_h5ad(path: Path, file: h5py.File, counts: str, gene_symbols: str | Non
 
     def obs() -> pd.DataFrame:
         with _hdf5(path) as file:
-            table = read_elem(file["obs"])
+            table: pd.DataFrame = read_elem(file["obs"])
         table.index = table.index.astype(str)
         return table
 
@@ -292,7 +305,8 @@ def _symbols(var: pd.DataFrame, column: str | None) -> pd.Index:
         symbols = var[column].astype(object).reset_index(drop=True)
         known = symbols.notna() & (symbols.astype(str) != "")
         names = symbols.astype(str).where(known & ~symbols.duplicated(), names)
-    return pd.Index(names.astype(object), name=None)
+    symbols_of_genes: pd.Index = pd.Index(names.astype(object), name=None)
+    return symbols_of_genes
 
 
 def _annotated(source: CountSource, path: Path) -> pd.DataFrame:

@@ -7,10 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
+
+from popnet.files import atomic, read_table
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,74 @@ def _block_statistics(expression: csr_matrix) -> GeneStatistics:
     squares = np.bincount(genes, (values - mean[genes]) ** 2, n_genes)
     squares = squares + (n_cells - n_detected) * mean**2
     return GeneStatistics(n_cells, mean, squares / n_cells, n_detected / n_cells)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Genes that were chosen, and what they were chosen from.
+
+    A choice stands when samples are added: other genes would have every model trained again.
+
+    Parameters
+    ----------
+    genes : list of str
+    settings : dict
+        How they were chosen: `cohort`, `sample` and `keep` of :func:`select_genes`.
+    samples : dict of sample to str
+        Checksums of the samples' cells, of :func:`selection_basis`.
+    """
+
+    genes: list[str]
+    settings: dict[str, Any]
+    samples: dict[str, str]
+
+    def write(self, path: str | Path) -> None:
+        """Write what the genes were chosen from, and their checksum, as JSON."""
+        basis = {"settings": self.settings, "samples": self.samples, "chosen": _digest(self.genes)}
+        with atomic(path) as temporary:
+            temporary.write_text(json.dumps(basis, indent=1))
+
+    def stands(
+        self, settings: dict[str, Any], samples: dict[str, str], available: Sequence[str]
+    ) -> bool:
+        """Return whether samples came later and all that the choice was made from is as it was.
+
+        Parameters
+        ----------
+        settings, samples
+            As they are now.
+        available : sequence of str
+            Genes that all files of cells have now.
+        """
+        return (
+            set(self.genes) <= set(available)
+            and self.settings == settings
+            and self.samples.items() < samples.items()
+        )
+
+
+def read_choice(table: str | Path, basis: str | Path) -> Choice | None:
+    """Return an earlier choice of genes, or None: none is there, or a file of it is damaged.
+
+    Parameters
+    ----------
+    table : str or Path
+        Of :func:`select_genes`.
+    basis : str or Path
+        Of :meth:`Choice.write`. It holds a checksum of the genes, so that a truncated table is
+        detected.
+    """
+    try:
+        genes = list(read_table(table)["gene"])
+        found = json.loads(Path(basis).read_text())
+        whole = found["chosen"] == _digest(genes)
+        return Choice(genes, found["settings"], found["samples"]) if whole else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _digest(genes: Iterable[str]) -> str:
+    return sha256("\n".join(genes).encode()).hexdigest()
 
 
 def selection_basis(cells: pd.DataFrame) -> dict[str, str]:

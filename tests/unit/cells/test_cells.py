@@ -18,29 +18,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from popnet.cells import (
-    GeneStatistics,
+from popnet.cells import formats, rows
+from popnet.cells.bins import cells_of_type, plan_bins
+from popnet.cells.expression import (
     cell_cycle_scores,
-    common_genes,
-    formats,
-    normalise,
-    open_source,
-    plan_bins,
-    pool_statistics,
     prepare_sample,
     read_bin,
-    read_blocks,
-    read_counts,
-    read_samples,
     regress_out,
-    rows,
-    sample_statistics,
     scale,
-    select_genes,
     write_expression,
 )
+from popnet.cells.formats import open_source, open_sources
+from popnet.cells.genes import (
+    Choice,
+    GeneStatistics,
+    normalise,
+    pool_statistics,
+    read_choice,
+    sample_statistics,
+    select_genes,
+    selection_basis,
+)
+from popnet.cells.sources import common_genes, read_blocks, read_counts, read_samples
 from popnet.errors import InputError
-from popnet.files import read_table
+from popnet.files import read_table, write_parquet, write_table
+from popnet.names import safe_name
 from popnet.seeds import derive_seed
 
 N_CELLS, N_GENES = 300, 60
@@ -568,6 +570,60 @@ def test_select_genes():
     assert everything["gene"].tolist() == ["A", "MT-CO1"]
 
 
+def test_an_earlier_choice_of_genes_stands_where_samples_came_later(tmp_path):
+    table, basis = tmp_path / "genes.tsv", tmp_path / "basis.json"
+    assert read_choice(table, basis) is None
+    settings = {"cohort": 10, "sample": 5, "keep": ["MT-*"]}
+    samples = {"007": "a", "s|1": "b"}
+    write_table(pd.DataFrame({"gene": ["NA", "MT-CO1"]}), table)
+    Choice(["NA", "MT-CO1"], settings, samples).write(basis)
+    choice = read_choice(table, basis)
+    assert choice == Choice(["NA", "MT-CO1"], settings, samples)
+    available, more = ["MT-CO1", "NA", "X"], samples | {"new": "c"}
+    assert choice.stands(settings, more, available)
+    # As it was, it is made again: the file may have been asked for.
+    assert not choice.stands(settings, samples, available)
+    assert not choice.stands(settings | {"cohort": 11}, more, available)
+    assert not choice.stands(settings, more | {"007": "other cells"}, available)
+    assert not choice.stands(settings, {"007": "a", "new": "c", "newer": "d"}, available)
+    assert not choice.stands(settings, more, ["NA", "X"])
+    # A truncated table is detected, and so is a damaged basis.
+    write_table(pd.DataFrame({"gene": ["NA"]}), table)
+    assert read_choice(table, basis) is None
+    write_table(pd.DataFrame({"gene": ["NA", "MT-CO1"]}), table)
+    assert read_choice(table, basis) == choice
+    for content in (basis.read_text()[:-20], "{}", ""):
+        basis.write_text(content)
+        assert read_choice(table, basis) is None
+
+
+def test_the_basis_of_a_choice_does_not_depend_on_the_order_of_cells():
+    cells = pd.DataFrame({"sample": ["a", "a", "b"], "bin": [1, 2, 1], "cell": ["x", "y", "x"]})
+    basis = selection_basis(cells)
+    assert set(basis) == {"a", "b"}
+    assert selection_basis(cells[::-1]) == basis
+    assert selection_basis(cells.assign(bin=1))["a"] != basis["a"]
+    assert selection_basis(cells.assign(bin=1))["b"] == basis["b"]
+
+
+def test_cells_of_a_type_go_by_its_safe_name(tmp_path):
+    cells = pd.DataFrame({"cell_type": ["T cell", "B", "T cell"], "cell": ["x", "y", "z"]})
+    write_parquet(cells.astype({"cell_type": "category"}), tmp_path / "cells.parquet")
+    found = cells_of_type(tmp_path / "cells.parquet", safe_name("T cell"))
+    assert found["cell"].tolist() == ["x", "z"]
+    assert found.index.tolist() == [0, 1]
+    assert cells_of_type(tmp_path / "cells.parquet", "B")["cell"].tolist() == ["y"]
+
+
+def test_sources_are_opened_once_each(adata, tmp_path):
+    paths = [str(tmp_path / name) for name in ("b.h5ad", "a.h5ad")]
+    for path in paths:
+        adata.write_h5ad(path)
+    sources = open_sources(pd.Series([*paths, paths[0]]).astype("category"))
+    assert list(sources) == paths
+    assert all(source.path == path for path, source in sources.items())
+
+
 @pytest.fixture(scope="module")
 def cycling():
     """Return normalised expression and genes, with the cell-cycle genes among them."""
@@ -746,8 +802,8 @@ def test_write_and_read_expression(counts, adata, sample_cells, tmp_path):
 
 
 def test_reading_a_bin_imports_no_scanpy(root):
-    code = "import sys; from popnet.cells import read_bin; sys.exit('scanpy' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=root / "workflow" / "scripts")
+    code = "import sys, popnet.cells.expression; sys.exit('scanpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root / "src")
 
 
 def test_cell_cycle_resource(root):

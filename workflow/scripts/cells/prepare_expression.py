@@ -1,0 +1,36 @@
+"""Normalise, scale and store the expression of a cell type, sample by sample."""
+
+from adapter import logged
+
+from popnet.cells.bins import cells_of_type
+from popnet.cells.expression import prepare_sample, write_expression
+from popnet.cells.formats import open_sources
+from popnet.cells.sources import common_genes, read_samples
+from popnet.files import atomic, read_table, resource
+from popnet.seeds import derive_seed
+
+
+def main(snakemake):
+    params = snakemake.params
+    cells = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
+    selected = list(read_table(snakemake.input.genes)["gene"])
+    sources = open_sources(cells["source"], params.counts, params.gene_symbols)
+    genes, _ = common_genes(list(sources.values()))
+    cell_cycle = read_table(resource("cell_cycle_genes.tsv"))
+
+    def samples():
+        for rows, counts, depth in read_samples(sources, cells, genes):
+            sample = rows["sample"].iloc[0]
+            seed = derive_seed(params.seed, "cell cycle", sample)
+            yield prepare_sample(
+                counts, depth, rows, genes, selected, params.regress, cell_cycle, seed
+            )
+            print(f"{sample}: {len(rows)} cells")
+
+    summary = write_expression(snakemake.output.expression, samples(), selected)
+    with atomic(snakemake.output.summary) as path:
+        summary.write_h5ad(path, compression="gzip")
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
