@@ -15,6 +15,7 @@ from popnet.comparisons.networks.boosting import grnboost2
 from popnet.comparisons.networks.correlation import correlation
 from popnet.comparisons.networks.information import aracne, clr, mrnet
 from popnet.comparisons.networks.loadings import nearness
+from popnet.networks import centrality
 from popnet.seeds import derive_seed
 
 
@@ -48,11 +49,11 @@ def train(cells: Any, training: Training, seed: int, variant: str = "sivae") -> 
 
 
 def degree_centrality(fitted: sivae.Fit) -> np.ndarray:
-    """Return the negative reconstruction error of genes relative to their variance, (n_genes,).
+    """Return siVAE degree centrality of genes relative to their variance, (n_genes,).
 
-    Methods, "Estimating degree centrality using siVAE": 0 is perfect, -1 no better than the mean.
+    See :func:`popnet.networks.centrality.degree_centrality`; NaN for a constant gene.
     """
-    return -fitted.reconstruction_error / np.where(fitted.variance > 0, fitted.variance, 1)
+    return centrality.degree_centrality(fitted.reconstruction_error, fitted.variance)
 
 
 def euclidean(variant: str, cells: Any, training: Training, seed: int) -> np.ndarray:
