@@ -1,4 +1,4 @@
-"""Tests of the map against scikit-bio, hyppo, and regressions of every dimension by itself."""
+"""Tests of a kernel against scikit-bio, hyppo, and regressions of every dimension by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from skbio.stats.distance import DistanceMatrix
 from skbio.stats.distance import permanova as skbio_permanova
 from skbio.stats.distance import permdisp as skbio_permdisp
 
-from popnet.associations import maps as map_tests
 from popnet.stats.designs import make_design
 from popnet.stats.kernel_tests import (
     dispersion_f,
@@ -24,7 +23,6 @@ from popnet.stats.kernel_tests import (
     permanova,
     permdisp,
 )
-from popnet.stats.multiplicity import benjamini_hochberg
 
 
 def study(generator, n=24, binary=False, batches=1, covariates=(), effect=0.0, dimensions=5):
@@ -239,75 +237,6 @@ def test_the_map_has_no_imaginary_dimensions():
     gram = map_gram(similarity + similarity.T, design)
     assert np.linalg.eigvalsh(gram).min() > -1e-9
     np.testing.assert_allclose(gram.sum(axis=0), 0, atol=1e-9)
-
-
-def axes_of(similarity):
-    values, vectors = np.linalg.eigh(similarity)
-    axes = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :4]
-    return pd.DataFrame(axes, columns=["PC1", "PC2", "PC3", "PC4"])
-
-
-@pytest.mark.parametrize("binary", [False, True])
-def test_table_of_a_map(binary):
-    design, similarity = study(
-        np.random.default_rng(2), binary=binary, batches=2, covariates=("age",), effect=1.0
-    )
-    table = map_tests.robust(similarity, axes_of(similarity), design, 400, 1)
-    whole = ["permanova", "permdisp"] * binary + ["distance regression", "hsic"]
-    assert table["test"].tolist() == ["axis"] * 4 + whole
-    assert table["axis"].tolist() == ["PC1", "PC2", "PC3", "PC4"] + [""] * len(whole)
-    for family in (table[:4], table[4:]):
-        np.testing.assert_allclose(family["q"], benjamini_hochberg(family["p"].to_numpy()))
-    assert (table["p_family"][:4] >= table["p"][:4]).all()
-    assert table["p_family"][4:].isna().all()
-    assert (table["n"] == 24).all()
-    assert (table["n_permutations"] == 400).all()
-    assert (table["p"] >= 1 / 401).all()
-    alone = table["test"].isin(["permanova", "permdisp"])
-    assert (table.loc[alone, "adjusted_for"] == "batch").all()
-    assert (table.loc[~alone, "adjusted_for"] == "batch;age").all()
-    again = map_tests.robust(similarity, axes_of(similarity), design, 400, 1)
-    pd.testing.assert_frame_equal(table, again)
-
-
-def test_nothing_to_test():
-    names = list("abcdef")
-    samples = pd.DataFrame({"donor": names, "batch": list("xxxyyy")}, index=names)
-    phenotype = pd.Series([1.0, 1, 1, 0, 0, 0], index=names)
-    design = make_design(names, samples, phenotype, True)
-    places = np.random.default_rng(0).normal(size=(6, 4))
-    similarity = places @ places.T
-    table = map_tests.robust(similarity, axes_of(similarity), design, 100, 1)
-    assert table[["statistic", "p", "q"]].isna().all(axis=None)
-    varying, _ = study(np.random.default_rng(0), n=6)
-    for n in range(3):
-        few = make_design(names[:n], samples, pd.Series(range(n), names[:n], float), False)
-        part = similarity[:n, :n]
-        table = map_tests.robust(part, axes_of(similarity)[:n], few, 100, 1)
-        assert table["p"].isna().all()
-        assert (table["n"] == n).all()
-    alike = map_tests.robust(np.full((6, 6), 0.1), 0 * axes_of(similarity), varying, 100, 1)
-    assert alike["p"].isna().all()
-
-
-def test_pairs_are_compared_within_donors():
-    generator = np.random.default_rng(8)
-    names = [f"{donor} {state}" for donor in range(8) for state in ("ctrl", "stim")]
-    donors = np.repeat(np.arange(8).astype(str), 2)
-    samples = pd.DataFrame({"donor": donors, "batch": ""}, index=names)
-    phenotype = pd.Series(np.tile([0.0, 1.0], 8), index=names)
-    places = (
-        5 * generator.normal(size=(8, 3)).repeat(2, axis=0) + generator.normal(size=(16, 3)) / 4
-    )
-    places[1::2, 0] += 1
-    design = make_design(names, samples, phenotype, True)
-    similarity = places @ places.T
-    table = map_tests.robust(similarity, axes_of(similarity), design, 1000, 1)
-    table = table.set_index("test")
-    assert (table["n_permutations"] == 2**8).all()
-    assert table.at["distance regression", "p"] == 2 / 2**8
-    assert table.at["permanova", "p"] == 2 / 2**8
-    assert table.at["distance regression", "adjusted_for"] == "donor"
 
 
 @pytest.mark.parametrize("binary", [False, True])

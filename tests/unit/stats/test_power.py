@@ -1,0 +1,39 @@
+"""The effects that a design can find, against simulated cohorts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from popnet.stats.designs import make_design
+from popnet.stats.permutation import permutation_test
+from popnet.stats.power import power
+
+
+def test_smallest_effect_is_found_with_80_percent_power():
+    """Against the share of simulated cohorts in which an effect of that size is found."""
+    rng = np.random.default_rng(1)
+    n = 40
+    index = [f"s{i}" for i in range(n)]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    found, runs = 0, 300
+    for number in range(runs):
+        phenotype = rng.normal(size=n)
+        design = make_design(index, samples, pd.Series(phenotype, index), False)
+        effect = power(design, 1e-4, 1, 0.05).effect
+        gene = effect * phenotype + np.sqrt(1 - effect**2) * rng.normal(size=n)
+        found += permutation_test(gene[:, None], design, 199, number).table["p"][0] <= 0.05
+    expected = np.tanh((norm.ppf(0.975) + norm.ppf(0.8)) / np.sqrt(n - 3))
+    assert effect == pytest.approx(expected)
+    assert 0.7 < found / runs < 0.87
+
+
+def test_a_design_too_small_for_any_effect_finds_none():
+    index = ["a", "b", "c"]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    design = make_design(index, samples, pd.Series([1.0, 2, 3], index), False)
+    found = power(design, 1 / 3, 100, 0.05)
+    assert np.isnan([found.effect, found.effect_of_many]).all()
+    assert found.n_at_smallest_p == 667
