@@ -6,8 +6,12 @@ from math import comb
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from popnet.stats.designs import make_design
+from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.permutation import permutation_test
+from popnet.stats.units import units
 
 
 def cohort(n, **columns):
@@ -165,3 +169,78 @@ def test_a_level_for_every_observation():
     assert "5 of 5 observations lack age" in nobody.remarks[0]
     one_value = make_design(samples.index, samples, phenotype * 0, False)
     assert one_value.remarks == ("the phenotype does not vary: nothing can be tested",)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 14),
+    n_donors=st.integers(1, 14),
+    n_batches=st.integers(1, 3),
+    binary=st.booleans(),
+    missing=st.sampled_from([0.0, 0.3, 1.0]),
+    technical=st.lists(st.sampled_from(["age", "sex"]), unique=True),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_design_of_bins_is_that_of_their_samples(
+    seed, n, n_donors, n_batches, binary, missing, technical
+):
+    """Made of bins, then used for a table of one row per sample, or made of the samples."""
+    rng = np.random.default_rng(seed)
+    samples = cohort(
+        n,
+        donor=[f"d{number}" for number in rng.integers(0, n_donors, n)],
+        batch=[f"b{number}" for number in rng.integers(0, n_batches, n)],
+        age=np.where(rng.random(n) < missing / 3, np.nan, rng.normal(size=n)),
+        sex=rng.choice(["f", "m"], n),
+    )
+    values = rng.integers(0, 2, n) if binary else rng.integers(0, 4, n)
+    phenotype = pd.Series(np.where(rng.random(n) < missing, np.nan, values), samples.index)
+    of_bin = rng.permutation(np.repeat(samples.index, rng.integers(1, 4, n)))
+    order = list(dict.fromkeys(of_bin))
+    arguments = (samples, phenotype, binary, [], technical)
+    expected = make_design(order, *arguments)
+    made = make_design(of_bin, *arguments)
+    shuffled = [order[row] for row in rng.permutation(n)]
+    table = rng.normal(size=(n, 3))
+    by_sample = pd.DataFrame(table, order)
+    for rows_of_table in (order, shuffled):
+        found = made.over(rows_of_table)
+        assert found.units.bin_samples.tolist() == rows_of_table
+        for name in ("outcome", "residual", "nuisance", "blocks"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        for name in ("donors", "batches"):
+            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+        assert found.units.labels.tolist() == expected.units.labels.tolist()
+        assert found.remarks == expected.remarks
+        np.testing.assert_allclose(
+            found.units.average(by_sample.loc[rows_of_table].to_numpy()),
+            expected.units.average(table),
+        )
+    tested = [
+        permutation_test(design.units.average(table), design, 99, 1).table
+        for design in (made.over(order), expected)
+    ]
+    pd.testing.assert_frame_equal(*tested)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_every_unit_counts_where_nothing_is_adjusted_for(binary):
+    """As in the paper: every bin, whatever sample it is of."""
+    rng = np.random.default_rng(0)
+    samples = [f"s{number}" for number in range(9)]
+    phenotype = pd.Series(rng.normal(size=9), samples)
+    phenotype = (phenotype > 0).astype(float) if binary else phenotype
+    phenotype["s3"] = np.nan
+    over = units(np.repeat(samples, 2), pd.Series("d", samples), phenotype, "bin")
+    design = unadjusted(over, binary)
+    assert design.n == 16
+    assert design.binary is binary
+    assert design.df == 14
+    assert design.testable
+    assert not design.remarks
+    assert design.residual.sum() == pytest.approx(0)
+    values = rng.normal(size=(18, 4))
+    np.testing.assert_array_equal(design.units.average(values), np.delete(values, [6, 7], axis=0))
+    nobody = unadjusted(units(samples, pd.Series("d", samples), phenotype * np.nan, "bin"), binary)
+    assert nobody.n == 0
+    assert not nobody.testable
