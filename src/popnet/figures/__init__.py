@@ -18,6 +18,7 @@ from textwrap import wrap
 import matplotlib
 import numpy as np
 import pandas as pd
+import textalloc
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -255,66 +256,36 @@ def name_points(
     weights : sequence of str, optional
         Font weight of each label.
     """
+    if not len(points):
+        return
     figure = axes.get_figure()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    renderer = figure.canvas.get_renderer()
-    per_point = figure.dpi / 72
-    frame = axes.get_window_extent(renderer).extents / per_point
-    centres = axes.transData.transform(points) / per_point
-    kept = centres if obstacles is None else axes.transData.transform(obstacles) / per_point
-    around = np.broadcast_to(radius, len(kept))
-    taken = np.hstack([kept - around[:, None], kept + around[:, None]])
-
-    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    ways = np.column_stack([np.cos(angles), np.sin(angles)])
-    gaps = np.repeat([1.0, 5, 10, 16, 24, 34, 46, 60, 80], len(ways))
-    ways = np.tile(ways, (9, 1))
+    axes.autoscale(False)
+    kept = points if obstacles is None else obstacles
+    pixels = figure.dpi / 72
     # The outermost points choose first: they have the free side of the cloud.
-    order = np.argsort(-np.linalg.norm(centres - centres.mean(axis=0), axis=1), kind="stable")
-    for index in order:
-        label = axes.annotate(
-            texts[index],
-            points[index],
-            xytext=(0, 0),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=size,
-            fontweight="normal" if weights is None else weights[index],
-            zorder=5,
-            bbox={"fc": "white", "ec": "none", "alpha": 0.6, "pad": 0.2},
-        )
-        box = label.get_window_extent(renderer)
-        half = np.array([box.width, box.height]) / per_point / 2
-        reach = around[index] + gaps
-        offsets = ways * (reach[:, None] + half)
-        low, high = centres[index] + offsets - half, centres[index] + offsets + half
-        overlap = np.clip(
-            np.minimum(high[:, None], taken[:, 2:]) - np.maximum(low[:, None], taken[:, :2]),
-            0,
-            None,
-        )
-        outside = np.clip(frame[:2] - low, 0, None) + np.clip(high - frame[2:], 0, None)
-        cost = gaps + 50 * overlap.prod(axis=2).sum(axis=1) + 1000 * outside.sum(axis=1)
-        best = int(cost.argmin())
-        label.set_position(offsets[best])
-        if gaps[best] > 1:
-            axes.annotate(
-                "",
-                points[index],
-                xytext=ways[best] * reach[best],
-                textcoords="offset points",
-                arrowprops={
-                    "arrowstyle": "-",
-                    "lw": 0.35,
-                    "color": GREY,
-                    "shrinkA": 0,
-                    "shrinkB": 2,
-                },
-                zorder=1,
-            )
-        taken = np.vstack([taken, np.hstack([low[best], high[best]])])
+    places = axes.transData.transform(points)
+    order = np.argsort(-np.linalg.norm(places - places.mean(axis=0), axis=1), kind="stable")
+    textalloc.allocate(
+        axes,
+        *points[order].T,
+        [texts[index] for index in order],
+        x_scatter=kept[:, 0],
+        y_scatter=kept[:, 1],
+        scatter_sizes=np.broadcast_to(radius, len(kept)) * pixels,
+        text_scatter_sizes=np.broadcast_to(radius, len(points))[order] * pixels,
+        textsize=size,
+        fontweight=["normal" if weights is None else weights[index] for index in order],
+        margin=0.002,
+        min_distance=0.002,
+        max_distance=0.3,
+        nbr_candidates=1000,
+        linecolor=GREY,
+        linewidth=0.35,
+        zorder=5,
+        bbox={"fc": "white", "ec": "none", "alpha": 0.6, "pad": 0.2},
+    )
 
 
 def save(figure: Figure, table: pd.DataFrame, path: str | Path) -> None:
