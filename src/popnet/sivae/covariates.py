@@ -1,4 +1,4 @@
-"""Covariates of cells as numbers: the vector s of equation 21."""
+"""Numeric coding of cell covariates: the vector s of equation 21."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Covariates:
-    """How columns of obs become numbers.
+    """Coding of columns of obs as numbers.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Covariates:
 
     @classmethod
     def of(cls, obs: pd.DataFrame, columns: Sequence[str]) -> Covariates:
-        """Return the coding of `columns`: numeric ones as they are, others one-hot."""
+        """Return the coding of `columns`: numeric columns unchanged, others one-hot."""
         levels: dict[str, list[str] | None] = {}
         for column in columns:
             if column not in obs:
@@ -47,7 +47,7 @@ class Covariates:
         Raises
         ------
         ValueError
-            A column is missing, a value is missing or was not there when the model was trained.
+            A column or a value is missing, or a value did not occur in the training data.
         """
         parts = [np.empty((len(obs), 0), np.float32)]
         for column, levels in self.levels.items():

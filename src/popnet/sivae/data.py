@@ -18,19 +18,20 @@ from popnet.sivae.storage import Block, Cells, dense, open_cells
 if TYPE_CHECKING:
     from popnet.sivae.settings import FeatureInput, Settings
 
-# Minibatches from disk: rows that are read together, and those that are shuffled together.
+# Minibatches from disk: size of a run of rows that is read together, and of a pool of runs that is
+# shuffled together.
 RUN_BYTES = 2**18
 POOL_BYTES = 2**27
 
 # Longest input of the feature encoder, as in the authors' code.
 MOST_INPUT_CELLS = 10_000
 
-# Principal components of much data: dimensions beside those wanted, passes over the cells, and the
-# number of genes up to which one pass yields everything.
+# Principal components of large data: additional dimensions, passes over the cells, and the number
+# of genes up to which one pass is exact.
 OVERSAMPLING = 10
 PASSES = 5
 GENES_OF_ONE_PASS = 2000
-# Multiplications that a decomposition in memory may cost.
+# Number of multiplications up to which the decomposition is done in memory.
 SMALL = 10**10
 
 __all__ = [
@@ -48,14 +49,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Transform:
-    """From expression as it is stored to what the encoders see.
+    """Transformation of the stored expression to the input of the encoders.
 
     Parameters
     ----------
     total : float, optional
-        Cells are scaled to this total, then to log(1 + x), where it is given.
+        If given, cells are scaled to this total and then transformed to log(1 + x).
     centre, scale : ndarray (n_genes,), optional
-        Subtracted from the genes, and what they are then divided by.
+        Subtracted from each gene, and by which it is then divided.
     """
 
     total: float | None = None
@@ -68,7 +69,7 @@ class Transform:
             x = torch.log1p(x * (self.total / x.sum(-1, keepdim=True).clamp(min=1)))
         if self.centre is None:
             return x
-        # In place: cells may be most of the memory.
+        # In place, because the cells may take most of the memory.
         return (x - _like(self.centre, x)).div_(_like(self.scale, x))
 
     def inverse(self, x: Tensor) -> Tensor:
@@ -79,17 +80,17 @@ class Transform:
 
 
 def fit_transform(cells: Cells, rows: np.ndarray, settings: Settings) -> Transform:
-    """Return the transformation that has its moments from the training cells, `rows`.
+    """Return the transformation with the moments of the training cells, `rows`.
 
-    Genes are brought to mean 0 and (population) variance 1 where `settings.standardise` says so,
-    constant ones to 0. Counts (likelihood "nb") are first brought to the median total of the
-    training cells and to logarithms, and always standardised.
+    With `settings.standardise`, genes get mean 0 and (population) variance 1; constant genes get
+    0. Counts (likelihood "nb") are first scaled to the median total of the training cells and
+    log-transformed, and are always standardised.
 
     Raises
     ------
     ValueError
-        A value of any cell is not finite or, for "nb", negative or no integer; or every gene is
-        constant over the training cells.
+        A value of any cell is not finite or, for "nb", is negative or not an integer; or every
+        gene is constant over the training cells.
     """
     counts = settings.likelihood == "nb"
     everything = np.arange(cells.n_cells)
@@ -106,7 +107,7 @@ def fit_transform(cells: Cells, rows: np.ndarray, settings: Settings) -> Transfo
         _check(block, positions, cells, counts)
         block = _log_normalised(block[trained[positions]], total)
         if n_block := block.shape[0]:
-            # Merged as Chan et al. (1979) do: a constant gene's variance is exactly 0.
+            # Merged as in Chan et al. (1979), so that the variance of a constant gene is exactly 0.
             block_mean, block_squares = _moments(block)
             delta = block_mean - mean
             mean += delta * (n_block / (n + n_block))
@@ -131,11 +132,12 @@ def feature_input(
     labels: np.ndarray,
     generator: torch.Generator,
 ) -> Tensor:
-    """Return what the feature encoder sees of the genes, (n_genes, C_red).
+    """Return the input of the feature encoder, (n_genes, C_red).
 
-    `rows` are the training cells, `labels` (n_rows,) their kinds, whose proportions method
-    "downsample" keeps. Principal components are exact for up to 2,000 genes, and for data as small
-    as a bin (1,000 cells and 10,000 genes); else approximate, see `_streamed_scores`.
+    `rows` are the training cells, `labels` (n_rows,) their types, whose proportions are kept by
+    method "downsample". Principal components are exact for up to 2,000 genes, and for data of the
+    size of a bin (1,000 cells and 10,000 genes); otherwise they are approximate, see
+    `_streamed_scores`.
 
     Raises
     ------
@@ -162,7 +164,7 @@ def feature_input(
 def principal_scores(x: Tensor, size: int | None = None) -> Tensor:
     """Return the scores of the genes of `x` (n_cells, n_genes) on their principal components.
 
-    They are (n_genes, min(size, n_cells, n_genes)) and, up to signs, those of scikit-learn's
+    Their shape is (n_genes, min(size, n_cells, n_genes)). Up to signs they equal scikit-learn's
     `PCA(size).fit_transform(x.T)`.
     """
     centred = x - x.mean(1, keepdim=True)
@@ -182,10 +184,10 @@ def principal_scores(x: Tensor, size: int | None = None) -> Tensor:
 def _streamed_scores(
     cells: Cells, rows: np.ndarray, transform: Transform, size: int, generator: torch.Generator
 ) -> Tensor:
-    """As `principal_scores`, over blocks of cells that stay sparse.
+    """As `principal_scores`, but over blocks of cells, which stay sparse.
 
-    Block Lanczos with full reorthogonalisation (Musco & Musco 2015): of the variance of 128
-    components of 16,000 real T cells, whose spectrum is flat, five passes keep 98 %.
+    Block Lanczos with full reorthogonalisation (Musco & Musco 2015). For 128 components of 16,000
+    real T cells, whose spectrum is flat, five passes keep 98 % of the variance.
     """
     n_genes = cells.n_genes
     width, passes = size + OVERSAMPLING, PASSES
@@ -202,7 +204,7 @@ def _streamed_scores(
             product = product - basis @ (basis.T @ product)
         directions = np.linalg.qr(product)[0]
         basis = np.hstack([basis, directions])
-        # The centring of cells, shift and scale act on the thin factors.
+        # Centring, shift and scale are applied to the small factors, so that cells stay sparse.
         directions = directions - directions.mean(0)
         directions, offset = directions / scale, (shift * directions).sum(0)
         product, sums = np.zeros_like(directions), np.zeros(width, np.float32)
@@ -221,20 +223,20 @@ def _streamed_scores(
 
 
 def stratified(labels: np.ndarray, size: int, generator: torch.Generator) -> np.ndarray:
-    """Draw `size` positions at random, each label in proportion."""
+    """Draw `size` positions at random, stratified by label."""
     order = torch.randperm(len(labels), generator=generator).numpy()
     offset = torch.rand(1, generator=generator, dtype=torch.float64).item()
     order = order[np.argsort(labels[order], kind="stable")]
-    # Evenly spaced places in an order sorted by label take the same share of every label.
+    # Evenly spaced positions in an order sorted by label contain the same share of every label.
     places = ((np.arange(size) + offset) * len(labels) / max(size, 1)).astype(int)
     drawn: np.ndarray = order[places]
     return drawn
 
 
 def minibatches(n: int, size: int, n_steps: int, generator: torch.Generator) -> Tensor:
-    """Return row numbers (n_steps, min(size, n)) from one shuffle of `n` rows after another.
+    """Return row numbers (n_steps, min(size, n)) from successive shuffles of `n` rows.
 
-    The remainder of a shuffle is dropped, so that no row is twice in a minibatch.
+    The remainder of each shuffle is dropped, so that no row occurs twice in a minibatch.
     """
     size = min(size, n)
     each = n // size
@@ -250,14 +252,14 @@ def streamed_minibatches(
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Return `n_steps` minibatches: positions in `rows`, and cells (min(size, n_rows), n_genes).
 
-    In memory, rows are gathered as `minibatches` draws them. From disk, they come in runs of
-    neighbours (256 KiB as stored): the runs are shuffled, as many as make a pool of 128 MiB are
-    read, one pool ahead of its use, and the rows of a pool are shuffled. Where all rows fit into
-    one pool this is a full shuffle; else rows of a minibatch come from some 500 random places of
-    the file, and two of them from the same with a probability of 1 in 500. Every row comes once
-    per epoch, but for a remainder smaller than a minibatch.
+    In memory, rows are drawn by `minibatches`. On disk, neighbouring rows form runs (256 KiB as
+    stored). The runs are shuffled; runs that fill a pool of 128 MiB are read together, one pool
+    before it is needed; and the rows of a pool are shuffled. If all rows fit into one pool this is
+    a full shuffle. Otherwise the rows of a minibatch come from about 500 random positions of the
+    file, and two rows are from the same run with a probability of 1 in 500. Every row is used once
+    per epoch, except a remainder smaller than a minibatch.
 
-    `generator` is asked at the call alone, so that draws between minibatches change nothing.
+    `generator` is used only during the call, so that draws between minibatches have no effect.
     """
     size = min(size, len(rows))
     if not cells.on_disk:
@@ -275,7 +277,7 @@ def _pools(
     run = max(1, int(RUN_BYTES / cells.row_bytes))
     n_pool = max(1, int(POOL_BYTES / cells.row_bytes / size)) * size
     while True:
-        # Runs begin elsewhere in every epoch.
+        # Runs start at other rows in every epoch.
         run_of = (np.arange(n) + int(torch.randint(run, (1,), generator=generator))) // run
         order = np.argsort(torch.randperm(n, generator=generator).numpy()[run_of], kind="stable")
         for start in range(0, n - size + 1, n_pool):
@@ -327,7 +329,7 @@ def _moments(block: Block) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check(block: Block, rows: np.ndarray, cells: Cells, counts: bool) -> None:
-    """Raise ValueError where a value is not finite or, of counts, is none."""
+    """Raise ValueError if a value is not finite or, for counts, is negative or not an integer."""
     values = block.ravel() if isinstance(block, np.ndarray) else block.data
     fine = np.isfinite(values)
     if counts:

@@ -1,4 +1,4 @@
-"""From expression to a trained siVAE: one data set, or many of one shape at once."""
+"""From expression to a trained siVAE: one data set, or several of the same shape together."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from popnet.sivae.training import (
 # (Burda et al. 2016).
 ACTIVE_VARIANCE = 0.01
 
-# The held-out loss is an average over draws from the posterior, of at most so many bytes of cells
-# and so many genes.
+# The held-out loss is an average over draws from the posterior; limits of the bytes of cells, and
+# of the genes, that are used for it.
 HELDOUT_DRAWS = 4
 HELDOUT_BYTES = 2**28
 HELDOUT_GENES = 5000
 
-# Share of the free GPU memory that a stack may take, and models that keep a GPU busy.
+# Share of the free GPU memory that a stack may use, and the largest useful number of models.
 USABLE_MEMORY = 0.8
 LARGEST_STACK = 64
 
@@ -65,29 +65,29 @@ def fit(
 ) -> Fit:
     """Train siVAE on cells.
 
-    The result depends on the arguments, the kind of device and the precision alone. A rerun on the
-    same machine gives the same bits; another number of threads, or models beside it on a GPU, the
-    same within rounding, which training amplifies.
+    The result depends only on the arguments, the type of device and the precision. A rerun on the
+    same machine gives an identical result. Another number of threads, or other models in the same
+    stack on a GPU, change rounding, which training amplifies.
 
     Parameters
     ----------
     data : AnnData, ndarray or sparse matrix, (n_cells, n_genes)
         Log-normalised expression, or raw counts for likelihood "nb". An AnnData may be backed
-        by its file: what would take more than 1 GiB dense is read in minibatches. Genes may be
-        constant, not all of them.
+        by its file: if its dense form would take more than 1 GiB, it is read in minibatches. Some
+        genes may be constant, but not all.
     settings : Settings, optional
-        `settings_for()`, the fast plan, by default.
+        By default `settings_for()`, which has the fast plan.
     seed : int
-        Source of every random number.
+        All random numbers follow from it.
     device : {"auto", "cpu", "cuda"}
     strata : str or sequence of (n_cells,), optional
-        Labels, or the column of obs that has them, whose proportions held-out and downsampled
-        cells keep.
+        Labels, or the column of obs that has them. Held-out and downsampled cells have the same
+        proportions of labels as all cells.
     covariates : sequence of str
-        Columns of obs whose effect is modelled apart from the scores, such as batches (equations
-        21 to 23).
+        Columns of obs, such as the batch, whose effect is modelled separately from the scores
+        (equations 21 to 23).
     progress : callable, optional
-        Called with stage, step, the stage's number of steps and loss about 100 times a stage.
+        Called about 100 times per stage, with stage, step, number of steps of the stage, and loss.
 
     Returns
     -------
@@ -96,10 +96,10 @@ def fit(
     Raises
     ------
     ValueError
-        The expression is empty, constant or not finite (for "nb": no counts), or leaves no
-        training cell.
+        The expression is empty, constant or not finite (for "nb": negative or not integers), or
+        no cell is left for training.
     RuntimeError
-        The device, or bfloat16 on it, is absent.
+        The device is not available, or does not support bfloat16.
     DivergedError
         A loss is not finite.
 
@@ -127,20 +127,20 @@ def fit_stack(
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Fit | DivergedError]:
-    """Train one siVAE on each of many data sets of one shape, all at once.
+    """Train one siVAE on each of several data sets of the same shape, at the same time.
 
-    On a GPU this is far faster than one after another; each result is the one that `fit` gives,
-    within rounding. Parameters are those of `fit`, with one seed for each data set.
+    On a GPU this is much faster than one after another. Each result equals that of `fit`, within
+    rounding. Parameters are those of `fit`, with one seed for each data set.
 
     Returns
     -------
     list of Fit or DivergedError
-        In the order of `data`; a model that diverges does not touch the others.
+        In the order of `data`. A model that diverges does not affect the others.
 
     Raises
     ------
     ValueError
-        What `fit` raises, or numbers of cells, genes or covariates differ.
+        As for `fit`; or the numbers of cells, genes or covariates differ between data sets.
     """
     if len(seeds) != len(data):
         raise ValueError(f"seeds: {len(seeds)} for {len(data)} data sets; give each its own")
@@ -150,7 +150,7 @@ def fit_stack(
 
 
 def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
-    """Return how many models to train at once: what fits into free GPU memory; 1 on a CPU.
+    """Return how many models to train together: as many as fit into free GPU memory; 1 on a CPU.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "au
 
 
 def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
-    """Return the memory that training takes for each model of a stack, estimated from shapes."""
+    """Return the memory that training needs per model of a stack, estimated from the shapes."""
     size = settings.feature_input.size
     n_input = min(n_cells, size or n_cells)
     with torch.device("meta"):
@@ -185,19 +185,19 @@ def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
     if remembers:
         data += n_genes * (settings.hidden[0] + settings.latent)
     # Weights, gradients, Adam's two moments and a copy in low precision; activations are kept for
-    # the backward pass beside their gradients.
+    # the backward pass together with their gradients.
     return 4 * (5 * parameters + 3 * activations + 2 * data)
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device to train on; "auto" takes a GPU where there is one.
+    """Return the device to train on; "auto" uses a GPU if there is one.
 
     Raises
     ------
     RuntimeError
-        "cuda" was asked for and is absent.
+        "cuda" was requested and is not available.
     ValueError
-        The name is none of "auto", "cpu" and "cuda".
+        The name is not "auto", "cpu" or "cuda".
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device: {name!r} is none of 'auto', 'cpu', 'cuda'")
@@ -210,12 +210,12 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return "bf16" or "float32"; "auto" takes bfloat16 where the hardware computes in it.
+    """Return "bf16" or "float32"; "auto" uses bfloat16 if the hardware supports it.
 
     Raises
     ------
     RuntimeError
-        "bf16" was asked for and the hardware lacks it.
+        "bf16" was requested and the hardware does not support it.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -337,10 +337,10 @@ def _prepare(
         for _, block in cells.blocks(trained):
             totals.append(block.sum(1))
             sums += block.sum(0, dtype=np.float64)
-        # An empty cell has no library size; a constant one no prior width.
+        # An empty cell has no library size; if all are equal, the prior has no width.
         logs = np.log(np.maximum(np.concatenate(totals), 1))
         model.library_prior.copy_(torch.tensor([logs.mean(), max(logs.std(), 0.01)]))
-        # The mean profile is what standardised expression has its zero at; to learn it takes long.
+        # Start at the mean profile, the zero of standardised expression: learning it is slow.
         bias = model.cells.decoder.mean.get_parameter("bias").data
         bias.copy_(torch.from_numpy(np.log(sums / sums.mean())))
     return _Task(cells, heldout, transform, covariates, features, model, generator, seed)
@@ -396,7 +396,7 @@ def _training_set(tasks: Sequence[_Task], settings: Settings, device: torch.devi
 def _evaluate(
     task: _Task, settings: Settings, device: torch.device
 ) -> dict[str, Any] | DivergedError:
-    """Return the fields of `Fit` that come from the trained model."""
+    """Return the fields of `Fit` that are computed from the trained model."""
     model = task.model.to(device)
     features = task.features.to(device)
     if model.features is None:
@@ -440,7 +440,7 @@ def _evaluate(
 
 
 def _predict(task: _Task, z: Tensor, block: Minibatch, weights: Tensor) -> Tensor:
-    """Return the mean of the expression on the scale that the model sees."""
+    """Return the predicted mean expression, on the scale of the model's input."""
     mean = task.model.decode(z, block.covariates, weights).mean
     if task.model.library is None:
         return mean

@@ -26,12 +26,12 @@ class Normal(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """Weights of all genes, of which those of the drawn alone have a gradient, rescaled to all.
+    """Weights of all genes; only the drawn genes have a gradient, which is rescaled to all genes.
 
     Parameters
     ----------
     known : Tensor, (n_genes, width)
-        Values of all, the drawn ones among them.
+        Values of all genes, including the drawn ones.
     rows : Tensor of int, (n_drawn,)
     drawn : Tensor, (n_drawn, width)
     """
@@ -42,7 +42,7 @@ class Remembered(NamedTuple):
 
     @classmethod
     def with_drawn(cls, known: Tensor, rows: Tensor, drawn: Tensor) -> Remembered:
-        """Write `drawn` to `rows` of `known`, which is changed."""
+        """Write `drawn` to `rows` of `known`, in place."""
         known.index_put_((rows,), drawn.detach().to(known.dtype))
         return cls(known, rows, drawn)
 
@@ -67,7 +67,7 @@ class Dense(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def reset_parameters(self) -> None:
-        """Draw nothing: the default start would use the global generator."""
+        """Do nothing: the default initialisation would use the global generator."""
 
 
 def _relu_layers(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
@@ -81,7 +81,7 @@ class GaussianNetwork(nn.Module):
     """Relu layers, then a linear mean and a softplus standard deviation.
 
     Maps (n, n_input) to a `Normal` whose mean is (n, n_output) and whose scale is (n, n_scale),
-    in the input's precision also under autocast.
+    in the precision of the input, also under autocast.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Encoder(GaussianNetwork):
 class Decoder(GaussianNetwork):
     """Likelihood of the observations, equations 2 and 3: one scale per observation.
 
-    sigma_d is taken as a standard deviation (the paper says both).
+    sigma_d is used as a standard deviation (the paper uses it as both).
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class Decoder(GaussianNetwork):
     ):
         super().__init__(latent, hidden, n_output, 1, generator)
         if not hidden:
-            # Of z itself the scale would be nearly 0 for some cells: Adam remembers
-            # such gradients for thousands of steps, in which nothing is learnt.
+            # Computed from z itself, the scale would be nearly 0 for some cells. Adam would
+            # average such gradients over thousands of steps, in which the model does not improve.
             nn.init.zeros_(self.scale.weight)
 
 
@@ -143,18 +143,18 @@ class VAE(nn.Module):
 
 
 class SiVAE(nn.Module):
-    """Cell-wise and feature-wise VAE that meet in the mean of X, equations 4 to 11.
+    """Cell-wise and feature-wise VAE that are combined in the mean of X, equations 4 to 11.
 
-    The cell-wise VAE is complete: the weight of its decoder's mean holds v~_L, which the
-    feature-wise decoder replaces by v_L in the joint model. The feature-wise decoder lacks
-    the last relu layer: its mean is v_L.
+    The cell-wise VAE is complete: the weights of its decoder's mean are v~_L, which the
+    feature-wise decoder replaces by v_L in the joint model. The feature-wise decoder does not
+    have the last relu layer: its mean is v_L.
 
-    The variants differ by what they lack and add: a VAE has no feature-wise part (`features` is
-    None); with a linear decoder z_L is z and v_L is v (equation 19); with likelihood "nb" the
-    decoder's mean is the logit of rho, its scale the inverse dispersion of a cell, and `library`
-    encodes the cell's scaling factor (equations 14 to 17, read as in scVI: m ~ Gamma of mean rho);
-    covariates join the input of encoder and decoder (equation 21), and enter what is linear by
-    weights of their own (j of equation 23).
+    Variants: a VAE has no feature-wise part (`features` is None). With a linear decoder z_L is z
+    and v_L is v (equation 19). With likelihood "nb" the decoder's mean is the logit of rho, its
+    scale is the inverse dispersion of a cell, and `library` encodes the cell's scaling factor
+    (equations 14 to 17, interpreted as in scVI: m ~ Gamma with mean rho). Covariates are
+    additional inputs of encoder and decoder (equation 21), and have their own weights in the
+    linear reconstruction (j of equation 23).
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class SiVAE(nn.Module):
         Length of a gene's input to the feature-wise encoder (cells or principal components).
     settings : Settings
     generator : torch.Generator
-        Source of the initial weights (Xavier normal; biases start at zero).
+        For the initial weights (Xavier normal; biases start at zero).
     n_covariates : int
     """
 
@@ -205,12 +205,12 @@ class SiVAE(nn.Module):
 
     @property
     def feature_wise(self) -> VAE:
-        """`features`, of a model that has it.
+        """The feature-wise networks.
 
         Raises
         ------
         ValueError
-            It is a VAE.
+            The model is a VAE, which has none.
         """
         if self.features is None:
             raise ValueError("a VAE embeds no genes; its loadings are the decoder's weights")
@@ -269,7 +269,7 @@ class SiVAE(nn.Module):
         weights : Tensor or Remembered, (n_genes, width)
             v_L, or v~_L of a VAE.
         genes : Tensor of int or slice
-            Which genes the rows of `weights` are.
+            The genes that the rows of `weights` belong to.
         """
         decoder = self.cells.decoder
         last = decoder.hidden(_joined(z, covariates)) if self.deep else z

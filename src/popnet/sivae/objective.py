@@ -1,8 +1,8 @@
-"""What the training of siVAE minimises: equations 12, 13, 18, 20 and 22, term by term.
+"""The loss that training siVAE minimises: equations 12, 13, 18, 20 and 22, term by term.
 
-Every term is a scalar: summed over what one observation holds, averaged over observations
-(cells, and in `kl_features` and the feature stage genes). The averages are those of the
-authors' code; equation 12 would sum, and so weigh the features' KL by the number of cells.
+Every term is a scalar: a sum within each observation, averaged over observations (cells; genes in
+`kl_features` and in the feature stage). The averages are those of the authors' code. Equation 12
+has sums instead, so that the KL of the features would be weighted by the number of cells.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Minibatch(NamedTuple):
     Parameters
     ----------
     inputs : Tensor, (n_cells, n_genes)
-        What the encoder sees, and a Gaussian likelihood is of.
+        Input of the encoder, and the observations of a Gaussian likelihood.
     counts : Tensor, (n_cells, n_genes)
-        Raw counts, for a negative binomial likelihood; else of no width.
+        Raw counts, for a negative binomial likelihood; otherwise of width 0.
     covariates : Tensor, (n_cells, b)
-        Of no width where there are none.
+        Of width 0 if there are none.
     """
 
     inputs: Tensor
@@ -59,10 +59,10 @@ def gaussian_log_likelihood(x: Tensor, normal: Normal) -> Tensor:
 
 
 def negative_binomial_log_likelihood(counts: Tensor, log_mean: Tensor, theta: Tensor) -> Tensor:
-    """Return the log-likelihood of counts, Poisson whose rate is Gamma, summed over the last axis.
+    """Return the negative binomial log-likelihood of counts, summed over the last axis.
 
-    Equations 16 and 17 with m integrated out: the rate has the mean exp(log_mean) and the shape
-    theta, so the counts have the variance mean + mean^2 / theta.
+    Equations 16 and 17 with m integrated out: the counts are Poisson, their rate is Gamma with mean
+    exp(log_mean) and shape theta. The variance of the counts is mean + mean^2 / theta.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def cell_terms(model: SiVAE, cells: Minibatch, noise: Tensor, genes: Genes = ALL
     noise : Tensor, (n_cells, latent), with "nb" (n_cells, latent + 1)
         Standard normal.
     genes : Tensor of int or slice
-        Genes that the sums run over, see `joint_terms`.
+        Genes that are summed over, see `joint_terms`.
     """
     z, log_library, kl = _encode(model, cells, noise)
     weights = model.free_weights[genes]
@@ -148,8 +148,8 @@ def joint_terms(
     cell_noise : Tensor, (n_cells, latent), with "nb" (n_cells, latent + 1)
     feature_noise : Tensor, (n_drawn, latent)
     genes : Tensor of int or slice
-        The `n_drawn` genes that the sums run over. They are rescaled to all genes, so that
-        with genes drawn at random every term is unbiased. The encoder sees all genes.
+        The `n_drawn` genes that are summed over. The sums are rescaled to all genes, so that every
+        term is unbiased if genes are drawn at random. The encoder sees all genes.
     """
     posterior = model.feature_wise.encoder(features)
     v = posterior.sample(feature_noise)
@@ -166,19 +166,20 @@ def remembering_joint_terms(
     genes: Tensor,
     memory: tuple[Tensor, Tensor],
 ) -> Terms:
-    """Return the terms of stage 3 for all genes, of which `genes` alone are embedded anew.
+    """Return the terms of stage 3 for all genes, of which only `genes` are embedded in this step.
 
-    The others enter with what they had when they were drawn last, a constant. So the cell-wise
-    networks see every gene at each step, the costly feature-wise networks the drawn ones alone,
-    and the gradient that reaches these is rescaled to all genes. It is unbiased but for the age of
-    what is remembered: with n of N genes drawn, N / n steps on average.
+    For the other genes the values of the step in which they were last drawn are used, as
+    constants. The cell-wise networks therefore see every gene in each step, the costly
+    feature-wise networks only the drawn genes, whose gradient is rescaled to all genes. It is
+    unbiased, except that the stored values are old: N / n steps on average, if n of N genes are
+    drawn.
 
     Parameters
     ----------
     model, cells, features, cell_noise, feature_noise, genes
         As of `joint_terms`.
     memory : pair of Tensor, (n_genes, latent) and (n_genes, width)
-        v and v_L of every gene, first from `gene_memory`. The drawn ones are written to it.
+        v and v_L of every gene, initially from `gene_memory`. Those of the drawn genes are updated.
     """
     posterior = model.feature_wise.encoder(features)
     v = posterior.sample(feature_noise)
@@ -211,7 +212,7 @@ def _joint_terms(
         "kl_features": kl_to_standard_normal(posterior).mean(),
     }
     if hasattr(model, "linear_bias"):
-        # A plain squared error as in the authors' code: equation 13 without 1/2 and constant.
+        # The squared error as in the authors' code: equation 13 without 1/2 and the constant.
         observed = cells.inputs[:, genes]
         linear = model.linear(z, v, cells.covariates, genes)
         error = mse_loss(linear, observed, reduction="sum") / len(observed)
@@ -220,7 +221,7 @@ def _joint_terms(
 
 
 def _encode(model: SiVAE, cells: Minibatch, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a draw of z, a draw of log l (of no width without counts) and their KL."""
+    """Return a draw of z, a draw of log l (of width 0 without counts) and their KL."""
     posterior = model.encode(cells.inputs, cells.covariates)
     latent = posterior.mean.shape[1]
     z = posterior.sample(noise[:, :latent])
@@ -251,7 +252,7 @@ def _reconstruction(
 
 
 def total_loss(terms: Terms, kl_weight: float, gamma: float) -> Tensor:
-    """Return the weighted sum of `terms`; L2 is left to the optimiser's weight decay."""
+    """Return the weighted sum of `terms`, without L2, which is the optimiser's weight decay."""
     weights = {
         "reconstruction": 1.0,
         "kl_cells": kl_weight,

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, a line a minute in a log."""
+"""Progress of training: a bar on a terminal, one line per minute in a log."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LINE = "{desc}, {remaining} left"
 class Progress:
     """Reports how many fits are done, the current loss and the time left; for `fit(progress=...)`.
 
-    Around fits of many bins, tell it with `begin` and `end` how many are at work.
+    If several bins are fitted, call `begin` and `end` around the fits that run at the same time.
 
     Parameters
     ----------
     settings : Settings
-        Of the fits, which say how much of a fit lies behind a step.
+        Of the fits; they determine which part of a fit is done after a step.
     n_fits : int
-        How many there will be.
+        Number of fits in total.
     what : str
-        What a fit is of, in the plural.
+        What is counted, in the plural, such as "bins".
     live : bool, optional
-        Draw a bar, as terminals and notebooks can; else write a line every `interval` seconds. By
-        default, whether the stream is a terminal.
+        Draw a bar, for terminals and notebooks; otherwise write a line every `interval` seconds. By
+        default, draw a bar if the stream is a terminal.
     stream : text file, optional
         Standard error by default.
     interval : float
@@ -59,7 +59,7 @@ class Progress:
         self._at_work = 1
 
     def __call__(self, stage: str, step: int, n_steps: int, loss: float) -> None:
-        """Take notice of a step of the fits at work; `loss` is their mean."""
+        """Record a step of the running fits; `loss` is the mean of their losses."""
         before, share = self._shares[stage]
         work = self.n_done + self._at_work * (before + share * step / n_steps)
         text = f"{self.n_done:,} of {self.n_fits:,} {self.what}, " if self.n_fits > 1 else ""
@@ -89,10 +89,11 @@ class Progress:
 
 
 def _shares(settings: Settings) -> dict[str, tuple[float, float]]:
-    """Return how much of a fit's time precedes each stage, and how much the stage takes.
+    """Return the share of a fit's time before each stage, and the share of the stage itself.
 
-    As measured on a CPU with 1,000 cells x 2,000 genes: a joint step takes six times a cell-wise
-    one, twice with a quarter of the genes; a feature-wise one half of it.
+    Measured on a CPU with 1,000 cells x 2,000 genes: relative to a cell-wise step, a joint step
+    takes six times as long (twice as long with a quarter of the genes), a feature-wise step half
+    as long.
     """
     costs = dict(zip(STAGES, (1, 0.5, 2 if settings.genes_per_step else 6), strict=True))
     seconds = {

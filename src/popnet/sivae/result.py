@@ -1,4 +1,4 @@
-"""A trained siVAE: what it says of its cells and genes, and what can be done with it."""
+"""A trained siVAE: its results for cells and genes, and what can be computed from it."""
 
 from __future__ import annotations
 
@@ -46,44 +46,44 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained siVAE (or VAE) and what it says of its cells and genes.
+    """A trained siVAE (or VAE) and its results for cells and genes.
 
     Parameters
     ----------
     scores : ndarray, (n_cells, latent)
-        Posterior means of all cells, held-out ones included.
+        Posterior means of all cells, including held-out cells.
     loadings : ndarray, (n_genes, latent)
-        Posterior means of the genes; of a VAE the weights of its decoder's last layer,
+        Posterior means of the genes; for a VAE the weights of the decoder's last layer,
         (n_genes, width).
     reconstruction_error, heldout_error : ndarray, (n_genes,)
-        Mean squared error at the posterior means over trained and over held-out cells, on the
-        scale that the model sees; NaN where no cell is held out.
+        Mean squared error at the posterior means, over training cells and over held-out cells, on
+        the scale of the model's input; NaN if no cell is held out.
     variance : ndarray, (n_genes,)
-        Of the expression over trained cells on the same scale: the error of a model that predicts
-        the mean.
+        Variance of the expression over training cells, on the same scale: the error of a model
+        that predicts the mean.
     heldout : ndarray of bool, (n_cells,)
     losses : DataFrame
         Columns stage, step (counted from 1), total, reconstruction, kl_cells, kl_features,
         interpretability, l2; about 100 rows per stage, each from one minibatch; NaN for terms
-        that a stage lacks. `total` = reconstruction + warm-up * (kl_cells + kl_features)
+        that a stage does not have. `total` = reconstruction + warm-up * (kl_cells + kl_features)
         + gamma * interpretability + l2.
     heldout_loss : dict
         The terms on held-out cells, and as "total" their sum (gamma times the interpretability,
-        no L2): the criterion of model selection. NaN where no cell is held out.
+        no L2): the criterion of model selection. NaN if no cell is held out.
     active_dimensions : int
         Latent dimensions along which the scores' variance exceeds 0.01.
     seconds : float
-        Of a stack: its time divided by its models.
+        Training time; for a stack, its time divided by its number of models.
     peak_memory : float
-        Megabytes: of the GPU for the whole stack, or of the process.
+        Megabytes, of the GPU for the whole stack, or of the process.
     device, precision : str
-        What it was trained with.
+        Used for training.
     settings : Settings
     seed : int
     model : SiVAE
         On the CPU.
     transform : Transform
-        From the expression as given to what the model sees.
+        From the given expression to the model's input.
     covariates : Covariates
     obs, var : DataFrame
         Annotations of cells and genes.
@@ -111,12 +111,12 @@ class Fit:
     var: pd.DataFrame
 
     def embed(self, data: Any, layer: int = 1) -> np.ndarray:
-        """Return the scores of cells, such as new ones.
+        """Return the scores of cells, for example new cells.
 
         Parameters
         ----------
         data : AnnData, ndarray or sparse matrix, (n_cells, n_genes)
-            Of the same genes, prepared as the training data were; covariates in its obs.
+            With the same genes, preprocessed as the training data; covariates in its obs.
         layer : int
             1 for the latent space, up to L for the decoder's last layer (the paper's z_L).
 
@@ -127,7 +127,7 @@ class Fit:
         Raises
         ------
         ValueError
-            Genes or covariates are not those of the model, or there is no such layer.
+            Genes or covariates differ from those of the model, or there is no such layer.
         """
         cells = open_cells(data)
         if list(cells.var.index) != list(self.var.index):
@@ -152,7 +152,7 @@ class Fit:
         Parameters
         ----------
         layer : int
-            1 for the latent space (`loadings`), up to L for v_L, whose inner products with z_L
+            1 for the latent space (`loadings`), up to L for v_L. The inner products of v_L and z_L
             are the mean of X.
 
         Returns
@@ -178,14 +178,14 @@ class Fit:
     def sample(self, n_cells: int, seed: int, obs: pd.DataFrame | None = None) -> np.ndarray:
         """Return new cells, drawn from the prior of z and the likelihood.
 
-        The genes are at their posterior means. siVAE-GCN infers a network from such cells.
+        The posterior means of the genes are used. siVAE-GCN infers a network from such cells.
 
         Parameters
         ----------
         n_cells : int
         seed : int
         obs : DataFrame, optional
-            Covariates of the new cells, which a model that was trained with covariates needs.
+            Covariates of the new cells; required if the model was trained with covariates.
 
         Returns
         -------
@@ -210,7 +210,7 @@ class Fit:
             log_library = self.model.log_library(torch.randn(n_cells, 1, generator=generator))
             mean = torch.exp(log_library + torch.log_softmax(likelihood.mean, -1))
             theta = likelihood.scale.expand_as(mean)
-            # torch's own gamma and Poisson draws take a generator.
+            # These functions of torch accept a generator; its distributions do not.
             rate = torch._standard_gamma(theta, generator=generator) * mean / theta
             return torch.poisson(rate, generator=generator).numpy()
 
@@ -247,7 +247,7 @@ class Fit:
     def save(self, folder: str | Path) -> None:
         """Write model.safetensors (weights and arrays) and fit.json (the rest) into `folder`.
 
-        Of the annotations of cells and genes the names are kept.
+        Of the annotations of cells and genes, only the names are kept.
         """
         from safetensors.torch import save_file
 
@@ -272,7 +272,7 @@ class Fit:
                 for name, value in self.heldout_loss.items()
             },
         }
-        # The description is written last: where it is, the model is whole.
+        # The description is written last: if it exists, the model is complete.
         (folder / "fit.json").unlink(missing_ok=True)
         with atomic(folder / "model.safetensors") as temporary:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
@@ -287,7 +287,7 @@ def load(folder: str | Path) -> Fit:
     Raises
     ------
     FileNotFoundError
-        There is none, or it was not written to its end.
+        There is none, or it is incomplete.
     InputError
         One of its files is damaged.
     """
@@ -307,7 +307,7 @@ def _restore(about: dict[str, Any], stored: bytes) -> Fit:
     Raises
     ------
     ValueError
-        The tensors are not those that the description was written with.
+        The tensors do not belong to the description.
     """
     from safetensors.torch import load as load_tensors
 
@@ -358,7 +358,7 @@ def blocks(
     covariates: Covariates,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[np.ndarray, Minibatch]]:
-    """Yield positions in `rows`, and these cells as the model sees them."""
+    """Yield positions in `rows`, and these cells as input of the model."""
     coded = torch.from_numpy(covariates.encode(cells.obs.iloc[rows]))
     for positions, block in cells.blocks(rows):
         yield (
@@ -370,13 +370,13 @@ def blocks(
 
 
 def as_minibatch(raw: Tensor, covariates: Tensor, transform: Transform) -> Minibatch:
-    """Return expression as given, (n_cells, n_genes), as the model sees it."""
+    """Return the model's input for given expression, (n_cells, n_genes)."""
     counts = raw if transform.total is not None else raw.new_empty((*raw.shape[:-1], 0))
     return Minibatch(transform(raw), counts, covariates)
 
 
 def _storable(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings in the types that h5ad holds: lists, and no entry for what is None."""
+    """Return settings in types that h5ad can hold: lists, and no entries that are None."""
     return {
         name: _storable(value)
         if isinstance(value, dict)

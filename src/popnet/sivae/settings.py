@@ -1,4 +1,4 @@
-"""What a fit depends on besides the data and the seed; variants and training plans by name."""
+"""Settings of a fit, and the variants and training plans by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vae-linear": {"model": "vae", "decoder": "linear", "likelihood": "nb", "gamma": 0.0},
 }
 
-# "paper" is what the authors' code does; benchmarks/training.py compares the two.
+# "paper" trains as the authors' code; benchmarks/training.py compares the two plans.
 PLANS: dict[str, dict[str, Any]] = {
     "paper": {
         "steps": (2000, 2000, 2000),
@@ -38,21 +38,22 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-# Steps that grow reach these at so many times the cells where their growth begins.
+# Largest numbers of steps, and at how many times `grow_beyond` cells they are reached.
 GROWN_STEPS = (1000, 2000, 2000)
 GROWN_AT = 4
 
 
 @dataclass(frozen=True)
 class FeatureInput:
-    """What the feature-wise encoder sees of a gene.
+    """The input of the feature-wise encoder for a gene.
 
     Parameters
     ----------
     method : {"cells", "downsample", "pca"}
         All training cells, `size` of them, or scores on `size` principal components.
     size : int, optional
-        For "downsample" and "pca" alone, which need it; at most what there is is taken.
+        Only for "downsample" and "pca", which require it. If there are fewer cells or components,
+        all of them are used.
     """
 
     method: Literal["cells", "downsample", "pca"] = "cells"
@@ -74,46 +75,46 @@ class Settings:
     Parameters
     ----------
     model : {"sivae", "vae"}
-        "vae" is the cell-wise network alone, whose loadings are free weights.
+        "vae" has only the cell-wise networks; its loadings are free weights.
     decoder : {"deep", "linear"}
-        "linear" reconstructs cells from the inner product of scores and loadings alone
+        "linear" reconstructs cells by the inner product of scores and loadings
         (equation 19; LDVAE for a VAE).
     likelihood : {"gaussian", "nb"}
-        Of the expression; "nb" (equations 14 to 18) is of raw counts.
+        Of the expression; "nb" (equations 14 to 18) is for raw counts.
     latent : int
-        Latent dimensions of cells and of genes.
+        Number of latent dimensions of cells and genes.
     hidden : sequence of int
-        Layers of the encoders; the decoders have them reversed.
+        Widths of the encoders' layers; the decoders have them in reverse order.
     gamma : float
         Weight of the interpretability term, equation 13.
     steps : sequence of three int
-        Minibatch steps of the stages "cells", "features" and "joint"; a VAE has the first alone.
+        Minibatch steps of the stages "cells", "features" and "joint"; a VAE has only the first.
     grow_beyond : int, optional
-        Training cells beyond which `steps` grow, see `steps_for`.
+        Number of training cells above which `steps` grow, see `steps_for`.
     minibatch : int
         Cells per step (genes in stage "features").
     learning_rate : float
-        Of Adam: at the start ("decay"), at the peak ("one-cycle").
+        Of Adam: at the start ("decay") or at the peak ("one-cycle").
     schedule : {"decay", "one-cycle"}
-        Times 0.9 every 1,000 steps, or up to the peak and down to nearly nothing in every stage.
+        Multiplied by 0.9 every 1,000 steps, or up to the peak and down to nearly 0 in every stage.
     l2 : sequence of two float
         Penalty on the weights of the cell-wise and of the feature-wise networks.
     genes_per_step : int, optional
-        Genes that the feature-wise networks embed per step, at less cost and with more noise; all
-        of them by default.
+        Genes that the feature-wise networks embed per step: fewer are faster but add noise. By
+        default all.
     feature_input : FeatureInput or mapping
     standardise : bool
-        Centre and scale every gene over the training cells. False where that is done.
+        Centre and scale every gene over the training cells. False if this is already done.
     heldout : float
-        Share of the cells that no stage sees, in [0, 1).
+        Share of the cells that are not used for training, in [0, 1).
     precision : {"float32", "bf16", "auto"}
-        "bf16" runs the matrix products in bfloat16 and needs hardware that does; "auto" uses it
-        where it is.
+        "bf16" computes matrix products in bfloat16 and requires hardware that supports it; "auto"
+        uses it if the hardware supports it.
 
     Raises
     ------
     ValueError
-        A setting is out of its range, or two do not go together.
+        A setting is out of range, or two settings contradict each other.
     """
 
     model: Literal["sivae", "vae"] = "sivae"
@@ -175,10 +176,11 @@ class Settings:
             )
 
     def steps_for(self, n_cells: int) -> tuple[int, ...]:
-        """Return the steps of the three stages for so many training cells.
+        """Return the steps of the three stages for a number of training cells.
 
-        Few cells are soon learnt by heart, many can bear more steps: with `grow_beyond`, `steps`
-        grow linearly with the cells beyond it, to 1,000, 2,000 and 2,000 at four times as many.
+        With few cells many steps overfit; with more cells more steps help. With `grow_beyond`,
+        `steps` grow linearly with the cells above it, to 1,000, 2,000 and 2,000 at four times as
+        many.
         """
         if self.grow_beyond is None:
             return tuple(self.steps)
@@ -199,8 +201,8 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     plan : str
         A key of `PLANS`.
     **changes
-        Fields of `Settings` that differ; None leaves one as variant and plan have it. Given `steps`
-        do not grow.
+        Fields of `Settings` that differ; None keeps the value of variant and plan. If `steps` are
+        given, they do not grow.
     """
     for name, value, known in (("variant", variant, VARIANTS), ("plan", plan, PLANS)):
         if value not in known:

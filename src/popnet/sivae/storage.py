@@ -1,4 +1,4 @@
-"""Where cells are: in memory or on disk, dense or sparse; read by rows."""
+"""Access to cells in memory or on disk, dense or sparse, by rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Block: TypeAlias = "np.ndarray | sparse.csr_matrix"
 
 
 def dense(block: Block) -> np.ndarray:
-    """Return rows as an array, whichever way they are stored."""
+    """Return rows as a dense array, from dense or sparse storage."""
     return block if isinstance(block, np.ndarray) else block.toarray()
 
 
@@ -29,18 +29,18 @@ def _is_on_disk(matrix: Any) -> bool:
 
 
 class Cells:
-    """Expression (cells x genes), read by rows as float32; `open_cells` makes it.
+    """Expression (cells x genes), read by rows as float32; see `open_cells`.
 
     Attributes
     ----------
     n_cells, n_genes : int
     obs, var : DataFrame
-        Annotations, indexed by name; without columns where the data had none.
+        Annotations, indexed by name; without columns if the data have none.
     on_disk : bool
     resident : bool
-        Whether the dense matrix takes at most 1 GiB, so that training may hold it whole.
+        Whether the dense matrix takes at most 1 GiB, so that training can keep it in memory.
     row_bytes : float
-        What a cell takes as stored, on average.
+        Mean size of a cell, as stored.
     """
 
     def __init__(self, matrix: Any, obs: pd.DataFrame, var: pd.DataFrame):
@@ -75,7 +75,7 @@ class Cells:
             yield positions, self.read(rows[positions])
 
     def stored_blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Block]]:
-        """As `blocks`, but sparse where the data is, and then of more rows."""
+        """As `blocks`, but sparse if the data are sparse, and then with more rows per block."""
         for positions in self._parts(rows, self.row_bytes):
             yield positions, self.take(rows[positions])
 
@@ -87,7 +87,7 @@ class Cells:
             yield order[start : start + n_rows]
 
     def take(self, rows: np.ndarray) -> Block:
-        """Return rows, in any order, as float32: an array, or a csr_matrix of sparse data."""
+        """Return rows, in any order, as float32: an array, or a csr_matrix for sparse data."""
         if not self.on_disk:
             return self._matrix[rows].astype(np.float32, copy=False)
         ascending, places = np.unique(rows, return_inverse=True)
@@ -106,20 +106,20 @@ class Cells:
 
 
 def open_cells(data: Any) -> Cells:
-    """Return the expression in `data` (cells x genes), which stays where it is.
+    """Return access to the expression in `data` (cells x genes), without copying it.
 
     Parameters
     ----------
     data : ndarray, scipy sparse matrix or array, or AnnData
-        An AnnData's X is taken, in memory or backed (dense or CSR); a view of a backed AnnData is
-        read into memory. Where there are no names, cells and genes are named by their number.
+        X of an AnnData is used, in memory or backed (dense or CSR); a view of a backed AnnData is
+        read into memory. Without names, cells and genes are named by their number.
 
     Raises
     ------
     TypeError
-        `data` is none of these, or not of numbers.
+        `data` has another type, or does not hold numbers.
     ValueError
-        It has not two dimensions, no cell, no gene or no X, or is backed in another format.
+        It is not two-dimensional, has no cells, no genes or no X, or is backed in another format.
     """
     matrix = data.X if isinstance(data, AnnData) else data
     if matrix is None:

@@ -1,8 +1,8 @@
-"""Training in three stages (Methods, "Training procedure for siVAE"), many models side by side.
+"""Training in three stages (Methods, "Training procedure for siVAE"), many models together.
 
-All models of a stack have the same shape. Their parameters lie along a first axis, so that a GPU
-works on all of them at once; none sees the others, and its numbers are those that it would have
-alone.
+All models of a stack have the same shape. Their parameters are stacked along a first axis, so that
+a GPU computes all of them at the same time. The models are independent: each gives the numbers that
+it would give alone.
 """
 
 from __future__ import annotations
@@ -39,23 +39,24 @@ DECAY = 0.9
 DECAY_STEPS = 1000
 CLIP_NORM = 5.0
 
-# Share of a one-cycle stage in which the learning rate rises, and what is left of it at the ends.
+# Share of a one-cycle stage in which the learning rate rises, and its value at both ends relative
+# to the peak.
 RISE = 0.15
 REMAINDER = 0.02
 
 LOSS_TERMS = ("total", "reconstruction", "kl_cells", "kl_features", "interpretability", "l2")
 STAGES = ("cells", "features", "joint")
 RECORDS_PER_STAGE = 100
-# Genes up to which a step's cells see all of them, also those that it does not draw.
+# Number of genes up to which the cell-wise networks see all genes, also those not drawn in a step.
 MOST_REMEMBERED = 30_000
-# Random numbers drawn at once: few calls, little memory.
+# Random numbers that are drawn together, as a compromise between calls and memory.
 DRAWN_AT_ONCE = 2**20
 
 Progress = Callable[[str, int, int, float], None]
 
 
 class DivergedError(RuntimeError):
-    """Raised when a loss is not finite; `stage` and `step` say where that was seen."""
+    """Raised if a loss is not finite; `stage` and `step` say where this was detected."""
 
     def __init__(self, stage: str, step: int):
         self.stage = stage
@@ -67,15 +68,15 @@ class DivergedError(RuntimeError):
 
 
 class TrainingSet(NamedTuple):
-    """What the models of a stack are trained on, each on its own.
+    """The training data of the models of a stack, one data set per model.
 
     Parameters
     ----------
     n_cells, n_genes : int
         Training cells, and genes, of each.
     minibatches : callable
-        Given a number of steps returns as many `Minibatch`, each of shape (stack, minibatch, ·), on
-        the device.
+        Takes a number of steps and returns as many `Minibatch`, each of shape
+        (stack, minibatch, ·), on the device.
     features : Tensor, (stack, n_genes, n_feature_input)
         Input of the feature-wise encoder, on the device.
     """
@@ -96,7 +97,7 @@ class _Caller(nn.Module):
 
 
 class _Stack:
-    """The parameters of models along a first axis, and functions of a model on all of them."""
+    """The parameters of models, stacked along a first axis, and the evaluation of all models."""
 
     def __init__(self, models: Sequence[SiVAE], device: torch.device):
         self.models = models
@@ -114,7 +115,7 @@ class _Stack:
         }
 
     def __call__(self, function: Callable[..., Any], *inputs: Any) -> Any:
-        """Return what `function` returns of every model, along a first axis."""
+        """Return `function` of every model, stacked along a first axis."""
 
         def one(state: dict[str, Tensor], inputs: tuple[Any, ...]) -> Any:
             return functional_call(self.skeleton, state, (function, *inputs))
@@ -126,7 +127,7 @@ class _Stack:
         return tree_map(lambda tensor: tensor.unsqueeze(0), one(state, inputs))
 
     def write_back(self) -> None:
-        """Give the models their parameters."""
+        """Write the parameters back to the models."""
         for position, model in enumerate(self.models):
             model.load_state_dict(
                 {
@@ -137,7 +138,7 @@ class _Stack:
 
 
 def _stacked(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
-    # One alone is trained where it is: of 240,000 features it has gigabytes.
+    # A single model is not copied: with 240,000 features it takes gigabytes.
     together = tensors[0].unsqueeze(0) if len(tensors) == 1 else torch.stack(list(tensors))
     return together.to(device)
 
@@ -160,19 +161,19 @@ def train(
     data : TrainingSet
     settings : Settings
     generators : sequence of torch.Generator
-        One per model, on the CPU: the source of all its randomness but the minibatches of cells.
+        One per model, on the CPU, for all its random numbers except the minibatches of cells.
     device : torch.device
     precision : {"float32", "bf16"}
     progress : callable, optional
-        Called with stage, step, the stage's number of steps and the mean loss about 100 times a
-        stage.
+        Called about 100 times per stage, with stage, step, number of steps of the stage, and mean
+        loss.
 
     Returns
     -------
     list of DataFrame
         Losses of each model, see `Fit`.
     list of DivergedError or None
-        What was wrong with each model, if anything.
+        The error of each model that failed.
     """
     stack = _Stack(models, device)
     noise_generators = [
@@ -244,7 +245,7 @@ def train(
             if stage == "features":
                 _clip(stack.parameters)
             if step % record_every == 0 or step == n_steps - 1:
-                # Here alone does a GPU wait for its results.
+                # Only here does the program wait for the GPU.
                 penalty = _l2(optimizer)
                 names = ("total", *terms, "l2")
                 table = torch.stack([losses + penalty, *terms.values(), penalty], 1).tolist()
@@ -275,7 +276,7 @@ def train(
 def _noise(
     generators: Sequence[torch.Generator], n_steps: int, n: int, width: int, device: torch.device
 ) -> Iterator[Tensor]:
-    """Standard normal noise of one step after another, (stack, n, width)."""
+    """Yield the standard normal noise of each step, (stack, n, width)."""
     at_once = max(1, min(n_steps, DRAWN_AT_ONCE // (n * width)))
     for start in range(0, n_steps, at_once):
         shape = (at_once, n, width)
@@ -303,7 +304,7 @@ def _rate(schedule: str, step: int, n_steps: int) -> float:
 def _optimizer(parameters: dict[str, Tensor], settings: Settings) -> torch.optim.Adam:
     """Adam whose weight decay is the gradient of the L2 penalty on weights (not on biases).
 
-    It leaves alone what a stage gives no gradient.
+    Parameters without a gradient in a stage do not change.
     """
     groups: dict[float, list[Tensor]] = {}
     for name, parameter in parameters.items():
@@ -319,7 +320,7 @@ def _optimizer(parameters: dict[str, Tensor], settings: Settings) -> torch.optim
 
 @torch.no_grad()
 def _l2(optimizer: torch.optim.Adam) -> Tensor:
-    """The penalty whose gradient the optimiser adds, of each model: (stack,)."""
+    """Return the penalty of each model whose gradient the optimiser adds, (stack,)."""
     penalty: Tensor = sum(
         0.5 * group["weight_decay"] * torch.linalg.vector_norm(weight.flatten(1), dim=1).square()
         for group in optimizer.param_groups

@@ -34,13 +34,13 @@ def grid(
     Parameters
     ----------
     settings : Settings
-        What all have in common. A tenth of the cells is held out where it holds out none.
+        The common settings. If they hold out no cells, a tenth of the cells is held out.
     learning_rates : iterable of float
     l2 : iterable of float
-        Each for the cell-wise and the feature-wise networks alike.
+        The same penalty is used for the cell-wise and the feature-wise networks.
     latents : iterable of int
     hidden : iterable of sequence of int, optional
-        Those of `settings` by default.
+        By default only those of `settings`.
     """
     common = replace(settings, heldout=settings.heldout or HELDOUT)
     widths = [settings.hidden] if hidden is None else hidden
@@ -60,16 +60,16 @@ def tune(
 ) -> pd.DataFrame:
     """Rank settings by their loss on held-out cells, averaged over bins.
 
-    Losses of one likelihood and one gamma compare, whatever the other settings.
+    Losses can be compared between settings with the same likelihood and gamma.
 
     Parameters
     ----------
-    bins : mapping of str to whatever `fit` takes
-        By name; several train at once where they have one shape and a GPU has the room.
+    bins : mapping of str to data that `fit` takes
+        By name. Bins of the same shape are trained together if they fit into a GPU's memory.
     candidates : sequence of Settings
-        Of `grid`, or others that hold out cells.
+        From `grid`, or others that hold out cells.
     seed : int
-        Every candidate holds out the same cells of a bin.
+        All candidates hold out the same cells of a bin.
     device : {"auto", "cpu", "cuda"}
     progress : Progress, optional
         For as many fits as there are bins times candidates.
@@ -77,12 +77,12 @@ def tune(
     Returns
     -------
     DataFrame
-        As `summarise` has it.
+        From `summarise`.
 
     Raises
     ------
     ValueError
-        A candidate holds out no cell, or what `fit` raises.
+        A candidate holds out no cells; or as for `fit`.
     """
     seeds = {name: derive_seed(seed, name) for name in bins}
     return summarise(evaluate(bins, candidates, seeds, device, progress=progress))
@@ -108,9 +108,9 @@ def evaluate(
     Returns
     -------
     DataFrame
-        A row per bin and candidate: bin; learning_rate, l2_cells, l2_features, latent, hidden (the
-        widths with hyphens); total and its terms on held-out cells; active_dimensions; seconds;
-        reason, why there is no loss.
+        One row per bin and candidate: bin; learning_rate, l2_cells, l2_features, latent, hidden
+        (widths joined by hyphens); total and its terms on held-out cells; active_dimensions;
+        seconds; reason, if there is no loss.
     """
     if not all(settings.heldout for settings in candidates):
         raise ValueError("heldout: 0 leaves no cells to compare settings on; hold out 0.1, say")
@@ -145,16 +145,16 @@ def summarise(evaluated: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     evaluated : DataFrame
-        From `evaluate`, or several of them one below another.
+        From `evaluate`, or several such tables concatenated.
 
     Returns
     -------
     DataFrame
-        A row per candidate, lowest loss first. total, its standard error over the bins (total_se)
-        and its terms; above_best, the mean over bins of the loss in excess of the first
-        candidate's, with above_best_se (bins differ far more than candidates, so this is the error
-        to go by); active_dimensions; seconds; n_bins. Without a loss, and last, are candidates
-        that failed in any bin: reason says in how many and why.
+        One row per candidate, lowest loss first: total, its standard error over the bins
+        (total_se) and its terms; above_best, the mean over bins of the difference to the best
+        candidate's loss, with above_best_se (use this error to compare candidates, because bins
+        differ much more than candidates); active_dimensions; seconds; n_bins. Candidates that
+        failed in any bin are last and have no loss; reason says in how many bins, and why.
     """
     names = evaluated["bin"].unique()
     rows, losses = [], []
@@ -206,7 +206,7 @@ def _outcome(fit: Fit | DivergedError) -> dict[str, Any]:
 
 
 def _standard_error(values: np.ndarray) -> np.ndarray:
-    """Of each row's mean; missing for one value."""
+    """Return the standard error of each row's mean; missing for a single value."""
     if values.shape[1] < 2:
         return np.full(len(values), np.nan)
     error: np.ndarray = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
