@@ -18,14 +18,16 @@ import pandas as pd
 import pytest
 import yaml
 
+from popnet.checks.config import check_config
 from popnet.checks.study import read_study
 from popnet.errors import InputError
 from popnet.files import TEXT_COLUMNS
 from popnet.genotypes.reading import read_genotypes
 from popnet.names import safe_name
 from popnet.study.cohort import load_cohort
+from popnet.study.documents import read_sheet
 from popnet.study.gene_sets import read_gmt
-from popnet.study.sheet import check_config, read_sheet, read_sheet_table
+from popnet.study.tables import read_sheet_table
 
 IDS = ["s 1", "b/2", "007", "d"]
 GENES = ["MT-ND1", "MT-CO1", "ISG15", "ACTB", "GAPDH", "HES4"]
@@ -232,7 +234,7 @@ def test_paths_that_no_file_can_have(tmp_path):
 
 
 def test_what_is_out_of_reach_is_not_absent(tmp_path):
-    sheet = SHEET | {"samples": {"table": "lines.csv", "id": "line", "absent": "exclude"}}
+    sheet = SHEET | {"samples": {"table": "lines.csv", "id": "line", "without_cells": "exclude"}}
     sheet["variants"] = {"path": f"{300 * 'x'}/{{sample}}.vcf"}
     (tmp_path / "lines.csv").write_text("line,age\n007,1\nd,2\n")
     problem = problem_of(load_cohort, write(tmp_path, sheet))

@@ -12,7 +12,7 @@ from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import observed_correlations, permuted_correlations, prepare
 from popnet.stats.ranks import correlate
-from popnet.study.gene_sets import MT_PREFIX
+from popnet.study.definitions import MT_PREFIX
 
 COLUMNS = (
     "gene_set",

@@ -12,23 +12,13 @@ import pandas as pd
 
 from popnet.cells import CountSource, common_genes, open_source
 from popnet.errors import InputError, Problem, nearest
-from popnet.study.cohort import Cohort, Sample, with_samples
-from popnet.study.phenotypes import (
-    Covariate,
-    Phenotype,
-    contrast_problem,
-    missing_remedy,
-    parse_value,
-)
-from popnet.study.sheet import (
-    as_text,
-    composed,
-    is_absent,
-    merged,
-    name_problems,
-    quoted,
-    read_sheet_table,
-)
+from popnet.study.cohort import Cohort, with_samples
+from popnet.study.definitions import Covariate, Phenotype
+from popnet.study.paths import is_absent
+from popnet.study.phenotypes import as_text, contrast_problem, missing_remedy, parse_value
+from popnet.study.problems import composed, merged, name_problems, quoted
+from popnet.study.samples import Sample
+from popnet.study.tables import read_sheet_table
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}"
 
@@ -243,7 +233,9 @@ def _open_sources(cohort: Cohort, problems: list[Problem]) -> list[CountSource]:
         paths = [
             sample.path
             for sample in cohort.samples
-            if cohort.absent == "error" or sample.path == cohort.cells.path or _exists(sample)
+            if cohort.without_cells == "error"
+            or sample.path == cohort.cells.path
+            or _exists(sample)
         ]
     sources = []
     for path in dict.fromkeys(paths):
@@ -622,11 +614,11 @@ def _check_ids(
         remedy = alike + remedy
         problems.append(Problem(cohort.file, "cells.sample", cohort.cells.sample, message, remedy))
         return left_out
-    if without and cohort.absent == "error":
+    if without and cohort.without_cells == "error":
         message = f"{len(without)} of {len(listed)} samples have no cells: {quoted(without)}"
         remedy = alike or nearest(without[0], set(found) - set(listed))
         remedy += "Correct the ids, or exclude them"
-        remedy += " (all such rows of a table at once: samples.absent: exclude)"
+        remedy += " (all such rows of a table at once: samples.without_cells: exclude)"
         value = without[0] if len(without) == 1 else None
         problems.append(Problem(cohort.file, "samples", value, message, remedy))
     left_out |= dict.fromkeys(without, "no cells")

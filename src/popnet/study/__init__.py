@@ -1,1 +1,1 @@
-"""What a study asks for: the sheet, the config, phenotypes and gene sets. No data file is opened."""
+"""What a study asks for: sheet, config, phenotypes and gene sets; opens no file of cells."""

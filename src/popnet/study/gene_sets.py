@@ -9,9 +9,7 @@ from typing import Any
 
 from popnet.errors import InputError, Problem
 from popnet.files import atomic, reading
-from popnet.study.cohort import GeneSet
-
-MT_PREFIX = "MT-"
+from popnet.study.definitions import GeneSet
 
 
 def read_gmt(path: str | Path) -> dict[str, list[str]]:

@@ -1,42 +1,29 @@
-"""Phenotypes and covariates: how a sheet defines them and what their values mean."""
+"""Values of phenotypes and covariates: how they are written and what they mean."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from popnet.errors import nearest
-from popnet.study.sheet import as_number, as_text
+from popnet.study.definitions import Covariate, Phenotype
 
 MISSING = {"", "NA", "NaN", "nan"}
 
 
-@dataclass(frozen=True)
-class Phenotype:
-    """A phenotype; `case` and `control` are the values of a binary one, as text.
-
-    Binary values 0/1 and true/false without `case` and `control` become "0" and "1".
-    """
-
-    name: str
-    type: Literal["continuous", "binary"]
-    column: str
-    case: str | None = None
-    control: str | None = None
-    missing: Literal["error", "drop"] = "error"
-    description: str = ""
+def as_text(value: Any) -> str:
+    """Return a scalar of a sheet as text: true and false as in YAML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@dataclass(frozen=True)
-class Covariate:
-    """A covariate and the column that it may come from."""
-
-    name: str
-    type: Literal["categorical", "numeric"]
-    column: str
+def as_number(text: str) -> float | None:
+    """Return the number that a text is, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | None:

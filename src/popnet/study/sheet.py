@@ -1,606 +1,350 @@
-"""What users write: sheets, settings and tables, read as text and held against the schemas.
+"""The cohort sheet as it is written: one typed model of every key.
 
-Every parse of the Snakefile comes through this module, so it needs nothing beyond the standard
-library, PyYAML and jsonschema.
+The schema for editors and the tables in ``config/README.md`` are generated from it
+(`popnet.study.generate`). What a sheet means is in `popnet.study.cohort`.
 """
 
 from __future__ import annotations
 
-import copy
-import csv
-import io
-import math
-import os
 import re
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from itertools import accumulate
-from pathlib import Path
-from typing import Any
-
-import yaml
-
-from popnet.comparisons.registry import EMBEDDINGS, INTERPRETATIONS, NETWORKS
-from popnet.errors import Problem, nearest
-from popnet.names import safe_name
-
-SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
-
-
-EXAMPLES = 5
-
-
-METHODS = {
-    "embeddings": EMBEDDINGS,
-    "interpretations": INTERPRETATIONS,
-    "networks": NETWORKS,
-    "sample_networks": NETWORKS,
-}
-
-
-# Characters that the aliases of a sheet may stand for beyond those that it has.
-MAX_ALIASED = 1_000_000
-
-
-MAX_DEPTH = 100
-
-
-def read_sheet(file: str) -> tuple[Any, list[Problem]]:
-    """Return the document of a sheet, as far as it can be read, and what is wrong with it.
-
-    Only null, true, false and plain decimal numbers are not text.
-    """
-    problems: list[Problem] = []
-    if fault := path_fault(file, "sheet", folder=False):
-        remedy = nearest_file(file) + "Correct the path, see `cohort` in the config"
-        return None, [Problem(file, "cohort", file, fault, remedy)]
-    try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
-        # Composing a node takes the stack, and without this would end Python beyond it.
-        if any(depth > MAX_DEPTH for depth in _depths(text)):
-            raise RecursionError
-        node = yaml.compose(text, Loader=_Loader)
-        if _n_characters(node, {}) > len(text) + MAX_ALIASED:
-            fault = f"The aliases of the file stand for more than {MAX_ALIASED:,} characters"
-            return None, [Problem(file, "(text)", None, fault, "Take aliases (*) of aliases away")]
-        document = _construct(node, "", file, problems)
-    except OSError as error:
-        fault = f"The sheet cannot be read: {error.strerror}"
-        return None, [Problem(file, "cohort", file, fault, "Let its owner give you access")]
-    except UnicodeDecodeError as error:
-        fault = f"The sheet is not UTF-8 text: {error}"
-        return None, [Problem(file, "(text)", None, fault, "Save it as UTF-8")]
-    except RecursionError:
-        fault = "The sheet contains itself, or is nested too deep"
-        return None, [Problem(file, "(text)", None, fault, "Take the alias (*) or brackets away")]
-    except yaml.reader.ReaderError as error:
-        fault = f"The sheet holds a character that YAML does not allow: {error.reason}"
-        remedy = "Save it as UTF-8, without the character"
-        return None, [Problem(file, "(text)", None, fault, remedy)]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else "(text)"
-        fault = f"The sheet is not YAML: {getattr(error, 'problem', None) or error}"
-        remedy = "Indent with spaces, and quote text that holds `: `, `#`, `{`, `[`, `*` or `&`"
-        return None, [Problem(file, place, None, fault, remedy)]
-    return document, problems
-
-
-def read_sheet_table(path: str) -> tuple[list[str], list[dict[str, str]], list[Problem]]:
-    """Read a CSV or TSV that a user made; every value stays the text that it is.
-
-    Commas, tabs and semicolons are told apart by the header; a byte-order mark and any line
-    ending are fine.
-
-    Returns
-    -------
-    columns : list of str
-    rows : list of dict of column to text
-    problems : list of Problem
-    """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        delimiter = max("\t,;", key=re.split(r"[\r\n]", text, maxsplit=1)[0].count)
-        lines = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, strict=True)
-        rows = [row for row in lines if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        fault = f"The table cannot be read: {error}"
-        return [], [], [Problem(path, "table", None, fault, "Save it as CSV in UTF-8")]
-    if len(rows) < 2:
-        fault = "The table has no rows"
-        return [], [], [Problem(path, "table", None, fault, "Write a header and one row per entry")]
-    columns = [column.strip() for column in rows[0]]
-    problems = [
-        Problem(path, f"table column {column}", column, "Two columns have this name", "Rename one")
-        for column, count in Counter(columns).items()
-        if count > 1
-    ]
-    problems += [
-        Problem(
-            path,
-            f"table, row {number}",
-            delimiter.join(row),
-            f"The row does not have the {len(columns)} fields of the header",
-            "Complete the row; quote values that hold the separator",
-        )
-        for number, row in enumerate(rows[1:], 2)
-        if len(row) != len(columns)
-    ]
-    padded = (row + [""] * (len(columns) - len(row)) for row in rows[1:])
-    return columns, [dict(zip(columns, row, strict=False)) for row in padded], problems
-
-
-def read_markers(path: str) -> tuple[list[dict[str, str]], list[Problem]]:
-    """Read a user's table of marker genes: rows with gene and cell_type, and what is wrong."""
-    if fault := path_fault(path, folder=False):
-        remedy = nearest_file(path) + "Correct the path; null finds markers by a test"
-        return [], [Problem(path, "comparisons.markers", path, fault, remedy)]
-    columns, rows, problems = read_sheet_table(path)
-    if not problems:
-        problems = [
-            Problem(
-                path,
-                f"table column {column}",
-                None,
-                "The table of markers lacks this column",
-                f"Name the columns gene and cell_type; there are: {', '.join(columns)}",
-            )
-            for column in ("gene", "cell_type")
-            if column not in columns
-        ]
-    return ([] if problems else rows), problems
-
-
-def sheet_config(path: str | Path) -> str | None:
-    """Return the file of settings that a sheet asks for; None where there is no such file.
-
-    Whatever is wrong with the sheet is left to `load_cohort`.
-    """
-    document, _ = read_sheet(os.fspath(path))
-    config = document.get("config") if isinstance(document, dict) else None
-    settings = resolve_path(os.fspath(path), config) if isinstance(config, str) else ""
-    return None if path_fault(settings, folder=False) else settings
-
-
-def check_config(config: dict, file: str) -> list[Problem]:
-    """Return what is wrong with the config, which gains the defaults of keys that it lacks."""
-    _fill_defaults(config, _schema("config"))
-    problems = schema_problems(copy.deepcopy(config), "config", file)
-    if not problems:
-        chosen = config["sivae"]["feature_input"]
-        if chosen and (chosen["method"] == "cells") != (chosen["size"] is None):
-            message = f"With method {chosen['method']!r} the size must be " + (
-                "null" if chosen["method"] == "cells" else "a number"
-            )
-            remedy = "Give a size with downsample and pca only"
-            field = "sivae.feature_input.size"
-            problems.append(Problem(file, field, chosen["size"], message, remedy))
-        problems += _method_problems(config["comparisons"], file)
-        if markers := config["comparisons"]["markers"]:
-            problems += read_markers(markers)[1]
-    return merged(problems)
-
-
-def _method_problems(compared: dict, file: str) -> list[Problem]:
-    """Return which compared methods are none; where all are compared, their names are put in."""
-    problems = []
-    for key, known in METHODS.items():
-        if compared[key] is None:
-            compared[key] = list(known)
-        for name in set(compared[key]) - set(known):
-            remedy = nearest(name, list(known)) + f"Known are {', '.join(known)}"
-            fault = "There is no such method"
-            problems.append(Problem(file, f"comparisons.{key}", name, fault, remedy))
-    return problems
-
-
-def training_plan(config: dict) -> str:
-    """Return the training plan of a config: its own, or the preset's."""
-    return config["sivae"]["plan"] or {"robust": "fast", "paper": "paper"}[config["preset"]]
-
-
-def resolve_path(sheet: str, path: str) -> str:
-    """Return a path of the sheet relative to the current folder where inside, else absolute."""
-    folder = Path(sheet).absolute().parent
-    absolute = os.path.normpath(folder / Path(path).expanduser())
-    here = str(Path.cwd())
-    return os.path.relpath(absolute, here) if absolute.startswith(here + os.sep) else absolute
-
-
-def path_fault(path: str, what: str = "file", folder: bool = True) -> str | None:
-    """Return why nothing can be read at a path, where a `folder` may be; None if it can be."""
-    try:
-        found = Path(path).exists() if folder else Path(path).is_file()
-        return None if found else f"There is no such {what}"
-    except OSError as error:
-        # Too long a name, a folder that others may not enter.
-        return f"There is no such {what}, or it is out of reach: {error.strerror}"
-
-
-def is_absent(path: str) -> bool:
-    """Return whether nothing is at a path; what is out of reach may well be there."""
-    return path_fault(path) == "There is no such file"
-
-
-def nearest_file(path: str) -> str:
-    """Return ``"did you mean 'x'? "`` for the closest file beside a path, or an empty string."""
-    try:
-        beside = [entry.name for entry in Path(path).parent.iterdir()]
-    except (OSError, ValueError):
-        return ""
-    return nearest(Path(path).name, beside)
-
-
-def schema_problems(document: Any, name: str, file: str) -> list[Problem]:
-    """Return where `document` breaks the schema; those parts are taken out of it."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    validator = extend(
-        Draft202012Validator,
-        type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-            "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-        ),
-    )
-    problems: list[Problem] = []
-    broken: list[list] = []
-
-    def add(path: list, value: Any, message: str, remedy: str) -> None:
-        value = None if isinstance(value, dict) else value
-        problems.append(Problem(file, _dotted(path), value, message, remedy))
-
-    check = validator(_schema(name))
-    for error in sorted(check.iter_errors(document), key=lambda error: list(map(str, error.path))):
-        path, steps = list(error.absolute_path), list(error.absolute_schema_path)
-        if error.validator == "additionalProperties":
-            known = list(error.schema["properties"])
-            for key in sorted(set(error.instance) - set(known), key=str):
-                value = error.instance[key]
-                remedy = nearest(key, known) + f"Keys here are {', '.join(known)}"
-                value = None if isinstance(value, list) else value
-                add([*path, key], value, "The key is unknown", remedy)
-                broken.append([*path, key])
-        elif error.validator == "required":
-            for key in error.validator_value:
-                if key not in error.instance:
-                    remedy = f"Add it: {_description(name, steps[:-1], key)}"
-                    add([*path, key], None, "The key is missing", remedy)
-            broken.append(path)
-        else:
-            remedy = _value_remedy(error, name) + _description(name, steps)
-            add(path, error.instance, _fault(error), remedy)
-            broken.append(path)
-    for _ in range(4):  # What lacks a required part is broken too, up to the top of the sheet.
-        for path in broken:
-            _take_out(document, path)
-        broken = [list(error.absolute_path) for error in check.iter_errors(document)]
-    return problems
-
-
-def name_problems(
-    file: str, entries: Sequence[tuple[str, str]], what: str, files: bool = True
-) -> list[Problem]:
-    """Return what is wrong with names, given with their places; `files` if files carry them."""
-    problems = []
-    seen: set[str] = set()
-    for place, name in entries:
-        if not name.strip():
-            fault = (f"The name of a {what} is empty", "Give it a name")
-        elif name != name.strip():
-            fault = (f"The name of a {what} begins or ends with a space", "Take the space away")
-        elif not name.isprintable():
-            fault = (f"The name of a {what} holds an invisible character", "Type the name anew")
-        elif name == "nan":
-            fault = ("Tables of cells write missing values so", f"Rename the {what}, also there")
-        elif name in seen:
-            fault = (f"The {what} is given twice", "Keep one of them")
-        else:
-            seen.add(name)
-            continue
-        problems.append(Problem(file, place, name, *fault))
-    if not files:
-        return problems
-    places = {name: place for place, name in entries}
-    groups: dict[tuple[str, ...], None] = {}
-    for form in (
-        lambda name: composed(name.casefold()),
-        lambda name: safe_name(name).casefold(),
-    ):
-        alike: dict[str, list[str]] = {}
-        for name in places:
-            alike.setdefault(form(name), []).append(name)
-        groups |= dict.fromkeys(tuple(names) for names in alike.values() if len(names) > 1)
-    for first, *_, last in groups:
-        message = (
-            f"It cannot be told from the {what} {first!r} where file names ignore upper and "
-            "lower case"
-        )
-        if composed(first) == composed(last):
-            message = f"It looks like the {what} {first!a}, but is written {last!a}"
-        problems.append(Problem(file, places[last], last, message, "Rename one of them"))
-    return problems
-
-
-def composed(text: str) -> str:
-    """Return the one form of text that Unicode can write in several: é, or e and an accent."""
-    return unicodedata.normalize("NFC", text)
-
-
-def template_problems(
-    file: str, ids: Iterable[str], field: str, template: str | None, key: str
-) -> list[Problem]:
-    """Return the ids that cannot stand for ``{sample}`` in a path."""
-    return [
-        Problem(
-            file,
-            field,
-            id,
-            "The id cannot be part of a path, as {sample} asks for",
-            f"Give `{key}` per sample",
-        )
-        for id in ids
-        if template and "{sample}" in template and ("/" in id or "\\" in id or id in (".", ".."))
-    ]
-
-
-def merged(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems, with one fault of many samples as one problem with examples."""
-    groups: dict[tuple, list[Problem]] = {}
-    for problem in problems:
-        general = _ENTRY.sub(
-            lambda match: "[*]" if match[0].startswith("[") else "", problem.field, count=1
-        )
-        key = (problem.file, general, problem.message, problem.remedy, problem.severity)
-        group = groups.setdefault(key, [])
-        if problem not in group:
-            group.append(problem)
-    result = []
-    for (file, general, message, remedy, severity), group in groups.items():
-        if len(group) > 1:
-            examples = "; ".join(map(_example, group[:EXAMPLES]))
-            more = "; ..." if len(group) > EXAMPLES else ""
-            message = f"{message} ({len(group)} times: {examples}{more})"
-            result.append(Problem(file, general, None, message, remedy, severity))
-        else:
-            result += group
-    return result
-
-
-def as_text(value: Any) -> str:
-    """Return a scalar of a sheet as text: true and false as in YAML."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def as_number(text: str) -> float | None:
-    """Return the number that a text is, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def quoted(names: Iterable[Any], n: int = EXAMPLES) -> str:
-    """Return the first `n` names in quotes, and dots where there are more."""
-    names = list(names)
-    return ", ".join(map(repr, names[:n])) + (", ..." if len(names) > n else "")
-
-
-_ENTRY = re.compile(r"\[\d+\]|, (row|sample) .*", re.DOTALL)
-
-
-def _example(problem: Problem) -> str:
-    entry = _ENTRY.search(problem.field)
-    place = problem.field[: entry.end()] if entry and entry[0].startswith("[") else ""
-    place = entry[0].removeprefix(", ") if entry and not place else place
-    value = "" if problem.value is None else repr(problem.value)
-    return " = ".join(filter(None, [place, value]))
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML in which only null, true, false and plain decimal numbers are not text."""
-
-    yaml_implicit_resolvers: dict = {}  # noqa: RUF012
-
-
-for _tag, _pattern, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"0|-?[1-9][0-9]{0,17}", list("-0123456789")),
-    (
-        "float",
-        r"-?((0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?",
-        list("-.0123456789"),
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+
+from popnet.study.phenotypes import as_text
+from popnet.study.validation import Part, Section, Text, rule
+
+# Old key: new key; `[]` stands for an entry of a list.
+RENAMED = {"samples.absent": "samples.without_cells"}
+
+
+def _id(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _label(value: Any) -> Any:
+    return as_text(value) if isinstance(value, str | int | float) else value
+
+
+def _positions(value: Any) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d*)(?:-([1-9]\d*))?", str(value))
+    if isinstance(value, bool) or not found:
+        remedy = "Write a position or first-last, from 1"
+        raise rule("This is neither a position nor a range of positions", remedy)
+    first, last = int(found[1]), int(found[2] or found[1])
+    if last < first:
+        raise rule("The range is backwards", "Write the first position before the last")
+    return first, last
+
+
+# An id may be a whole number, the label of a phenotype any number, true or false.
+Id = Annotated[
+    str,
+    Field(min_length=1),
+    BeforeValidator(_id),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1}),
+]
+Label = Annotated[
+    str,
+    BeforeValidator(_label),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+Value = Annotated[
+    str | int | float | bool, WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+OptionalValue = Annotated[
+    str | int | float | bool | None,
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+]
+Positions = Annotated[
+    tuple[int, int],
+    BeforeValidator(_positions),
+    WithJsonSchema(
+        {"type": ["string", "integer"], "pattern": "^[1-9][0-9]*(-[1-9][0-9]*)?$", "minimum": 1}
     ),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
+]
+
+
+class Annotations(Section):
+    """A table of cell metadata, for 10x files, which have none; further columns count as `obs`."""
+
+    table: Text = Field(description="CSV or TSV with one row per cell")
+    barcode: Text = Field(description="Its column of barcodes (names of the cells)")
+    sample: Text | None = Field(
+        default=None, description="Its column of sample ids, where samples share barcodes"
     )
 
 
-def _construct(node: yaml.Node | None, place: str, file: str, problems: list[Problem]) -> Any:
-    """Return what a node stands for; keys are text as written."""
-    if isinstance(node, yaml.MappingNode) and node.tag.endswith(",2002:map"):
-        mapping: dict[str, Any] = {}
-        lines: dict[str, int] = {}
-        merged_in: list[dict] = []
-        for key, value in node.value:
-            name = getattr(key, "value", None)
-            line = f"line {key.start_mark.line + 1}"
-            if not isinstance(name, str):
-                fault = f"A key is not text ({line})"
-                problems.append(Problem(file, place or line, None, fault, "Use text as keys"))
-                continue
-            if name == "<<" and not key.style:  # A quoted one is a name.
-                parts = _construct(value, place, file, problems)
-                parts = parts if isinstance(parts, list) else [parts]
-                if not all(isinstance(part, dict) for part in parts):
-                    fault = f"What is merged (<<) is not a mapping ({line})"
-                    remedy = "Merge mappings, such as `<<: *name`"
-                    problems.append(Problem(file, place or line, None, fault, remedy))
-                    continue
-                merged_in += parts
-                continue
-            inner = f"{place}.{name}" if place else name
-            if name in mapping:
-                fault = f"The key of line {lines[name]} is given twice (again in {line})"
-                problems.append(Problem(file, inner, None, fault, "Keep one of them"))
-            lines.setdefault(name, key.start_mark.line + 1)
-            mapping[name] = _construct(value, inner, file, problems)
-        for part in merged_in:
-            mapping = part | mapping
-        return mapping
-    if isinstance(node, yaml.SequenceNode) and node.tag.endswith(",2002:seq"):
-        return [
-            _construct(item, f"{place}[{number}]", file, problems)
-            for number, item in enumerate(node.value)
-        ]
-    if isinstance(node, yaml.ScalarNode):
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
-        try:
-            if kind == "str":
-                return node.value
-            if kind == "bool":
-                return {"true": True, "false": False}[node.value.lower()]
-            if kind == "null":
-                return None
-            if kind == "int":
-                return int(node.value)
-            if kind == "float":
-                value = float(node.value)
-                return value if math.isfinite(value) else node.value
-        except (ValueError, KeyError):
-            pass
-    if node is not None:
-        line = f"line {node.start_mark.line + 1}"
-        fault = f"The tag {node.tag} is not allowed here ({line})"
-        problems.append(Problem(file, place or line, None, fault, "Take the `!` tag away"))
-    return None
+class Cells(Section):
+    """Where the cells are and what their columns mean."""
+
+    path: Text | None = Field(
+        default=None,
+        description="An h5ad, a 10x `.h5` or a 10x mtx folder with all samples; with `{sample}`, "
+        "one for each",
+    )
+    counts: Annotated[str, Field(pattern=r"^(X|raw\.X|layers/.+)$")] = Field(
+        default="X", description="Where the raw counts are: `X`, `raw.X` or `layers/<name>`"
+    )
+    gene_symbols: Text | None = Field(
+        default=None, description="The `var` column of gene symbols, where genes are Ensembl ids"
+    )
+    sample: Text | None = Field(
+        default=None,
+        description="The `obs` column of sample ids; not needed where each sample has its own file",
+    )
+    cell_type: Text | None = Field(
+        default=None,
+        description="The `obs` column of cell types; left out, all cells are one type, `all`",
+    )
+    batch: Text | None = Field(
+        default=None,
+        description="The `obs` column of the batch (pool, library, chip), if there is one",
+    )
+    keep: dict[str, Annotated[list[Value], Field(min_length=1)]] = Field(
+        default={}, description="Filters, `column: [values]`; a cell must pass them all"
+    )
+    annotations: Annotations | None = None
 
 
-def _depths(text: str) -> Iterator[int]:
-    """Yield how deep each part of a YAML text is nested."""
-    events = yaml.parse(text, Loader=_Loader)
-    return accumulate(
-        isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        for event in events
+class SampleEntry(Section):
+    """A sample of a list."""
+
+    id: Id = Field(description="Identifier of the sample, as in the cells")
+    donor: Id | None = Field(
+        default=None, description="The person or cell line it comes from; the id where left out"
+    )
+    phenotypes: dict[str, OptionalValue] = Field(
+        default={}, description="Its phenotypes, `name: value`"
+    )
+    covariates: dict[str, OptionalValue] = Field(
+        default={}, description="Its covariates, `name: value`"
+    )
+    vcf: Text | None = Field(
+        default=None, description="Its VCF, where it is not that of `variants.path`"
+    )
+    path: Text | None = Field(
+        default=None, description="Its cells, where they are not in `cells.path`"
+    )
+    batch: Id | None = Field(
+        default=None, description="Its batch, where the cells have no batch column"
     )
 
 
-def _n_characters(node: yaml.Node | None, known: dict[int, int]) -> int:
-    """Return how long a node is with its aliases written out; nodes in `known` are not visited."""
-    if not isinstance(node, yaml.CollectionNode):
-        return len(node.value) + 1 if node else 0
-    if id(node) not in known:
-        parts = node.value
-        if isinstance(node, yaml.MappingNode):
-            parts = [part for pair in node.value for part in pair]
-        known[id(node)] = 1 + sum(_n_characters(part, known) for part in parts)
-    return known[id(node)]
+class SampleTable(Section):
+    """A table of samples, and the names of its columns."""
 
-
-@cache
-def _schema(name: str) -> dict:
-    return yaml.load(
-        (SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"),
-        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    table: Text = Field(description="CSV or TSV with one row per sample")
+    id: Text = Field(description="Its column of sample ids")
+    donor: Text | None = Field(default=None, description="Its column of donors")
+    vcf: Text | None = Field(
+        default=None, description="Its column of VCF paths, relative to the sheet"
+    )
+    path: Text | None = Field(
+        default=None, description="Its column of paths of the cells, relative to the sheet"
+    )
+    batch: Text | None = Field(default=None, description="Its column of batches")
+    exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
+    without_cells: Literal["error", "exclude"] = Field(
+        default="error",
+        description="Rows without cells: `error` stops the study, `exclude` leaves them out",
     )
 
 
-def _fill_defaults(document: dict, schema: dict) -> None:
-    for key, part in schema["properties"].items():
-        if "default" in part:
-            document.setdefault(key, copy.deepcopy(part["default"]))
-        if "properties" in part and isinstance(document.get(key), dict):
-            _fill_defaults(document[key], part)
+class SamplesOfCells(Section):
+    """All samples that the cells have."""
+
+    cells: Literal["all"] = Field(description="`all`: every id in `cells.sample` is a sample")
+    donor: Text | None = Field(default=None, description="The `obs` column of donors")
+    exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
 
 
-def _take_out(document: Any, path: list) -> None:
-    """Delete the value at `path`; in a list it becomes None: the others keep their place."""
-    *parents, last = path or [None]
-    try:
-        for part in parents:
-            document = document[part]
-        if isinstance(document, list):
-            document[last] = None
-        elif last is not None:
-            del document[last]
-    except (KeyError, IndexError, TypeError):
-        pass  # A part of it was taken out before.
+def _form_of_samples(value: Any) -> str:
+    if isinstance(value, list):
+        return "list"
+    return "SamplesOfCells" if isinstance(value, dict) and "cells" in value else "SampleTable"
 
 
-def _dotted(path: Iterable[str | int]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".") or "(top level)"
+Samples = Annotated[
+    Annotated[list[Part[SampleEntry]], Field(min_length=1), Tag("list")]
+    | Annotated[SampleTable, Tag("SampleTable")]
+    | Annotated[SamplesOfCells, Tag("SamplesOfCells")],
+    Discriminator(_form_of_samples),
+]
 
 
-def _description(name: str, path: list, key: str | None = None) -> str:
-    """Return the innermost description on the way to a place of a schema, or to its `key`."""
-    schema = _schema(name)
-    part, text = schema, schema["description"]
-    for step in [*path, *(["properties", key] if key is not None else [])]:
-        # jsonschema leaves $ref out of its paths.
-        if step not in part and "$ref" in part:
-            part = schema["$defs"][part["$ref"].split("/")[-1]]
-        part = part[step]
-        if isinstance(part, dict) and isinstance(part.get("description"), str):
-            text = part["description"]
-    return text
+class PhenotypeEntry(Section):
+    """What networks are compared with."""
+
+    type: Literal["continuous", "binary"] = Field(
+        description="`continuous` (numbers) or `binary` (case and control)"
+    )
+    column: Text | None = Field(
+        default=None,
+        description="The column of the samples' table or of `obs`; left out, the phenotype's name",
+    )
+    case: Label | None = Field(
+        default=None, description="The value of cases; not needed for 0/1 and true/false"
+    )
+    control: Label | None = Field(
+        default=None, description="The value of controls; not needed for 0/1 and true/false"
+    )
+    missing: Literal["error", "drop"] = Field(
+        default="error",
+        description="`error`: every sample must have a value; `drop`: samples without one stay in "
+        "the networks, but out of this phenotype's tests",
+    )
+    description: str = Field(default="", description="What it is, for the report")
+
+    @model_validator(mode="after")
+    def _two_labels_of_a_binary(self) -> PhenotypeEntry:
+        labels = {"case": self.case, "control": self.control}
+        given = [key for key, label in labels.items() if label is not None]
+        if self.type == "continuous" and given:
+            message = "A continuous phenotype has no cases and controls"
+            remedy = "Set type: binary, or take case and control away"
+            raise rule(message, remedy, given[0], labels[given[0]])
+        if len(given) == 1:
+            other = "control" if given == ["case"] else "case"
+            message = f"{given[0]} is given but {other} is not"
+            raise rule(message, f"Add {other}: the value of the {other}s", other)
+        if given and self.case == self.control:
+            remedy = "Give the value of the cases and that of the controls"
+            raise rule("case and control are the same value", remedy, "case", self.case)
+        return self
 
 
-_TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping of keys to values",
-    "null": "null",
-}
+CovariateType = Annotated[
+    Literal["categorical", "numeric"], Field(description="`categorical` or `numeric`")
+]
 
 
-_FAULTS = {
-    "minimum": "The number is below {}",
-    "exclusiveMinimum": "The number is not above {}",
-    "maximum": "The number is above {}",
-    "exclusiveMaximum": "The number is not below {}",
-    "minItems": "The list has fewer than {} entries",
-    "maxItems": "The list has more than {} entries",
-    "minProperties": "There are fewer than {} entries",
-    "maxProperties": "There are more than {} entries",
-    "minLength": "The text is empty",
-    "uniqueItems": "An entry is given twice",
-    "pattern": "The text does not match {}",
-}
+class CovariateEntry(Section):
+    """What else differs between samples."""
+
+    type: CovariateType
+    column: Text | None = Field(
+        default=None,
+        description="The column of the samples' table or of `obs`; left out, the covariate's name",
+    )
 
 
-def _fault(error: Any) -> str:
-    if error.validator == "type":
-        types = error.validator_value
-        types = [types] if isinstance(types, str) else types
-        return f"The value is not {' or '.join(_TYPES[kind] for kind in types)}"
-    if error.validator == "enum":
-        allowed = ("null" if value is None else str(value) for value in error.validator_value)
-        return f"The value is not one of {', '.join(allowed)}"
-    return _FAULTS.get(error.validator, error.message).format(error.validator_value)
+Covariates = dict[
+    str,
+    Annotated[
+        Annotated[CovariateType, Tag("type")] | Annotated[CovariateEntry, Tag("CovariateEntry")],
+        Discriminator(lambda value: "type" if isinstance(value, str) else "CovariateEntry"),
+    ],
+]
 
 
-def _value_remedy(error: Any, schema: str) -> str:
-    value = error.instance
-    if error.validator == "enum" and isinstance(value, str):
-        return nearest(value, filter(None, error.validator_value))
-    if error.validator == "pattern":
-        allowed = "letters, digits, `_`, `.` and `-`" if error.absolute_path[-1] == "name" else ""
-        return f"Use {allowed}, a letter or digit first. " if allowed else ""
-    if error.validator != "type":
-        return ""
-    if isinstance(value, int | float) and "string" in error.validator_value:
-        digits = ", with the digits that are written" if isinstance(value, float) else ""
-        return f'Quote it: "{as_text(value)}"{digits}. '
-    if isinstance(value, str) and as_number(value) is not None and schema == "config":
-        return (
-            "Write the number without quotes; nested values of --config arrive as text, so put "
-            "them in a file and give it with --configfile. "
-        )
-    return ""
+class GeneSetEntry(Section):
+    """One of prefix, gmt and genes."""
+
+    prefix: Text | None = Field(default=None, description="All genes whose symbol begins so")
+    gmt: Text | None = Field(default=None, description="A GMT file; all of its sets are tested")
+    genes: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="The symbols themselves"
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> GeneSetEntry:
+        n_forms = sum(form is not None for form in (self.prefix, self.gmt, self.genes))
+        if n_forms != 1:
+            message = f"It has {'none' if n_forms == 0 else 'more than 1'} of prefix, gmt and genes"
+            raise rule(message, "Give one of prefix, gmt and genes")
+        return self
+
+
+class Variants(Section):
+    """Genotypes of the samples."""
+
+    path: Text | None = Field(
+        default=None, description="One VCF for all samples, or with `{sample}` one for each"
+    )
+    contig: Text = Field(
+        default="MT", description="The contig to test; `MT`, `M`, `chrM` and `chrMT` are the same"
+    )
+    samples: dict[str, Id] = Field(
+        default={}, description="`id: name in the VCF`, where the two differ"
+    )
+    keep_filters: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        description="FILTER values taken as `PASS`, such as `[fa]` for the chrMT file of the 1000 "
+        "Genomes. Genotypes of other filtered records are missing",
+    )
+    absent: Literal["missing", "reference"] | None = Field(
+        default=None,
+        description="What a variant is in a sample whose VCF has no record of its position, where "
+        "other files have one: `missing` (taken, with a warning, where the sheet does not say) or "
+        "`reference`, which is right where the files leave out what was read as reference. A VCF "
+        "of all samples needs neither. Preset `paper` takes `reference` and looks at neither "
+        "`mask` nor `min_depth`",
+    )
+    # Runs of C, a repeat and the gap of the rCRS: what is called there is mostly error.
+    mask: tuple[Positions, ...] = Field(
+        default=("302-316", "513-525", "3107"),
+        strict=False,
+        validate_default=True,
+        description="Positions of the mtDNA, one or first-last, whose variants are left out. The "
+        "default are runs of C, a repeat and the gap of the rCRS",
+    )
+    min_depth: Annotated[int, Field(ge=0)] = Field(
+        default=10,
+        description="Fewest reads (`DP`, or else the sum of `AD`) of a genotype; with fewer it is "
+        "missing. Files without both are taken as they are",
+    )
+    components: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Number of first principal components of the variants that the tests of "
+        "variants are adjusted for, in place of haplogroups",
+    )
+
+
+class SimulationEntry(Section):
+    """The workflow simulates the cells, VCFs and GMT file of this sheet from its table of samples.
+
+    The columns are those of `config/cohorts/demo_samples.csv`.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = Field(description="Seed of the simulation")
+
+
+class Sheet(Section):
+    """What the data of a study is. Paths are relative to the sheet."""
+
+    name: Part[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]] = Field(
+        description="Name of the study, results go to `results/<name>/`: letters, digits, `_`, "
+        "`.` and `-`, a letter or digit first"
+    )
+    description: str = Field(
+        default="", description="What the cohort is, in a sentence for the report"
+    )
+    config: Text | None = Field(
+        default=None,
+        description="A file of settings that this cohort needs, merged over `config.yaml`; "
+        "`--configfile` and `--config` still win",
+    )
+    simulation: SimulationEntry | None = None
+    cells: Part[Cells]
+    cell_types: Annotated[list[Part[Id]], Field(min_length=1)] | None = Field(
+        default=None, description="The cell types to analyse, each by itself; left out, all of them"
+    )
+    samples: Part[Samples] = Field(
+        description="A list of samples, a table of them, or `{cells: all}`: all in the cells"
+    )
+    phenotypes: Part[Annotated[dict[str, PhenotypeEntry], Field(min_length=1)]] = Field(
+        description="What networks are compared with, `name: {type, ...}`"
+    )
+    covariates: Covariates = Field(
+        default={},
+        description="What else differs between samples: `name: categorical`, `name: numeric` or "
+        "`name: {type, column}`",
+    )
+    gene_sets: dict[str, GeneSetEntry] = Field(
+        default={},
+        description='Sets of genes to test: `NAME: {prefix: "MT-"}`, `{genes: [...]}` or '
+        "`{gmt: file}`. `MT` (prefix `MT-`) is always among them",
+    )
+    variants: Variants | None = None

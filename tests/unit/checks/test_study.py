@@ -11,10 +11,10 @@ import yaml
 from scipy import sparse
 
 from popnet.checks import study as validation
+from popnet.checks.config import check_config
 from popnet.checks.study import read_study
 from popnet.errors import InputError
 from popnet.study.cohort import load_cohort
-from popnet.study.sheet import check_config
 
 GENES = ["MT-ND1", "MT-CO1", "HES4", "ISG15", "ACTB", "GAPDH"]
 IDS = ["a|1", "b/2", "007", "d"]
@@ -142,7 +142,7 @@ def test_cell_types_that_are_not_listed(tmp_path, obs):
 def test_absent_samples(tmp_path, obs):
     write_cells(tmp_path / "cells.h5ad", obs)
     (tmp_path / "t.csv").write_text("line,age\na|1,0\nb/2,1\n007,2\ngone,3\n")
-    samples = {"table": "t.csv", "id": "line", "absent": "exclude"}
+    samples = {"table": "t.csv", "id": "line", "without_cells": "exclude"}
     study = study_of(tmp_path, sheet_of(samples=samples))
     assert study.samples["sample"].tolist() == ["a|1", "b/2", "007"]
     assert study.samples["age"].tolist() == [0, 1, 2]

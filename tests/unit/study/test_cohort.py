@@ -9,10 +9,19 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from popnet.checks.config import check_config
 from popnet.errors import InputError
-from popnet.study.cohort import load_cohort, with_samples
+from popnet.study.cohort import (
+    cells_part,
+    gene_sets_part,
+    load_cohort,
+    phenotype_part,
+    sheet_config,
+    variants_part,
+    with_samples,
+)
 from popnet.study.phenotypes import parse_value
-from popnet.study.sheet import SCHEMAS, check_config, read_sheet_table, sheet_config
+from popnet.study.tables import read_sheet_table
 
 SHEET = {
     "name": "study",
@@ -147,6 +156,12 @@ BAD = [
     ({"variants": {"min_depth": 2.5}}, "variants.min_depth", 2.5, "Fewest reads"),
     ({"config": "x.yaml"}, "config", "x.yaml", "no such file"),
     ({"simulation": {}}, "simulation.seed", None, "Seed"),
+    (
+        {"samples": {"table": "t.csv", "id": "x", "absent": "exclude"}},
+        "samples.absent",
+        "exclude",
+        "Write samples.without_cells",
+    ),
     (
         {"samples/1/id": "a/b", "variants": {"path": "{sample}.vcf"}, "simulation": {"seed": 1}},
         "variants.path",
@@ -306,7 +321,7 @@ def test_phenotype_without_contrast(tmp_path, name, value):
     assert ("one class" if name == "outcome" else "constant") in problem.message
 
 
-def test_good_sheet(tmp_path, monkeypatch):
+def test_good_sheet(tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.vcf").touch()
     (tmp_path / "settings.yaml").touch()
@@ -351,8 +366,16 @@ def test_good_sheet(tmp_path, monkeypatch):
     assert (cohort.variants.min_depth, cohort.variants.components) == (0, 2)
     assert cohort.files == ("cells.h5ad", "a.vcf")
     assert sheet_config(path) == cohort.config == "settings.yaml"
-    monkeypatch.chdir(SCHEMAS)
+    monkeypatch.chdir(root)
     assert load_cohort(path).files == (str(tmp_path / "cells.h5ad"), str(tmp_path / "a.vcf"))
+
+
+@pytest.mark.parametrize("text", [None, "config: {\n", "config: none.yaml\n"])
+def test_broken_sheets_have_no_config(tmp_path, text):
+    path = tmp_path / "sheet.yaml"
+    if text:
+        path.write_text(text)
+    assert sheet_config(path) is None
 
 
 def test_text_stays_text(tmp_path):
@@ -449,7 +472,7 @@ def test_bad_table(tmp_path, monkeypatch, text, source, field, value, words):
 
 
 def test_absent_samples_may_lack_files(tmp_path):
-    path = table_sheet(tmp_path, absent="exclude")
+    path = table_sheet(tmp_path, without_cells="exclude")
     path.write_text(path.read_text() + "variants: {path: 'v/{sample}.vcf'}\n")
     (tmp_path / "v").mkdir()
     (tmp_path / "v" / "007.vcf").touch()
@@ -583,3 +606,57 @@ def test_whatever_is_written_gives_a_cohort_or_problems(tmp_path_factory, place,
     except InputError as error:
         problems = error.problems
     assert all(problem.field and problem.remedy for problem in problems)
+
+
+def test_rules_hold_beside_unknown_keys_and_not_beside_broken_ones(tmp_path):
+    changes = {
+        "phenotypes/efficiency": {"type": "continuous", "case": "x", "colum": "y"},
+        "gene_sets": {"K": {"genes": [3]}},
+    }
+    fields = [problem.field for problem in problems_of(write(tmp_path, changed(changes)))]
+    assert fields == [
+        "phenotypes.efficiency.colum",
+        "gene_sets.K.genes[0]",
+        "phenotypes.efficiency.case",
+    ]
+
+
+PARTS = {
+    "cells": cells_part,
+    "efficiency": lambda cohort: phenotype_part(cohort, "efficiency"),
+    "outcome": lambda cohort: phenotype_part(cohort, "outcome"),
+    "gene sets": gene_sets_part,
+    "variants": variants_part,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"description": "words"}, set()),
+        ({"phenotypes/efficiency/description": "words"}, set()),
+        ({"phenotypes/sick": {"type": "binary"}}, set()),
+        ({"phenotypes/outcome/missing": "drop"}, {"outcome"}),
+        ({"samples/1/phenotypes/efficiency": 7}, {"efficiency"}),
+        ({"samples/1/donor": "d"}, {"efficiency", "outcome"}),
+        ({"covariates": {"sex": "categorical"}}, {"efficiency", "outcome"}),
+        ({"gene_sets": {"K": {"genes": ["A", "B"]}}}, {"gene sets"}),
+        ({"variants": {"min_depth": 3}}, {"variants"}),
+        ({"samples/1/vcf": "sheet.yaml"}, {"variants"}),
+        ({"samples/1/batch": "b"}, {"cells"}),
+        ({"cells/keep": {"day": [3, "D11", True]}}, {"cells"}),
+        ({"cell_types": ["NPC"]}, {"cells"}),
+        ({"samples/6": None}, {"cells", "efficiency", "outcome"}),
+    ],
+)
+def test_parts_of_a_sheet_change_with_what_they_stand_for(tmp_path, changes, parts):
+    before = load_cohort(write(tmp_path, SHEET))
+    after = load_cohort(write(tmp_path, changed(changes)))
+    differing = set()
+    for name, part in PARTS.items():
+        assert json.loads(json.dumps(part(after))) == part(after)
+        if part(before) != part(after):
+            differing.add(name)
+    assert differing == parts
+    with pytest.raises(KeyError, match="unknown"):
+        phenotype_part(before, "unknown")
