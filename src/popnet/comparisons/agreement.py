@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
+
+from popnet.comparisons.outcomes import STATES, joined
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 FEWEST_GENES = 3
 
@@ -120,6 +126,106 @@ def agreement(
     columns = ["sample", "n_bins", "n_genes", "rho", "jaccard", "jaccard_chance"]
     columns += ["repeat_rho", "repeat_jaccard"]
     return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def compare_samples(
+    bins: AnnData,
+    bin_edges: pd.DataFrame,
+    inferred: Sequence[AnnData],
+    edges: Sequence[pd.DataFrame],
+    states: pd.DataFrame,
+    methods: Iterable[str],
+) -> tuple[pd.DataFrame, pd.DataFrame, AnnData]:
+    """Compare the networks of a cell type's bins by other methods with siVAE's.
+
+    Parameters
+    ----------
+    bins : AnnData, (n_bins, n_genes)
+        siVAE's centralities; obs sample and bin; layer "degree", NaN of genes that are no nodes.
+    bin_edges : DataFrame
+        sample bin gene1 gene2 of siVAE.
+    inferred, edges : sequence of AnnData and of DataFrame
+        Of parts of the bins, as `popnet.comparisons.inference.infer_bins` returns them.
+    states : DataFrame
+        method n_bins n_failed reason seconds peak_memory_mb of every part.
+    methods : iterable of str
+
+    Returns
+    -------
+    agreement : DataFrame
+        method, and the columns of :func:`agreement`.
+    outcomes : DataFrame
+        What became of every method in all parts.
+    centrality : AnnData, (n_bins, n_genes)
+        A layer for each method that has centralities.
+    """
+    from anndata import AnnData
+
+    samples = bins.obs["sample"].astype(str).to_numpy()
+    n_nodes = np.isfinite(bins.layers["degree"]).sum(1)
+    other_edges = joined(edges, edges[0].columns)
+    sivae = Networks(bins.X, edges_by_bin(bin_edges, bins))
+    tables = [agreement(sivae, None, samples, n_nodes).assign(method="sivae")]
+    layers, outcomes = {}, []
+    for method in methods:
+        of_method = states[states["method"] == method]
+        outcomes.append(_outcome(method, of_method))
+        if of_method["n_failed"].sum() == of_method["n_bins"].sum():
+            continue
+        centrality, known = np.full(bins.shape, np.nan), np.zeros(bins.n_obs, dtype=bool)
+        for part in inferred:
+            here = bins.obs_names.get_indexer(part.obs_names)
+            centrality[here], known[here] = part.layers[method], part.obsm["known"][method]
+        found = edges_by_bin(other_edges[other_edges["method"] == method], bins, known)
+        other = Networks(centrality, found)
+        tables.append(agreement(sivae, other, samples, n_nodes).assign(method=method))
+        # A network of distances has edges, but no degrees to test.
+        if np.isfinite(centrality).any():
+            layers[method] = centrality.astype(np.float32)
+    table = pd.concat(tables)
+    return (
+        table[["method", *table.columns.drop("method")]],
+        pd.DataFrame(outcomes, columns=STATES),
+        AnnData(obs=bins.obs, var=bins.var[[]], layers=layers),
+    )
+
+
+def edges_by_bin(
+    edges: pd.DataFrame, bins: AnnData, known: np.ndarray | None = None
+) -> list[np.ndarray | None]:
+    """Return the edges of every bin, as in `Networks`; None where a bin is not `known`.
+
+    Parameters
+    ----------
+    edges : DataFrame
+        sample bin gene1 gene2.
+    bins : AnnData, (n_bins, n_genes)
+        obs sample and bin.
+    known : ndarray of bool, (n_bins,), optional
+    """
+    first, second = (bins.var_names.get_indexer(edges[end]) for end in ("gene1", "gene2"))
+    codes = first.astype(np.int64) * bins.n_vars + second
+    names, of_edges = (
+        pd.Index(each["sample"].astype(str) + "." + each["bin"].astype(str))
+        for each in (bins.obs, edges)
+    )
+    of_bin = pd.Series(codes).groupby(names.get_indexer(of_edges)).indices
+    none = np.empty(0, dtype=np.int64)
+    return [
+        codes[of_bin.get(number, none)] if known is None or known[number] else None
+        for number in range(bins.n_obs)
+    ]
+
+
+def _outcome(method: str, states: pd.DataFrame) -> dict[str, Any]:
+    """Return what became of a method in all parts."""
+    n_bins, n_failed = states["n_bins"].sum(), states["n_failed"].sum()
+    status = "done"
+    if n_failed:
+        first = states.loc[states["n_failed"] > 0, "reason"].iloc[0]
+        status = f"failed in {n_failed} of {n_bins} bins: {first}"
+    seconds, peak = states["seconds"].sum(), states["peak_memory_mb"].max()
+    return dict(zip(STATES, ("agreement in samples", method, status, seconds, peak), strict=True))
 
 
 def compare_hits(sivae: pd.DataFrame, others: dict[str, pd.DataFrame], fdr: float) -> pd.DataFrame:

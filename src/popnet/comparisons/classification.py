@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from popnet import sivae
-from popnet.comparisons.methods import Embedding, Training
+from popnet.comparisons.methods import Embedding, Training, attempt, load_method
+from popnet.comparisons.outcomes import Outcomes, joined, not_tried
+from popnet.comparisons.registry import EMBEDDINGS
 from popnet.seeds import derive_seed
-from popnet.sivae.fitting import Device
+from popnet.sivae import Settings
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 FOLDS = 5
 # Of the paper: of cells, and of images, of which there are fewer.
 NEIGHBOURS = (80, 15)
+ALL_ALIKE = "not applicable: the cells are of one type, one batch and one sample"
+ACCURACY = ["latent", "k", "fold", "label", "balanced_accuracy"]
+RECALL = ["latent", "k", "label", "type", "n", "recall"]
+SCORES = ["cell", "label", "type", "heldout", "x", "y"]
 
 
 def dense(cells: AnnData) -> np.ndarray:
@@ -174,119 +179,63 @@ def cross_validate(
         ],
         ignore_index=True,
     )
-    columns = ["latent", "k", "label", "type", "n", "recall"]
-    return pd.DataFrame(rows), by_type[columns], scores
+    return pd.DataFrame(rows, columns=ACCURACY), by_type[RECALL], scores
 
 
-def gamma_settings(settings: sivae.Settings, gammas: Sequence[float]) -> dict[str, sivae.Settings]:
-    """Return the settings of siVAE with each weight of the interpretability term, and of its end.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of siVAE.
-    gammas : sequence of float
-
-    Returns
-    -------
-    dict of Settings
-        By the weight as text; the last, "linear", is siVAE-linear, where growing weights lead.
-    """
-    chosen = {f"{gamma:g}": replace(settings, gamma=gamma) for gamma in gammas}
-    return chosen | {"linear": replace(settings, **sivae.VARIANTS["sivae-linear"])}
-
-
-def heldout_quality(
-    cells: AnnData, label: str, settings: sivae.Settings, device: Device, seed: int
-) -> pd.DataFrame:
-    """Return what one siVAE makes of cells that it was not trained on.
+def classify_cells(
+    method: str,
+    cells: AnnData,
+    settings: Settings,
+    epochs: int,
+    latents: Sequence[int],
+    n_folds: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Return how well cells are classified by a method, with every number of latent dimensions.
 
     Parameters
     ----------
+    method : str
+        A key of `EMBEDDINGS`.
     cells : AnnData, (n_cells, n_genes)
-        Log-normalised expression in X.
-    label : str
-        Column of obs.
+        obs has cell_type, batch and sample.
     settings : Settings
-        `heldout` is the share of cells, in the labels' proportions, that are not trained on.
-    device : {"auto", "cpu", "cuda"}
+    epochs : int
+    latents : sequence of int
+    n_folds : int
     seed : int
 
     Returns
     -------
-    DataFrame
-        One row for each k: k, label, balanced_accuracy (NaN of one label); heldout_error, the
-        squared error of centred and scaled expression over that of its mean over trained cells;
-        linear_error, the same of the inner product of scores and loadings alone, drawn from their
-        posteriors (equation 13; missing where gamma is 0); active_dimensions.
-
-    Raises
-    ------
-    DivergedError
-        The loss is not finite.
+    dict of DataFrame
+        `accuracy`, `types` and `scores` of :func:`cross_validate`, with the method, and `status`.
+        Scores are those of two dimensions: of more, the first two show less than there is.
     """
-    labels = cells.obs[label].astype(str).to_numpy()
-    fitted = sivae.fit(cells, settings, seed, device, strata=labels)
-    trained, heldout = ~fitted.heldout, fitted.heldout
-    of_mean = (_scaled(cells, trained)[heldout] ** 2).mean(0).sum()
-    error = fitted.heldout_error[fitted.variance > 0].sum() / of_mean
-    if settings.decoder == "linear":
-        linear_error = error
-    else:
-        linear_error = fitted.heldout_loss.get("interpretability", np.nan) / of_mean
-    table = _accuracy_by_k(fitted.scores[trained], labels, trained, fitted.scores[heldout])
-    return table.assign(
-        label=label,
-        heldout_error=error,
-        linear_error=linear_error,
-        active_dimensions=fitted.active_dimensions,
-    )
+    cells = cells.copy()
+    label = choose_label(cells.obs, n_folds)
+    cells.obs["batch"] = cells.obs[choose_batch(cells.obs)]
+    settings = replace(settings, standardise=True, heldout=0.0)
+    seed = derive_seed(seed, "embeddings")
+    tried = {}
+    for latent in latents:
+        training = Training(replace(settings, latent=latent), epochs)
+        tried[latent] = (
+            attempt(_cross_validate, method, cells, label, training, seed, n_folds)
+            if label
+            else not_tried(ALL_ALIKE)
+        )
+    found = {latent: each.value for latent, each in tried.items() if each.status == "done"}
+    tables = {
+        "accuracy": joined([tables[0] for tables in found.values()], ACCURACY),
+        "types": joined([tables[1] for tables in found.values()], RECALL),
+        "scores": joined([found[2][2]] if 2 in found else [], SCORES),
+    }
+    for table in tables.values():
+        table.insert(0, "method", method)
+    outcomes = Outcomes()
+    outcomes.add("embeddings", method, {f"{n} dimensions": each for n, each in tried.items()})
+    return tables | {"status": outcomes.table()}
 
 
-def pca_quality(cells: AnnData, label: str, settings: sivae.Settings, seed: int) -> pd.DataFrame:
-    """Return the same of principal components: the linear model without any regularisation.
-
-    `settings` says latent dimensions and held-out cells, of which there is another draw.
-    """
-    from sklearn.model_selection import train_test_split
-
-    from popnet.comparisons.embeddings.components import pca
-
-    labels = cells.obs[label].astype(str).to_numpy()
-    trained = np.zeros(len(labels), dtype=bool)
-    kept, _ = train_test_split(
-        np.arange(len(labels)), test_size=settings.heldout, random_state=seed % 2**32
-    )
-    trained[kept] = True
-    found = pca(cells[trained], cells[~trained], Training(settings), seed)
-    scaled = _scaled(cells, trained)[~trained]
-    assert found.loadings is not None
-    error = ((found.heldout @ found.loadings.T - scaled) ** 2).sum() / (scaled**2).sum()
-    table = _accuracy_by_k(found.scores, labels, trained, found.heldout)
-    return table.assign(
-        label=label,
-        heldout_error=error,
-        linear_error=error,
-        active_dimensions=settings.latent,
-    )
-
-
-def _scaled(cells: AnnData, trained: np.ndarray) -> np.ndarray:
-    """Return expression centred and scaled over trained cells; 0 where a gene is constant there."""
-    expression = dense(cells)
-    centre, scale = expression[trained].mean(0), expression[trained].std(0)
-    return np.where(scale > 0, (expression - centre) / np.where(scale > 0, scale, 1), 0)
-
-
-def _accuracy_by_k(
-    scores: np.ndarray, labels: np.ndarray, trained: np.ndarray, heldout: np.ndarray
-) -> pd.DataFrame:
-    truth = labels[~trained]
-    rows = []
-    for k in NEIGHBOURS:
-        accuracy = np.nan
-        if len(np.unique(labels)) > 1 and k <= len(scores):
-            found = classify(scores, labels[trained], heldout, k)
-            accuracy = balanced_accuracy(truth, found)
-        rows.append({"k": k, "balanced_accuracy": accuracy})
-    return pd.DataFrame(rows)
+def _cross_validate(method: str, *arguments: Any) -> Any:
+    return cross_validate(load_method(EMBEDDINGS, method), *arguments)

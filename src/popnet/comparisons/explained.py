@@ -1,22 +1,17 @@
-"""What a siVAE's latent dimensions stand for: what interpretations are given, how they agree."""
+"""What the interpretations of a siVAE's latent dimensions are given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.sparse.linalg import svds
-from scipy.stats import spearmanr
 from torch import nn
 
 from popnet import sivae
 from popnet.seeds import derive_seed
-from popnet.sivae.fitting import ACTIVE_VARIANCE
 
 # Cells whose attributions are computed; the first principal component needs no more.
 MOST_CELLS = 500
@@ -147,79 +142,3 @@ def per_dimension(attributions: np.ndarray) -> np.ndarray:
     for dimension in range(attributions.shape[2]):
         result[:, dimension] = first_loadings(attributions[:, :, dimension])
     return result
-
-
-def active_dimensions(scores: np.ndarray) -> np.ndarray:
-    """Return the numbers of the dimensions along which the scores vary (Burda et al. 2016)."""
-    return np.flatnonzero(scores.var(0) > ACTIVE_VARIANCE)
-
-
-def agreement(found: Mapping[str, np.ndarray], dimensions: np.ndarray) -> pd.DataFrame:
-    """Return how far every two interpretations agree on each dimension.
-
-    Parameters
-    ----------
-    found : mapping of str to ndarray, (n_genes, latent)
-        By the name of the method.
-    dimensions : ndarray of int
-        Those that are compared, counted from 0.
-
-    Returns
-    -------
-    DataFrame
-        Columns method1, method2, dimension (counted from 1), rho (|Spearman's correlation| over
-        genes, as the sign of a principal component is arbitrary) and rho_magnitude (Spearman's
-        correlation of absolute values: what can be asked of methods without a sign, such as
-        saliency). NaN where a method is constant.
-    """
-    names, rows = list(found), []
-    for dimension in dimensions if names else ():
-        values = np.stack([found[name][:, dimension] for name in names], 1)
-        signed, magnitude = np.abs(_correlations(values)), _correlations(np.abs(values))
-        for one, other in combinations(range(len(names)), 2):
-            pair = (names[one], names[other], int(dimension) + 1)
-            rows.append((*pair, signed[one, other], magnitude[one, other]))
-    return pd.DataFrame(rows, columns=["method1", "method2", "dimension", "rho", "rho_magnitude"])
-
-
-def _correlations(values: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlations between columns, NaN of those that are constant."""
-    varied = np.flatnonzero(np.ptp(values, 0) > 0)
-    result = np.full((values.shape[1],) * 2, np.nan)
-    if len(varied) > 1:
-        # Two columns would give a number instead of a matrix.
-        doubled = spearmanr(np.column_stack([values[:, varied], values[:, varied[0]]])).statistic
-        result[np.ix_(varied, varied)] = doubled[:-1, :-1]
-    return result
-
-
-def genes_table(found: Mapping[str, np.ndarray], genes: Sequence[str]) -> pd.DataFrame:
-    """Return every interpretation of every gene: gene, dimension (from 1) and a column each.
-
-    Parameters
-    ----------
-    found : mapping of str to ndarray, (n_genes, latent)
-        By the name of the method.
-    genes : sequence of str, (n_genes,)
-    """
-    latent = min((values.shape[1] for values in found.values()), default=0)
-    table = pd.DataFrame({"gene": np.repeat(np.asarray(genes, dtype=object), latent)})
-    table["dimension"] = np.tile(np.arange(1, latent + 1), len(genes))
-    return table.assign(**{name: values.ravel() for name, values in found.items()})
-
-
-def summarise_agreement(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return median and range over dimensions of a table of `agreement`, a row for every pair.
-
-    Columns method1, method2, n_dimensions, and of both correlations median, lowest and highest.
-    """
-    grouped = pairs.groupby(["method1", "method2"], sort=False)
-    return grouped.agg(
-        n_dimensions=("rho", "count"),
-        rho=("rho", "median"),
-        lowest=("rho", "min"),
-        highest=("rho", "max"),
-        rho_magnitude=("rho_magnitude", "median"),
-        lowest_magnitude=("rho_magnitude", "min"),
-        highest_magnitude=("rho_magnitude", "max"),
-    ).reset_index()

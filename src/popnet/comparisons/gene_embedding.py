@@ -1,14 +1,14 @@
-"""Genes in the space of the loadings: of a network that is known, and markers of cell types.
+"""Genes in the space of the loadings, of a simulated network.
 
 The paper's figure 4: genes that are expressed together lie together, hubs apart from the genes that
-they lead, and isolated genes at the origin; marker genes lie with those of their cell type.
+they lead, and isolated genes at the origin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,9 @@ from scipy.spatial.distance import cdist
 
 from popnet import sivae
 from popnet.comparisons.embeddings.sivae import variant_settings
-from popnet.comparisons.methods import Training
-
-if TYPE_CHECKING:
-    from anndata import AnnData
+from popnet.comparisons.methods import Training, attempt
+from popnet.comparisons.outcomes import Outcomes, joined
+from popnet.seeds import derive_seed
 
 # Those of the compared methods that have loadings of Gaussian expression.
 METHODS = ("sivae", "sivae-gamma0", "sivae-linear", "vae", "pca")
@@ -27,13 +26,14 @@ METHODS = ("sivae", "sivae-gamma0", "sivae-linear", "vae", "pca")
 N_CELLS, N_COMMUNITIES, SIZE, N_ISOLATED = 5000, 5, 50, 50
 CORRELATION = 0.6
 NEIGHBOURS = 20
-# Markers of a cell type: the first of those that the test calls, and the fewest that say something.
-MOST_MARKERS, FEWEST_MARKERS = 20, 3
-MARKER_FDR = 0.05
 # Fewest steps of the three stages: with fewer, genes of two communities can share a place in the
 # plane, whose two dimensions are soon taken.
 PLANAR_STEPS = (2000, 500, 1000)
-MARKER_NEIGHBOURS = 10
+
+FOUND = ["method", "latent", "n_cells", "silhouette", "purity", "purity_isolated"]
+FOUND += ["auroc_isolated", "hubs_in_top", "worst_hub", "centrality_hubs", "centrality_spokes"]
+FOUND += ["centrality_isolated"]
+POINTS = ["method", "gene", "community", "hub", "dimension1", "dimension2", "centrality"]
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,50 @@ def simulate(
     return cells.astype(np.float32), community, np.isin(np.arange(n_genes), hubs)
 
 
+def embed_simulated_genes(
+    settings: sivae.Settings, methods: Sequence[str], seed: int
+) -> dict[str, pd.DataFrame]:
+    """Embed the genes of the simulated network by each method.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the study; see :func:`planar_settings`.
+    methods : sequence of str
+        Those of `METHODS` among them are compared.
+    seed : int
+
+    Returns
+    -------
+    dict of DataFrame
+        `found`: the columns `FOUND`, see :func:`quality`; `points`: the columns `POINTS`;
+        `methods`: outcomes.
+    """
+    cells, community, hub = simulate(derive_seed(seed, "simulated network"))
+    settings = planar_settings(settings, len(cells))
+    genes = pd.DataFrame({"community": community, "hub": hub})
+    genes["gene"] = [f"gene{number}" for number in range(1, len(genes) + 1)]
+    found, points, outcomes = [], [], Outcomes()
+    for method in [method for method in METHODS if method in methods]:
+        own = derive_seed(seed, "simulated network", method)
+        tried = attempt(embed_genes, method, cells, Training(settings), own)
+        outcomes.add("simulated network", method, tried)
+        if tried.value is None:
+            continue
+        centrality = 1 - tried.value.reconstruction_error
+        measured = quality(tried.value.loadings, centrality, community, hub)
+        size = {"method": method, "latent": settings.latent, "n_cells": len(cells)}
+        found.append(size | measured)
+        first, second = tried.value.drawn().T
+        at = {"dimension1": first, "dimension2": second, "centrality": centrality}
+        points.append(genes.assign(method=method, **at)[POINTS])
+    return {
+        "found": pd.DataFrame(found, columns=FOUND),
+        "points": joined(points, POINTS),
+        "methods": outcomes.table(),
+    }
+
+
 def quality(
     loadings: np.ndarray, centrality: np.ndarray, community: np.ndarray, hub: np.ndarray
 ) -> dict[str, float]:
@@ -202,112 +246,3 @@ def neighbour_purity(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarr
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, 1, kind="stable")[:, : min(k, len(points) - 1)]
     return (labels[nearest] == labels[:, None]).mean(1)
-
-
-def find_markers(cells: AnnData) -> pd.DataFrame:
-    """Return marker genes of each cell type: scanpy's Wilcoxon test of a type against all others.
-
-    A gene marks the type of its highest score alone, if it is higher expressed there at a false
-    discovery rate of 5 %; the 20 of highest score are kept for each type.
-
-    Parameters
-    ----------
-    cells : AnnData
-        X log-normalised, obs["cell_type"].
-
-    Returns
-    -------
-    DataFrame
-        gene, cell_type, score (the test's z).
-
-    Raises
-    ------
-    ValueError
-        The cells are of one type.
-    """
-    import scanpy as sc
-
-    types = cells.obs["cell_type"].astype(str)
-    numbers = types.value_counts()
-    if (numbers >= FEWEST_MARKERS).sum() < 2:
-        raise ValueError("cell_type: markers tell types apart, and the cells are of one type")
-    kept = cells[types.isin(numbers.index[numbers >= FEWEST_MARKERS]).to_numpy()]
-    tested = sc.AnnData(kept.X, obs=kept.obs[["cell_type"]].astype("category"), var=kept.var)
-    # scanpy takes the base of the logarithm from here, which it says only in a warning.
-    tested.uns["log1p"] = {"base": None}
-    sc.tl.rank_genes_groups(tested, "cell_type", method="wilcoxon", tie_correct=True)
-    found = sc.get.rank_genes_groups_df(tested, None)
-    best = found.sort_values("scores", ascending=False, kind="stable").drop_duplicates("names")
-    best = best[(best["scores"] > 0) & (best["pvals_adj"] <= MARKER_FDR)]
-    best = best.groupby("group", observed=True).head(MOST_MARKERS)
-    names = {"names": "gene", "group": "cell_type", "scores": "score"}
-    table = best.rename(columns=names)[list(names.values())].astype({"cell_type": str})
-    return table.sort_values(["cell_type", "score"], ascending=[True, False], ignore_index=True)
-
-
-def marker_agreement(
-    embedding: GeneEmbedding, genes: Sequence[str], cell_types: Sequence[str], markers: pd.DataFrame
-) -> pd.DataFrame:
-    """Return whether the markers of each type lie together, and where its cells lie.
-
-    Parameters
-    ----------
-    embedding : GeneEmbedding
-    genes : sequence of str, (n_genes,)
-    cell_types : sequence of str, (n_cells,)
-    markers : DataFrame
-        gene, cell_type; those of types with fewer than three markers are not looked at, nor are
-        genes and types that the cells lack.
-
-    Returns
-    -------
-    DataFrame
-        cell_type n_cells n_markers; cosine of the type's mean score (all cells at the origin) with
-        the mean loading of its markers; rank of the type among all types by their cosine with its
-        markers (1: its own cells lie most in their direction), of n_types; silhouette of its
-        markers against those of other types; purity, the mean share of the ten nearest markers that
-        are of the type, and purity_chance, what it would be at random. Cosine and rank are missing
-        where scores and loadings are not of one space.
-    """
-    from sklearn.metrics import silhouette_samples
-
-    types = np.asarray(cell_types, dtype=object)
-    position = pd.Index(genes).get_indexer(pd.Index(markers["gene"]))
-    known = (position >= 0) & markers["cell_type"].isin(set(types)).to_numpy()
-    position, marked = position[known], markers["cell_type"].to_numpy(dtype=object)[known]
-    numbers = pd.Series(marked).value_counts()
-    enough = np.isin(marked, numbers.index[numbers >= FEWEST_MARKERS].to_numpy())
-    position, marked = position[enough], marked[enough]
-    names = np.unique(marked.astype(str))
-    if len(names) < 2:
-        raise ValueError(
-            f"markers: {len(names)} cell types have {FEWEST_MARKERS} markers; two are needed"
-        )
-    loadings = np.asarray(embedding.loadings, dtype=np.float64)[position]
-    silhouette = silhouette_samples(loadings, marked)
-    purity = neighbour_purity(loadings, marked, MARKER_NEIGHBOURS)
-    cosines = np.full((len(names), len(names)), np.nan)
-    if embedding.scores.shape[1] == loadings.shape[1]:
-        scores = embedding.scores - embedding.scores.mean(0)
-        of_cells = np.array([scores[types == name].mean(0) for name in names])
-        of_markers = np.array([loadings[marked == name].mean(0) for name in names])
-        lengths = np.outer(*(np.linalg.norm(means, axis=1) for means in (of_markers, of_cells)))
-        cosines = of_markers @ of_cells.T / lengths
-    rows = []
-    for row, name in enumerate(names):
-        own = cosines[row, row]
-        n_markers = int((marked == name).sum())
-        rows.append(
-            {
-                "cell_type": name,
-                "n_cells": int((types == name).sum()),
-                "n_markers": n_markers,
-                "cosine": own,
-                "rank": np.nan if np.isnan(own) else 1 + (cosines[row] > own).sum(),
-                "n_types": len(names),
-                "silhouette": silhouette[marked == name].mean(),
-                "purity": purity[marked == name].mean(),
-                "purity_chance": (n_markers - 1) / (len(marked) - 1),
-            }
-        )
-    return pd.DataFrame(rows)

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
+from popnet.comparisons.classification import choose_batch
+from popnet.comparisons.methods import Training, attempt, load_method
+from popnet.comparisons.outcomes import Outcomes, joined
+from popnet.comparisons.registry import EMBEDDINGS
+from popnet.seeds import derive_seed
+from popnet.sivae import Settings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 NEIGHBOURS = 30
+# Principal components that UMAP is given, as is usual.
+COMPONENTS = 50
 
 
 def neighbours_of(scores: np.ndarray, n_neighbours: int) -> np.ndarray:
@@ -83,3 +99,59 @@ def tsne_map(scores: np.ndarray, seed: int) -> np.ndarray:
     return TSNE(perplexity=min(30, (len(scores) - 1) / 3), random_state=seed % 2**32).fit_transform(
         scores
     )
+
+
+def compare_batches(
+    cells: AnnData, settings: Settings, epochs: int, latents: Sequence[int], seed: int
+) -> dict[str, pd.DataFrame]:
+    """Embed cells by siVAE with and without batch correction, and by principal components.
+
+    Parameters
+    ----------
+    cells : AnnData, (n_cells, n_genes)
+        obs has cell_type, batch and sample.
+    settings : Settings
+    epochs : int
+    latents : sequence of int
+        The largest is the number of siVAE's dimensions.
+    seed : int
+
+    Returns
+    -------
+    dict of DataFrame
+        `mixing`: method, batch (the column that is corrected for), latent and what :func:`mixing`
+        returns; `maps`: x, y, view ("before": UMAP of principal components, "after": t-SNE of the
+        corrected siVAE), cell_type, batch; `status`.
+    """
+    cells, batch = cells.copy(), choose_batch(cells.obs)
+    cells.obs["batch"] = cells.obs[batch]
+    settings = replace(settings, standardise=True, heldout=0.0)
+    widths = {name: max(latents) for name in ("sivae", "sivae-batch")}
+    widths["pca"] = min(COMPONENTS, min(cells.shape) - 1)
+    scores, measures, maps, outcomes = {}, [], [], Outcomes()
+    for name, latent in widths.items():
+        training = Training(replace(settings, latent=latent), epochs)
+        tried = attempt(_scores, name, cells, training, derive_seed(seed, "batches", name))
+        outcomes.add("mixing", name, tried)
+        if tried.status == "done":
+            scores[name] = tried.value
+            mixed = mixing(tried.value, cells.obs["batch"], cells.obs["cell_type"])
+            measures.append({"method": name, "batch": batch, "latent": latent} | mixed)
+    for view, name, draw in (("before", "pca", umap_map), ("after", "sivae-batch", tsne_map)):
+        if name not in scores:
+            continue
+        tried = attempt(draw, scores[name], derive_seed(seed, view))
+        outcomes.add("maps", draw.__name__.removesuffix("_map"), tried)
+        if tried.status == "done":
+            at = pd.DataFrame(tried.value, columns=["x", "y"]).assign(view=view)
+            maps.append(at.join(cells.obs[["cell_type", "batch"]].reset_index(drop=True)))
+    columns = ["method", "batch", "latent", "other_batches", "same_type"]
+    return {
+        "mixing": pd.DataFrame(measures, columns=None if measures else columns),
+        "maps": joined(maps, ["x", "y", "view", "cell_type", "batch"]),
+        "status": outcomes.table(),
+    }
+
+
+def _scores(name: str, cells: AnnData, training: Training, seed: int) -> np.ndarray:
+    return load_method(EMBEDDINGS, name)(cells, cells[:1], training, seed).scores

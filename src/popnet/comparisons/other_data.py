@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from popnet import sivae
-from popnet.comparisons.classification import balanced_accuracy, classify
+from popnet.comparisons.classification import (
+    ACCURACY,
+    balanced_accuracy,
+    classify,
+    cross_validate,
+)
+from popnet.comparisons.methods import Training, attempt, load_method
 from popnet.comparisons.mixing import neighbours_of
+from popnet.comparisons.outcomes import Outcomes, joined
+from popnet.comparisons.registry import EMBEDDINGS
+from popnet.seeds import derive_seed
 from popnet.sivae.fitting import Device
 
 if TYPE_CHECKING:
@@ -20,6 +31,8 @@ IMAGES = 5000
 IMAGE_LAYERS = (512, 128)
 IMAGE_NEIGHBOURS = 15
 REGION_NEIGHBOURS = 20
+# Two dimensions can be drawn as they are; they need a longer first stage (docs/sivae.md).
+MAP_STEPS = (2000, 2000, 2000)
 
 
 def load_images(name: str, seed: int) -> AnnData:
@@ -150,3 +163,61 @@ def recover_chromatin(
         )
     ]
     return measures, pd.concat(parts, ignore_index=True)
+
+
+def compare_other_data(
+    images: str | None, latents: Sequence[int], n_folds: int, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Classify images by siVAE, with and without gamma, and a VAE; recover simulated chromatin.
+
+    Parameters
+    ----------
+    images : {"digits", "mnist"}, optional
+        None: no images are looked at.
+    latents : sequence of int
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    dict of DataFrame
+        `images`: accuracy as of `cross_validate`, data and method; `chromatin` and `points`: of
+        :func:`recover_chromatin`; `status`.
+    """
+    settings = sivae.settings_for("sivae", "fast", hidden=IMAGE_LAYERS)
+    seed = derive_seed(seed, "images")
+    tables, outcomes = [], Outcomes()
+    for method in ("sivae", "sivae-gamma0", "vae") if images else ():
+        tried = {}
+        for latent in latents:
+            training = Training(replace(settings, latent=latent))
+            found = attempt(_classify_images, method, images, training, seed, n_folds)
+            tried[f"{latent} dimensions"] = found
+            if found.status == "done":
+                tables.append(found.value.assign(data=images, method=method))
+        outcomes.add(f"images ({images})", method, tried)
+    drawn = replace(settings, latent=2, heldout=0.2, steps=MAP_STEPS, grow_beyond=None)
+    found = attempt(_simulate_and_recover, drawn, seed)
+    outcomes.add("simulated chromatin", "sivae", found)
+    measures = pd.DataFrame(columns=["measure", "value", "chance"])
+    points = pd.DataFrame(columns=["kind", "name", "planted", "x", "y"])
+    if found.status == "done":
+        measures, points = found.value
+    return {
+        "images": joined(tables, ["data", "method", *ACCURACY]),
+        "chromatin": measures,
+        "points": points,
+        "status": outcomes.table(),
+    }
+
+
+def _classify_images(
+    method: str, source: str, training: Training, seed: int, n_folds: int
+) -> pd.DataFrame:
+    images = load_images(source, seed)
+    embed = load_method(EMBEDDINGS, method)
+    return cross_validate(embed, images, "digit", training, seed, n_folds, [IMAGE_NEIGHBOURS])[0]
+
+
+def _simulate_and_recover(settings: sivae.Settings, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return recover_chromatin(simulate_chromatin(seed), settings, "cpu", seed)

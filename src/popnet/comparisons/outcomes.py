@@ -1,13 +1,34 @@
-"""What became of the attempts at a method, as a row of a table."""
+"""What became of the attempts at the methods of a comparison, and their tables put together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from popnet.comparisons.methods import Attempt
+
+STATES = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
+
+
+class Outcomes:
+    """The outcomes of a comparison, one row per method; each is printed when it is added."""
+
+    def __init__(self) -> None:  # noqa: D107
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, comparison: str, method: str, attempts: Attempt | Mapping[str, Attempt]) -> None:
+        """Add a method with its attempt, or with several by what they are."""
+        tried = {"": attempts} if isinstance(attempts, Attempt) else attempts
+        row = outcome(comparison, method, tried)
+        self._rows.append(row)
+        print(f"{comparison}, {method}: {row['status']}, {row['seconds']:.1f} s")
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows, in the columns `STATES`."""
+        return pd.DataFrame(self._rows, columns=STATES)
 
 
 def outcome(comparison: str, method: str, attempts: Mapping[str, Attempt]) -> dict[str, Any]:
@@ -33,3 +54,17 @@ def outcome(comparison: str, method: str, attempts: Mapping[str, Attempt]) -> di
         "seconds": sum(each.seconds for each in attempts.values()),
         "peak_memory_mb": max(peaks, default=np.nan),
     }
+
+
+def not_tried(why: str) -> Attempt:
+    """Return the attempt at a method that was not made."""
+    return Attempt(None, why, 0.0, np.nan)
+
+
+def joined(tables: Iterable[pd.DataFrame], columns: Iterable[str]) -> pd.DataFrame:
+    """Return tables below each other, or an empty one with `columns` where none has a row.
+
+    Empty tables are left out: their columns have no type, and would take it from the others.
+    """
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled) if filled else pd.DataFrame(columns=list(columns))

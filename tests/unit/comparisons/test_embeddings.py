@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 from popnet import sivae
-from popnet.comparisons import classification, mixing, other_data
+from popnet.comparisons import classification, gammas, mixing, other_data
 from popnet.comparisons.embeddings.sivae import variant_settings
 from popnet.comparisons.methods import Attempt, Training, load_method
 from popnet.comparisons.outcomes import outcome
@@ -285,7 +285,7 @@ def test_quality_of_cells_that_are_all_alike(cells):
     alike = cells.copy()
     alike.obs["cell_type"] = "one"
     settings = replace(SETTINGS, heldout=0.2)
-    found = classification.heldout_quality(alike, "cell_type", settings, "cpu", 1)
+    found = gammas.heldout_quality(alike, "cell_type", settings, "cpu", 1)
     assert found["balanced_accuracy"].isna().all()
     assert found["heldout_error"].notna().all()
 
@@ -303,12 +303,12 @@ def test_a_batch_that_was_not_trained_on_is_embedded_as_the_most_common(cells):
 
 
 def test_quality_of_held_out_cells(cells):
-    settings = classification.gamma_settings(replace(SETTINGS, heldout=0.2), [0, 0.5, 100])
+    settings = gammas.gamma_settings(replace(SETTINGS, heldout=0.2), [0, 0.5, 100])
     assert list(settings) == ["0", "0.5", "100", "linear"]
     assert settings["0.5"].gamma == 0.5
     assert settings["linear"].decoder == "linear"
     found = {
-        name: classification.heldout_quality(cells, "cell_type", each, "cpu", 1)
+        name: gammas.heldout_quality(cells, "cell_type", each, "cpu", 1)
         for name, each in settings.items()
     }
     for name, table in found.items():
@@ -327,10 +327,10 @@ def test_quality_of_held_out_cells(cells):
 
 
 def test_principal_components_of_held_out_cells(cells):
-    found = classification.pca_quality(cells, "cell_type", replace(SETTINGS, heldout=0.2), 1)
+    found = gammas.pca_quality(cells, "cell_type", replace(SETTINGS, heldout=0.2), 1)
     assert found["heldout_error"].between(0.1, 1).all()
     full = replace(SETTINGS, heldout=0.2, latent=cells.n_vars)
-    whole = classification.pca_quality(cells, "cell_type", full, 1)
+    whole = gammas.pca_quality(cells, "cell_type", full, 1)
     np.testing.assert_allclose(whole["heldout_error"], 0, atol=1e-10)
 
 

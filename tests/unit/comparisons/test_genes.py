@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 
 from popnet import sivae
-from popnet.comparisons import agreement, gene_embedding, summary
+from popnet.comparisons import agreement, gene_embedding, markers, summary
 from popnet.comparisons.agreement import Networks
 from popnet.comparisons.gene_embedding import GeneEmbedding, embed_genes, quality, simulate
 from popnet.comparisons.methods import Training
@@ -128,17 +128,17 @@ def typed():
 
 
 def test_markers_are_those_that_were_planted_with_the_z_of_mann_whitney(typed):
-    markers = gene_embedding.find_markers(typed)
-    planted = markers["gene"].str.rstrip("01234")
-    assert (planted == markers["cell_type"]).all()
-    assert len(markers) == 15
-    first = markers.iloc[0]
+    marked = markers.find_markers(typed)
+    planted = marked["gene"].str.rstrip("01234")
+    assert (planted == marked["cell_type"]).all()
+    assert len(marked) == 15
+    first = marked.iloc[0]
     of_type = (typed.obs["cell_type"] == first["cell_type"]).to_numpy()
     values = typed[:, first["gene"]].X.ravel()
     p = mannwhitneyu(values[of_type], values[~of_type], use_continuity=False).pvalue
     assert 2 * norm.sf(first["score"]) == pytest.approx(p, rel=1e-4)
     with pytest.raises(ValueError, match="of one type"):
-        gene_embedding.find_markers(typed[typed.obs["cell_type"] == "B"])
+        markers.find_markers(typed[typed.obs["cell_type"] == "B"])
 
 
 def test_markers_point_where_the_cells_of_their_type_lie(typed):
@@ -148,11 +148,11 @@ def test_markers_point_where_the_cells_of_their_type_lie(typed):
     prefix = [gene.rstrip("01234") for gene in typed.var_names]
     scores = np.array([corners[name] for name in types]) + rng.normal(0, 0.1, (150, 2))
     loadings = np.array([corners[name] for name in prefix]) / 5 + rng.normal(0, 0.02, (20, 2))
-    markers = pd.DataFrame(
+    marked = pd.DataFrame(
         {"gene": [*typed.var_names[:15], "absent"], "cell_type": [*prefix[:15], "B"]}
     )
     embedding = GeneEmbedding(loadings, scores, np.zeros(20))
-    found = gene_embedding.marker_agreement(embedding, typed.var_names, types, markers)
+    found = markers.marker_agreement(embedding, typed.var_names, types, marked)
     found = found.set_index("cell_type")
     centre = scores.mean(0)
     for name in ("B", "NK", "T"):
@@ -166,15 +166,13 @@ def test_markers_point_where_the_cells_of_their_type_lie(typed):
     np.testing.assert_allclose(found["purity_chance"], 4 / 14)
     assert (found["silhouette"] > 0.9).all()
     turned = GeneEmbedding(-loadings, scores, np.zeros(20))
-    assert (
-        gene_embedding.marker_agreement(turned, typed.var_names, types, markers)["rank"] > 1
-    ).all()
+    assert (markers.marker_agreement(turned, typed.var_names, types, marked)["rank"] > 1).all()
     wide = GeneEmbedding(np.hstack([loadings, loadings]), scores, np.zeros(20))
-    apart = gene_embedding.marker_agreement(wide, typed.var_names, types, markers)
+    apart = markers.marker_agreement(wide, typed.var_names, types, marked)
     assert apart[["cosine", "rank"]].isna().all(axis=None)
     assert apart["purity"].eq(0.4).all()
     with pytest.raises(ValueError, match="two are needed"):
-        gene_embedding.marker_agreement(embedding, typed.var_names, types, markers.head(7))
+        markers.marker_agreement(embedding, typed.var_names, types, marked.head(7))
 
 
 def test_edges_are_those_of_sivae_where_weights_are_distances():

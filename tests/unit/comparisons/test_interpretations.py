@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from popnet import sivae
+from popnet.comparisons import dimensions, methods, timing
 from popnet.comparisons import explained as explaining
-from popnet.comparisons import methods, timing
 from popnet.comparisons.interpretations import (
     deeplift,
     gene_relevance,
@@ -281,7 +281,7 @@ def test_every_method_gives_a_vector_per_dimension(explained, network):
             assert found[name].shape == (20, LATENT), name
             assert np.isfinite(found[name]).all(), name
     assert found["loadings"] is loadings.explain(explained)
-    pairs = explaining.agreement(found, np.arange(LATENT)).set_index(["method1", "method2"])
+    pairs = dimensions.agreement(found, np.arange(LATENT)).set_index(["method1", "method2"])
     for one in ("saliency", "gradient-input"):
         assert pairs.loc[(one, f"{one}-forward"), "rho"].min() > 0.999
     assert pairs.loc[("deeplift", "shapley"), "rho"].median() > 0.9
@@ -299,7 +299,7 @@ def test_agreement_is_spearmans_up_to_the_sign():
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 50, 3))
     found = {"a": one, "b": -one, "c": other, "d": np.ones_like(one)}
-    pairs = explaining.agreement(found, np.array([0, 2]))
+    pairs = dimensions.agreement(found, np.array([0, 2]))
     assert pairs["dimension"].unique().tolist() == [1, 3]
     pairs = pairs.set_index(["method1", "method2", "dimension"])
     assert pairs.loc[("a", "b", 1), "rho"] == pytest.approx(1)
@@ -309,7 +309,7 @@ def test_agreement_is_spearmans_up_to_the_sign():
     assert pairs.loc[("b", "c", 3), "rho_magnitude"] == pytest.approx(expected)
     assert np.isnan(pairs.loc[("a", "d", 1), "rho"])
 
-    summary = explaining.summarise_agreement(pairs.reset_index())
+    summary = dimensions.summarise_agreement(pairs.reset_index())
     row = summary.set_index(["method1", "method2"]).loc[("a", "c")]
     rhos = pairs.loc[("a", "c"), "rho"]
     assert row["rho"] == pytest.approx(rhos.mean())  # the median of two
@@ -319,15 +319,15 @@ def test_agreement_is_spearmans_up_to_the_sign():
 
 
 def test_no_interpretation_agrees_with_nothing():
-    pairs = explaining.agreement({}, np.arange(2))
+    pairs = dimensions.agreement({}, np.arange(2))
     assert list(pairs.columns)[:3] == ["method1", "method2", "dimension"]
-    assert explaining.summarise_agreement(pairs).empty
-    assert explaining.genes_table({}, ["A"]).empty
+    assert dimensions.summarise_agreement(pairs).empty
+    assert dimensions.genes_table({}, ["A"]).empty
 
 
 def test_table_of_genes_has_every_value():
     values = np.arange(6.0).reshape(3, 2)
-    table = explaining.genes_table({"a": values, "b": -values}, ["A", "B", "C"])
+    table = dimensions.genes_table({"a": values, "b": -values}, ["A", "B", "C"])
     assert table["gene"].tolist() == ["A", "A", "B", "B", "C", "C"]
     assert table.query("gene == 'B' and dimension == 2")[["a", "b"]].to_numpy().tolist() == [
         [3, -3]
@@ -335,7 +335,7 @@ def test_table_of_genes_has_every_value():
 
 
 def test_active_dimensions(explained, fit):
-    assert len(explaining.active_dimensions(explained.scores)) == fit.active_dimensions
+    assert len(dimensions.active_dimensions(explained.scores)) == fit.active_dimensions
 
 
 def test_timed_attributions_are_the_attributions(network, z):
@@ -436,7 +436,7 @@ def test_simulated_cells_vary_along_factors():
 def test_figures_show_what_failed_and_what_is_not_there():
     rng = np.random.default_rng(0)
     found = {name: rng.normal(size=(30, 2)) for name in ("loadings", "deeplift", "new")}
-    summary = explaining.summarise_agreement(explaining.agreement(found, np.arange(2)))
+    summary = dimensions.summarise_agreement(dimensions.agreement(found, np.arange(2)))
     subject = Subject(None, None, n=30, unit="cells")
     methods = ["loadings", "shapley", "deeplift", "new"]
     figure = drawn.agreement_heatmap(summary, methods, subject, n_dimensions=2)

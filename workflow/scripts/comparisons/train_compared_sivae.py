@@ -3,14 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import torch
 from adapter import logged, sivae_settings
 
 from popnet.comparisons.gene_embedding import planar_settings
 from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.networks.sivae import train
-from popnet.comparisons.outcomes import outcome
+from popnet.comparisons.outcomes import Outcomes
 from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
 
@@ -29,10 +28,10 @@ def main(snakemake):
         kind, settings = "sivae", planar_settings(settings, cells.n_obs)
     seed = derive_seed(snakemake.params.seed, "networks")
     Path(folder).mkdir(parents=True, exist_ok=True)
+    outcomes = Outcomes()
     tried = attempt(fit, folder, cells, Training(settings), seed, kind)
-    print(f"{variant}: {tried.status}, {tried.seconds:.0f} s")
-    row = outcome("networks", variant, {"training": tried})
-    write_table(pd.DataFrame([row]), snakemake.output.status)
+    outcomes.add("networks", variant, {"training": tried})
+    write_table(outcomes.table(), snakemake.output.status)
 
 
 with logged(snakemake.log[0]):
