@@ -1,17 +1,18 @@
-"""Hits, what explains them, how stable they are, and what a cohort could find."""
+"""Genes: hits, what explains them, how stable they are, and what a cohort could find."""
+
+from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy import stats
 
 from popnet.associations import genes as gene_tests
-from popnet.associations.genes import TRIED, _leaving_out, describe, partial
-from popnet.files import read_table, write_table
-from popnet.stats.designs import make_design
-from popnet.stats.multiplicity import study_wide
+from popnet.associations.genes import TRIED, BinValues, _leaving_out, describe, partial
+from popnet.associations.testing import Testing
+from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.permutation import permutation_test, prepare
-from popnet.stats.power import power
+from popnet.stats.units import units
 
 CONTROLS = ("mean", "dropout", "depth")
 
@@ -42,17 +43,22 @@ def study():
     mean[:, :2] = centrality[:, :2] + 0.1 * mean[:, :2]
     dropout[:, 2] = centrality[:, 2] + 0.1 * dropout[:, 2]
     design = make_design(of_bin, samples, phenotype, False, ["age"])
-    controls = {"mean": mean, "dropout": dropout, "depth": rng.normal(size=(n * n_bins, 1))}
-    genes = [f"g{i}" for i in range(n_genes)]
-    icc = pd.Series(np.where(np.arange(n_genes) == 4, 0.1, 0.9), genes)
-    table, tested = gene_tests.robust(
-        centrality, controls, genes, design, 1000, 1, fdr=0.05, icc=icc, min_icc=0.4
+    genes = pd.Index([f"g{i}" for i in range(n_genes)])
+    values = BinValues(
+        centrality=centrality,
+        mean_expression=mean,
+        detection_rate=1 - dropout,
+        depth=rng.normal(size=n * n_bins),
+        genes=genes,
+        icc=pd.Series(np.where(np.arange(n_genes) == 4, 0.1, 0.9), genes),
     )
-    return table.set_index("gene"), tested, design, centrality
+    return values, design, gene_tests.robust(values, design, Testing(1000, seed=1))
 
 
 def test_hits_and_what_explains_them(study):
-    table, _, _, _ = study
+    _, design, tested = study
+    table = tested.table.set_index("gene")
+    assert tested.table["p"].is_monotonic_increasing
     hits = table.index[table["q"] <= 0.05]
     assert sorted(hits[:6]) == [f"g{i}" for i in range(6)]
     assert table.loc["g0", "explained_by"] == "mean expression"
@@ -63,10 +69,15 @@ def test_hits_and_what_explains_them(study):
     assert not table.loc["g4", "reliable"]
     for control in CONTROLS:
         assert table[f"{control}_p"].notna().all()
+    described = tested.described.set_index("item")["value"]
+    assert described[["observations", "genes tested"]].tolist() == [str(design.n), "60"]
+    assert described["adjusted for"] == "age"
+    assert len(tested.maxima) == 1000
 
 
 def test_stability_of_the_strongest(study):
-    table, _, design, centrality = study
+    values, design, tested = study
+    table = tested.table.set_index("gene")
     hit = table.loc["g3"]
     assert hit["effect_low"] < hit["statistic"] < hit["effect_high"]
     assert hit["stable_share"] == 1
@@ -77,7 +88,7 @@ def test_stability_of_the_strongest(study):
     effects = []
     for part in _leaving_out(design):
         effects.append(
-            permutation_test(part.units.average(centrality[:, column]), part, 99, 1).table[
+            permutation_test(part.units.average(values.centrality[:, column]), part, 99, 1).table[
                 "statistic"
             ][0]
         )
@@ -86,10 +97,10 @@ def test_stability_of_the_strongest(study):
 
 
 def test_partial_is_the_regression_on_all(study):
-    _, _, design, centrality = study
+    by_bin, design, _ = study
     rng = np.random.default_rng(3)
-    values = design.units.average(centrality)
-    control = design.units.average(rng.normal(size=centrality.shape))
+    values = design.units.average(by_bin.centrality)
+    control = design.units.average(rng.normal(size=by_bin.centrality.shape))
     found = partial(prepare(values, design), [prepare(control, design)], design)
     block = design.blocks[:, None] == np.unique(design.blocks)
     for gene in range(3):
@@ -114,24 +125,6 @@ def test_leaving_a_sample_out_of_a_donor_keeps_the_donor():
     assert len(parts) == 12 + 11
 
 
-def test_smallest_effect_is_found_with_80_percent_power():
-    """Against the share of simulated cohorts in which an effect of that size is found."""
-    rng = np.random.default_rng(1)
-    n = 40
-    index = [f"s{i}" for i in range(n)]
-    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
-    found, runs = 0, 300
-    for number in range(runs):
-        phenotype = rng.normal(size=n)
-        design = make_design(index, samples, pd.Series(phenotype, index), False)
-        effect = power(design, 1e-4, 1, 0.05).effect
-        gene = effect * phenotype + np.sqrt(1 - effect**2) * rng.normal(size=n)
-        found += permutation_test(gene[:, None], design, 199, number).table["p"][0] <= 0.05
-    expected = np.tanh((norm.ppf(0.975) + norm.ppf(0.8)) / np.sqrt(n - 3))
-    assert effect == pytest.approx(expected)
-    assert 0.7 < found / runs < 0.87
-
-
 @pytest.mark.parametrize(
     ("n", "said"), [(6, "no test can be significant"), (8, "at least 29 of 50"), (10, "at least 8")]
 )
@@ -146,36 +139,110 @@ def test_small_cohorts_are_told_what_they_cannot_find(n, said):
     assert warnings.str.contains(said).any()
 
 
-def test_study_wide_correction_spans_families():
-    rng = np.random.default_rng(2)
-    families = []
-    for _ in range(3):
-        maxima = np.abs(rng.normal(size=999))
-        p = rng.uniform(size=20)
-        families.append((pd.DataFrame({"p": p, "p_family": np.minimum(1, 20 * p)}), maxima))
-    found = study_wide(families, seed=1)
-    family = np.concatenate([table["p_family"] for table, _ in families])
-    # Independent families: nearly Sidak's correction.
-    expected = 1 - (1 - family) ** 3
-    assert np.abs(found["study_p_family"] - expected).max() < 0.05
-    one = study_wide(families[:1], seed=1)["study_p_family"]
-    assert np.abs(one - families[0][0]["p_family"]).max() < 0.003
+@pytest.mark.parametrize("binary", [False, True])
+def test_paper_says_what_explains_a_hit(binary):
+    rng = np.random.default_rng(11)
+    n = 40
+    samples = [f"s{i}" for i in range(n)]
+    phenotype = np.repeat([0.0, 1.0], n // 2) if binary else rng.normal(size=n)
+    depth = phenotype + 0.3 * rng.normal(size=n)
+    noise = rng.normal(size=(n, 40))
+    mean = rng.normal(size=(n, 40))
+    centrality = noise.copy()
+    centrality[:, 0] += 4 * phenotype  # of itself
+    mean[:, 1] += 4 * phenotype
+    centrality[:, 1] = mean[:, 1] + 0.1 * noise[:, 1]  # by mean expression
+    centrality[:, 2] = depth + 0.01 * noise[:, 2]  # by depth
+    mean[:, 3] = depth + 0.01 * mean[:, 3]
+    centrality[:, 3] = depth + 0.01 * noise[:, 3]  # by both
+    centrality[:, 4] = mean[:, 4] = phenotype + 0.3 * mean[:, 4]  # nothing else is left
+    values = BinValues(
+        centrality=centrality,
+        mean_expression=mean,
+        detection_rate=np.ones_like(mean),
+        depth=depth,
+        genes=pd.Index([f"g{i}" for i in range(40)]),
+        icc=pd.Series({"g0": 0.4, "g1": 0.39}),
+    )
+    over = units(samples, pd.Series(samples, samples), pd.Series(phenotype, samples), "donor")
+    tested = gene_tests.paper(values, unadjusted(over, binary), Testing(0, seed=1))
+    table = tested.table
+    assert not len(tested.maxima)
+    columns = (
+        "gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p "
+        "depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors "
+    )
+    columns += "n_case n_control explained_by" if binary else "explained_by"
+    assert list(table.columns) == columns.split()
+    assert table["p"].is_monotonic_increasing
+    table = table.set_index("gene")
+    assert table.loc["g1", "explained_by"] == "mean expression"
+    assert table.loc["g2", "explained_by"] == "depth"
+    assert np.isnan(table.loc["g4", "partial_p"])
+    assert table.loc["g4", "explained_by"].startswith("mean expression")
+    assert table.loc["g3", "explained_by"] == "mean expression;depth"
+    assert table.loc["g0", "explained_by"] == "none"
+    assert set(table.loc[table["q"] > 0.05, "explained_by"]) == {""}
+    assert table.loc[["g0", "g1", "g2"], "reliable"].tolist() == [True, False, False]
+    assert (table["n_units"] == n).all()
+    if binary:
+        assert (table[["n_case", "n_control"]] == n // 2).all(axis=None)
 
 
-def test_study_wide_correction_survives_the_tables_rounding(tmp_path):
-    """Exact p have many ties, which six digits must not lose."""
-    rng = np.random.default_rng(0)
-    index = [f"s{i}" for i in range(13)]
-    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
-    phenotype = pd.Series(np.arange(13) % 2, index, dtype=float)
-    design = make_design(index, samples, phenotype, True)
-    values = rng.normal(size=(13, 20))
-    values[:, 0] += 9 * phenotype
-    tested = permutation_test(values, design, 10_000, 1)
-    write_table(tested.table, tmp_path / "tested.tsv")
-    read = read_table(tmp_path / "tested.tsv")
-    families = [(tested.table, tested.maxima)] * 2
-    exact = study_wide(families, 1)["study_p_family"]
-    found = study_wide([(read, tested.maxima)] * 2, 1)["study_p_family"]
-    np.testing.assert_allclose(found, exact)
-    assert (found >= np.tile(tested.table["p_family"], 2) * (1 - 1e-5)).all()
+def test_no_unit_at_all(design_of):
+    """A phenotype that no sample of a cell type has gives tables without numbers."""
+    none = pd.Series([np.nan, np.nan], ["a", "b"])
+    found = units(["a", "b"], pd.Series(["a", "b"], ["a", "b"]), none, "donor")
+    values = BinValues(
+        centrality=np.ones((2, 3)),
+        mean_expression=np.ones((2, 3)),
+        detection_rate=np.ones((2, 3)),
+        depth=np.ones(2),
+        genes=pd.Index(list("xyz")),
+        icc=pd.Series(dtype=float),
+    )
+    for tested in (
+        gene_tests.paper(values, unadjusted(found, False), Testing(9, seed=1)),
+        gene_tests.robust(values, design_of([np.nan, np.nan]), Testing(9, seed=1)),
+    ):
+        assert tested.table["gene"].tolist() == list("xyz")
+        assert tested.table["p"].isna().all()
+        assert (tested.table["explained_by"] == "").all()
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_paper_tests_bins_by_scipy(binary):
+    """As published: every bin with its sample's phenotype, and Benjamini and Hochberg's q."""
+    rng = np.random.default_rng(12)
+    samples = np.repeat([f"s{i}" for i in range(10)], 3)
+    phenotype = pd.Series(rng.normal(size=10), samples[::3])
+    phenotype = (phenotype > 0).astype(float) if binary else phenotype
+    phenotype["s7"] = np.nan
+    of_bin = phenotype[samples].to_numpy()
+    known = np.isfinite(of_bin)
+    centrality, mean = rng.normal(size=(2, 30, 25))
+    centrality[:, 0] += 3 * np.nan_to_num(of_bin)
+    values = BinValues(
+        centrality=centrality,
+        mean_expression=mean,
+        detection_rate=np.ones_like(mean),
+        depth=rng.normal(size=30),
+        genes=pd.Index([f"g{i}" for i in range(25)]),
+        icc=pd.Series(dtype=float),
+    )
+    over = units(samples, pd.Series("d", samples[::3]), phenotype, "bin")
+    table = gene_tests.paper(values, unadjusted(over, binary), Testing(0, seed=1)).table
+    table = table.set_index("gene").loc[values.genes]
+    for prefix, columns in (("", centrality), ("mean_", mean)):
+        expected = [
+            stats.mannwhitneyu(column[of_bin == 1], column[of_bin == 0]).pvalue
+            if binary
+            else stats.spearmanr(column[known], of_bin[known]).pvalue
+            for column in columns.T
+        ]
+        np.testing.assert_allclose(table[f"{prefix}p"], expected, rtol=1e-6)
+        q = stats.false_discovery_control(expected)
+        np.testing.assert_allclose(table[f"{prefix}q"], q, rtol=1e-6)
+    assert (table["n_units"] == 27).all()
+    assert (table[["n_samples", "n_donors"]] == [9, 1]).all(axis=None)
+    assert table["q"].idxmin() == "g0"

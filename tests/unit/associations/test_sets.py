@@ -1,77 +1,26 @@
-"""Gene sets: files, enrichment scores against gseapy, calibration of both permutations."""
+"""Gene sets: enrichment scores against gseapy, calibration of both permutations."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from popnet.associations import sets as set_tests
-from popnet.associations.sets import COLUMNS, MT_COLUMNS, enrichment_score
-from popnet.errors import InputError
-from popnet.stats.designs import make_design
+from popnet.associations.sets import (
+    COLUMNS,
+    MT_COLUMNS,
+    enrich_phenotype,
+    enrich_ranking,
+    enrichment_score,
+)
+from popnet.associations.testing import Testing
+from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.ranks import correlate
-from popnet.study.gene_sets import read_gmt, resolve_gene_sets
-
-
-def design_of(phenotype, binary=False):
-    index = [f"s{i}" for i in range(len(phenotype))]
-    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
-    return make_design(index, samples, pd.Series(phenotype, index, dtype=float), binary)
-
-
-def spec(name, **given):
-    return SimpleNamespace(**({"name": name, "prefix": None, "gmt": None, "genes": None} | given))
-
-
-def test_read_gmt_written_on_any_system(tmp_path):
-    path = tmp_path / "sets.gmt"
-    path.write_bytes("\ufeffA b|1\tabout\tMT-ND1\tHLA-A\tMT-ND1\t\r\n\r\nB\t\tX\r\n".encode())
-    assert read_gmt(path) == {"A b|1": ["MT-ND1", "HLA-A"], "B": ["X"]}
-
-
-def test_read_gmt_names_every_bad_line(tmp_path):
-    path = tmp_path / "sets.gmt"
-    path.write_text("A\tabout\tX\nB X Y\nC\tabout\nA\tabout\tY\n")
-    with pytest.raises(InputError) as caught:
-        read_gmt(path)
-    assert [problem.field for problem in caught.value.problems] == ["line 2", "line 3", "line 4"]
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00A"])
-def test_read_gmt_that_cannot_be_read(tmp_path, content):
-    path = tmp_path / "sets.gmt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_gmt(path)
-
-
-def test_read_kegg(shared_data):
-    sets = read_gmt(shared_data / "msigdb_v2025.1.Hs_c2_KEGG_legacy.gmt")
-    assert len(sets) == 186
-    assert "UBB" in sets["KEGG_PARKINSONS_DISEASE"]
-
-
-def test_resolve_gene_sets(tmp_path):
-    path = tmp_path / "sets.gmt"
-    path.write_text("A\tabout\tX\tY\n")
-    specs = [spec("MT", prefix="MT-"), spec("file", gmt=path), spec("mine", genes=["X", "X", "Q"])]
-    sets = resolve_gene_sets(specs, ["MT-ND1", "X", "MT-CO1", "MTOR"])
-    assert sets == {"MT": ["MT-ND1", "MT-CO1"], "A": ["X", "Y"], "mine": ["X", "Q"]}
-
-
-def test_two_sets_of_one_name(tmp_path):
-    path = tmp_path / "sets.gmt"
-    path.write_text("A\tabout\tX\tY\n")
-    same = [spec("A", genes=["Y", "X"]), spec("file", gmt=path)]
-    assert list(resolve_gene_sets(same, [])) == ["A"]
-    with pytest.raises(InputError, match="has this name"):
-        resolve_gene_sets([spec("A", genes=["X"]), spec("file", gmt=path)], [])
+from popnet.stats.units import units
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +41,7 @@ def test_enrichment_equals_gseapy_prerank(ranked):
     import gseapy
 
     ranking, sets = ranked
-    found = set_tests.paper(ranking, sets, 500, seed=1, min_size=1).set_index("gene_set")
+    found = enrich_ranking(ranking, sets, 500, seed=1, min_size=1).set_index("gene_set")
     expected = gseapy.prerank(
         ranking,
         sets,
@@ -120,7 +69,7 @@ def test_enrichment_equals_gseapy_prerank(ranked):
 
 def test_table_of_enrichment(ranked):
     ranking, sets = ranked
-    found = set_tests.paper(ranking, sets, 200, seed=1)
+    found = enrich_ranking(ranking, sets, 200, seed=1)
     assert tuple(found.columns) == COLUMNS
     assert "set 0/0" not in set(found["gene_set"])  # two genes
     row = found.set_index("gene_set").loc["down"]
@@ -128,36 +77,36 @@ def test_table_of_enrichment(ranked):
     assert row["es"] < 0
     assert row["p"] == row["gene_permutation_p"]
     assert found["p"].is_monotonic_increasing
-    absolute = set_tests.paper(ranking, sets, 200, seed=1, absolute=True).set_index("gene_set")
+    absolute = enrich_ranking(ranking, sets, 200, seed=1, absolute=True).set_index("gene_set")
     assert absolute.loc["down", "es"] > 0
 
 
-def test_nothing_to_enrich(ranked):
+def test_nothing_to_enrich(ranked, design_of):
     ranking, _ = ranked
     for sets in ({}, {"none": ["absent"]}, {"all": list(ranking.index)}):
-        assert list(set_tests.paper(ranking, sets, 10, seed=1).columns) == list(COLUMNS)
-        assert set_tests.paper(ranking, sets, 10, seed=1).empty
+        assert list(enrich_ranking(ranking, sets, 10, seed=1).columns) == list(COLUMNS)
+        assert enrich_ranking(ranking, sets, 10, seed=1).empty
         values = np.random.default_rng(0).normal(size=(6, len(ranking)))
         args = (values, design_of(np.arange(6.0)), ranking.index, sets, 10, 1)
-        assert list(set_tests.robust(*args).columns) == [*COLUMNS, *MT_COLUMNS]
-        assert set_tests.robust(*args).empty
+        assert list(enrich_phenotype(*args).columns) == [*COLUMNS, *MT_COLUMNS]
+        assert enrich_phenotype(*args).empty
 
 
 def test_ties_are_broken_by_the_seed_alone(ranked):
     ranking, sets = ranked
     tied = ranking.round(0)
     tied.iloc[5] = np.nan
-    first = set_tests.paper(tied, sets, 50, seed=1)
-    pd.testing.assert_frame_equal(first, set_tests.paper(tied, sets, 50, seed=1, threads=2))
+    first = enrich_ranking(tied, sets, 50, seed=1)
+    pd.testing.assert_frame_equal(first, enrich_ranking(tied, sets, 50, seed=1, threads=2))
     other = (
-        set_tests.paper(tied, sets, 50, seed=2).set_index("gene_set").loc[first["gene_set"], "es"]
+        enrich_ranking(tied, sets, 50, seed=2).set_index("gene_set").loc[first["gene_set"], "es"]
     )
     assert not np.allclose(first["es"], other)
 
 
 def test_a_gene_named_twice():
     with pytest.raises(ValueError, match="twice"):
-        set_tests.paper(pd.Series([1.0, 2.0], index=["a", "a"]), {"s": ["a"]}, 10, seed=1)
+        enrich_ranking(pd.Series([1.0, 2.0], index=["a", "a"]), {"s": ["a"]}, 10, seed=1)
 
 
 @given(
@@ -183,7 +132,7 @@ def test_score_is_the_extreme_of_the_running_sum(statistics, size, seed):
 
 
 @pytest.mark.parametrize("binary", [False, True])
-def test_phenotype_permutation_equals_a_plain_loop(binary):
+def test_phenotype_permutation_equals_a_plain_loop(binary, design_of):
     rng = np.random.default_rng(4)
     n, n_genes = 14, 60
     genes = [f"g{i}" for i in range(n_genes)]
@@ -192,7 +141,7 @@ def test_phenotype_permutation_equals_a_plain_loop(binary):
     values[:, :10] += phenotype[:, None]
     sets = {"planted": genes[:10], "other": genes[20:40]}
     design = design_of(phenotype, binary)
-    found = set_tests.robust(values, design, genes, sets, 400, seed=3)
+    found = enrich_phenotype(values, design, genes, sets, 400, seed=3)
     assert tuple(found.columns) == (*COLUMNS, *MT_COLUMNS)
     found = found.set_index("gene_set")
     (places,) = design.arrangements(400, seed=3)
@@ -211,21 +160,21 @@ def test_phenotype_permutation_equals_a_plain_loop(binary):
     assert found.loc["planted", "p"] < 0.05
 
 
-def test_genes_that_cannot_be_ranked_are_left_out():
+def test_genes_that_cannot_be_ranked_are_left_out(design_of):
     rng = np.random.default_rng(4)
     values = rng.normal(size=(12, 30))
     values[3, 0] = np.nan
     values[:, 1] = 2
     genes = [f"g{i}" for i in range(30)]
     varying, constant = design_of(rng.normal(size=12)), design_of(np.ones(12))
-    found = set_tests.robust(values, varying, genes, {"s": genes[:8]}, 50, 1)
+    found = enrich_phenotype(values, varying, genes, {"s": genes[:8]}, 50, 1)
     assert found["n_genes"].tolist() == [7]
     assert found["n_background"].tolist() == [29]
-    constant = set_tests.robust(values, constant, genes, {"s": genes[:8]}, 50, 1)
+    constant = enrich_phenotype(values, constant, genes, {"s": genes[:8]}, 50, 1)
     assert constant.empty
 
 
-def test_correlated_sets_pass_by_genes_but_not_by_phenotypes():
+def test_correlated_sets_pass_by_genes_but_not_by_phenotypes(design_of):
     """Gene permutation calls null sets of co-expressed genes (shared design, difference 3)."""
     rng = np.random.default_rng(8)
     n, n_genes, n_sets = 24, 400, 20
@@ -237,37 +186,86 @@ def test_correlated_sets_pass_by_genes_but_not_by_phenotypes():
         shared = np.repeat(rng.normal(size=(n, n_sets)), 15, axis=1)
         cohort = values.copy()
         cohort[:, : 15 * n_sets] += 0.8 * shared
-        found = set_tests.robust(cohort, design_of(rng.normal(size=n)), genes, sets, 300, seed=1)
+        found = enrich_phenotype(cohort, design_of(rng.normal(size=n)), genes, sets, 300, seed=1)
         by_gene.extend(found["gene_permutation_p"])
         by_phenotype.extend(found["p"])
     assert np.mean(np.array(by_gene) < 0.05) > 0.2
     assert np.mean(np.array(by_phenotype) < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
 
 
-def test_gaps_do_not_drop_a_gene():
+def test_gaps_do_not_drop_a_gene(design_of):
     """A gene that a unit lacks is ranked; one that most units lack is not."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(12, 40))
     values[3, 5] = np.nan
     values[:8, 6] = np.nan
     genes = [f"g{number}" for number in range(40)]
-    table = set_tests.robust(
+    table = enrich_phenotype(
         values, design_of(rng.normal(size=12)), genes, {"s": genes[:10]}, permutations=50, seed=1
     )
     assert table["n_genes"].tolist() == [9]
 
 
-def test_sets_are_also_tested_without_their_mitochondrial_genes():
+def test_sets_are_also_tested_without_their_mitochondrial_genes(design_of):
     rng = np.random.default_rng(1)
     phenotype = rng.normal(size=30)
     values = rng.normal(size=(30, 80))
     genes = [f"MT-{i}" for i in range(10)] + [f"g{i}" for i in range(70)]
     values[:, :10] += 2 * phenotype[:, None]
     sets = {"mixed": [*genes[:10], *genes[20:30]], "MT": genes[:10], "nuclear": genes[40:50]}
-    found = set_tests.robust(values, design_of(phenotype), genes, sets, 400, seed=1)
+    found = enrich_phenotype(values, design_of(phenotype), genes, sets, 400, seed=1)
     found = found.set_index("gene_set")
     assert found["n_mt"].to_dict() == {"mixed": 10, "MT": 10, "nuclear": 0}
     assert found.loc["mixed", "p"] < 0.01
     assert found.loc["mixed", "p_without_mt"] > 0.05
     assert found.loc[["MT", "nuclear"], "p_without_mt"].isna().all()
     assert found.loc["MT", "leading_edge"].count("MT-") >= 8
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_paper_ranks_by_the_absolute_correlation_of_bins(binary):
+    """As published: scipy's statistic of every bin, its size, and genes permuted."""
+    rng = np.random.default_rng(5)
+    samples = np.repeat([f"s{number}" for number in range(12)], 2)
+    phenotype = pd.Series(rng.normal(size=12), samples[::2])
+    phenotype = (phenotype > 0).astype(float) if binary else phenotype
+    of_bin = phenotype[samples].to_numpy()
+    genes = pd.Index([f"g{number}" for number in range(50)])
+    centrality = rng.normal(size=(24, 50))
+    centrality[:, :6] += np.outer(of_bin, [3, -3, 3, -3, 3, -3])
+    sets = {"both signs": list(genes[:6]), "one": [genes[0]], "other": list(genes[20:30])}
+    statistic = [
+        2
+        * stats.mannwhitneyu(column[of_bin == 1], column[of_bin == 0]).statistic
+        / (of_bin == 1).sum()
+        / (of_bin == 0).sum()
+        - 1
+        if binary
+        else stats.spearmanr(column, of_bin).statistic
+        for column in centrality.T
+    ]
+    expected = enrich_ranking(
+        pd.Series(statistic, genes), sets, 300, seed=1, min_size=1, absolute=True
+    )
+    over = units(samples, pd.Series(dtype=object), phenotype, "bin")
+    found = set_tests.paper(centrality, genes, sets, unadjusted(over, binary), Testing(300, seed=1))
+    assert (found.pop("n_units") == 24).all()
+    pd.testing.assert_frame_equal(found, expected)
+    assert found.loc[0, "gene_set"] == "both signs"
+    assert "one" in set(found["gene_set"])
+
+
+def test_robust_permutes_the_phenotypes_of_observations():
+    rng = np.random.default_rng(6)
+    names = [f"s{number}" for number in range(14)]
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    design = make_design(np.repeat(names, 2), samples, pd.Series(rng.normal(size=14), names), False)
+    genes = pd.Index([f"g{number}" for number in range(30)])
+    centrality = rng.normal(size=(28, 30))
+    sets = {"three": list(genes[:3]), "two": list(genes[:2])}
+    found = set_tests.robust(centrality, genes, sets, design, Testing(200, seed=3))
+    means = centrality.reshape(14, 2, 30).mean(axis=1)
+    expected = enrich_phenotype(means, design, genes, sets, 200, seed=3)
+    assert (found.pop("n_units") == 14).all()
+    pd.testing.assert_frame_equal(found, expected)
+    assert found["gene_set"].tolist() == ["three"]
