@@ -1,4 +1,4 @@
-"""Cells: where counts come from, how they are cut into bins, which genes, which scale."""
+"""Cells: files of counts, bins, selection of genes, and scaled expression."""
 
 from popnet.cells.bins import plan_bins
 from popnet.cells.expression import (

@@ -19,14 +19,14 @@ def plan_bins(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Cut each sample's cells of each type into bins of exactly `size` cells, at random.
 
-    The shuffle depends on the seed, the cell type, the sample and the names of its cells:
-    neither other samples nor the order of the rows change it.
+    The shuffle depends on the seed, the cell type, the sample and the names of its cells, but not
+    on other samples or on the order of the rows.
 
     Parameters
     ----------
     cells : DataFrame of shape (n_cells, 6)
-        Columns cell_type, sample, batch, source, row, cell. Levels of categorical cell types
-        and samples that no cell has are reported as excluded.
+        Columns cell_type, sample, batch, source, row, cell. Categories of cell types and samples
+        without cells are reported as excluded.
     size : int
         Cells per bin.
     seed : int
@@ -35,7 +35,7 @@ def plan_bins(
     -------
     binned : DataFrame
         Columns cell_type, sample, bin, batch, source, row, cell: the cells of complete bins,
-        sorted by cell type, sample, bin and place in the source.
+        sorted by cell type, sample, bin and position in the source.
     bins : DataFrame
         Columns cell_type, sample, bin (from 1), n_cells, batch (those of its cells).
     excluded : DataFrame

@@ -1,4 +1,4 @@
-"""Expression that a model is trained on: normalised, regressed and scaled within a sample."""
+"""Expression for training: normalised, regressed and scaled within a sample."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from popnet.cells.genes import normalise
 from popnet.errors import InputError, Problem
 from popnet.files import atomic, reading
 
-# Standard deviations of log expression below this are rounding: one count in one of a million
-# cells gives more.
+# Smaller standard deviations of log expression are rounding errors: a single count in one of a
+# million cells gives a larger one.
 CONSTANT = 1e-5
 
 
@@ -29,7 +29,7 @@ class PreparedSample:
     Parameters
     ----------
     expression : ndarray of shape (n_cells, n_genes), float32
-        Log-normalised, regressed where asked for, centred and scaled over the sample's cells.
+        Log-normalised, regressed if requested, centred and scaled over the sample's cells.
     obs : DataFrame of shape (n_cells, 3)
         Columns sample, bin, n_counts; index = cell names.
     bins : DataFrame of shape (n_bins, 5)
@@ -69,7 +69,7 @@ def prepare_sample(
     selected : sequence of str
         Genes to keep, all among `genes`.
     regress : subset of {"batch", "cell_cycle"}
-        What to regress out. A batch that is the same in all cells of the sample is no regressor.
+        What to regress out. A batch that is the same in all cells of the sample is ignored.
     cell_cycle : DataFrame, optional
         Columns gene and phase (S, G2M), for ``"cell_cycle"``.
     seed : int
@@ -78,7 +78,7 @@ def prepare_sample(
     Raises
     ------
     ValueError
-        If bins are not ascending, a selected gene is missing, or `regress` has another word.
+        If bins are not ascending, a selected gene is missing, or `regress` has another value.
     InputError
         If the cell cycle cannot be scored with these genes.
     """
@@ -151,7 +151,7 @@ def cell_cycle_scores(
     Raises
     ------
     InputError
-        If no gene of a phase, or too few others to compare with, are among `genes`.
+        If `genes` has no gene of a phase, or too few other genes to compare with.
     """
     from scanpy.tools import score_genes_cell_cycle
 
@@ -181,7 +181,7 @@ def cell_cycle_scores(
 def regress_out(expression: np.ndarray, design: np.ndarray) -> np.ndarray:
     """Return the residuals of a least-squares fit with intercept, gene by gene.
 
-    Collinear regressors, such as a full set of indicators, do no harm.
+    Regressors may be collinear, such as a full set of indicators.
 
     Parameters
     ----------
@@ -228,13 +228,13 @@ def scale(expression: np.ndarray) -> np.ndarray:
 def write_expression(
     path: str | Path, samples: Iterable[PreparedSample], genes: Sequence[str]
 ) -> AnnData:
-    """Write the samples one after another to an h5ad file, holding one of them at a time.
+    """Write the samples one after another to an h5ad file, with one in memory at a time.
 
     Parameters
     ----------
     path : str or Path
-        Becomes an AnnData file, cells x genes: X float32, obs with sample, bin and n_counts. Cell
-        names that occur twice are preceded by their sample.
+        The AnnData file, cells x genes: X float32, obs with sample, bin and n_counts. Cell names
+        that occur twice are prefixed by their sample.
     samples : iterable of PreparedSample
     genes : sequence of str
         The columns of the samples' expression.
@@ -255,7 +255,8 @@ def write_expression(
             maxshape=(None, len(var)),
             chunks=(max(1, 2**18 // max(1, len(var))), len(var)),
             dtype=np.float32,
-            # A gene's zeros are one value within a sample: 2.5 times smaller on real cells.
+            # All zeros of a gene have the same value within a sample: compressed, files of real
+            # cells are 2.5 times smaller.
             compression="gzip",
             compression_opts=1,
         )
@@ -269,7 +270,7 @@ def write_expression(
         obs = pd.concat(tables).astype({"sample": "category"})
         if obs.index.has_duplicates:
             obs.index = obs["sample"].astype(str) + ":" + obs.index
-        # What is compressed has a checksum, but for text: a flipped bit is noticed.
+        # Compressed data, except text, have a checksum, so that damaged files are detected.
         write_elem(file, "obs", obs, dataset_kwargs={"compression": "gzip"})
         write_elem(file, "var", var, dataset_kwargs={"compression": "gzip"})
 
@@ -284,7 +285,7 @@ def write_expression(
 
 
 def read_bin(path: str | Path, sample: str, bin: int) -> AnnData:
-    """Read the cells of one bin from a file of `write_expression`, and nothing else.
+    """Read only the cells of one bin from a file of `write_expression`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files of counts: h5ad, 10x HDF5, 10x folders. Only the rows asked for are read."""
+"""Files of counts: h5ad, 10x HDF5, 10x folders. Only the requested rows are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from popnet.cells.sources import CountSource
 from popnet.errors import InputError, Problem, nearest
 from popnet.files import out_of_reach
 
-# Each takes two open files, of which a process may have some hundred.
+# Each needs two open files, and a process may only have some hundreds open.
 SPILLED_AT_ONCE = 32
 MTX_FILES = {
     "matrix": ("matrix.mtx.gz", "matrix.mtx"),
@@ -40,8 +40,8 @@ def open_source(
 ) -> CountSource:
     """Open an h5ad file, a 10x HDF5 file (Cell Ranger 2 or later) or a 10x matrix folder.
 
-    Of the matrix nothing is read. A matrix that is not stored by cells (csc, mtx) is brought
-    into rows at its first read, in temporary files that the last of them to be read keep.
+    The matrix itself is not read. A matrix that is not stored by cells (csc, mtx) is converted to
+    rows at its first read, in temporary files; only those of the most recent matrices are kept.
     Features of 10x files that are not genes are left out.
 
     Parameters
@@ -54,7 +54,7 @@ def open_source(
         names of 10x.
     annotations : str or Path, optional
         A table (csv, or tab-separated) whose first column holds the cells' names; its columns,
-        as text, join those of the cells and replace columns of the same name.
+        as text, are added to those of the cells and replace columns of the same name.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def open_source(
 def open_sources(
     paths: Iterable[str], counts: str = "X", gene_symbols: str | None = None
 ) -> dict[str, CountSource]:
-    """Open the files that hold the cells of a study, each once; as :func:`open_source`.
+    """Open the files that hold the cells of a study, each once, by :func:`open_source`.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def _sparse_reader(path: Path, key: str, n_genes: int) -> Callable[[np.ndarray],
         with _hdf5(path) as file:
             group = file[key]
             counts = read_sparse(rows, group["indptr"][:], group["indices"], group["data"], n_genes)
-            # scipy takes them on trust, and reads beyond its arrays.
+            # scipy does not check them, and would read beyond its arrays.
             if counts.nnz and not 0 <= counts.indices.min() <= counts.indices.max() < n_genes:
                 raise ValueError(f"a count of a gene that is none of the {n_genes:,}")
             return counts
@@ -284,7 +284,7 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 
 def _features(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the gene table (index = gene ids) and which of all features are genes."""
+    """Return the gene table (index = gene ids) and a mask of the features that are genes."""
     if table.shape[1] < 2:
         raise ValueError("features need an id and a name")
     names = ["gene_ids", "gene_symbols", "feature_types"][: table.shape[1]]
@@ -366,9 +366,9 @@ def _unfit(
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open for reading without a lock: read-only and network file systems may refuse one.
+    """Open for reading without a lock, because read-only and network file systems may refuse it.
 
-    No library says which errors a damaged file sets off.
+    The errors that a damaged file raises are not documented, so that all are caught.
     """
     try:
         with h5py.File(path, "r", locking=False) as file:

@@ -1,4 +1,4 @@
-"""Normalisation, and which genes are worth a network."""
+"""Normalisation, and the selection of genes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class GeneStatistics:
     ----------
     n_cells : int
     mean, variance, detection_rate : ndarray of shape (n_genes,), float64
-        The variance is that of the cells at hand (divided by their number).
+        The variance is the population variance of these cells (divided by their number).
     """
 
     n_cells: int
@@ -43,7 +43,7 @@ def normalise(
     ----------
     counts : csr_matrix of shape (n_cells, n_genes)
     depth : ndarray of shape (n_cells,), optional
-        Total counts of the cells, where `counts` lacks some of their genes.
+        Total counts of the cells, if `counts` does not have all of their genes.
     total : float
 
     Returns
@@ -61,7 +61,7 @@ def normalise(
 def sample_statistics(
     blocks: Iterable[tuple[pd.DataFrame, csr_matrix, np.ndarray]],
 ) -> dict[str, GeneStatistics]:
-    """Return the statistics of normalised expression of each sample, from blocks of any cells.
+    """Return the statistics of normalised expression of each sample, from blocks of cells.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def sample_statistics(
 def pool_statistics(parts: Iterable[GeneStatistics]) -> GeneStatistics:
     """Return the statistics of all cells from those of disjoint groups of cells.
 
-    Means and sums of squares are combined as in Chan, Golub & LeVeque (1983), which does not
-    cancel.
+    Means and sums of squares are combined as in Chan, Golub & LeVeque (1983), which avoids
+    cancellation.
 
     Raises
     ------
@@ -116,15 +116,16 @@ def _block_statistics(expression: csr_matrix) -> GeneStatistics:
 
 @dataclass(frozen=True)
 class Choice:
-    """Genes that were chosen, and what they were chosen from.
+    """Genes that were selected, and the data and settings of the selection.
 
-    A choice stands when samples are added: other genes would have every model trained again.
+    A selection is kept when samples are added: with other genes, every model would be trained
+    again.
 
     Parameters
     ----------
     genes : list of str
     settings : dict
-        How they were chosen: `cohort`, `sample` and `keep` of :func:`select_genes`.
+        `cohort`, `sample` and `keep` of :func:`select_genes`.
     samples : dict of sample to str
         Checksums of the samples' cells, of :func:`selection_basis`.
     """
@@ -134,7 +135,7 @@ class Choice:
     samples: dict[str, str]
 
     def write(self, path: str | Path) -> None:
-        """Write what the genes were chosen from, and their checksum, as JSON."""
+        """Write the settings, the checksums of the samples and of the genes as JSON."""
         basis = {"settings": self.settings, "samples": self.samples, "chosen": _digest(self.genes)}
         with atomic(path) as temporary:
             temporary.write_text(json.dumps(basis, indent=1))
@@ -142,14 +143,14 @@ class Choice:
     def stands(
         self, settings: dict[str, Any], samples: dict[str, str], available: Sequence[str]
     ) -> bool:
-        """Return whether samples came later and all that the choice was made from is as it was.
+        """Return whether the selection is still valid: nothing changed, except added samples.
 
         Parameters
         ----------
         settings, samples
-            As they are now.
+            Those of the current study.
         available : sequence of str
-            Genes that all files of cells have now.
+            Genes that all files of cells currently have.
         """
         return (
             set(self.genes) <= set(available)
@@ -159,7 +160,7 @@ class Choice:
 
 
 def read_choice(table: str | Path, basis: str | Path) -> Choice | None:
-    """Return an earlier choice of genes, or None: none is there, or a file of it is damaged.
+    """Return an earlier selection of genes, or None if there is none or a file is damaged.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ def _digest(genes: Iterable[str]) -> str:
 
 
 def selection_basis(cells: pd.DataFrame) -> dict[str, str]:
-    """Return a checksum of each sample's cells: what a choice of genes was made from.
+    """Return a checksum of each sample's cells, on which a selection of genes depends.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def select_genes(
     keep: Sequence[str],
     genes: pd.Index,
 ) -> pd.DataFrame:
-    """Choose the genes most variable over all cells or within a sample, and those to keep.
+    """Select the genes most variable over all cells or within a sample, and those to keep.
 
     Parameters
     ----------
@@ -213,7 +214,7 @@ def select_genes(
     cohort, sample : int
         Genes of highest variance over all cells, and within each sample.
     keep : sequence of str
-        Names or glob patterns, case-sensitive, of genes to keep where any cell expresses them.
+        Names or glob patterns (case-sensitive) of genes to keep if any cell expresses them.
     genes : Index of shape (n_genes,)
 
     Returns
@@ -221,7 +222,7 @@ def select_genes(
     DataFrame
         Columns gene, mean, variance, detection_rate (over all cells), cohort_rank (1 = most
         variable), n_samples_top, kept_by ("cohort", "sample", "keep", joined by ";"), in the
-        order of `genes`. A gene that no cell expresses is never chosen.
+        order of `genes`. A gene that no cell expresses is never selected.
     """
     pooled = pool_statistics(per_sample)
     cohort_rank = _variance_ranks(pooled)
@@ -250,7 +251,7 @@ def select_genes(
 
 
 def _variance_ranks(statistics: GeneStatistics) -> np.ndarray:
-    """Return 1 for the most variable gene and so on; infinity for genes without expression."""
+    """Return ranks, 1 for the most variable gene; infinity for genes without expression."""
     order = np.argsort(-statistics.variance, kind="stable")
     order = order[statistics.detection_rate[order] > 0]
     ranks = np.full(len(statistics.variance), np.inf)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from popnet.errors import InputError, Problem
 
-# Elements held at once beside the result: 32 to 64 MB.
+# Elements in memory in addition to the result: 32 to 64 MB.
 LARGEST = 2**22
 
 
@@ -70,7 +70,7 @@ def read_dense(rows: np.ndarray, matrix: Any) -> csr_matrix:
 
 
 def spans(starts: np.ndarray, stops: np.ndarray, gap: float) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) of runs of rows to read in one piece of at most `LARGEST` elements."""
+    """Yield (first, last) of runs of rows that are read together, at most `LARGEST` elements."""
     first, begin, end = 0, 0, None
     for number, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
         if end is None:
@@ -86,12 +86,12 @@ def spans(starts: np.ndarray, stops: np.ndarray, gap: float) -> Iterator[tuple[i
 def spill(
     chunks: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], n_cells: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bring entries of any order into rows, in unnamed temporary files that go with the arrays.
+    """Sort entries by row, in unnamed temporary files, which are deleted with the arrays.
 
     Parameters
     ----------
     chunks : iterable of (cells, genes, values)
-        Entries of the matrix, each chunk three arrays of one length.
+        Entries of the matrix in any order; each chunk has three arrays of equal length.
     n_cells : int
 
     Returns
@@ -138,7 +138,7 @@ def spill(
 
 def _allocate(size: int, dtype: np.dtype) -> np.ndarray:
     file = tempfile.TemporaryFile()  # noqa: SIM115
-    # A full disk is an error here, and not a crash at the first write to the map.
+    # Reserve the space, so that a full disk is an error here and not a crash at the first write.
     with _writing():
         os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
     return np.memmap(file, dtype, "r+", shape=size)
@@ -146,7 +146,7 @@ def _allocate(size: int, dtype: np.dtype) -> np.ndarray:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Name the folder of temporary files where it has no room."""
+    """Name the folder of temporary files in the error message if its disk is full."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Raw counts on disk: genes of several sources, and the rows of the cells asked for."""
+"""Raw counts on disk: common genes of several sources, and the rows of requested cells."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class CountSource:
     var : DataFrame of shape (n_genes, n_columns)
         The file's gene table, index = its gene names (gene ids for 10x).
     genes : Index of shape (n_genes,)
-        Gene symbols. Where several genes share a symbol, or one has none, the first keeps it and
-        the others go by their name in `var`.
+        Gene symbols. If several genes share a symbol, the first keeps it and the others have their
+        name in `var`, as have genes without a symbol.
     n_cells : int
     by_rows : bool
-        Whether rows can be read without going through the whole file.
+        Whether rows can be read without reading the whole file.
     """
 
     path: str
@@ -40,7 +40,7 @@ class CountSource:
 
     @cached_property
     def obs(self) -> pd.DataFrame:
-        """The cells' annotations, index = cell names; read when first asked for."""
+        """The cells' annotations, index = cell names; read at the first access."""
         return self._obs()
 
     def read_rows(self, rows: np.ndarray) -> csr_matrix:
@@ -68,7 +68,7 @@ def common_genes(sources: Sequence[CountSource]) -> tuple[pd.Index, pd.DataFrame
     -------
     genes : Index of shape (n_genes,)
     lost : DataFrame
-        Columns source, n_genes, n_lost (genes of the source that another one lacks).
+        Columns source, n_genes, n_lost (genes of the source that another source does not have).
     """
     genes = sources[0].genes
     for source in sources[1:]:
@@ -104,7 +104,7 @@ def read_counts(
     InputError
         If a count is negative or not a whole number.
     ValueError
-        If a source lacks one of the genes.
+        If a source does not have one of the genes.
     """
     rows, names = cells["row"].to_numpy(), cells["cell"].to_numpy()
     depth = np.zeros(len(cells))
@@ -132,7 +132,7 @@ def read_blocks(
 ) -> Iterator[tuple[pd.DataFrame, csr_matrix, np.ndarray]]:
     """Yield `block` cells at a time, in the order of the files, with their counts and depths.
 
-    Each file is gone through once, whatever the order of its cells.
+    Each file is read once, whatever the order of its cells.
     """
     cells = cells.sort_values(["source", "row"], kind="stable")
     for start in range(0, len(cells), block):
@@ -148,8 +148,8 @@ def read_samples(
 ) -> Iterator[tuple[pd.DataFrame, csr_matrix, np.ndarray]]:
     """Yield the cells of one sample after another, as given, with their counts and depths.
 
-    A file whose samples are mixed is gone through once for about `at_once` cells, and not once
-    for each sample.
+    A file whose samples are mixed is read once for about `at_once` cells, not once for each
+    sample.
     """
     n_cells = cells.groupby("sample", sort=False, observed=True).size()
     passes = (n_cells.cumsum() - 1) // at_once

@@ -1,1 +1,1 @@
-"""Mitochondrial genotypes: reading them, one genome per donor, variables of genes."""
+"""Mitochondrial genotypes: reading, one genome per donor, and the burden of genes."""

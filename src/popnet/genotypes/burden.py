@@ -12,7 +12,7 @@ from popnet.stats.permutation import MIN_PRESENT
 
 
 def assign_genes(positions: Iterable[int], genes: pd.DataFrame) -> list[list[str]]:
-    """Return the genes that hold each position; overlapping genes all count.
+    """Return the genes at each position; if genes overlap, all of them.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def gene_burden(
     Returns
     -------
     DataFrame of float, n_units x (genes and "all")
-        "all" holds variants outside the genes too. NaN where a gene has variants and none of
-        them is called in the unit.
+        "all" includes variants outside the genes. NaN if a gene has variants, but none of them is
+        called in the unit.
     """
     dosage = pd.DataFrame(dosage)
     values = dosage.to_numpy(dtype=float)
@@ -60,8 +60,8 @@ def gene_scores(
 ) -> dict[str, pd.DataFrame]:
     """Return the burden of each unit in each gene, and in all of the mtDNA, in three ways.
 
-    Missing genotypes count as the mean of the variant. Variants that all but two units carry are
-    left out: there the reference has the rare allele.
+    Missing genotypes are replaced by the mean of the variant. Variants that all units carry, except
+    at most two, are left out: for these, the reference has the rare allele.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def gene_scores(
     Returns
     -------
     dict of DataFrame of float, n_units x (genes and "all")
-        ``count`` of variants, ``carrier`` (1 with any variant, else 0) and ``weighted`` count, a
-        variant weighing 1 / sqrt(n q (1 - q)) with its frequency q = (carriers + 1) / (n + 2). NaN
-        where fewer than half of a gene's variants are called in the unit.
+        ``count`` of variants, ``carrier`` (1 with any variant, otherwise 0) and ``weighted`` count,
+        in which a variant of frequency q = (carriers + 1) / (n + 2) has the weight
+        1 / sqrt(n q (1 - q)). NaN if fewer than half of a gene's variants are called in the unit.
 
     References
     ----------
@@ -102,7 +102,7 @@ def gene_scores(
 
 
 def _varying(carrier: np.ndarray) -> np.ndarray:
-    """Return which variants somebody carries and enough do not."""
+    """Return which variants have a carrier and enough non-carriers."""
     return (carrier == 1).any(axis=0) & ((carrier == 0).sum(axis=0) >= MIN_CARRIERS)
 
 
@@ -114,12 +114,12 @@ def _places(variants: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _membership(positions: np.ndarray, genes: pd.DataFrame) -> np.ndarray:
-    """Return bool of positions x genes."""
+    """Return whether positions are in genes, bool of positions x genes."""
     start, end = genes["start"].to_numpy(), genes["end"].to_numpy()
     return (positions[:, None] >= start) & (positions[:, None] <= end)
 
 
 def _groups(variants: pd.DataFrame, genes: pd.DataFrame) -> np.ndarray:
-    """Return 0 or 1 of variants x (genes and all)."""
+    """Return the membership of variants in genes and "all", 0 or 1."""
     inside = _membership(variants["pos"].to_numpy(dtype=int), genes)
     return np.column_stack([inside, np.ones(len(variants))])

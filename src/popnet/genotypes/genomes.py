@@ -7,14 +7,14 @@ import pandas as pd
 
 from popnet.genotypes.reading import Genotypes
 
-# Carriers, and others, that a variant needs at least.
+# Fewest carriers, and fewest non-carriers, of a variant that is tested.
 MIN_CARRIERS = 3
 
 
 def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, int]:
-    """Return one mitochondrial genome per donor, and how many genotypes its samples disagree in.
+    """Return one mitochondrial genome per donor, and the number of discordant genotypes.
 
-    A donor's genotype is that of the samples in which it is called, missing where they differ; its
+    A donor's genotype is that of the samples in which it is called, and missing if they differ. Its
     share of reads is the mean over these samples.
 
     Parameters
@@ -56,7 +56,7 @@ def per_donor(
     donors : Series, sample -> donor
         A sample without a donor is its own donor.
     phenotype : Series, sample -> float
-        Where binary, 1 for cases and 0 for controls.
+        If binary, 1 for cases and 0 for controls.
 
     Returns
     -------
@@ -76,9 +76,9 @@ def per_donor(
 
 
 def varying_donors(phenotype: pd.Series) -> list[str]:
-    """Return the donors in whose samples a binary phenotype differs.
+    """Return the donors whose samples differ in a binary phenotype.
 
-    Such a phenotype cannot be tested: these donors are cases and controls with one genome.
+    Such a phenotype cannot be tested: these donors are cases and controls with the same genome.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ def varying_donors(phenotype: pd.Series) -> list[str]:
 
 
 def principal_components(dosage: np.ndarray, n: int) -> np.ndarray:
-    """Return the first principal components of the variants, stand-ins for haplogroups.
+    """Return the first principal components of the variants, which represent haplogroups.
 
     Parameters
     ----------
     dosage : ndarray of shape (n_units, n_variants)
-        Variants count with unit variance; missing genotypes as their mean. Those with fewer than
-        three carriers or three others tell nothing of descent and do not count.
+        Variants are scaled to unit variance; missing genotypes are replaced by the mean. Variants
+        with fewer than three carriers or non-carriers are not used: they say nothing about descent.
     n : int
 
     Returns
@@ -120,12 +120,12 @@ def principal_components(dosage: np.ndarray, n: int) -> np.ndarray:
 def heteroplasmy_load(genomes: Genotypes) -> pd.DataFrame:
     """Return the number of heteroplasmic sites of each genome and the sum of their shares.
 
-    Heteroplasmic is a variant that 5 to 95 % of the reads have.
+    A variant is heteroplasmic if 5 to 95 % of the reads have it.
 
     Returns
     -------
     DataFrame, n_samples x (n_heteroplasmic, heteroplasmic_fraction)
-        NaN where reads were not counted by allele.
+        NaN if reads were not counted by allele.
     """
     heteroplasmic = genomes.heteroplasmic
     load = pd.DataFrame(
@@ -141,18 +141,18 @@ def heteroplasmy_load(genomes: Genotypes) -> pd.DataFrame:
 
 
 def _carriers(dosage: np.ndarray) -> np.ndarray:
-    """Return 1 for carriers, 0 for others and NaN where the genotype is missing."""
+    """Return 1 for carriers, 0 for non-carriers and NaN for missing genotypes."""
     dosage = np.asarray(dosage, dtype=float)
     return np.where(np.isfinite(dosage), dosage >= 1, np.nan)
 
 
 def _imputed(carrier: np.ndarray) -> np.ndarray:
-    """Return carriers with missing ones as the mean of the variant."""
+    """Return carriers, with missing values replaced by the mean of the variant."""
     called = np.isfinite(carrier)
     mean = np.where(called, carrier, 0).sum(axis=0) / np.maximum(called.sum(axis=0), 1)
     return np.where(called, carrier, mean)
 
 
 def _enough(carrier: np.ndarray) -> np.ndarray:
-    """Return which variants have the carriers, and the others, that a test needs."""
+    """Return which variants have enough carriers and non-carriers for a test."""
     return np.minimum((carrier == 1).sum(axis=0), (carrier == 0).sum(axis=0)) >= MIN_CARRIERS

@@ -35,7 +35,7 @@ LONGEST_RECORD = 2**24
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
-# Share of reads with an allele from which on a genome has it, and from which on it has no other.
+# Shares of reads with an allele: from the first, a genome has it; from the second, it has no other.
 HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
 
 
@@ -65,13 +65,13 @@ class Genotypes:
     Parameters
     ----------
     dosage : ndarray of float32, shape (n_samples, n_variants)
-        Number of alternate alleles: 0 or 1 where haploid, 0 to 2 where diploid, NaN if missing.
+        Number of alternate alleles: 0 or 1 if haploid, 0 to 2 if diploid, NaN if missing.
     variants : DataFrame, n_variants rows
         Columns contig, pos (1-based), ref, alt, id; indexed by names such as ``MT:12337:A>G``.
     samples : list of str
         The rows.
     fraction : ndarray of float32, shape (n_samples, n_variants)
-        Share of the reads that have the alternate allele; NaN where it is unknown.
+        Share of the reads that have the alternate allele; NaN if unknown.
     """
 
     dosage: np.ndarray
@@ -81,7 +81,7 @@ class Genotypes:
 
     @property
     def heteroplasmic(self) -> np.ndarray:
-        """Whether a sample has a variant beside another allele, (n_samples, n_variants)."""
+        """Whether a sample has a variant together with another allele, (n_samples, n_variants)."""
         return (self.fraction >= HETEROPLASMIC) & (self.fraction < HOMOPLASMIC)
 
     def take(self, samples: Iterable[str]) -> Genotypes:
@@ -92,11 +92,11 @@ class Genotypes:
 
 
 def sample_vcfs(cohort: Cohort, sample_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-    """Return the VCF of each sample and the name of its column there, where the sheet gives one.
+    """Return the VCF of each sample, and the name of its column if the sheet gives one.
 
-    A sample's own ``vcf`` wins over the cohort's ``variants.path``, in which ``{sample}`` stands
-    for the id. Without that, the path is one file for all, and a sample's column is named like
-    the sample unless the sheet maps it. Samples without a VCF are left out.
+    A sample's own ``vcf`` has priority over the cohort's ``variants.path``, in which ``{sample}``
+    is replaced by the id. A path without ``{sample}`` is one file for all samples; a sample's
+    column has the sample's name unless the sheet maps it. Samples without a VCF are left out.
     """
     template = getattr(cohort.variants, "path", None)
     names = getattr(cohort.variants, "samples", None) or {}
@@ -121,33 +121,33 @@ def read_genotypes(
     """Read the variants of one contig that at least one sample carries.
 
     Multi-allelic sites are split and trimmed to the shortest form (``TA>CA`` at 152 is ``T>C``),
-    so that files written by different callers share variants. Spanning deletions, symbolic
+    so that files of different callers have the same variants. Spanning deletions, symbolic
     alleles and unknown bases (the N at 3107 of the rCRS) are left out. A genotype with any
     missing allele is missing.
 
-    Filtered records are no evidence either way: their genotypes are missing.
+    Filtered records are not used as evidence: their genotypes are missing.
 
-    Where reads were counted by allele (AD), they say more of an mtDNA than the genotype: it has an
-    allele that at least 5 % of the reads have, and none besides where 95 % do.
+    If reads were counted by allele (AD), these counts are used instead of the genotype of an mtDNA:
+    it has an allele if at least 5 % of the reads have it, and no other allele if 95 % have it.
 
     Parameters
     ----------
     vcfs : mapping of sample to (path, column)
-        The column is the sample's name in the VCF; None stands for the only column, or for the
-        one named like the sample. A file that several samples share is read once. Files are read
-        through their index where they have one.
+        The column is the sample's name in the VCF; None means the only column, or the one with the
+        sample's name. A file that several samples share is read once. An index is used if there is
+        one.
     contig : str
         MT, M, chrM and chrMT, in any case, are the same contig and are returned as MT.
     keep_filters : collection of str
-        FILTER values taken as PASS.
+        FILTER values that are treated as PASS.
     absent : {"missing", "reference"}
-        What a variant is in the samples of a file without a record of its position. Records of
-        other alleles there, of the reference alone and of reference blocks are records of it.
+        The genotype of a variant in the samples of a file without a record of its position. Records
+        of other alleles, of the reference and of reference blocks are records of the position.
     mask : collection of (first, last)
         Positions of the mtDNA whose variants are left out.
     min_depth : int, optional
-        Fewest reads (DP, or else the sum of AD) of a genotype; with fewer it is missing. None looks
-        at neither DP nor AD.
+        Fewest reads (DP, or otherwise the sum of AD) of a genotype; with fewer it is missing. With
+        None, neither DP nor AD is used.
 
     Returns
     -------
@@ -157,7 +157,8 @@ def read_genotypes(
     Raises
     ------
     InputError
-        For files that cannot be read, samples that are not in theirs, and an mtDNA of 16,571 bp.
+        For files that cannot be read, samples that are not in their file, and an mtDNA of
+        16,571 bp.
     """
     mitochondrial = contig.casefold() in MITOCHONDRIAL
     by_file: dict[str, dict[str, str | None]] = {}
@@ -198,7 +199,7 @@ def read_genotypes(
         if calls.fraction:
             columns = np.array([column[key] for key in calls.fraction])
             fraction[np.ix_(rows, columns)] = np.column_stack(list(calls.fraction.values()))
-            # Where alleles are counted, reference means that no read had another.
+            # If alleles are counted, a reference genotype means that no read has another allele.
             unseen = np.isnan(fraction[rows]) & (dosage[rows] == 0)
             fraction[rows] = np.where(unseen, 0, fraction[rows])
 
@@ -231,7 +232,7 @@ def write_genotypes(genotypes: Genotypes, path: str | Path) -> None:
 
 
 def read_genotypes_h5ad(path: str | Path) -> Genotypes:
-    """Read what `write_genotypes` wrote."""
+    """Read a file of `write_genotypes`."""
     data = read_h5ad(path)
     text = {column: str for column in ("contig", "ref", "alt", "id")}
     fraction = np.asarray(data.layers["fraction"])
@@ -240,10 +241,10 @@ def read_genotypes_h5ad(path: str | Path) -> Genotypes:
 
 @dataclass
 class _Calls:
-    """What a file says of its samples.
+    """The calls of a file for its samples.
 
-    `dosage` and `fraction` hold an array over the samples for each variant; `called` says of each
-    stretch from `starts` to `ends` which samples have a genotype.
+    `dosage` and `fraction` have an array over the samples for each variant. `called` says for each
+    interval from `starts` to `ends` which samples have a genotype.
     """
 
     ids: dict[Key, str] = field(default_factory=dict)
@@ -266,7 +267,7 @@ class _Calls:
 
 @dataclass(frozen=True)
 class _Reader:
-    """How the records of files are taken; see `read_genotypes`."""
+    """How the records of files are interpreted; see `read_genotypes`."""
 
     contig: str
     keep_filters: set[str]
@@ -284,7 +285,7 @@ class _Reader:
         return calls
 
     def _add(self, calls: _Calls, record: cyvcf2.Variant, columns: list[int]) -> None:
-        """Add what a record says of the samples in `columns`."""
+        """Add the calls of a record for the samples in `columns`."""
         called = np.zeros(len(columns), bool)
         counts = None
         if _passes(record, self.keep_filters) and "GT" in record.FORMAT:
@@ -320,11 +321,11 @@ class _Reader:
 
 
 def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return reads by allele, None if they were not counted, and in all, NaN where unknown."""
+    """Return reads by allele (None if not counted) and in total (NaN if unknown)."""
     counts, depth = None, np.full(len(columns), np.nan)
     if "AD" in record.FORMAT:
         found = record.format("AD")
-        # Some callers count the alternate allele alone, which makes no share.
+        # Some callers only count the alternate allele, from which no share can be computed.
         if found is not None and found.shape[1] == 1 + len(record.ALT):
             counts = found[columns].astype(float)
             counts[(counts < 0).any(axis=1)] = np.nan
@@ -337,7 +338,7 @@ def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | Non
 
 @contextmanager
 def _open(path: str) -> Iterator[cyvcf2.VCF]:
-    """Yield an open VCF; what cyvcf2 makes of a bad file becomes an InputError."""
+    """Yield an open VCF; errors of cyvcf2 for a damaged file become an InputError."""
     _check_end(path)
     try:
         vcf = cyvcf2.VCF(path)
@@ -348,16 +349,16 @@ def _open(path: str) -> Iterator[cyvcf2.VCF]:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        # Which errors a damaged file sets off, neither cyvcf2 nor what reads its records says.
+        # The errors that a damaged file raises are not documented.
         message = str(error) if type(error) in (Exception, OSError) else f"damaged: {error!r}"
         remedy = "write the file again: .vcf, .vcf.gz or .bcf"
         raise InputError([Problem(path, "VCF", None, message, remedy)]) from error
 
 
 def _check_end(path: str) -> None:
-    """Refuse a file without its end, which reads as a shorter one.
+    """Detect a truncated file, which could otherwise be read as a shorter one.
 
-    A bgzipped one may be cut between two blocks, plain text between two fields.
+    A bgzipped file may be truncated between two blocks, plain text between two fields.
     """
     if not Path(path).is_file():
         return
@@ -377,7 +378,7 @@ def _check_end(path: str) -> None:
 
 
 def _ends_in_a_record(file: BinaryIO) -> bool:
-    """Return whether the last line of a VCF that is text has as many fields as its header."""
+    """Return whether the last line of an uncompressed VCF has as many fields as its header."""
     file.seek(0)
     header = next((line for line in file if line.startswith(b"#CHROM")), None)
     if header is None:
@@ -391,7 +392,7 @@ def _ends_in_a_record(file: BinaryIO) -> bool:
 
 
 def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant]:
-    """Yield the records of `contig`, through the index where there is one."""
+    """Yield the records of `contig`, by the index if there is one."""
     names, is_old = _names(vcf, contig)
     if is_old:
         raise InputError([Problem(path, "contig", names[0], OLD_CONTIG, OLD_REMEDY)])
@@ -405,9 +406,9 @@ def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant
 
 
 def _names(vcf: cyvcf2.VCF, contig: str) -> tuple[list[str], bool]:
-    """Return what a file calls `contig`, and whether that is the mtDNA of 16,571 bp."""
+    """Return the names of `contig` in a file, and whether it is the mtDNA of 16,571 bp."""
     declared = vcf.seqnames
-    # hg19 files may hold chrM beside chrMT: the name that was asked for comes first.
+    # hg19 files may have both chrM and chrMT: the requested name comes first.
     names = [contig] if contig in declared else [n for n in declared if _same_contig(n, contig)]
     if contig.casefold() not in MITOCHONDRIAL:
         return names, False
@@ -424,7 +425,7 @@ def _names(vcf: cyvcf2.VCF, contig: str) -> tuple[list[str], bool]:
 def _header(path: str, contig: str) -> tuple[list[str], list[str], bool]:
     """Return a VCF's samples and contigs, and whether its mtDNA is the one of 16,571 bp.
 
-    The contigs are those of its records too if it declares no `contig`.
+    If the header declares no contig, the contigs are those of the records.
     """
     with _open(path) as vcf:
         contigs = dict.fromkeys(vcf.seqnames)
@@ -454,7 +455,7 @@ def _same_contig(name: str, contig: str) -> bool:
 
 
 def _trim(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """Return the shortest form of a variant: bases that both alleles share are cut."""
+    """Return the shortest form of a variant, without bases that both alleles share."""
     while len(ref) > 1 and len(alt) > 1 and ref[-1] == alt[-1]:
         ref, alt = ref[:-1], alt[:-1]
     while len(ref) > 1 and len(alt) > 1 and ref[0] == alt[0]:

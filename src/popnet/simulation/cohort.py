@@ -1,17 +1,17 @@
-"""A simulated cohort: cells, mtDNA variants and the truth behind them.
+"""A simulated cohort: cells, mtDNA variants and the planted effects.
 
-Every cell draws one standard-normal latent value per gene, whose correlations are the network.
-Counts are gamma-Poisson around the exponential of it. Efficiency, a phenotype of the donor,
-moves three planted things and nothing else:
+Every cell has one standard-normal latent value per gene; the correlations of these values are the
+network. Counts are gamma-Poisson with the exponential of the latent value as mean. Efficiency, a
+phenotype of the donor, has exactly three effects:
 
-- the correlations of MT genes between the respiratory complexes fall with it, at constant mean;
-- the mean of one module rises with it, at constant correlations;
-- rare variants of MT-ND5 become fewer with it.
+- the correlations of MT genes between the respiratory complexes decrease, at constant mean;
+- the mean of one module increases, at constant correlations;
+- the number of rare variants of MT-ND5 decreases.
 
 Hubs and their spokes are the same in every sample.
 
-Where only tests are at stake, `simulate_tables` skips cells and training: it draws what the models
-of the bins would have said, null or with planted effects, thousands of cohorts in minutes.
+To study only the tests, `simulate_tables` needs no cells and no training: it draws the results of
+the bins' models, null or with planted effects, for thousands of cohorts in minutes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from scipy import sparse
 from popnet.files import atomic
 
 # Latent correlations of two MT genes at efficiency 0 and 1. The latent variance is always 1, so
-# that their expression stays; within a complex the own factor makes up for most of the loss.
+# that their expression does not change; within a complex, its own factor compensates most of the
+# decrease.
 BETWEEN_COMPLEXES = (0.8, 0.0)
 
 
 WITHIN_COMPLEX = (0.8, 0.6)
 
 
-# Share of the latent variance that a gene owes to the factor of its module.
+# Share of a gene's latent variance that is due to the factor of its module.
 OWN_FACTOR = {"rising": 0.5, "hub": 1.0, "spoke": 0.7, "member": 0.5, "isolated": 0.0}
 
 
@@ -110,7 +111,7 @@ class SimulatedCohort:
     gene_sets : dict of str to list of str
         Modules of the network and random sets.
     truth : dict
-        What was planted; JSON.
+        The planted effects, as JSON.
     """
 
     adata: ad.AnnData
@@ -151,11 +152,11 @@ def _simulate_cells(
     base = np.exp(rng.uniform(np.log(low), np.log(high)))
     latent_sd = genes["role"].map(LATENT_SD).to_numpy()
     rising = (genes["role"] == "rising").to_numpy()
-    # The second cell type has another profile and no network to speak of.
+    # The second cell type has another profile, and no network.
     other_profile = rng.permutation(base)
     pools = samples["pool"].unique()
     donor_effect = rng.normal(0, DONOR_SD, (len(efficiency), n_genes))
-    # No association with efficiency by accident: what is left of the means is what is planted.
+    # Remove chance associations with efficiency: only the planted effects on the means are left.
     centred = (efficiency - efficiency.mean()).to_numpy()[:, None]
     donor_effect -= centred @ (np.linalg.pinv(centred) @ donor_effect)
     individual = pd.DataFrame(np.exp(donor_effect), index=efficiency.index)
@@ -180,8 +181,8 @@ def _simulate_cells(
             ]
         )
         library = np.exp(rng.normal(-(LIBRARY_SD**2) / 2, LIBRARY_SD, (row["n_cells"], 1)))
-        # Depth is that of the average profile of the cohort: what a sample expresses more adds to
-        # its totals, as it does where the genes at hand are a part of the genome.
+        # Depth refers to the cohort's average profile: genes that a sample expresses more add to
+        # its totals, as if the simulated genes were a part of the genome.
         mean = row["depth"] * library * profile / base.sum()
         mean *= np.exp(latent_sd * latent - latent_sd**2 / 2)
         mean *= rng.gamma(1 / DISPERSION, DISPERSION, mean.shape)
@@ -209,7 +210,7 @@ def _simulate_cells(
 def _latent(
     genes: pd.DataFrame, efficiency: float, n_cells: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return standard-normal latent values, cells x genes, correlated as the network has it."""
+    """Return standard-normal latent values, cells x genes, with the network's correlations."""
     module, modules = pd.factorize(genes["module"])
     factors = rng.standard_normal((n_cells, len(modules)))
     noise = rng.standard_normal((n_cells, len(genes)))
@@ -318,8 +319,8 @@ def write_cohort(
     cohort : SimulatedCohort
     cells_path, gene_sets_path, truth_path : path
     vcf_paths : dict of sample to path
-        The samples of a donor share its genotypes. The contig is called MT and chrM in turns, as
-        files from different places do.
+        The samples of a donor share its genotypes. The contig is called MT in some files and chrM
+        in others, as in files from different sources.
     """
     with atomic(cells_path) as temporary:
         cohort.adata.write_h5ad(temporary, compression="gzip")

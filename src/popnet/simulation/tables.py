@@ -26,39 +26,39 @@ HAPLOGROUPS = 4
 
 @dataclass(frozen=True)
 class TableSettings:
-    """What a cohort of simulated tables looks like; as it stands, a null one without confounding.
+    """Settings of simulated tables; the defaults are a null cohort without confounding.
 
-    A sample's own value of a gene has variance 1 over samples; effects are in units of its SD per
-    SD of what has the effect.
+    The value of a gene has variance 1 between samples, apart from effects. Effects are in units of
+    its SD per SD of their cause.
 
     Parameters
     ----------
     n_samples : int
     n_bins : int
-        Of every sample.
+        Per sample.
     n_genes : int
         In modules of `MODULE_SIZE` genes with correlated values.
     n_dimensions, n_variants : int
-        Of the loadings, and sites of mtDNA; none where 0.
+        Dimensions of the loadings, and number of mtDNA sites; 0 for none.
     icc : float
-        Share of a single bin's variance that is its sample's, confounding aside.
+        Share of a single bin's variance that is due to its sample, without confounding.
     binary : bool
     structure : {"single", "repeats", "pairs"}
-        A sample of every donor, two with one phenotype, or two with a phenotype each (of a binary
-        one a case and a control).
+        One sample per donor, two with the same phenotype, or two with different phenotypes (for a
+        binary phenotype a case and a control).
     depth_effect : float
         SD over genes of the effect of log depth, which is linear.
     depth_phenotype : float
         Correlation of the samples' log depth with the phenotype.
     n_batches : int
-        Of samples (of donors where they have two), equal in size.
+        Batches of samples (of donors, if they have two samples), of equal size.
     batch_effect : float
-        SD over batches of every gene's mean, and on the logit scale of a variant's frequency.
+        SD over batches of every gene's mean, and of a variant's frequency on the logit scale.
     batch_phenotype : float
-        Correlation of the phenotype, or of what decides who is a case, with the batch.
+        Correlation of the phenotype (of a binary one, its liability) with the batch.
     n_planted : int
-        The first genes, in whole modules, have the effect on purpose; of variants the first tenth
-        if there is any.
+        Number of genes with a planted effect: the first genes, in whole modules. If there are any,
+        the first tenth of the variants also have it.
     effect : float
     """
 
@@ -81,12 +81,12 @@ class TableSettings:
 
 @dataclass(frozen=True)
 class SimulatedTables:
-    """What training and the genotypes of a simulated cohort would have said.
+    """Simulated results of training, and simulated genotypes, of a cohort.
 
     Parameters
     ----------
     samples : DataFrame, indexed by sample
-        donor, batch, phenotype (0 and 1 where binary).
+        donor, batch, phenotype (0 and 1 if binary).
     bins : DataFrame
         sample, mean_depth (log10 counts of a cell), n_cells.
     centrality : ndarray of shape (n_bins, n_genes)
@@ -111,7 +111,7 @@ class SimulatedTables:
 
 
 def simulate_tables(settings: TableSettings, seed: int) -> SimulatedTables:
-    """Simulate what the bins' models say of every gene, and who carries which variant.
+    """Simulate the results of the bins' models for every gene, and the carriers of variants.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def simulate_tables(settings: TableSettings, seed: int) -> SimulatedTables:
     genes = [f"G{number:04d}" for number in range(n_genes)]
 
     centrality = _deviations(settings, samples, bins, module, planted, for_centrality)
-    # Every dimension of a gene is a value of its own, with modules of its own.
+    # Every dimension of a gene has its own value and its own modules.
     dimension = np.tile(np.arange(n_dimensions), n_genes)
     direction = for_loadings.standard_normal((n_genes, n_dimensions))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -161,7 +161,7 @@ def simulate_tables(settings: TableSettings, seed: int) -> SimulatedTables:
 def _simulate_bins(
     settings: TableSettings, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return samples and bins; code numbers donors and batches, score is the phenotype's z."""
+    """Return samples and bins; donors and batches are numbered, score is the phenotype's z."""
     n = settings.n_samples
     donor = np.arange(n) // (1 if settings.structure == "single" else 2)
     n_donors = donor[-1] + 1
@@ -173,7 +173,7 @@ def _simulate_bins(
     liability += shared * _standardised(batch.astype(float))
     phenotype = liability
     if settings.binary and settings.structure == "pairs":
-        # Of a donor's two samples the one with the higher value; a last one alone is a control.
+        # A donor's sample with the higher value is the case; a single last sample is a control.
         phenotype = np.zeros(n)
         pairs = np.arange(n // 2 * 2).reshape(-1, 2)
         phenotype[pairs[np.arange(len(pairs)), liability[pairs].argmax(1)]] = 1
@@ -215,7 +215,7 @@ def _deviations(
     planted: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return bins x values around 0; `planted` says how much of the effect each value has."""
+    """Return bins x values around 0; `planted` is the share of the effect of each value."""
     n_modules = module.max(initial=-1) + 1
 
     def drawn(n: int) -> np.ndarray:
@@ -237,7 +237,7 @@ def _deviations(
 def _simulate_carriers(
     settings: TableSettings, samples: pd.DataFrame, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return samples x variants, half inherited along haplogroups, and which are planted."""
+    """Return samples x variants, half of them inherited with haplogroups, and the planted ones."""
     n_variants = settings.n_variants
     planted = np.arange(n_variants) < bool(settings.n_planted) * n_variants // 10
     first = np.unique(samples["donor_code"], return_index=True)[1]

@@ -1,4 +1,4 @@
-"""What a test compares: observations, what they are adjusted for, and how they may be permuted."""
+"""Designs of tests: observations, what they are adjusted for, and how they may be permuted."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from popnet.seeds import derive_seed
 from popnet.stats.ranks import centred_ranks, normal_scores
 from popnet.stats.units import Units, units
 
-# Residual degrees of freedom that the tests need at least.
+# Fewest residual degrees of freedom for a test.
 MIN_DF = 3
 
 
-# Share of a covariate's variance that must be left given the others.
+# Smallest share of a covariate's variance that is left given the others.
 TOLERANCE = 1e-6
 
 
-# What a covariate shares with the others or with the phenotype beyond this inflates variances
-# tenfold, the customary limit.
+# The usual limit of the variance inflation factor, above which there is a warning.
 MAX_VIF = 10.0
 
 
-# What a covariate's note says where it leaves nothing of the phenotype.
+# The note of a covariate that determines the phenotype completely.
 SAME = "the same as the phenotype"
 
 
-# Random numbers held at once when permutations are drawn.
+# Random numbers in memory while permutations are drawn.
 DRAWN_AT_ONCE = 2**22
 
 
@@ -42,8 +41,8 @@ DRAWN_AT_ONCE = 2**22
 class Design:
     """Observations of one phenotype, adjusted for covariates, permuted within blocks.
 
-    Made by :func:`make_design`. Permutations follow from the seed and the observations' labels
-    alone: two designs of the same donors are permuted alike, whatever the phenotype.
+    Made by :func:`make_design`. Permutations depend only on the seed and the labels of the
+    observations: two designs of the same donors are permuted in the same way, for any phenotype.
 
     Parameters
     ----------
@@ -55,18 +54,18 @@ class Design:
     outcome : ndarray of shape (n,)
         The phenotype's `scores`, or 0 and 1.
     residual : ndarray of shape (n,)
-        What is left of `outcome` given blocks and covariates; all 0 if nothing is.
+        Residuals of `outcome` given blocks and covariates; all 0 if nothing is left.
     nuisance : ndarray of shape (n, k)
-        Orthonormal basis of what the covariates hold beyond the blocks.
+        Orthonormal basis of the covariates given the blocks.
     blocks : ndarray of int, shape (n,)
-        Observations are exchanged within a block alone; its mean is taken away.
+        Observations are exchanged only within a block; its mean is subtracted.
     donors, batches : ndarray of shape (n,)
-        What leave-one-out runs leave out.
+        The groups that leave-one-out analyses leave out.
     covariates : DataFrame
         covariate, association with the phenotype within blocks (statistic: multiple correlation),
         p, vif (of the covariate given the others), note.
     remarks : tuple of str
-        What a reader should know before believing a test.
+        Warnings for the reader of the tests.
     """
 
     units: Units
@@ -92,16 +91,16 @@ class Design:
         return self.n - len(np.unique(self.blocks)) - self.nuisance.shape[1] - 1
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """Return the centred ranks of columns, or where covariates are adjusted for normal scores.
+        """Return the centred ranks of columns, or normal scores if there are covariates.
 
-        Of what depends on a covariate, ranks vary less near the ends, in gene and phenotype alike:
-        given the covariate they then agree more often than permutations do. Normal scores do not.
+        If gene and phenotype depend on a covariate, the residuals of ranks vary less near both
+        ends, and agree more often than under permutation. Normal scores do not have this problem.
         """
         return normal_scores(values) if self.nuisance.shape[1] else centred_ranks(values)
 
     @property
     def testable(self) -> bool:
-        """Whether anything can be learnt: the phenotype varies given all else."""
+        """Whether a test is possible: the phenotype varies given blocks and covariates."""
         return self.df >= 1 and bool(self.residual.any())
 
     @property
@@ -120,7 +119,7 @@ class Design:
         )
 
     def residuals(self, values: np.ndarray) -> np.ndarray:
-        """Return what is left of columns (n, m) given blocks and covariates; exactly 0 if none."""
+        """Return residuals of columns (n, m) given blocks and covariates; exactly 0 if none."""
         left = values - self.block_indicators.T @ (self.block_indicators @ values)
         left -= self.nuisance @ (self.nuisance.T @ left)
         nothing = (left**2).sum(0) <= TOLERANCE**2 * (values**2).sum(0)
@@ -128,7 +127,7 @@ class Design:
         return left
 
     def without_covariates(self) -> Design:
-        """Return the design with its blocks alone."""
+        """Return the design with its blocks but without covariates."""
         plain = replace(self, nuisance=np.zeros((self.n, 0)))
         return replace(plain, residual=plain.residuals(self.outcome[:, None])[:, 0])
 
@@ -153,7 +152,7 @@ class Design:
     def subset(self, kept: np.ndarray) -> Design:
         """Return the design of some of the observations; given as a mask, the phenotype re-ranked.
 
-        Covariates are kept as they are; what they no longer tell apart goes.
+        Covariates keep their values; directions without variance are removed.
         """
         code = np.flatnonzero(kept)
         part = replace(
@@ -174,12 +173,12 @@ class Design:
         )
 
     def arrangements(self, n_permutations: int, seed: int) -> Arrangements:
-        """Return how the observations are permuted: all ways where they are few, else at random.
+        """Return permutations of the observations: all if they are few, otherwise random ones.
 
         Parameters
         ----------
         n_permutations : int
-            Number of random ones, and the largest number of all.
+            Number of random permutations, and the largest number for which all are used.
         seed : int
         """
         every = self._enumerate(n_permutations) if self.testable else np.arange(self.n)[None]
@@ -189,7 +188,7 @@ class Design:
         def drawn() -> Iterator[np.ndarray]:
             labels = list(self._labels())
             generators = [np.random.default_rng(derive_seed(seed, *label)) for label in labels]
-            # Places in the order of their labels, so that the order of the rows plays no role.
+            # Positions sorted by label, so that the order of the rows has no effect.
             by_label = np.array(sorted(range(self.n), key=labels.__getitem__), np.intp)
             order = by_label[np.argsort(self.blocks[by_label], kind="stable")]
             at_once = max(1, DRAWN_AT_ONCE // self.n)
@@ -204,13 +203,13 @@ class Design:
         return Arrangements(n_permutations, False, drawn)
 
     def _labels(self) -> Iterator[tuple[str, ...]]:
-        """Yield what an observation is recognised by in other designs."""
+        """Yield the labels by which an observation is recognised in other designs."""
         for donor, label in zip(self.donors, self.units.labels, strict=True):
             yield (str(donor), str(label)) if self.paired else (str(donor),)
 
     def _enumerate(self, most: int) -> np.ndarray | None:
-        """Return all arrangements of the outcome, equally likely; None if they are too many."""
-        # With covariates an arrangement moves those too, which tells equal outcomes apart.
+        """Return all arrangements of the outcome, equally likely; None if there are too many."""
+        # With covariates, equal outcomes differ by their covariates.
         code = np.arange(self.n) if self.nuisance.shape[1] else _dense(self.outcome)
         members = [np.flatnonzero(self.blocks == block) for block in np.unique(self.blocks)]
         total = 1
@@ -238,9 +237,9 @@ class Arrangements:
     ----------
     n : int
     exact : bool
-        All there are, the observed one among them, rather than random ones.
+        All arrangements, including the observed one, instead of random ones.
     chunks : callable
-        Returns an iterator over arrays of (some, n_observations); the same at each call.
+        Returns an iterator over arrays of (some, n_observations); the same in each call.
     """
 
     n: int
@@ -251,7 +250,7 @@ class Arrangements:
         return self.chunks()
 
     def p(self, exceeding: np.ndarray) -> np.ndarray:
-        """Return p given in how many arrangements a statistic is as extreme as observed."""
+        """Return p from the number of arrangements that are at least as extreme as observed."""
         return exceeding / self.n if self.exact else (exceeding + 1) / (self.n + 1)
 
 
@@ -287,28 +286,28 @@ def make_design(
     covariates: Sequence[str] = (),
     technical: Sequence[str] = (),
 ) -> Design:
-    """Say what is compared with what.
+    """Return the design of a phenotype.
 
-    A sample's value is the mean over its bins. Where the phenotype is constant within donors, a
-    donor is one observation (mean over samples). Where at least half of the donors have several
-    values of it, as in before-and-after designs, an observation is a donor at one value, compared
-    within donors. Where it varies within fewer, these count once with their mean, or, of a binary
-    phenotype, not at all.
+    A sample's value is the mean over its bins. If the phenotype is constant within donors, a donor
+    is one observation (mean over samples). If at least half of the donors have several values of
+    it, as in before-and-after designs, an observation is a donor at one value, and observations
+    are compared within donors. If fewer donors have several values, each of these is one
+    observation with the mean value; for a binary phenotype, these donors are left out.
 
     Parameters
     ----------
     bin_samples : sequence of shape (n_bins,)
         Sample of every bin, or of every row of a table of samples.
     samples : DataFrame, indexed by sample
-        donor, batch ("" where unknown) and the covariates; numeric ones are ranked.
+        donor, batch ("" if unknown) and the covariates; numeric covariates are ranked.
     phenotype : Series, sample -> float
-        1 for cases and 0 for controls where `binary`; samples without one are left out.
+        1 for cases and 0 for controls if `binary`; samples with a missing value are left out.
     binary : bool
     covariates : sequence of str
-        Columns of `samples`. Observations that lack one are left out.
+        Columns of `samples`. Observations with a missing covariate are left out.
     technical : sequence of str
-        The same, but these give way where the cohort is too small to adjust for all, the last
-        one first.
+        Further covariates; if the cohort is too small to adjust for all, they are dropped, the
+        last one first.
 
     Returns
     -------
@@ -491,7 +490,7 @@ def _samples_of(over: Units) -> list[list]:
 
 
 def _combined(values: pd.Series) -> object:
-    """Return a unit's value of a covariate: the mean, or all that its samples have."""
+    """Return a unit's value of a covariate: the mean, or all values of its samples."""
     if pd.api.types.is_numeric_dtype(values):
         return values.mean()
     found = values.dropna().astype(str).unique()
@@ -510,7 +509,7 @@ def _coded(values: pd.Series) -> np.ndarray:
 
 
 def _basis(left: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of columns, less what is nearly nothing beside `before`."""
+    """Return an orthonormal basis of columns, without directions nearly determined by `before`."""
     if not left.size:
         return np.zeros((len(left), 0))
     vectors, sizes, _ = np.linalg.svd(left, full_matrices=False)
@@ -519,9 +518,9 @@ def _basis(left: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def _vif(inside: np.ndarray, others: list[np.ndarray], design: Design) -> float:
-    """Return how much the other covariates inflate the variance of this one's effect.
+    """Return the variance inflation of a covariate's effect by the other covariates.
 
-    Of several columns the largest, over the directions that the covariate has.
+    For a covariate with several columns, the largest over their linear combinations.
     """
     if not others:
         return 1.0
@@ -535,7 +534,7 @@ def _vif(inside: np.ndarray, others: list[np.ndarray], design: Design) -> float:
 
 
 def _regression_p(r2: float, k: int, df_total: int) -> float:
-    """P of a squared multiple correlation with k columns, by the F distribution."""
+    """Return p of a squared multiple correlation with k columns, by the F distribution."""
     df = df_total - k
     if k == 0 or df < 1:
         return math.nan
@@ -547,7 +546,7 @@ def _dense(values: np.ndarray) -> np.ndarray:
 
 
 def _distinct(rows: np.ndarray, code: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the distinct arrangements of members of a block, as the rows to take from."""
+    """Yield the distinct arrangements of the members of a block, as row numbers."""
     levels = np.unique(code)
     if len(levels) == 1:
         yield rows

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE
 
-# Share of the largest similarity below which an eigenvalue is rounding.
+# Eigenvalues below this share of the largest similarity are rounding errors.
 ROUNDING = 1e-10
 
 
@@ -22,11 +22,11 @@ class MapTest:
     Parameters
     ----------
     statistic : float
-        NaN, as `p`, where nothing can be tested.
+        NaN, like `p`, if nothing can be tested.
     p : float
     share : float
-        Of the map's variance (given what was adjusted for), how much the phenotype explains; NaN
-        where the test knows none.
+        Share of the map's variance (given blocks and covariates) that the phenotype explains; NaN
+        for tests without such a share.
     n_permutations : int
     """
 
@@ -37,15 +37,15 @@ class MapTest:
 
 
 def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
-    """Return the inner products of the observations' places on the map, (n, n).
+    """Return the inner products of the observations' positions on the map, (n, n).
 
-    Similarities are averaged as the design says and centred in feature space; of what remains the
-    positive part is the map, in all its dimensions.
+    Similarities are averaged over the samples of an observation and centred in feature space. The
+    map, in all its dimensions, consists of the positive eigenvalues.
 
     Parameters
     ----------
     similarity : ndarray of shape (n_samples, n_samples)
-        Of the rows that the design was made of.
+        Of the rows that the design was made from.
     design : Design
     """
     weights = design.units.weights
@@ -61,10 +61,10 @@ def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
 
 
 def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
-    """Test whether cases and controls have different places on the map.
+    """Test whether cases and controls have different positions on the map.
 
-    The statistic is that of the groups alone, as in scikit-bio: covariates are not adjusted for.
-    Permutations stay within blocks.
+    The statistic is that of the groups, as in scikit-bio, without adjustment for covariates.
+    Permutations are within blocks.
 
     Parameters
     ----------
@@ -90,10 +90,10 @@ def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> M
 
 
 def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
-    """Test whether places on the map follow the phenotype, given blocks and covariates.
+    """Test whether positions on the map depend on the phenotype, given blocks and covariates.
 
-    Multivariate regression of all dimensions of the map on the phenotype's scores, by squared
-    distances alone; with permutations of Freedman and Lane.
+    Multivariate regression of all dimensions of the map on the phenotype's scores, computed from
+    squared distances, with Freedman-Lane permutations.
 
     Parameters
     ----------
@@ -124,9 +124,9 @@ def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangem
 def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
     """Test whether the map depends on the phenotype in any way, given blocks and covariates.
 
-    Hilbert-Schmidt independence criterion of the map and a kernel of the phenotype: of groups
-    whether they are the same; of scores, less what blocks and covariates say of them, Gaussian,
-    as wide as their median distance. What blocks and covariates hold is taken from both kernels.
+    Hilbert-Schmidt independence criterion of the map and a kernel of the phenotype. The kernel is 1
+    for equal groups and 0 otherwise, or, for the residuals of scores given blocks and covariates,
+    Gaussian with the median distance as width. Both kernels are adjusted for blocks and covariates.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTes
     Returns
     -------
     MapTest
-        `statistic` is normalised to lie between 0 and 1: that of hyppo's biased estimate.
+        `statistic` is normalised to lie between 0 and 1, as hyppo's biased estimate.
 
     References
     ----------
@@ -170,11 +170,11 @@ def phenotype_features(design: Design) -> np.ndarray:
 
 
 def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
-    """Test whether cases spread more widely on the map than controls, or less.
+    """Test whether the dispersion of cases and controls on the map differs.
 
-    PERMANOVA answers to this as well as to where groups lie. Distances to the groups' centroids
-    are compared by analysis of variance, as in scikit-bio with ``test="centroid"``; permutations
-    stay within blocks.
+    PERMANOVA is sensitive to the dispersion of groups as well as to their positions. Distances to
+    the groups' centroids are compared by analysis of variance, as in scikit-bio with
+    ``test="centroid"``; permutations are within blocks.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> Ma
 
 
 def dispersion_f(gram: np.ndarray, cases: np.ndarray) -> np.ndarray:
-    """Return the F statistic of distances to the own group's centroid, (n_groupings,).
+    """Return the F statistic of distances to the centroid of the same group, (n_groupings,).
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def dispersion_f(gram: np.ndarray, cases: np.ndarray) -> np.ndarray:
         between += total**2 / size
         within -= total**2 / size
     between -= distance.sum(axis=1) ** 2 / n
-    # Of groups of two, both are equally far from their centroid up to rounding.
+    # In groups of two, both members have the same distance to the centroid, up to rounding.
     nothing = within <= TIE * (distance**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(nothing, np.nan, between / (within / (n - 2)))
@@ -256,10 +256,10 @@ def _pseudo_f(
 def _exceeding_p(
     kernel: np.ndarray, features: np.ndarray, nuisance: np.ndarray, arrangements: Arrangements
 ) -> float:
-    """Return the p of how much of the kernel the features explain.
+    """Return the p of the part of the kernel that the features explain.
 
-    As in :func:`popnet.permutation.permuted_correlations`, what is permuted is the residual map;
-    regressed again on permuted covariates, less of it may be left to explain.
+    As in :func:`popnet.stats.permutation.permuted_correlations`, the residual map is permuted and
+    regressed again on the covariates, after which less of it may be left to explain.
     """
     total = np.trace(kernel)
     observed = (features * (kernel @ features)).sum() / total
@@ -274,7 +274,7 @@ def _exceeding_p(
 
 
 def _along(kernel: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return how much of the kernel lies along columns that are permuted, (n_permutations,)."""
+    """Return the part of the kernel along permuted columns, (n_permutations,)."""
     found = np.zeros(len(rows))
     for column in columns.T:
         permuted = column[rows]
@@ -295,6 +295,6 @@ def _untested(arrangements: Arrangements) -> MapTest:
 
 
 def _given(gram: np.ndarray, design: Design) -> np.ndarray:
-    """Return what is left of the map given blocks and covariates."""
+    """Return the residual map given blocks and covariates."""
     left = design.residuals(design.residuals(gram).T)
     return (left + left.T) / 2

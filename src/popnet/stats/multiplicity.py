@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Benjamini-Hochberg q of each p; missing ones stay missing and do not count."""
+    """Return the Benjamini-Hochberg q of each p; missing values stay missing and do not count."""
     p = np.asarray(p, dtype=float)
     q = np.full(p.shape, np.nan)
     tested = np.isfinite(p)
@@ -24,16 +24,16 @@ def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -
     Parameters
     ----------
     families : sequence of (DataFrame, ndarray)
-        Of each family its table with p and p_family, and the largest statistic of each
-        arrangement. Random arrangements of the same donors agree between families by their
-        number; of families that know few, which have all, arrangements are drawn.
+        For each family its table with p and p_family, and the largest statistic of each
+        arrangement. Random arrangements with the same number are the same permutation of donors in
+        all families. For families with few arrangements, which have all, arrangements are drawn.
     seed : int
 
     Returns
     -------
     DataFrame
         study_q (Benjamini-Hochberg over all) and study_p_family (by the smallest family-wise p of
-        each arrangement), the families' rows one after another.
+        each arrangement), with the rows of all families, one family after another.
     """
     n = max((len(maxima) for _, maxima in families), default=0)
     rng = np.random.default_rng(seed)
@@ -42,14 +42,14 @@ def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -
         if not len(maxima):
             continue
         ordered = np.sort(maxima)
-        # Rounding must not make an arrangement smaller than itself.
+        # Rounding must not make a statistic smaller than itself.
         p = (len(maxima) - np.searchsorted(ordered, maxima * (1 - 1e-9), side="left")) / len(maxima)
         aligned = p if len(p) == n else p[rng.integers(len(p), size=n)]
         smallest = np.minimum(smallest, aligned)
     smallest.sort()
     p = np.concatenate([table["p"].to_numpy(float) for table, _ in families])
     family = np.concatenate([table["p_family"].to_numpy(float) for table, _ in families])
-    # Tables keep six digits: what was rounded down must still count its ties.
+    # Tables have six digits: values that were rounded down must still count as ties.
     count = np.searchsorted(smallest, family * (1 + 1e-5), side="right")
     return pd.DataFrame(
         {

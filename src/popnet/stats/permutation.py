@@ -12,20 +12,21 @@ from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.ranks import centred_ranks, patterns
 
-# Share of the observations that must have a value.
+# Smallest share of observations with a value.
 MIN_PRESENT = 0.5
 
 
-# Rounding, below which two correlations are the same.
+# Rounding error, below which two correlations are equal.
 TIE = 1e-10
 
 
-# Permuted statistics held at once.
+# Permuted statistics in memory.
 STATISTICS_AT_ONCE = 2**21
 
 
-# A variable that fewer random permutations exceed is permuted on, up to so many times the number of
-# variables: else none of thousands could pass the false discovery rate alone.
+# A variable that fewer random permutations exceed is permuted further, up to this many times the
+# number of variables. Otherwise a single one of thousands could never pass the false discovery
+# rate.
 FEW = 10
 
 
@@ -39,12 +40,12 @@ class Prepared:
     Parameters
     ----------
     residuals : ndarray of shape (n, m)
-        Scores given blocks and covariates, of length 1; 0 where nothing is left or too many values
-        are missing. A missing value has the mean score.
+        Scores given blocks and covariates, scaled to length 1; 0 if nothing is left or too many
+        values are missing. A missing value has the mean score.
     tested : bool ndarray of shape (m,)
     present : bool ndarray of shape (n, m)
     scores : ndarray of shape (n, m)
-        Those of the design, or the centred values; 0 where missing.
+        Scores of the design, or centred values; 0 if missing.
     """
 
     residuals: np.ndarray
@@ -54,15 +55,15 @@ class Prepared:
 
 
 def prepare(values: np.ndarray, design: Design, rank: bool = True) -> Prepared:
-    """Turn variables into scores and take away what blocks and covariates hold of them.
+    """Transform variables to scores, and adjust them for blocks and covariates.
 
     Parameters
     ----------
     values : ndarray of shape (n, m)
-        By observation of the design; NaN where missing.
+        By observation of the design; NaN if missing.
     design : Design
     rank : bool
-        False for values that are to be taken as they are.
+        False to use the values themselves.
     """
     values = np.asarray(values, dtype=float)
     present = np.isfinite(values)
@@ -86,9 +87,10 @@ def permuted_correlations(
     """Yield partial correlations under permutation, (some arrangements, m) at a time.
 
     Freedman and Lane: the residuals of the variables are permuted within blocks, added to what
-    covariates predict, and regressed again on covariates and phenotype. What they predict then
-    cancels, so that two matrix products do it: of the permuted phenotype's residual with the
-    variables', and of the permuted covariates with them for what is left of their variance.
+    covariates predict, and regressed again on covariates and phenotype. The prediction cancels, so
+    that two matrix products are sufficient: of the permuted residual of the phenotype with the
+    residuals of the variables, and of the permuted covariates with these, for their residual
+    variance.
 
     Parameters
     ----------
@@ -131,17 +133,17 @@ class Permuted:
     ----------
     table : DataFrame of m rows
         ``statistic`` (partial Spearman correlation, or rank-biserial correlation adjusted for the
-        covariates: positive where higher with the phenotype or in cases), ``p`` (two-sided),
+        covariates: positive if higher with the phenotype or in cases), ``p`` (two-sided),
         ``q`` (Benjamini-Hochberg), ``p_family`` (family-wise, by the largest statistic of each
         permutation), ``n`` (observations with a value), ``n_permutations``.
     maxima : ndarray of shape (n_arrangements,)
         Largest absolute t statistic of each arrangement.
     largest : float
-        The same of the data themselves.
+        The same for the observed data.
     exact : bool
-        Whether the arrangements were all there are.
+        Whether all arrangements were used.
     smallest_p : float
-        What p a variable could reach that follows the phenotype perfectly.
+        The p of a variable that is perfectly associated with the phenotype.
     """
 
     table: pd.DataFrame
@@ -168,14 +170,14 @@ def permutation_test(
         By observation; see `design.units.average` for values by bin.
     design : Design
     n_permutations : int
-        Fewer where all arrangements are fewer.
+        Fewer if there are fewer arrangements.
     seed : int
     rank : bool
         Test ranks, or the values themselves.
     watch : callable, optional
-        Given the permuted partial correlations (some arrangements, m), chunk by chunk.
+        Called with the permuted partial correlations (some arrangements, m) of each chunk.
     resolve : bool
-        Permute variables of small p on, so that BH can call one of many (Besag and Clifford,
+        Permute variables of small p further, so that BH can call one of many (Besag and Clifford,
         Biometrika 78, 1991). `n_permutations` of the table then differs between variables.
     """
     prepared = prepare(values, design, rank)
@@ -247,16 +249,16 @@ def permute_on(
     n_done: int,
     arrangements: Arrangements,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return exceedances and permutations of variables, each permuted until it has `FEW`.
+    """Return numbers of exceedances and permutations of variables, each with `FEW` exceedances.
 
     Parameters
     ----------
     residuals : ndarray of shape (n, m)
     threshold, exceeding : ndarray of shape (m,)
-        Absolute correlations to exceed, and how many of `n_done` permutations did.
+        Absolute correlations to exceed, and the number of `n_done` permutations that did.
     design : Design
     n_done : int
-        Of `arrangements`, how many to pass over.
+        Number of `arrangements` to skip.
     arrangements : Arrangements
     """
     exceeding = exceeding.copy()
@@ -278,10 +280,9 @@ def permute_on(
 
 
 def _perfect(design: Design) -> tuple[np.ndarray, float]:
-    """Return the residuals of what follows the phenotype perfectly, (n, 1), and its correlation.
+    """Return the residuals of a perfectly associated variable, (n, 1), and its correlation.
 
-    All cases above all controls; where covariates are adjusted for, what they leave of the
-    phenotype.
+    In it all cases are above all controls; with covariates, it is the residual of the phenotype.
     """
     if design.nuisance.shape[1]:
         follows = prepare(design.residual[:, None], design, rank=False)
@@ -292,10 +293,11 @@ def _perfect(design: Design) -> tuple[np.ndarray, float]:
 
 
 def least_p(design: Design, n_permutations: int, seed: int) -> float:
-    """Return the p that no variable can go below, by the ways to arrange the phenotype alone.
+    """Return the lower bound of p, from the number of distinct arrangements of the phenotype.
 
-    With covariates equal outcomes differ, and few observations have many arrangements: but 3 cases
-    and 3 controls are not more convincing for being adjusted. 0 where the ways are many.
+    With covariates, equal outcomes count as different, so that few observations have many
+    arrangements. But adjustment does not make 3 cases and 3 controls more convincing. 0 if there
+    are many arrangements.
     """
     if not design.testable or not design.nuisance.shape[1]:
         return 0.0
@@ -312,14 +314,14 @@ def least_p(design: Design, n_permutations: int, seed: int) -> float:
 
 
 def smallest_p(design: Design, arrangements: Arrangements, perfect: int, most: int) -> float:
-    """Return the p of a variable that follows the phenotype perfectly.
+    """Return the p of a variable that is perfectly associated with the phenotype.
 
     Parameters
     ----------
     perfect : int
-        Arrangements in which it does so still.
+        Number of arrangements in which it is still perfectly associated.
     most : int
-        Random permutations that variables of small p get.
+        Number of random permutations for variables of small p.
     """
     if not design.testable:
         return 1.0
@@ -337,9 +339,9 @@ def observed_correlations(prepared: Prepared, design: Design) -> np.ndarray:
 def effect(prepared: Prepared, design: Design) -> np.ndarray:
     """Return the effect of every variable, (m,), over the observations that have a value.
 
-    The partial correlation of the scores (Spearman's rho without covariates); of a binary
+    The partial correlation of the scores (Spearman's rho without covariates). For a binary
     phenotype the difference between cases and controls in the mean rank, given the covariates,
-    times 2 / n: without any the rank-biserial correlation.
+    times 2 / n: without covariates this is the rank-biserial correlation.
     """
     found = np.full(prepared.tested.shape, np.nan)
     for rows, columns in patterns(prepared.present, np.flatnonzero(prepared.tested)):
@@ -350,7 +352,7 @@ def effect(prepared: Prepared, design: Design) -> np.ndarray:
         left = part.residuals(centred_ranks(scores) if design.binary else scores)
         along = part.residual @ left
         if design.binary:
-            # Where covariates say most of the phenotype the difference is extrapolated beyond.
+            # If covariates determine most of the phenotype, extrapolation can exceed this range.
             found[columns] = np.clip(along / (part.residual**2).sum() * 2 / part.n, -1, 1)
         else:
             with np.errstate(invalid="ignore", divide="ignore"):

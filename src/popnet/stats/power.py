@@ -17,18 +17,18 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class Power:
-    """What a design can find.
+    """The effects that a design can find.
 
     Parameters
     ----------
     smallest_p : float
-        Of a variable that follows the phenotype perfectly, by permutation.
+        Of a variable that is perfectly associated with the phenotype, by permutation.
     effect, effect_of_many : float
-        Smallest effect found with a probability of 80 % at p <= 0.05, in one test and after
-        Bonferroni's correction for all tests; NaN where no p can be so small. In the unit of the
-        tests' statistic.
+        Smallest effect that is found with a probability of 80 % at p <= 0.05, in one test and after
+        Bonferroni's correction for all tests; NaN if no p can be so small. In units of the tests'
+        statistic.
     n_at_smallest_p : int
-        How many variables must reach the smallest p for Benjamini and Hochberg to call them.
+        Number of variables that must reach the smallest p so that Benjamini and Hochberg call them.
     """
 
     smallest_p: float
@@ -38,7 +38,7 @@ class Power:
 
 
 def power(design: Design, smallest_p: float, n_tests: int, fdr: float) -> Power:
-    """Return what a design can find, by Fisher's z of partial correlations.
+    """Return the effects that a design can find, by Fisher's z of partial correlations.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ranks, and the correlations and tests that are made of them."""
+"""Ranks, and correlations and tests of ranks."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def _exact_tail(n1: int, n2: int) -> np.ndarray:
 
 
 def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
-    """Mann-Whitney U test of every column, two-sided, for values without gaps.
+    """Mann-Whitney U test of every column, two-sided, without missing values.
 
-    The p is that of ``scipy.stats.mannwhitneyu(method="auto")``: exact where a group has at
-    most 8 members and no values tie, otherwise normal with tie and continuity correction.
+    The p is that of ``scipy.stats.mannwhitneyu(method="auto")``: exact if a group has at most 8
+    members and there are no ties, otherwise normal with tie and continuity correction.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
     Returns
     -------
     DataFrame of n_tests rows
-        ``statistic`` (rank-biserial correlation, positive where the first group is higher),
-        ``u``, ``p``, ``n1``, ``n2``; NaN where a group is empty or all values tie.
+        ``statistic`` (rank-biserial correlation, positive if the first group is higher),
+        ``u``, ``p``, ``n1``, ``n2``; NaN if a group is empty or all values tie.
     """
     ranks = centred_ranks(values)
     n = len(ranks)
@@ -77,11 +77,11 @@ def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
 
 
 def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order that sorts each row, and which rows may hold ties, whose order is not it.
+    """Return the order that sorts each row, and which rows may have ties.
 
-    Several times faster than an argsort: the position of a value replaces the last bits of its
-    fraction, and sorting plain numbers is what processors do many at once. Values that differ in no
-    other bits count as tied.
+    For rows that may have ties the order is not valid. Several times faster than an argsort: the
+    position of a value replaces the last bits of its fraction, and processors sort plain numbers
+    in parallel. Values that only differ in these bits count as tied.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     n = rows.shape[1]
     last = (1 << max(n - 1, 1).bit_length()) - 1
-    # Adding 0 makes -0 the same as 0.
+    # Adding 0 turns -0 into 0.
     marked = np.add(rows, 0.0, dtype=np.float64, order="C")
     keys = marked.view(np.int64)
     keys &= ~np.int64(last)
@@ -108,12 +108,12 @@ def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def centred_ranks(values: np.ndarray) -> np.ndarray:
-    """Rank every column (ties: mean rank) and take the mean rank away."""
+    """Rank every column (ties: mean rank) and subtract the mean rank."""
     columns = np.ascontiguousarray(values.T)
     order, tied = sorting_order(columns)
     ranks = np.empty(columns.shape)
     np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
-    # Much slower than a sort, so only where ties need it.
+    # Much slower than a sort, therefore only used for ties.
     ranks[tied] = rankdata(columns[tied], axis=1)
     return ranks.T - (len(values) + 1) / 2
 
@@ -131,7 +131,7 @@ def rank_correlation(values: np.ndarray, phenotype: np.ndarray) -> np.ndarray:
     rank = np.arange(len(values)) - (len(values) - 1) / 2
     rank /= np.sqrt((rank**2).sum())
     rho = np.empty(values.shape[1])
-    # What the processor's cache holds is sorted twice as fast.
+    # Blocks that fit into the processor's cache are sorted twice as fast.
     for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
         columns = slice(start, start + COLUMNS_AT_ONCE)
         order, tied = sorting_order(values[:, columns].T)
@@ -163,7 +163,7 @@ def _unit_length(columns: np.ndarray) -> np.ndarray:
 def patterns(
     present: np.ndarray, columns: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (rows present, columns) of each pattern of missing values, among `columns` or all."""
+    """Yield (rows present, columns) for each pattern of missing values, in `columns` or in all."""
     chosen = present if columns is None else present[:, columns]
     columns = np.arange(present.shape[1]) if columns is None else columns
     if chosen.all():
@@ -194,17 +194,17 @@ def correlate(values: np.ndarray, phenotype: np.ndarray, binary: bool) -> pd.Dat
     values : ndarray of shape (n_units, n_genes)
         Missing values are left out gene by gene.
     phenotype : ndarray of shape (n_units,)
-        1 for cases and 0 for controls where `binary`.
+        1 for cases and 0 for controls if `binary`.
     binary : bool
         Mann-Whitney U test (as :func:`rank_sum`) instead of Spearman correlation.
 
     Returns
     -------
     DataFrame of n_genes rows
-        ``statistic`` (Spearman rho or rank-biserial correlation: positive where higher with
-        the phenotype, or in cases), ``p``, ``n``; where `binary` also ``u``, ``n_case``,
-        ``n_control``. NaN for constant genes. The p of rho is that of
-        ``scipy.stats.spearmanr``, but never below 2 / n!, the rarest ordering of n values.
+        ``statistic`` (Spearman rho or rank-biserial correlation: positive if higher with the
+        phenotype, or in cases), ``p``, ``n``; if `binary` also ``u``, ``n_case``, ``n_control``.
+        NaN for constant genes. The p of rho is that of ``scipy.stats.spearmanr``, but at least
+        2 / n!, the probability of the rarest ordering of n values.
     """
     values = np.asarray(values, dtype=float)
     phenotype = np.asarray(phenotype, dtype=float)
@@ -244,12 +244,12 @@ def partial_correlate(
     values : ndarray of shape (n_units, n_genes)
     phenotype : ndarray of shape (n_units,)
     controls : sequence of ndarrays of shape (n_units,) or (n_units, n_genes)
-        The second form gives each gene a control of its own.
+        The second form gives each gene its own control.
 
     Returns
     -------
     DataFrame of n_genes rows
-        ``statistic`` and ``p``; NaN where nothing is left of the gene or of the phenotype.
+        ``statistic`` and ``p``; NaN if gene or phenotype have no residual variance.
     """
     values = np.asarray(values, dtype=float)
     phenotype = np.asarray(phenotype, dtype=float)
@@ -282,7 +282,7 @@ def partial_correlate(
 
 
 def _residuals(columns: np.ndarray, basis: Sequence[np.ndarray]) -> np.ndarray:
-    """Residuals on an orthonormal basis of each column; exactly 0 where nothing is left."""
+    """Return residuals of each column given an orthonormal basis; exactly 0 if nothing is left."""
     left = columns
     for direction in basis:
         left = left - (left * direction).sum(axis=0) * direction

@@ -1,4 +1,4 @@
-"""Kernel tests of a gene's rare variants, whatever the direction of each."""
+"""Kernel tests of a gene's rare variants, which may have effects in both directions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from popnet.stats.designs import Design
 from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE, prepare
 
-# Weight of the burden in SKAT-O, 0 is SKAT alone: the grid of Lee et al.
+# Weight of the burden in SKAT-O (0 is SKAT), the grid of Lee et al.
 RHO = (0.0, 0.01, 0.04, 0.09, 0.16, 0.25, 0.5, 1.0)
 
 
@@ -21,27 +21,27 @@ def skat(
 ) -> pd.DataFrame:
     """Test groups of variants by SKAT and SKAT-O, with the phenotype permuted.
 
-    With S_j the product of variant j's minor allele and the phenotype, both given blocks and
-    covariates, SKAT is the sum of (w_j S_j)^2 over a group, the burden the square of the sum of
-    w_j S_j, and SKAT-O the smallest p of their mixtures. The weights w_j are the density of
+    S_j is the product of variant j's minor allele and the phenotype, both given blocks and
+    covariates. SKAT is the sum of (w_j S_j)^2 over a group, the burden is the square of the sum of
+    w_j S_j, and SKAT-O is the smallest p of their mixtures. The weights w_j are the density of
     Beta(1, 25) at the frequency of the minor allele.
 
     Parameters
     ----------
     carrier : ndarray of shape (n, m)
-        1 for carriers of a variant, 0 for others, NaN where missing: taken as the mean. Variants
-        that too few observations have a value of count for nothing.
+        1 for carriers of a variant, 0 for others, NaN for missing values, which are replaced by
+        the mean. Variants with too many missing values are not used.
     groups : ndarray of shape (m, g)
-        1 where a variant belongs to a group, else 0.
+        1 if a variant belongs to a group, otherwise 0.
     design : Design
     n_permutations : int
-        Fewer where all arrangements are fewer.
+        Fewer if there are fewer arrangements.
     seed : int
 
     Returns
     -------
     DataFrame of g rows
-        skat_p, skato_p and skato_rho (the weight of the burden where p is smallest); NaN for
+        skat_p, skato_p and skato_rho (the weight of the burden with the smallest p); NaN for
         groups in which nothing can be tested.
 
     References
@@ -70,14 +70,14 @@ def skat(
     def statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         permuted = outcome[rows]
         product = permuted @ variants
-        # What covariates take of a permuted phenotype is no part of its variance.
+        # The part of a permuted phenotype that covariates explain is not part of its variance.
         left = (outcome**2).sum() - ((permuted @ design.nuisance) ** 2).sum(axis=1)
         left = np.maximum(left, 1e-12)[:, None]
         return product**2 @ used / left, (product @ used) ** 2 / left
 
     observed = statistics(np.arange(design.n)[None])
     arrangements = design.arrangements(n_permutations, seed)
-    # The data are one of the arrangements, be they all there are or a sample of them.
+    # The observed data are one of the arrangements, if these are all or a sample.
     pool = [] if arrangements.exact else [observed]
     at_once = max(1, STATISTICS_AT_ONCE // len(carrier.T))
     for places in arrangements:

@@ -24,11 +24,11 @@ class Units:
     phenotype : ndarray of shape (n_units,)
         Phenotype of the unit, never missing.
     bin_samples : ndarray of shape (n_bins,)
-        Sample of every bin, those without phenotype included.
+        Sample of every bin, also of bins without phenotype.
     kind : {"bin", "sample", "donor"}
-        What a unit turned out to be.
+        What a unit is.
     n_samples, n_donors : int
-        Samples and donors behind the units.
+        Number of samples and donors in the units.
     """
 
     weights: sparse.csr_array
@@ -40,7 +40,7 @@ class Units:
     n_donors: int
 
     def average(self, values: np.ndarray) -> np.ndarray:
-        """Average bins x genes over the bins of each unit, missing bins left out."""
+        """Average bins x genes over the bins of each unit, without missing values."""
         values = np.asarray(values, dtype=float)
         present = np.isfinite(values)
         if present.all():
@@ -57,7 +57,7 @@ def units(
     phenotype: pd.Series,
     unit: Literal["bin", "donor"],
 ) -> Units:
-    """Say what counts as one observation.
+    """Return what counts as one observation.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def units(
         Samples with a missing value are left out.
     unit : {"bin", "donor"}
         ``"bin"``: every bin, as the P values printed in the paper imply. ``"donor"``: the mean
-        over a sample's bins, then over a donor's samples that share a value of the phenotype:
-        donors, where it is constant within each, and otherwise a unit per donor and value.
+        over a sample's bins, then over a donor's samples with the same value of the phenotype: one
+        unit per donor if it is constant within donors, otherwise one per donor and value.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def encode_phenotype(
     Raises
     ------
     ValueError
-        A continuous phenotype holds text that is no number.
+        A value of a continuous phenotype is not a number.
     """
     if type == "continuous":
         return pd.to_numeric(values.where(values != "")).astype(float)
