@@ -19,6 +19,7 @@ checkpoint plan_bins:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         cells=cells_part(cohort),
+        donors={sample.id: sample.donor for sample in cohort.samples or ()},
         size=config["bins"]["size"],
         seed=config["seed"],
         regress=config["genes"]["regress"],

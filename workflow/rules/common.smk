@@ -37,12 +37,19 @@ CLONE = clone_folder(RULES)
 sys.path[:0] = [str(CLONE / "src"), str(CLONE / "workflow" / "scripts")]
 
 from popnet import presets, provenance
-from popnet.checks.config import check_config, environment_problems
+from popnet.checks.config import check_config
+from popnet.checks.environment import check_python
 from popnet.errors import InputError, describe
 from popnet.names import safe_name
-from popnet.study.cohort import load_cohort
+from popnet.study.cohort import (
+    cells_part,
+    gene_sets_part,
+    load_cohort,
+    phenotype_part,
+    sheet_config,
+    variants_part,
+)
 from popnet.study.documents import read_sheet
-from popnet.study.sheet import sheet_config
 
 # Settings that the cohort brings along; --config and --configfile still have the last word, but not
 # config.yaml where it is named there too, before a file of the user's own.
@@ -91,7 +98,7 @@ def load_study():
     # Snakemake reads over a key that is given twice, and writes out any alias.
     files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
     unread = [file for file in files if not file.endswith(".json")]
-    problems = environment_problems()
+    problems = list(filter(None, [check_python()]))
     if problems := problems + [problem for file in unread for problem in read_sheet(file)[1]]:
         raise WorkflowError(describe(problems))
     problems = [
