@@ -41,7 +41,7 @@ SIVAE, OTHER = OKABE_ITO["vermillion"], OKABE_ITO["blue"]
 def embedding_accuracy(
     shown: pd.DataFrame, subject: Subject, *, failed: Sequence[str], chance: float
 ) -> Figure:
-    """Draw how well each method's embedding tells cells apart, one panel per latent size.
+    """Draw how well each method's embedding separates cells, one panel per latent size.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ def embedding_accuracy(
         From :func:`popnet.findings.shown_comparisons.accuracies`.
     subject : Subject
     failed : sequence of str
-        Methods that gave nothing.
+        Methods that failed.
     chance : float
-        Balanced accuracy of guessing.
+        Balanced accuracy by chance.
     """
-    what = "How well embeddings tell cells apart"
+    what = "How well embeddings separate cells"
     if shown.empty:
         figure = new_figure(DOUBLE, 2, what, subject)
         say(figure.subplots(), "No method embedded the cells.")
         return figure
-    what = f"How well embeddings tell {LABELS[shown['label'].iloc[0]]} apart"
+    what = f"How well embeddings separate {LABELS[shown['label'].iloc[0]]}"
     methods = [*dict.fromkeys(shown["method"]), *failed]
     latents = sorted(shown["latent"].unique())
     figure = new_figure(DOUBLE, 1.3 + 0.2 * max(len(methods), 5), what, subject)
@@ -91,13 +91,13 @@ def embedding_accuracy(
     panels[0].set_ylim(len(methods) - 0.4, -0.6)
     handles: list[Artist] = [dot(SIVAE, "siVAE"), dot(OTHER, "other methods")]
     handles += [dot(DARK, f"{k} neighbours", hollow=bool(n)) for n, k in enumerate(sizes)]
-    handles.append(dot(GREY, "dashed: guessing", marker="_"))
+    handles.append(dot(GREY, "dashed: chance", marker="_"))
     legend_below(figure, handles)
     return figure
 
 
 def recall_table(shown: pd.DataFrame, subject: Subject, *, most: int = 40) -> Figure:
-    """Draw the share of each type's held-out cells that are found, method by method.
+    """Draw the share of each type's held-out cells that are classified correctly, by method.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def recall_table(shown: pd.DataFrame, subject: Subject, *, most: int = 40) -> Fi
         Types that are drawn at most, the most frequent.
     """
     if shown.empty:
-        figure = new_figure(DOUBLE, 2, "Cells found, type by type", subject)
+        figure = new_figure(DOUBLE, 2, "Cells classified correctly, by type", subject)
         say(figure.subplots(), "No method embedded the cells.")
         return figure
     first = shown.iloc[0]
     what = (
-        f"Held-out cells whose label is found by {first['k']} neighbours in "
+        f"Held-out cells that {first['k']} neighbours classify correctly in "
         f"{_dimensions(first['latent'])}, by {SINGULAR[first['label']]}"
     )
     sizes = shown.groupby("type")["n"].first().sort_values(ascending=False, kind="stable")
@@ -140,7 +140,7 @@ def recall_table(shown: pd.DataFrame, subject: Subject, *, most: int = 40) -> Fi
                 column, row, f"{value:.2f}", ha="center", va="center", fontsize=5, color=colour
             )
     scale = figure.colorbar(drawn, ax=axes, pad=0.02, aspect=24)
-    scale.set_label("share found")
+    scale.set_label("share classified correctly")
     scale.outline.set_visible(False)
     return figure
 
@@ -189,7 +189,7 @@ def gamma_sweep(table: pd.DataFrame, means: pd.DataFrame, subject: Subject) -> F
     figure = new_figure(
         DOUBLE,
         2.6,
-        "siVAE as its interpretability term gains weight, beside linear models",
+        "siVAE by weight of its interpretability term, and linear models",
         subject,
     )
     if table.empty:
@@ -235,7 +235,7 @@ def batch_maps(points: pd.DataFrame, subject: Subject, *, mixing: pd.DataFrame) 
     points : DataFrame with columns view ("before", "after"), x, y, cell_type, batch
     subject : Subject
     mixing : DataFrame with columns method, other_batches, same_type
-        Rows "pca", "sivae" and "sivae-batch" as far as there are.
+        Rows "pca", "sivae" and "sivae-batch", if present.
     """
     views = [view for view in ("before", "after") if view in set(points["view"])]
     figure = new_figure(DOUBLE, 6.6, "Cells before and after batch correction", subject)
@@ -283,7 +283,7 @@ def other_data(
         From `popnet.comparisons.other_data.recover_chromatin`.
     subject : Subject
     """
-    what = "siVAE on images, and on simulated accessibility of chromatin"
+    what = "siVAE on images and on simulated chromatin accessibility"
     figure = new_figure(DOUBLE, 2.9, what, subject)
     left, *planted = figure.subplots(1, 3)
     if images.empty:
@@ -305,8 +305,8 @@ def other_data(
     values = measures.set_index("measure")
     styles = _styles(points["planted"][points["planted"] != "none"])
     for axes, kind, measure, text in (
-        (planted[0], "cell", "groups", "cells: {:.2f} of held-out ones found"),
-        (planted[1], "region", "modules", "regions: {:.2f} of the nearest 20 alike"),
+        (planted[0], "cell", "groups", "cells: {:.2f} of held-out cells correct"),
+        (planted[1], "region", "modules", "regions: {:.2f} of nearest 20 in same module"),
     ):
         part = points[points["kind"] == kind]
         if part.empty:

@@ -55,7 +55,7 @@ def community_maps(points: pd.DataFrame, found: pd.DataFrame, subject: Subject) 
     for axes in panels[1 + len(methods) :]:
         axes.set_axis_off()
     if not methods:
-        say(panels[0], "No method was done.")
+        say(panels[0], "No method ran.")
         return figure
     genes = points[points["method"] == methods[0]]
     community, hub = genes["community"].to_numpy(), genes["hub"].to_numpy(dtype=bool)
@@ -126,7 +126,7 @@ def _scatter_genes(axes, points: np.ndarray, colours: np.ndarray, hub: np.ndarra
 
 
 def marker_maps(points: pd.DataFrame, found: pd.DataFrame, subject: Subject) -> Figure:
-    """Draw cells by their type beside genes by the type that they mark, and if directions agree.
+    """Draw cells by type, genes by the type that they mark, and whether directions agree.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _colour_label(symbol: dict[str, tuple[str, str]], name: str) -> tuple[str, s
 
 
 def agreement_strips(agreement: pd.DataFrame, subject: Subject) -> Figure:
-    """Draw every sample's agreement with siVAE beside how far each method repeats itself.
+    """Draw the agreement of methods with siVAE in every sample, and with themselves between bins.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def agreement_strips(agreement: pd.DataFrame, subject: Subject) -> Figure:
     what = "Do other methods agree with siVAE's networks of the same cells?"
     figure = new_figure(DOUBLE, 1.6 + 0.36 * max(len(methods), 3), what, subject)
     if agreement.empty:
-        say(figure.subplots(), "No method was done.")
+        say(figure.subplots(), "No method ran.")
         return figure
     colours = {"with siVAE": OKABE_ITO["vermillion"], "with itself": OKABE_ITO["sky"]}
     rng = np.random.default_rng(0)
@@ -244,7 +244,7 @@ def agreement_strips(agreement: pd.DataFrame, subject: Subject) -> Figure:
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
     handles = [
         dot(colours["with siVAE"], "a sample: the method and siVAE"),
-        dot(colours["with itself"], "a sample: two bins of it by the method alone"),
+        dot(colours["with itself"], "a sample: two of its bins, by the method"),
     ]
     legend_below(figure, handles)
     return figure
@@ -253,7 +253,7 @@ def agreement_strips(agreement: pd.DataFrame, subject: Subject) -> Figure:
 def hit_dots(
     shown: pd.DataFrame, subject: Subject, *, methods: Sequence[str], effect: str, n_hits: int
 ) -> Figure:
-    """Draw each hit's statistic by siVAE and by the other methods; hollow is no hit.
+    """Draw each hit's statistic by siVAE and by the other methods; hollow where not significant.
 
     Parameters
     ----------
@@ -261,11 +261,11 @@ def hit_dots(
         From :func:`popnet.findings.shown_comparisons.shown_hits`.
     subject : Subject
     methods : sequence of str
-        Beside siVAE.
+        Other than siVAE.
     effect : str
         What the statistic is called.
     n_hits : int
-        Genes that any method sees.
+        Genes that are hits of any method.
     """
     of = f" ({len(shown)} of {n_hits})" if len(shown) < n_hits else ""
     what = f"Genes whose centrality is associated with the phenotype, by method{of}"

@@ -132,9 +132,9 @@ def hub_accuracy(hubs: pd.DataFrame, subject: Subject) -> Figure:
         return figure
     panels = figure.subplots(1, 3, sharey=True)
     labels = {
-        "rho": "Spearman ρ with the truth",
-        "truth_top20": "mean truth of its first 20 genes",
-        "truth_top50": "mean truth of its first 50 genes",
+        "rho": "Spearman ρ with true centrality",
+        "truth_top20": "true centrality, its top 20 genes",
+        "truth_top50": "true centrality, its top 50 genes",
     }
     for panel, (column, label) in zip(panels, labels.items(), strict=True):
         _bars(panel, shown["method"], shown[column])

@@ -250,7 +250,7 @@ def qc_reliability(
         seeds = f"seeds: ICC {of_seeds['icc_seeds']:.2f} over {n_models} (median of genes)"
     axes = figure.subplots()
     if icc.empty:
-        texts = ["No sample has two bins, so reliability cannot be told", seeds]
+        texts = ["No sample has two bins, so reliability is unknown", seeds]
         say(axes, f"{'; '.join(filter(None, texts))}.")
         return figure
     chosen = known["central"].fillna(False).astype(bool)

@@ -21,6 +21,13 @@ Graph = tuple[np.ndarray, np.ndarray]
 
 
 Labels = Literal["degree", "gene"]
+# What figures call the similarities of samples.
+KERNEL_NAMES = {
+    "edge_jaccard": "Jaccard index of edges",
+    "centrality": "rank correlation of centralities",
+    "wl_gene": "Weisfeiler-Lehman kernel, nodes labelled by gene",
+    "wl_degree": "Weisfeiler-Lehman kernel, nodes labelled by degree",
+}
 
 
 COLUMNS_AT_ONCE = 2048
