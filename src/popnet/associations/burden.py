@@ -10,12 +10,7 @@ from scipy.stats import pearsonr
 
 from popnet.associations.testing import Testing
 from popnet.associations.variants import as_outcome
-from popnet.genotypes.burden import (
-    _groups,
-    _varying,
-    gene_burden,
-    gene_scores,
-)
+from popnet.genotypes.burden import _groups, _varying, gene_burden, gene_scores
 from popnet.genotypes.genomes import _carriers
 from popnet.genotypes.reading import Genotypes
 from popnet.stats.designs import Design

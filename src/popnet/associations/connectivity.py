@@ -20,9 +20,10 @@ def paper(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.Da
     Parameters
     ----------
     connectivity : DataFrame
-        Of :func:`popnet.networks.connectivity.connectivity`.
+        Of :func:`popnet.networks.connectivity.connectivity`; its rows are bins, in the order of
+        the design's.
     design : Design
-        Over its samples. Binary phenotypes are tested by Mann-Whitney's U, continuous ones by
+        Over bins. Binary phenotypes are tested by Mann-Whitney's U, continuous ones by
         Spearman's correlation.
     testing : Testing
 
@@ -56,7 +57,8 @@ def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.D
     DataFrame
         As :func:`paper`, and p_family (family-wise over the table) n_permutations.
     """
-    design = design.over(list(connectivity["sample"].unique()))
+    if not connectivity.empty:
+        design = design.over(list(connectivity["sample"].unique()))
     table, values = _laid_out(connectivity, design.units)
     tested = permutation_test(values, design, testing.permutations, testing.seed).table
     table = table.join(tested[["statistic", "p", "q", "n"]])

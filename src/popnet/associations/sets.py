@@ -28,10 +28,10 @@ COLUMNS = (
 )
 
 
-# Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
-# and the p of the set without these.
 # Fewest tested genes of a set in the paper.
 PAPER_MIN_SIZE = 1
+# Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
+# and the p of the set without these.
 MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
 
 
@@ -254,7 +254,7 @@ def enrich_phenotype(
     min_size: int = 3,
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Enrichment of gene sets among genes that are associated with the phenotype, phenotypes permuted.
+    """Enrichment of gene sets among genes associated with the phenotype, phenotypes permuted.
 
     Genes are ranked by their signed correlation with the phenotype given the design's covariates.
     Permuting the observations keeps the correlation between genes, which permuting genes does not.
@@ -267,7 +267,7 @@ def enrich_phenotype(
     design : Design
     genes : sequence of shape (n_genes,)
     gene_sets, permutations, seed, min_size, threads
-        As in :func:`paper`.
+        As in :func:`enrich_ranking`.
 
     Returns
     -------

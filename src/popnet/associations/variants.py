@@ -7,9 +7,7 @@ import pandas as pd
 from scipy.stats import fisher_exact
 
 from popnet.associations.testing import Testing
-from popnet.genotypes.burden import (
-    _places,
-)
+from popnet.genotypes.burden import _places
 from popnet.genotypes.genomes import MIN_CARRIERS, _carriers, _enough
 from popnet.genotypes.reading import Genotypes
 from popnet.stats.designs import Design
@@ -71,8 +69,8 @@ def robust(
         variant contig pos ref alt gene statistic p q p_family n_carriers n_noncarriers
         n_heteroplasmic (carriers in whom 5 to 95 % of reads have it) n n_permutations [n_case
         n_control n_case_carriers]. For statistic and p see
-        :func:`popnet.stats.permutation.permutation_test`: the rank-sum test where nothing is adjusted
-        for.
+        :func:`popnet.stats.permutation.permutation_test`: the rank-sum test where nothing is
+        adjusted for.
     """
     carrier = _carriers(genomes.dosage)
     tested = np.flatnonzero(_enough(carrier))

@@ -9,9 +9,7 @@ import pandas as pd
 
 from popnet.associations.designs import donor_components
 from popnet.associations.testing import Testing
-from popnet.genotypes.burden import (
-    gene_scores,
-)
+from popnet.genotypes.burden import gene_scores
 from popnet.genotypes.genomes import _carriers, _enough, heteroplasmy_load
 from popnet.genotypes.reading import Genotypes
 from popnet.stats.designs import Design, make_design

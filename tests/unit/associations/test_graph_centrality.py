@@ -1,64 +1,20 @@
-"""Graph centralities against networkx, and their tests against the engines they rest on."""
+"""Graph centralities: their tests against the engines they rest on."""
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from scipy.spatial.distance import cdist
 
 from popnet.associations import graph_centrality as graph_tests
 from popnet.associations.graph_centrality import COLUMNS, match_means
-from popnet.networks.centrality import MEASURES, graph_centralities
-from popnet.networks.edges import closest_pairs
-from popnet.stats.designs import make_design
+from popnet.associations.testing import Testing
+from popnet.networks.centrality import MEASURES
+from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
-
-
-def test_centralities_equal_those_of_networkx():
-    loadings = np.random.default_rng(0).normal(size=(30, 2))
-    gene1, gene2 = closest_pairs(loadings, 0.3)
-    found = graph_centralities(loadings, gene1, gene2)
-    assert tuple(found) == MEASURES
-    graph = nx.Graph()
-    graph.add_nodes_from(range(30))
-    distance = cdist(loadings, loadings) / cdist(loadings, loadings)[np.triu_indices(30, 1)].mean()
-    for one, two in zip(gene1.tolist(), gene2.tolist(), strict=True):
-        graph.add_edge(one, two, weight=np.exp(-distance[one, two]))
-    plain = {
-        "degree": dict(graph.degree()),
-        "strength": dict(graph.degree(weight="weight")),
-        "betweenness": nx.betweenness_centrality(graph),
-        "pagerank": nx.pagerank(graph, tol=1e-12, weight=None),
-    }
-    for measure, expected in plain.items():
-        np.testing.assert_allclose(
-            found[measure], [expected[gene] for gene in range(30)], atol=1e-9, err_msg=measure
-        )
-    vector = np.abs(np.linalg.eigh(nx.to_numpy_array(graph, weight=None))[1][:, -1])
-    np.testing.assert_allclose(found["eigenvector"], vector / vector.max(), atol=1e-6)
-
-
-def test_strength_does_not_depend_on_the_scale_of_the_loadings():
-    loadings = np.random.default_rng(1).normal(size=(20, 3))
-    pairs = closest_pairs(loadings, 0.2)
-    one, other = (graph_centralities(scale * loadings, *pairs) for scale in (1, 100))
-    np.testing.assert_allclose(one["strength"], other["strength"])
-
-
-@pytest.mark.filterwarnings("error")
-def test_graphs_that_are_hardly_graphs():
-    none = np.zeros(0, int)
-    for n_genes in (0, 1, 4):
-        found = graph_centralities(np.ones((n_genes, 2)), none, none)
-        assert all(values.tolist() == [0] * n_genes for values in found.values())
-    parts = graph_centralities(np.arange(8.0).reshape(4, 2), np.array([0]), np.array([1]))
-    assert parts["eigenvector"].round(6).tolist() == [1, 1, 0, 0]
-    assert parts["betweenness"].tolist() == [0] * 4
 
 
 def test_means_are_matched_bin_by_bin():
@@ -83,7 +39,7 @@ def test_measures_by_permutation(study):
     samples, bins, genes, layers, phenotype = study
     sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
     design = make_design(bins, sheet, phenotype, binary=True)
-    found = graph_tests.robust(layers, genes, design, 500, seed=1)
+    found = graph_tests.robust(layers, genes, design, Testing(500, seed=1))
     assert list(found.columns) == list(COLUMNS)
     assert found.groupby("measure", sort=False).size().to_dict() == dict.fromkeys(MEASURES, 6)
     assert found.loc[0, "gene"] == "g0"
@@ -102,15 +58,17 @@ def test_a_denser_bin_is_no_finding(study):
     samples, bins, genes, layers, phenotype = study
     sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
     design = make_design(bins, sheet, phenotype, binary=True)
-    one = graph_tests.robust(layers, genes, design, 100, seed=1)
+    one = graph_tests.robust(layers, genes, design, Testing(100, seed=1))
     dense = {measure: values * np.arange(1, 29)[:, None] for measure, values in layers.items()}
-    pd.testing.assert_frame_equal(one, graph_tests.robust(dense, genes, design, 100, seed=1))
+    pd.testing.assert_frame_equal(
+        one, graph_tests.robust(dense, genes, design, Testing(100, seed=1))
+    )
 
 
 def test_measures_by_bin_as_the_paper(study):
     samples, bins, genes, layers, phenotype = study
     over = units(bins, pd.Series(samples, samples), phenotype, "bin")
-    found = graph_tests.paper(layers, genes, over, binary=True)
+    found = graph_tests.paper(layers, genes, unadjusted(over, True), Testing(0, seed=1))
     expected = correlate(layers["strength"], over.phenotype, binary=True)
     own = found[found["measure"] == "strength"].set_index("gene").loc[genes]
     np.testing.assert_allclose(own["p"], expected["p"])
