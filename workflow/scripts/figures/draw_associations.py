@@ -1,6 +1,6 @@
 """Draw what is associated with a phenotype: panels b to f of the paper's Figure 6."""
 
-from adapter import logged, read_phenotype
+from adapter import logged
 
 from popnet import presets
 from popnet.figures import Subject, save
@@ -8,19 +8,20 @@ from popnet.figures import associations as plots
 from popnet.figures.circos import mt_circos
 from popnet.figures.maps import network_map
 from popnet.figures.networks import set_networks
-from popnet.files import read_parquet, read_table
+from popnet.files import read_parquet, read_table, resource
 from popnet.findings import shown_associations as shown
 from popnet.networks.kernels import KERNEL_NAMES
+from popnet.stats.units import encoded
 
 
 def main(snakemake):
     files, output, about = snakemake.input, snakemake.output, snakemake.params.caption
     definition, fdr = snakemake.params.phenotype, snakemake.params.fdr
     name, preset, cell_type = definition["name"], about["preset"], about["cell_type"]
-    _, phenotype, binary = read_phenotype(files.samples, definition)
-    groups = (definition["control"], definition["case"]) if binary else None
+    phenotype = encoded(read_table(files.phenotype, text=[name]).set_index("sample"), definition)
+    groups = (definition["control"], definition["case"]) if about["binary"] else None
     effect, kernel = presets.effect_name(preset, definition["type"]), presets.main_kernel(preset)
-    complexes = read_table(files.complexes).set_index("gene")["complex"]
+    complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
     association, gene_sets, connectivity = (
         read_table(files[table]) for table in ("centrality", "gene_sets", "connectivity")
     )

@@ -6,7 +6,7 @@ from popnet import presets
 from popnet.figures import Subject, save
 from popnet.figures.hubs import hub_dots
 from popnet.figures.maps import kernel_heatmap
-from popnet.files import read_h5ad, read_table
+from popnet.files import read_h5ad, read_table, resource
 from popnet.findings.shown_networks import cluster_order, hub_genes, square_similarity
 from popnet.networks.kernels import KERNEL_NAMES
 
@@ -18,7 +18,7 @@ def main(snakemake):
     subject = Subject(about["cell_type"], None, n=samples.nunique())
 
     centrality = bins.to_df().groupby(samples.to_numpy(), sort=False).mean()
-    complexes = read_table(snakemake.input.complexes).set_index("gene")["complex"]
+    complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
     hubs = hub_genes(centrality, complexes)
     save(hub_dots(hubs, subject), hubs, snakemake.output.hubs[0])
 

@@ -5,7 +5,7 @@ from adapter import logged
 from popnet import presets
 from popnet.figures import Subject, save
 from popnet.figures.variants import burden_bars, variant_manhattan
-from popnet.files import read_table
+from popnet.files import read_table, resource
 
 
 def main(snakemake):
@@ -15,7 +15,7 @@ def main(snakemake):
     effect = presets.burden_effect_name(snakemake.params.caption["preset"], phenotype["type"])
     figure = burden_bars(burden, subject, effect=effect, fdr=fdr)
     save(figure, burden, snakemake.output.burden[0])
-    figure = variant_manhattan(single, read_table(snakemake.input.genes), subject, fdr=fdr)
+    figure = variant_manhattan(single, read_table(resource("mtdna_genes.tsv")), subject, fdr=fdr)
     save(figure, single, snakemake.output.single[0])
 
 
