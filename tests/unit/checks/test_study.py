@@ -10,7 +10,7 @@ import pytest
 import yaml
 from scipy import sparse
 
-from popnet.checks import study as validation
+from popnet.checks import cells as cell_checks
 from popnet.checks.config import check_config
 from popnet.checks.study import read_study
 from popnet.errors import InputError
@@ -187,8 +187,8 @@ def test_a_file_for_every_sample_and_annotations(tmp_path, obs, monkeypatch):
     )
     del sheet["cells"]["path"]
     read = []
-    reader = validation.read_sheet_table
-    monkeypatch.setattr(validation, "read_sheet_table", lambda p: read.append(p) or reader(p))
+    reader = cell_checks.read_sheet_table
+    monkeypatch.setattr(cell_checks, "read_sheet_table", lambda p: read.append(p) or reader(p))
     study = study_of(tmp_path, sheet)
     assert study.samples["sample"].tolist() == IDS
     assert study.samples["n_cells"].tolist() == [20] * 4

@@ -1,0 +1,129 @@
+"""Phenotypes and covariates: one value per sample, from the sheet or from its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from popnet.checks.cells import as_texts
+from popnet.errors import Problem, nearest
+from popnet.study.cohort import Cohort
+from popnet.study.definitions import Covariate, Phenotype
+from popnet.study.phenotypes import contrast_problem, missing_remedy, parse_value
+from popnet.study.problems import quoted
+from popnet.study.samples import Sample
+
+
+def values_of(
+    cohort: Cohort,
+    definition: Phenotype | Covariate,
+    samples: Sequence[Sample],
+    sample_of_cell: pd.Series,
+    obs: pd.DataFrame,
+    columns: Iterable[str],
+    problems: list[Problem],
+) -> list[float | str | None]:
+    """Return each sample's value: what the sheet says, else what its cells say."""
+    kind = "phenotypes" if isinstance(definition, Phenotype) else "covariates"
+    name, column = definition.name, definition.column
+    given = {
+        sample.id: getattr(sample, kind)[name]
+        for sample in samples
+        if name in getattr(sample, kind)
+    }
+    asked = [sample.id for sample in samples if sample.id not in given]
+    field = f"{kind}.{name}"
+    if asked and column in obs:
+        of_asked = sample_of_cell.isin(asked)
+        pairs = values_by_sample(sample_of_cell[of_asked], obs.loc[of_asked, column])
+        check_within(cohort, field, column, pairs, problems)
+        found = {id: pairs[id] for id in asked if id in pairs}
+        given |= _parsed(cohort, definition, found, problems)
+    elif asked and not given:
+        known = [*cohort.table_columns, *columns]
+        message = "No sample has a value: neither the sheet nor the cells have such a column"
+        remedy = nearest(column, known) + f"Give values, or name the column in {field}.column"
+        problems.append(Problem(cohort.file, field, column, message, remedy))
+        return [None] * len(samples)
+    missing = [sample.id for sample in samples if given.get(sample.id) is None]
+    if missing and getattr(definition, "missing", "error") == "error":
+        message = f"{name} is missing for {len(missing)} of {len(samples)}: {quoted(missing)}"
+        problems.append(Problem(cohort.file, field, None, message, missing_remedy(definition)))
+    # A faulty value has been reported; it is neither missing nor a class of its own.
+    return [None if value != value else value for value in (given.get(s.id) for s in samples)]
+
+
+def _parsed(
+    cohort: Cohort,
+    definition: Phenotype | Covariate,
+    pairs: Mapping[str, Sequence[str]],
+    problems: list[Problem],
+) -> dict[str, float | str | None]:
+    """Return the values of the cells by sample, NaN for what is faulty."""
+    values: dict[str, float | str | None] = {}
+    for id, found in pairs.items():
+        values[id] = math.nan
+        if len(found) > 1:
+            continue
+        try:
+            values[id] = parse_value(definition, found[0])
+        except ValueError as error:
+            message, remedy = error.args
+            place = f"obs column {definition.column}, sample {id}"
+            problems.append(Problem(cohort.file, place, found[0], message, remedy))
+    return values
+
+
+def check_contrast(
+    cohort: Cohort,
+    phenotype: Phenotype,
+    samples: Sequence[Sample],
+    values: Sequence[float | str | None],
+    with_bins: Collection[str],
+    problems: list[Problem],
+) -> None:
+    """Say where a phenotype does not differ between the samples that fill a bin."""
+    tested = [
+        value
+        for sample, value in zip(samples, values, strict=True)
+        if sample.id in with_bins or not with_bins
+    ]
+    if problem := contrast_problem(phenotype, tested):
+        problems.append(Problem(cohort.file, f"phenotypes.{phenotype.name}", None, *problem))
+
+
+def values_by_sample(samples: pd.Series, column: pd.Series) -> dict[str, list[str]]:
+    """Return the distinct values of a column, as text, in each sample."""
+    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column)})
+    table = table.dropna().drop_duplicates()
+    return {str(id): list(values) for id, values in table.groupby("sample")["value"]}
+
+
+def check_within(
+    cohort: Cohort,
+    field: str,
+    column: str,
+    pairs: Mapping[str, Sequence[str]],
+    problems: list[Problem],
+) -> None:
+    """Find columns with several values in one sample."""
+    varying = {id: values for id, values in pairs.items() if len(values) > 1}
+    if varying:
+        examples = "; ".join(f"{id!r}: {quoted(found, 3)}" for id, found in [*varying.items()][:5])
+        message = f"It varies within {len(varying)} of {len(pairs)} samples: {examples}"
+        remedy = "Name a column that is constant within a sample, or finer samples (cells.sample)"
+        problems.append(Problem(cohort.file, field, column, message, remedy))
+
+
+def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
+    """Find text that cannot be a field of a table, such as a line break in a donor's name."""
+    fields = {"donor": "samples.donor", "batch": "cells.batch"}
+    fields |= {phenotype.name: f"phenotypes.{phenotype.name}" for phenotype in cohort.phenotypes}
+    fields |= {covariate.name: f"covariates.{covariate.name}" for covariate in cohort.covariates}
+    for column, field in fields.items():
+        for text in samples[column].dropna().astype(str).unique():
+            if not text.isprintable():
+                message = "It holds an invisible character"
+                problems.append(Problem(cohort.file, field, text, message, "Write it anew"))
