@@ -1,0 +1,43 @@
+"""Files of cells that cannot be read, and values that are not raw counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda X: X.log1p(), "log-normalised"),
+        (lambda X: X - 5 * sparse.csr_matrix(np.ones(X.shape)), "whole numbers"),
+        (lambda X: X * 100.5, "whole numbers"),
+        (lambda X: X * np.nan, "whole numbers"),
+    ],
+)
+def test_counts_that_are_none(
+    tmp_path, obs, change, words, write_cells, sheet_of, problems_of, counts
+):
+    write_cells(tmp_path / "cells.h5ad", obs, sparse.csr_matrix(change(counts(len(obs)))))
+    (problem,) = problems_of(tmp_path, sheet_of())
+    assert problem.field == "cells.counts"
+    assert words in problem.message
+    assert "gene '" in problem.message
+    assert "of cell 'cell" in problem.message
+
+
+def test_raw_counts_elsewhere(tmp_path, obs, write_cells, sheet_of, study_of, counts):
+    X = counts(len(obs))
+    write_cells(tmp_path / "cells.h5ad", obs, X.log1p(), layers={"raw": X})
+    assert len(study_of(tmp_path, sheet_of(cells={"counts": "layers/raw"})).samples) == 4
+
+
+@pytest.mark.parametrize("content", [b"", b"not an h5ad", None])
+def test_unreadable_cells(tmp_path, obs, content, write_cells, sheet_of, problems_of):
+    path = tmp_path / "cells.h5ad"
+    write_cells(path, obs)
+    path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    (problem,) = problems_of(tmp_path, sheet_of())
+    assert problem.file == str(path)
+    assert problem.remedy
