@@ -1,4 +1,4 @@
-"""Networks of the same bins by siVAE and by other methods: do they agree, and on what hits?"""
+"""Agreement of networks of the same bins by siVAE and by other methods, and of their hits."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FEWEST_GENES = 3
 
 @dataclass(frozen=True)
 class Networks:
-    """What a method says of every bin.
+    """The networks of all bins by one method.
 
     Parameters
     ----------
     centrality : ndarray, (n_bins, n_genes)
-        NaN where a gene is not wired.
+        NaN for genes that are not in the network.
     edges : list of ndarray, (n_edges,)
-        Of every bin; an edge of genes i < j is i * n_genes + j. None where the method failed.
+        One per bin; an edge of genes i < j is i * n_genes + j. None if the method failed.
     """
 
     centrality: np.ndarray
@@ -40,20 +40,20 @@ def edges_of(
 ) -> np.ndarray:
     """Return the edges of a bin, as in `Networks`.
 
-    As of siVAE's distances, an edge is a pair strictly beyond the quantile of all pairs; so there
-    are fewer of them where a method gives many pairs one weight.
+    As for siVAE's distances, an edge is a pair strictly above the quantile of all pairs. There are
+    therefore fewer edges if a method gives the same weight to many pairs.
 
     Parameters
     ----------
     weights : ndarray, (n_inferred, n_inferred)
         Symmetric, larger for closer genes.
     genes : ndarray of int, (n_inferred,)
-        Which of all genes these are, ascending.
+        Positions of these genes among all genes, ascending.
     nodes : ndarray of int
-        Among which of all genes there may be edges.
+        Positions of the genes that may have edges.
     n_genes : int
     share : float
-        Of the pairs of nodes that are edges.
+        Share of the pairs of nodes that are edges.
     """
     wired = np.flatnonzero(np.isin(genes, nodes))
     first, second = (wired[ends] for ends in np.triu_indices(len(wired), 1))
@@ -65,7 +65,7 @@ def edges_of(
 
 
 def jaccard(one: np.ndarray | None, other: np.ndarray | None) -> float:
-    """Return the overlap of two sets of edges; NaN where both are empty or one is not known."""
+    """Return the Jaccard index of two sets of edges; NaN if both are empty or one is unknown."""
     if one is None or other is None:
         return np.nan
     shared = len(np.intersect1d(one, other, assume_unique=True))
@@ -74,7 +74,7 @@ def jaccard(one: np.ndarray | None, other: np.ndarray | None) -> float:
 
 
 def chance_jaccard(one: np.ndarray | None, other: np.ndarray | None, n_pairs: int) -> float:
-    """Return the overlap of random sets of edges of the same sizes among so many pairs."""
+    """Return the expected overlap of random sets of edges of these sizes among all pairs."""
     if one is None or other is None:
         return np.nan
     shared = len(one) * len(other) / n_pairs if n_pairs else 0.0
@@ -85,7 +85,7 @@ def chance_jaccard(one: np.ndarray | None, other: np.ndarray | None, n_pairs: in
 def agreement(
     sivae: Networks, other: Networks | None, samples: Sequence[str], n_nodes: Sequence[int]
 ) -> pd.DataFrame:
-    """Return for every sample how far a method agrees with siVAE, and with itself.
+    """Return the agreement of a method with siVAE and with itself, for every sample.
 
     Parameters
     ----------
@@ -94,15 +94,15 @@ def agreement(
         Of the same bins and genes; None for siVAE itself.
     samples : sequence of str, (n_bins,)
     n_nodes : sequence of int, (n_bins,)
-        Genes of a bin among which there are edges.
+        Number of genes of a bin that may have edges.
 
     Returns
     -------
     DataFrame
-        sample n_bins n_genes; rho, Spearman's of the centralities of the sample (means over its
-        bins) by the two methods; jaccard of their edges, mean over the bins, and jaccard_chance,
-        that of random edges; repeat_rho and repeat_jaccard, the same of every two bins of the
-        sample by the method alone, means, which a sample with one bin lacks.
+        sample n_bins n_genes; rho, the Spearman correlation of the sample's centralities (means
+        over its bins) by the two methods; jaccard of their edges, mean over the bins, and
+        jaccard_chance for random edges; repeat_rho and repeat_jaccard, the same between two bins of
+        the sample by this method, mean over pairs of bins; missing for a sample with one bin.
     """
     own = other or sivae
     labels = np.asarray(samples, dtype=object)
@@ -141,7 +141,7 @@ def compare_samples(
     Parameters
     ----------
     bins : AnnData, (n_bins, n_genes)
-        siVAE's centralities; obs sample and bin; layer "degree", NaN of genes that are no nodes.
+        siVAE's centralities; obs sample and bin; layer "degree", NaN for genes that are not nodes.
     bin_edges : DataFrame
         sample bin gene1 gene2 of siVAE.
     inferred, edges : sequence of AnnData and of DataFrame
@@ -155,7 +155,7 @@ def compare_samples(
     agreement : DataFrame
         method, and the columns of :func:`agreement`.
     outcomes : DataFrame
-        What became of every method in all parts.
+        The outcome of every method, over all parts.
     centrality : AnnData, (n_bins, n_genes)
         A layer for each method that has centralities.
     """
@@ -179,7 +179,7 @@ def compare_samples(
         found = edges_by_bin(other_edges[other_edges["method"] == method], bins, known)
         other = Networks(centrality, found)
         tables.append(agreement(sivae, other, samples, n_nodes).assign(method=method))
-        # A network of distances has edges, but no degrees to test.
+        # A network of distances has edges, but no degrees that could be tested.
         if np.isfinite(centrality).any():
             layers[method] = centrality.astype(np.float32)
     table = pd.concat(tables)
@@ -193,7 +193,7 @@ def compare_samples(
 def edges_by_bin(
     edges: pd.DataFrame, bins: AnnData, known: np.ndarray | None = None
 ) -> list[np.ndarray | None]:
-    """Return the edges of every bin, as in `Networks`; None where a bin is not `known`.
+    """Return the edges of every bin, as in `Networks`; None for bins that are not `known`.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def edges_by_bin(
 
 
 def _outcome(method: str, states: pd.DataFrame) -> dict[str, Any]:
-    """Return what became of a method in all parts."""
+    """Return the outcome of a method over all parts."""
     n_bins, n_failed = states["n_bins"].sum(), states["n_failed"].sum()
     status = "done"
     if n_failed:
@@ -229,7 +229,7 @@ def _outcome(method: str, states: pd.DataFrame) -> dict[str, Any]:
 
 
 def compare_hits(sivae: pd.DataFrame, others: dict[str, pd.DataFrame], fdr: float) -> pd.DataFrame:
-    """Return which methods see each gene's centrality go with a phenotype.
+    """Return by which methods each gene's centrality is associated with a phenotype.
 
     Parameters
     ----------
@@ -244,7 +244,7 @@ def compare_hits(sivae: pd.DataFrame, others: dict[str, pd.DataFrame], fdr: floa
     -------
     DataFrame sorted as `sivae`
         gene statistic p q explained_by (siVAE's), <method>_statistic, <method>_p and <method>_q,
-        seen_by: the methods that have it as a hit, joined by ``;``.
+        seen_by: the methods by which the gene is a hit, joined by ``;``.
     """
     table = sivae[["gene", "statistic", "p", "q", "explained_by"]].reset_index(drop=True)
     seen = {"sivae": table["q"] <= fdr}
@@ -268,7 +268,7 @@ def _mean_over_bins(values: np.ndarray) -> np.ndarray:
 
 def _rho(one: np.ndarray, other: np.ndarray) -> float:
     both = np.isfinite(one) & np.isfinite(other)
-    # Of equal values a correlation is not defined.
+    # The correlation of constant values is not defined.
     if both.sum() < FEWEST_GENES or np.ptp(one[both]) == 0 or np.ptp(other[both]) == 0:
         return np.nan
     return float(spearmanr(one[both], other[both]).statistic)

@@ -1,4 +1,4 @@
-"""How well cells are told apart by their embedding (Methods, "Evaluation of cell embeddings")."""
+"""Classification of cells by their embedding (Methods, "Evaluation of cell embeddings")."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FOLDS = 5
-# Of the paper: of cells, and of images, of which there are fewer.
+# Neighbours in the paper: for cells, and for images, of which there are fewer.
 NEIGHBOURS = (80, 15)
 ALL_ALIKE = "not applicable: the cells are of one type, one batch and one sample"
 ACCURACY = ["latent", "k", "fold", "label", "balanced_accuracy"]
@@ -36,9 +36,8 @@ def dense(cells: AnnData) -> np.ndarray:
 def choose_label(obs: pd.DataFrame, n_folds: int = FOLDS) -> str | None:
     """Return the column by which cells are classified: the first with two labels in all folds.
 
-    Cell types are what the paper classifies. Where there is one, how well batches or, at last,
-    samples are told apart says the same of an embedding's resolution. None where there is nothing
-    to tell apart.
+    The paper classifies cell types. If there is only one, batches or otherwise samples are
+    classified, which also measures an embedding's resolution. None if no column has two labels.
     """
     for column in ("cell_type", "batch", "sample"):
         if (obs[column].value_counts() >= n_folds).sum() > 1:
@@ -47,7 +46,7 @@ def choose_label(obs: pd.DataFrame, n_folds: int = FOLDS) -> str | None:
 
 
 def choose_batch(obs: pd.DataFrame) -> str:
-    """Return the column that says what is to be corrected for: batches or, of one, samples."""
+    """Return the column to correct for: batches or, if there is only one, samples."""
     return "batch" if obs["batch"].nunique() > 1 else "sample"
 
 
@@ -70,12 +69,12 @@ def classify(
 
 
 def balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float:
-    """Return the mean over labels of the share of their cells that are found."""
+    """Return the mean over labels of the share of correctly classified cells."""
     return recall(labels, predicted)["recall"].mean()
 
 
 def recall(labels: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    """Return the share of each label's cells that are found: columns type, n, recall."""
+    """Return the share of correctly classified cells of each label: columns type, n, recall."""
     found = pd.Series(labels == predicted, dtype=float).groupby(np.asarray(labels))
     return pd.DataFrame({"n": found.size(), "recall": found.mean()}).reset_index(names="type")
 
@@ -83,12 +82,12 @@ def recall(labels: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
 def folds_of(labels: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return training and held-out positions of stratified folds.
 
-    Cells of a label that has fewer cells than there are folds are in none.
+    Cells of a label with fewer cells than folds are left out.
 
     Raises
     ------
     ValueError
-        There are no two labels to tell apart.
+        There are fewer than two labels.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -109,7 +108,7 @@ def cross_validate(
     n_folds: int = FOLDS,
     neighbours: Sequence[int] = NEIGHBOURS,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return how well held-out cells, through the trained encoder, are classified.
+    """Return how well held-out cells, embedded by the trained encoder, are classified.
 
     Parameters
     ----------
@@ -120,25 +119,24 @@ def cross_validate(
         Column of obs.
     training : Training
     seed : int
-        Of the folds, which are the same for every method, and of the methods.
+        For the folds, which are the same for every method, and for the methods.
     n_folds : int
     neighbours : sequence of int
-        Each k of the k-NN classifier; one that is larger than the number of trained cells is left
-        out.
+        Each k of the k-NN classifier; values above the number of training cells are left out.
 
     Returns
     -------
     accuracy : DataFrame
         latent, k, fold (counted from 1), label (the column), balanced_accuracy.
     by_type : DataFrame
-        latent, k, label, type, n, recall: of the held-out cells of all folds together.
+        latent, k, label, type, n, recall: for the held-out cells of all folds together.
     scores : DataFrame
         Of the first fold: cell, label, type, heldout, and x and y, the first two dimensions.
 
     Raises
     ------
     ValueError
-        There are no two labels to tell apart, or scores are not finite.
+        There are fewer than two labels, or scores are not finite.
     """
     labels = cells.obs[label].astype(str).to_numpy()
     latent = training.settings.latent
@@ -191,7 +189,7 @@ def classify_cells(
     n_folds: int,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """Return how well cells are classified by a method, with every number of latent dimensions.
+    """Return how well cells are classified by a method, for every number of latent dimensions.
 
     Parameters
     ----------
@@ -209,7 +207,7 @@ def classify_cells(
     -------
     dict of DataFrame
         `accuracy`, `types` and `scores` of :func:`cross_validate`, with the method, and `status`.
-        Scores are those of two dimensions: of more, the first two show less than there is.
+        Scores are those of two dimensions: the first two of more dimensions show only a part.
     """
     cells = cells.copy()
     label = choose_label(cells.obs, n_folds)

@@ -1,4 +1,4 @@
-"""What siVAE's latent dimensions stand for, by every method, and how far the methods agree."""
+"""Interpretation of siVAE's latent dimensions by every method, and the methods' agreement."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def explain_dimensions(
     Parameters
     ----------
     cells : AnnData, (n_cells, n_genes)
-        That it was trained on.
+        The training data.
     fit : Fit, optional
-        None where it did not train.
+        None if training failed.
     trained : str
-        What became of its training, the status of all methods where `fit` is None.
+        The outcome of training, which is the status of all methods if `fit` is None.
     latent : int
         Number of dimensions.
     methods : sequence of str
@@ -50,8 +50,8 @@ def explain_dimensions(
     -------
     dict of DataFrame
         `pairs`: of :func:`agreement`; `summary`: of :func:`summarise_agreement`; `genes`: of
-        :func:`genes_table`; `relevance`: gene and relevance, sorted, where the method
-        "gene-relevance" is asked for (each of these with latent); `methods`: outcomes.
+        :func:`genes_table`; `relevance`: gene and relevance, sorted, if the method
+        "gene-relevance" is requested (each of these with latent); `methods`: outcomes.
     """
     found, norms, outcomes = {}, None, Outcomes()
     for name in methods:
@@ -92,22 +92,22 @@ def active_dimensions(scores: np.ndarray) -> np.ndarray:
 def agreement(
     found: Mapping[str, np.ndarray], dimensions: Sequence[int] | np.ndarray
 ) -> pd.DataFrame:
-    """Return how far every two interpretations agree on each dimension.
+    """Return the agreement of each pair of interpretations, for each dimension.
 
     Parameters
     ----------
     found : mapping of str to ndarray, (n_genes, latent)
         By the name of the method.
     dimensions : ndarray of int
-        Those that are compared, counted from 0.
+        The compared dimensions, counted from 0.
 
     Returns
     -------
     DataFrame
         Columns method1, method2, dimension (counted from 1), rho (|Spearman's correlation| over
         genes, as the sign of a principal component is arbitrary) and rho_magnitude (Spearman's
-        correlation of absolute values: what can be asked of methods without a sign, such as
-        saliency). NaN where a method is constant.
+        correlation of absolute values, for methods without a sign, such as saliency). NaN if a
+        method is constant.
     """
     names, rows = list(found), []
     for dimension in dimensions if names else ():
@@ -120,7 +120,7 @@ def agreement(
 
 
 def _correlations(values: np.ndarray) -> np.ndarray:
-    """Return Spearman's correlations between columns, NaN of those that are constant."""
+    """Return Spearman's correlations between columns; NaN for constant columns."""
     varied = np.flatnonzero(np.ptp(values, 0) > 0)
     result = np.full((values.shape[1],) * 2, np.nan)
     if len(varied) > 1:

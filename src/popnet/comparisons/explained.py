@@ -1,4 +1,4 @@
-"""What the interpretations of a siVAE's latent dimensions are given."""
+"""The input of the methods that interpret siVAE's latent dimensions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from torch import nn
 from popnet import sivae
 from popnet.seeds import derive_seed
 
-# Cells whose attributions are computed; the first principal component needs no more.
+# Number of cells whose attributions are computed, which is enough for the principal component.
 MOST_CELLS = 500
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A trained siVAE as the interpretations of its latent dimensions see it.
+    """A trained siVAE, in the form that the interpretation methods need.
 
     Parameters
     ----------
     expression : ndarray, (n_cells, n_genes)
-        As it was given to the model.
+        The training data.
     inputs : ndarray, (n_cells, n_genes)
-        As the encoder sees it: centred and scaled.
+        The input of the encoder: centred and scaled expression.
     scores : ndarray, (n_cells, latent)
     loadings : ndarray, (n_genes, latent)
     decoder : nn.Sequential
-        Linear and relu layers in turn: from z to the mean of the genes.
+        Alternating linear and relu layers, from z to the mean of the genes.
     encoder : nn.Sequential
-        The same from genes to the mean of z.
+        The same, from genes to the mean of z.
     rows : ndarray of int
-        Cells that attributions are computed of; all cells may be their neighbours.
+        Cells whose attributions are computed; their neighbours may be any cells.
     seed : int
     """
 
@@ -51,7 +51,7 @@ class Explained:
 def explained_by(
     fit: sivae.Fit, expression: Any, seed: int, most_cells: int = MOST_CELLS
 ) -> Explained:
-    """Return what the interpretations need of a fit and the cells that it was trained on.
+    """Return the input of the interpretation methods for a fit and its training cells.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def explained_by(
     expression : ndarray or sparse matrix, (n_cells, n_genes)
     seed : int
     most_cells : int
-        Cells, drawn at random, that attributions are computed of.
+        Number of random cells whose attributions are computed.
     """
     dense = expression.toarray() if hasattr(expression, "toarray") else np.asarray(expression)
     dense = dense.astype(np.float32, copy=False)
@@ -96,7 +96,7 @@ def cell_encoder(fit: sivae.Fit) -> nn.Sequential:
 
 
 def _layers(layers: Any) -> list[nn.Module]:
-    """Return copies of layers: plain ones, as attributions may not have relus write in place."""
+    """Return copies of layers whose relus do not work in place, which attributions require."""
     copies: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.ReLU):
@@ -111,10 +111,10 @@ def _layers(layers: Any) -> list[nn.Module]:
 def first_loadings(values: np.ndarray) -> np.ndarray:
     """Return the loadings of genes on the first principal component of (n_cells, n_genes).
 
-    Its sign is arbitrary. Where all cells have the same attributions, as of a linear decoder,
-    these.
+    Its sign is arbitrary. If all cells have the same attributions, as for a linear decoder, these
+    are returned.
     """
-    # Of equal rows the mean would differ by rounding.
+    # The mean of equal rows would differ from them by rounding.
     if (values == values[0]).all():
         return values[0]
     centred = values - values.mean(0)
@@ -123,7 +123,7 @@ def first_loadings(values: np.ndarray) -> np.ndarray:
         return np.linalg.svd(centred, full_matrices=False)[2][0]
     start = np.random.default_rng(0).normal(size=min(centred.shape))
     scores = svds(centred, k=1, v0=start)[0][:, 0]
-    # From the scores, so that genes that nothing is attributed to are tied at exactly 0.
+    # Computed from the scores, so that genes without attributions are tied at exactly 0.
     loadings = scores @ centred
     return loadings / np.linalg.norm(loadings)
 

@@ -1,4 +1,4 @@
-"""The weight gamma of siVAE's interpretability term: what it costs, and where it leads."""
+"""Effect of gamma, the weight of siVAE's interpretability term."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def compare_gammas(
     n_repeats: int,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """Train siVAE with growing gamma, then siVAE-linear; principal components beside them.
+    """Train siVAE with increasing gamma, and siVAE-linear, and compare with principal components.
 
-    Where the interpretability term outweighs the priors, siVAE is led to principal components.
+    If the interpretability term outweighs the priors, siVAE approaches principal components.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def compare_gammas(
     settings : Settings
     gammas : sequence of float
     n_repeats : int
-        Times that each is trained, each time without another draw of one n-th of the cells.
+        How often each is trained, each time with another random n-th of the cells held out.
     seed : int
 
     Returns
@@ -75,7 +75,7 @@ def compare_gammas(
 
 
 def gamma_settings(settings: sivae.Settings, gammas: Sequence[float]) -> dict[str, sivae.Settings]:
-    """Return the settings of siVAE with each weight of the interpretability term, and of its end.
+    """Return the settings of siVAE with each weight of the interpretability term, and the limit.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def gamma_settings(settings: sivae.Settings, gammas: Sequence[float]) -> dict[st
     Returns
     -------
     dict of Settings
-        By the weight as text; the last, "linear", is siVAE-linear, where growing weights lead.
+        By the weight as text; the last, "linear", is siVAE-linear, the limit of large weights.
     """
     chosen = {f"{gamma:g}": replace(settings, gamma=gamma) for gamma in gammas}
     return chosen | {"linear": replace(settings, **sivae.VARIANTS["sivae-linear"])}
@@ -95,7 +95,7 @@ def gamma_settings(settings: sivae.Settings, gammas: Sequence[float]) -> dict[st
 def heldout_quality(
     cells: AnnData, label: str, settings: sivae.Settings, device: Device, seed: int
 ) -> pd.DataFrame:
-    """Return what one siVAE makes of cells that it was not trained on.
+    """Return the classification and the errors of one siVAE on cells that were held out.
 
     Parameters
     ----------
@@ -104,17 +104,17 @@ def heldout_quality(
     label : str
         Column of obs.
     settings : Settings
-        `heldout` is the share of cells, in the labels' proportions, that are not trained on.
+        `heldout` is the share of cells, stratified by label, that are not used for training.
     device : {"auto", "cpu", "cuda"}
     seed : int
 
     Returns
     -------
     DataFrame
-        One row for each k: k, label, balanced_accuracy (NaN of one label); heldout_error, the
-        squared error of centred and scaled expression over that of its mean over trained cells;
-        linear_error, the same of the inner product of scores and loadings alone, drawn from their
-        posteriors (equation 13; missing where gamma is 0); active_dimensions.
+        One row for each k: k, label, balanced_accuracy (NaN for a single label); heldout_error, the
+        squared error of centred and scaled expression relative to that of the mean over training
+        cells; linear_error, the same for the inner product of scores and loadings drawn from their
+        posteriors (equation 13; missing if gamma is 0); active_dimensions.
 
     Raises
     ------
@@ -140,9 +140,9 @@ def heldout_quality(
 
 
 def pca_quality(cells: AnnData, label: str, settings: sivae.Settings, seed: int) -> pd.DataFrame:
-    """Return the same of principal components: the linear model without any regularisation.
+    """Return the same for principal components, the linear model without regularisation.
 
-    `settings` says latent dimensions and held-out cells, of which there is another draw.
+    `settings` has the number of dimensions and the share of held-out cells, which are drawn anew.
     """
     from sklearn.model_selection import train_test_split
 
@@ -166,7 +166,7 @@ def pca_quality(cells: AnnData, label: str, settings: sivae.Settings, seed: int)
 
 
 def _scaled(cells: AnnData, trained: np.ndarray) -> np.ndarray:
-    """Return expression centred and scaled over trained cells; 0 where a gene is constant there."""
+    """Return expression centred and scaled over training cells; 0 for genes constant in these."""
     expression = dense(cells)
     centre, scale = expression[trained].mean(0), expression[trained].std(0)
     return np.where(scale > 0, (expression - centre) / np.where(scale > 0, scale, 1), 0)

@@ -1,7 +1,7 @@
-"""Genes in the space of the loadings, of a simulated network.
+"""Genes of a simulated network in the space of the loadings.
 
-The paper's figure 4: genes that are expressed together lie together, hubs apart from the genes that
-they lead, and isolated genes at the origin.
+The paper's figure 4: genes that are co-expressed are close to each other, hubs are apart from their
+spokes, and isolated genes are at the origin.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from popnet.comparisons.methods import Training, attempt
 from popnet.comparisons.outcomes import Outcomes, joined
 from popnet.seeds import derive_seed
 
-# Those of the compared methods that have loadings of Gaussian expression.
+# The compared methods that have loadings for Gaussian expression.
 METHODS = ("sivae", "sivae-gamma0", "sivae-linear", "vae", "pca")
 
 N_CELLS, N_COMMUNITIES, SIZE, N_ISOLATED = 5000, 5, 50, 50
 CORRELATION = 0.6
 NEIGHBOURS = 20
-# Fewest steps of the three stages: with fewer, genes of two communities can share a place in the
-# plane, whose two dimensions are soon taken.
+# Fewest steps of the three stages: with fewer, two communities can have the same position, because
+# there is little space in two dimensions.
 PLANAR_STEPS = (2000, 500, 1000)
 
 FOUND = ["method", "latent", "n_cells", "silhouette", "purity", "purity_isolated"]
@@ -38,12 +38,12 @@ POINTS = ["method", "gene", "community", "hub", "dimension1", "dimension2", "cen
 
 @dataclass(frozen=True)
 class GeneEmbedding:
-    """What a method makes of the genes of some cells.
+    """The embedding of genes by a method.
 
     Parameters
     ----------
     loadings : ndarray, (n_genes, width)
-        Of a VAE the weights of its decoder's last layer, wider than its latent space.
+        For a VAE the weights of its decoder's last layer, which is wider than its latent space.
     scores : ndarray, (n_cells, latent)
     reconstruction_error : ndarray, (n_genes,)
         Mean squared error of the standardised expression.
@@ -54,9 +54,9 @@ class GeneEmbedding:
     reconstruction_error: np.ndarray
 
     def drawn(self) -> np.ndarray:
-        """Return two coordinates of every gene that keep the origin where it is.
+        """Return two coordinates of every gene, without moving the origin.
 
-        Of more than two loadings those along the directions of largest mean square.
+        For more than two loadings, those along the directions of largest mean square.
         """
         if self.loadings.shape[1] <= 2:
             return self.loadings
@@ -65,7 +65,7 @@ class GeneEmbedding:
 
 
 def planar_settings(settings: sivae.Settings, n_cells: int) -> sivae.Settings:
-    """Return settings for what is to be drawn: two dimensions, and enough steps for them."""
+    """Return settings for embeddings that are drawn: two dimensions, and enough steps for them."""
     steps = tuple(map(max, settings.steps_for(n_cells), PLANAR_STEPS))
     return replace(settings, latent=2, steps=steps, grow_beyond=None)
 
@@ -87,7 +87,7 @@ def embed_genes(method: str, cells: Any, training: Training, seed: int) -> GeneE
     ValueError
         There is no such method.
     DivergedError
-        It did not train.
+        Training diverged.
     """
     if method not in METHODS:
         raise ValueError(f"method: {method!r} is none of {', '.join(METHODS)}")
@@ -108,7 +108,7 @@ def _principal_components(cells: Any, latent: int) -> GeneEmbedding:
     left, singular, right = np.linalg.svd(standard, full_matrices=False)
     left, singular, right = left[:, :latent], singular[:latent], right[:latent]
     error = np.square(standard - left * singular @ right).mean(0)
-    # Scores of unit variance, as those of a VAE have about.
+    # Scores of unit variance, similar to those of a VAE.
     root = np.sqrt(len(standard))
     return GeneEmbedding(right.T * singular / root, left * root, error)
 
@@ -116,12 +116,12 @@ def _principal_components(cells: Any, latent: int) -> GeneEmbedding:
 def simulate(
     seed: int, wishart: bool = False, n_cells: int = N_CELLS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return cells, and of the genes the community (-1: isolated) and whether they are hubs.
+    """Return cells, and for the genes their community (-1: isolated) and whether they are hubs.
 
-    Genes that an edge joins correlate by 0.6; all other correlations follow from the missing edges,
-    as the R package qpgraph completes them (`qpG2Sigma(rho=0.6)`). That function also draws the
-    edges' covariances from a Wishart distribution with mean 0.6 and as many degrees of freedom as
-    genes; so does `wishart`. The graph is a forest, so cells can be drawn along its edges.
+    Genes with an edge have a correlation of 0.6; all other correlations follow from the missing
+    edges, as in the R package qpgraph (`qpG2Sigma(rho=0.6)`). That function also draws the edges'
+    covariances from a Wishart distribution with mean 0.6 and as many degrees of freedom as genes;
+    this is done with `wishart`. The graph is a forest, so that cells can be drawn along its edges.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def embed_simulated_genes(
     settings : Settings
         Of the study; see :func:`planar_settings`.
     methods : sequence of str
-        Those of `METHODS` among them are compared.
+        Only methods of `METHODS` are compared.
     seed : int
 
     Returns
@@ -201,24 +201,24 @@ def embed_simulated_genes(
 def quality(
     loadings: np.ndarray, centrality: np.ndarray, community: np.ndarray, hub: np.ndarray
 ) -> dict[str, float]:
-    """Return how well loadings and centralities show the simulated network.
+    """Return how well loadings and centralities recover the simulated network.
 
     Parameters
     ----------
     loadings : ndarray, (n_genes, width)
     centrality : ndarray, (n_genes,)
-        1 less the reconstruction error.
+        1 minus the reconstruction error.
     community, hub : ndarray, (n_genes,)
         Of :func:`simulate`.
 
     Returns
     -------
     dict
-        `silhouette` is of the communities; `purity` the share of a gene's nearest 20 genes that are
-        of its community (`purity_isolated`: isolated, too); `auroc_isolated` how surely an isolated
-        gene is nearer to the origin than another; `hubs_in_top` how many of the five most central
-        genes are hubs; `worst_hub` the rank of the least central hub (1: most central gene);
-        `centrality_*` mean centralities.
+        `silhouette` of the communities; `purity`, the share of a gene's nearest 20 genes that are
+        in the same community (`purity_isolated`: that are also isolated); `auroc_isolated`, the
+        probability that an isolated gene is closer to the origin than another gene; `hubs_in_top`,
+        the number of hubs among the five most central genes; `worst_hub`, the rank of the least
+        central hub (1: most central gene); `centrality_*`, mean centralities.
     """
     from sklearn.metrics import roc_auc_score, silhouette_score
 
@@ -241,7 +241,7 @@ def quality(
 
 
 def neighbour_purity(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Return the share of each point's `k` nearest others that have its label."""
+    """Return the share of each point's `k` nearest other points that have the same label."""
     distances = cdist(points, points)
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, 1, kind="stable")[:, : min(k, len(points) - 1)]

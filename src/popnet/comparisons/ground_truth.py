@@ -36,11 +36,11 @@ def predictive_centrality(
     precision: str = "auto",
     device: str = "auto",
 ) -> np.ndarray:
-    """Return the variance that each gene explains of all other genes, averaged over them.
+    """Return the share of variance of all other genes that each gene explains, averaged over them.
 
     Methods, "Estimating the ground truth degree centrality": for each query gene a network of
-    1-128-512-1024-G units predicts all others from it. Networks are trained `at_once` side by
-    side; the numbers of one depend on its gene and the seed, not on which others are beside it.
+    1-128-512-1024-G units predicts all other genes. `at_once` networks are trained together; the
+    result of a network depends on its gene and the seed, but not on the other networks.
 
     Parameters
     ----------
@@ -50,27 +50,27 @@ def predictive_centrality(
         Query genes, by column; all of them by default. All genes are predicted.
     seed : int
     heldout : float
-        Share of the cells that is not trained on, and on which the variance explained is
-        measured. 0 measures it on the training cells, which flatters every gene: a network fits
-        noise, the more the fewer the cells.
+        Share of the cells that are not used for training, and in which the explained variance is
+        measured. 0 measures it in the training cells, which overestimates it: networks overfit,
+        the more the fewer cells there are.
     steps, minibatch, learning_rate : int, int, float
-        Of Adam; the learning rate rises to its value and falls to nothing (one cycle).
+        Of Adam; the learning rate rises to its value and falls to 0 (one cycle).
     at_once : int
-        Networks trained side by side: more for a GPU, at 40 MB each for 2,000 genes.
+        Networks that are trained together: more for a GPU, at 40 MB each for 2,000 genes.
     precision, device : str
         As in `sivae.fit`.
 
     Returns
     -------
     ndarray, (n_queries,), float64
-        1 is perfect; chance is 0, or a little below. Genes that do not vary over the cells of
-        the measurement are not averaged over; as queries they explain nothing.
+        1 is perfect; chance is 0, or slightly below. Genes that do not vary in the cells of the
+        measurement are not averaged over; as queries they explain nothing.
 
     Raises
     ------
     ValueError
-        `expression` is no finite matrix of two genes or more, `heldout` leaves fewer than two
-        cells to train on or to measure with, or a query is no column.
+        `expression` is not a finite matrix with at least two genes, `heldout` leaves fewer than
+        two cells for training or measurement, or a query is not a column.
     """
     matrix = np.asarray(expression, dtype=np.float32)
     if matrix.ndim != 2 or matrix.shape[1] < 2 or not np.isfinite(matrix).all():
@@ -173,7 +173,7 @@ def _explained(layers: list[Layer], cells: Tensor, queries: Tensor, low: bool) -
 
 
 def _others(queries: Tensor, n_genes: int) -> Tensor:
-    """Return 0 where a network would predict its own query gene, else 1: (stack, 1, n_genes)."""
+    """Return 0 for the query gene of each network and 1 for other genes, (stack, 1, n_genes)."""
     mask = torch.ones(len(queries), 1, n_genes, device=queries.device)
     mask[torch.arange(len(queries)), 0, queries] = 0
     return mask

@@ -1,4 +1,4 @@
-"""Tests of the centralities that other methods give, as siVAE's are tested."""
+"""Tests of the centralities by other methods, in the same way as siVAE's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hubs and neighbours of networks: who is central, who is near, and how far methods agree on it."""
+"""Hubs and neighbours in networks, and the agreement of methods on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import spearmanr
 
-# Of the paper: the 500 most central of 2,000 genes are a method's hubs, and 20 genes are near.
+# As in the paper: the 500 most central of 2,000 genes are a method's hubs; 20 genes are neighbours.
 HUB_SHARE = 0.25
 NEIGHBOURS = 20
 ACCURACY = ["method", "n_genes", "rho", "p", "truth_top20", "truth_top50", "largest20", "largest50"]
@@ -30,9 +30,10 @@ def degree_centrality(weights: np.ndarray) -> np.ndarray:
 
 
 def degrees_of(method: str, weights: np.ndarray) -> np.ndarray:
-    """Return the degree centralities by a method; NaN where its weights are nearness of loadings.
+    """Return the degree centralities by a method; NaN if its weights are distances of loadings.
 
-    Genes at the origin, which follow nothing, are near to most: distances are no degrees.
+    Genes at the origin, which do not co-vary with others, are close to most genes: distances do not
+    give a degree.
     """
     if method.endswith("-euc"):
         return np.full(len(weights), np.nan)
@@ -47,13 +48,13 @@ def hub_accuracy(centralities: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     centralities : DataFrame, genes x methods
         A method without centralities has NaN.
     truth : Series, of genes
-        From `popnet.ground_truth.predictive_centrality`.
+        From `popnet.comparisons.ground_truth.predictive_centrality`.
 
     Returns
     -------
     DataFrame with the columns of `ACCURACY`
-        Spearman's correlation and its p of two sides; mean truth of a method's 20 and 50 most
-        central genes, and the largest that any 20 and 50 genes have.
+        Spearman's correlation and its two-sided p; mean true centrality of a method's 20 and 50
+        most central genes, and the largest possible for any 20 and 50 genes.
     """
     truth = truth.reindex(centralities.index)
     rows = []
@@ -76,8 +77,8 @@ def common_hubs(
     ----------
     centralities : DataFrame, genes x methods
     share : float
-        Of the genes that are a method's hubs; a twentieth of the genes more at a time until
-        `least` are common.
+        Share of the genes that are a method's hubs. It is increased in steps of a twentieth until
+        `least` genes are common.
     least : int
 
     Returns
@@ -85,7 +86,7 @@ def common_hubs(
     hubs : ndarray of int
         Positions of genes.
     share : float
-        The one that it took.
+        The share that was used.
     """
     n_genes = len(centralities)
     ranks = centralities.rank(ascending=False, method="first").max(axis=1).to_numpy()
@@ -113,12 +114,12 @@ def nearest(
     -------
     neighbours : ndarray of int, (n_queries, k)
     linked : ndarray of int, (n_queries,)
-        How many of them have a weight above 0.
+        The number of neighbours with a weight above 0.
 
     Raises
     ------
     ValueError
-        There are no k other genes.
+        There are fewer than k other genes.
     """
     if len(weights) <= k:
         raise ValueError(f"weights: of {len(weights)} genes none has {k} others")
@@ -155,8 +156,8 @@ def neighbour_correlation(
 ) -> pd.DataFrame:
     """Return the mean correlation between two methods' neighbours of a query, averaged likewise.
 
-    Methods, "Quantifying overlap in gene neighborhoods": over all k x k pairs of one gene of either
-    set, a gene that is in both with itself, too.
+    Methods, "Quantifying overlap in gene neighborhoods": over all k x k pairs of a gene of one set
+    and a gene of the other, including a gene with itself if it is in both sets.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def _members(neighbours: Mapping[str, np.ndarray], n_genes: int) -> np.ndarray:
 
 
 def clustered(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return a matrix of similarities with like methods side by side (average linkage)."""
+    """Return a matrix of similarities ordered by clustering of methods (average linkage)."""
     if len(similarity) < 3:
         return similarity
     values = similarity.to_numpy()

@@ -1,4 +1,4 @@
-"""Networks by the compared methods: of the compared cells, and of every bin of a study."""
+"""Networks by the compared methods, for the compared cells and for every bin of a study."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def infer_network(
     seed : int
     threads : int
     model : (Attempt, str), optional
-        What became of training the siVAE that the network is of, and its folder.
+        The outcome of training the siVAE that the network is derived from, and its folder.
 
     Returns
     -------
     network : AnnData, (0, n_genes)
-        varp["weights"] and var["centrality"], which are absent where the method failed.
+        varp["weights"] and var["centrality"], which are absent if the method failed.
     status : DataFrame
     """
     from anndata import AnnData
@@ -90,11 +90,11 @@ class BinNetworks:
     Parameters
     ----------
     centrality : ndarray, (n_bins, n_genes)
-        NaN where a gene is not wired, and in bins where the method failed.
+        NaN for genes that are not in the network, and in bins in which the method failed.
     edges : DataFrame
         The columns `EDGES`.
     failed : mapping of str to str
-        Why the method failed, by the name of the bin.
+        Reason of failure, by the name of the bin.
     """
 
     centrality: np.ndarray
@@ -110,19 +110,19 @@ def infer_bins(
     share: float,
     seed: int,
 ) -> tuple[AnnData, pd.DataFrame, pd.DataFrame]:
-    """Infer the networks of bins by every method, of the genes that siVAE wires.
+    """Infer the networks of bins by every method, for the genes of siVAE's networks.
 
     Parameters
     ----------
     methods : list of str
         Keys of `NETWORKS`.
     bins : AnnData, (n_bins, n_genes)
-        siVAE's centralities; obs sample and bin; layer "degree", NaN of genes that are no nodes.
+        siVAE's centralities; obs sample and bin; layer "degree", NaN for genes that are not nodes.
     read : callable
         Returns the cells of a sample's bin: expression in X, layer "counts", obs depth and batch.
     training : Training
     share : float
-        Of the pairs of nodes that are edges.
+        Share of the pairs of nodes that are edges.
     seed : int
 
     Returns
@@ -142,7 +142,7 @@ def infer_bins(
         tried = attempt(_infer_bins, method, bins, read, training, share, seed)
         found = tried.value
         if found is None:
-            # A method that did not come to an end failed in every bin.
+            # A method that was interrupted failed in every bin.
             failed = dict.fromkeys(bins.obs_names, tried.status.removeprefix("failed: "))
             found = BinNetworks(np.full(bins.shape, np.nan), pd.DataFrame(columns=EDGES), failed)
         layers[method] = found.centrality.astype(np.float32)
@@ -184,7 +184,7 @@ def _infer_bins(
             weights = infer(cells[:, wired].copy(), training, own)
         except (InputError, ModuleNotFoundError):
             raise
-        # One bin in which a method fails does not take the others away.
+        # If a method fails in one bin, its results for other bins are kept.
         except Exception as error:
             failed[bins.obs_names[row]] = f"{type(error).__name__}: {error}"
             continue

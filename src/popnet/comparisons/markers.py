@@ -1,6 +1,6 @@
-"""Whether the marker genes of cell types lie together, and with the cells of their type.
+"""Whether the marker genes of a cell type are close to each other and to the cells of their type.
 
-The paper's figure 4: marker genes lie with those of their cell type.
+The paper's figure 4: marker genes are close to those of the same cell type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from popnet.sivae import Settings
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Markers of a cell type: the first of those that the test calls, and the fewest that say something.
+# Largest number of markers of a cell type, and the smallest that is evaluated.
 MOST_MARKERS, FEWEST_MARKERS = 20, 3
 MARKER_FDR = 0.05
 MARKER_NEIGHBOURS = 10
@@ -43,26 +43,26 @@ def embed_marker_genes(
     methods: Sequence[str],
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """Embed marker genes of cell types, beside the cells, by each method.
+    """Embed marker genes of cell types, and the cells, by each method.
 
     Parameters
     ----------
     cells : AnnData, (n_cells, n_genes)
         X log-normalised, obs["cell_type"].
     given : DataFrame, optional
-        gene and cell_type of known markers; None: they are found by a test.
+        gene and cell_type of known markers. With None they are found by a test.
     settings : Settings
         Of the study; see `planar_settings`.
     methods : sequence of str
-        Those of `METHODS` among them are compared.
+        Only methods of `METHODS` are compared.
     seed : int
 
     Returns
     -------
     dict of DataFrame
         `markers`: gene, cell_type, score; `found`: the columns `FOUND`, see
-        :func:`marker_agreement`; `points`: the columns `POINTS`, of genes and, where they share a
-        space with the genes, of cells; `methods`: outcomes.
+        :func:`marker_agreement`; `points`: the columns `POINTS`, of genes and, if they are in the
+        same space, of cells; `methods`: outcomes.
     """
     settings = planar_settings(settings, cells.n_obs)
     marked = _markers(cells, given)
@@ -94,7 +94,7 @@ def embed_marker_genes(
 
 
 def _markers(cells: AnnData, given: pd.DataFrame | None) -> Attempt:
-    """Return the attempt to find markers, which are those given where there are some."""
+    """Return the attempt to find markers, or the given markers."""
     if given is not None:
         known = given[["gene", "cell_type"]].assign(score=np.nan)
         return Attempt(known[known["gene"].isin(cells.var_names)], "done", 0.0, np.nan)
@@ -120,8 +120,8 @@ def _points(method: str, kind: str, types: pd.Series, places: np.ndarray) -> pd.
 def find_markers(cells: AnnData) -> pd.DataFrame:
     """Return marker genes of each cell type: scanpy's Wilcoxon test of a type against all others.
 
-    A gene marks the type of its highest score alone, if it is higher expressed there at a false
-    discovery rate of 5 %; the 20 of highest score are kept for each type.
+    A gene is a marker only of the type of its highest score, if its expression is higher there at a
+    false discovery rate of 5 %. For each type, the 20 genes of highest score are kept.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def find_markers(cells: AnnData) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        The cells are of one type.
+        All cells are of the same type.
     """
     import scanpy as sc
 
@@ -146,7 +146,7 @@ def find_markers(cells: AnnData) -> pd.DataFrame:
         raise ValueError("cell_type: markers tell types apart, and the cells are of one type")
     kept = cells[types.isin(numbers.index[numbers >= FEWEST_MARKERS]).to_numpy()]
     tested = sc.AnnData(kept.X, obs=kept.obs[["cell_type"]].astype("category"), var=kept.var)
-    # scanpy takes the base of the logarithm from here, which it says only in a warning.
+    # scanpy reads the base of the logarithm here, and without it prints a warning.
     tested.uns["log1p"] = {"base": None}
     sc.tl.rank_genes_groups(tested, "cell_type", method="wilcoxon", tie_correct=True)
     found = sc.get.rank_genes_groups_df(tested, None)
@@ -161,7 +161,7 @@ def find_markers(cells: AnnData) -> pd.DataFrame:
 def marker_agreement(
     embedding: GeneEmbedding, genes: Sequence[str], cell_types: Sequence[str], markers: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return whether the markers of each type lie together, and where its cells lie.
+    """Return whether the markers of each type are close to each other and to its cells.
 
     Parameters
     ----------
@@ -169,18 +169,18 @@ def marker_agreement(
     genes : sequence of str, (n_genes,)
     cell_types : sequence of str, (n_cells,)
     markers : DataFrame
-        gene, cell_type; those of types with fewer than three markers are not looked at, nor are
-        genes and types that the cells lack.
+        gene, cell_type; types with fewer than three markers are not evaluated, nor are genes and
+        types that the cells do not have.
 
     Returns
     -------
     DataFrame
-        cell_type n_cells n_markers; cosine of the type's mean score (all cells at the origin) with
-        the mean loading of its markers; rank of the type among all types by their cosine with its
-        markers (1: its own cells lie most in their direction), of n_types; silhouette of its
-        markers against those of other types; purity, the mean share of the ten nearest markers that
-        are of the type, and purity_chance, what it would be at random. Cosine and rank are missing
-        where scores and loadings are not of one space.
+        cell_type n_cells n_markers; cosine of the type's mean score (with the mean of all cells at
+        the origin) and the mean loading of its markers; rank of the type among n_types by the
+        cosine with its markers (1: its own cells are most in their direction); silhouette of its
+        markers relative to those of other types; purity, the mean share of the ten nearest markers
+        that are of the same type, and purity_chance, its expectation at random. Cosine and rank are
+        missing if scores and loadings are not in the same space.
     """
     from sklearn.metrics import silhouette_samples
 

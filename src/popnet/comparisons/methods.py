@@ -1,4 +1,4 @@
-"""The compared methods by name, what they are given, and what becomes of one that fails."""
+"""The compared methods by name, their input, and how failures are handled."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from popnet.sivae.fitting import Device
 
 @dataclass(frozen=True)
 class Training:
-    """How the methods that train something do it.
+    """Training settings of the compared methods.
 
     Parameters
     ----------
     settings : Settings
-        Of siVAE and, where they apply, of its relatives: latent dimensions, layers, steps.
+        Of siVAE and, as far as they apply, of related methods: latent dimensions, layers, steps.
     epochs : int
-        Passes over the cells of the methods that count in epochs (scVI, LDVAE, scETM).
+        Passes over the cells, for methods trained in epochs (scVI, LDVAE, scETM).
     device : str
     """
 
@@ -40,16 +40,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Embedding:
-    """What a method of dimension reduction makes of cells.
+    """The embedding of cells by a method of dimension reduction.
 
     Parameters
     ----------
     scores : ndarray, (n_cells, latent)
-        Of the cells that it was trained on.
+        Of the training cells.
     heldout : ndarray, (n_heldout, latent)
-        Of the cells that it was not trained on, through the trained encoder.
+        Of the held-out cells, by the trained encoder.
     loadings : ndarray, (n_genes, latent), optional
-        Of scETM wider; None where the method has none.
+        Wider for scETM; None if the method has none.
     """
 
     scores: np.ndarray
@@ -59,16 +59,16 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of a method.
+    """The outcome of running a method.
 
     Parameters
     ----------
     value : object
-        What it returned; None where it failed.
+        Its result; None if it failed.
     status : str
-        "done", or "failed: " and why.
+        "done", or "failed: " with the reason.
     seconds, peak_memory : float
-        Wall time, and megabytes of the process that ran it (NaN where it was killed).
+        Wall time, and megabytes of the process that ran it (NaN if it was killed).
     """
 
     value: Any
@@ -85,7 +85,7 @@ def load_method(table: dict[str, str], name: str) -> Callable[..., Any]:
     ValueError
         `name` is not in the table.
     ImportError
-        A package that the method needs is absent.
+        A package that the method needs is not installed.
     """
     if name not in table:
         raise ValueError(f"method: {name!r} is none of {', '.join(table)}")
@@ -94,15 +94,15 @@ def load_method(table: dict[str, str], name: str) -> Callable[..., Any]:
 
 
 def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
-    """Call a function in a process of its own, which may fail, run out of memory or be killed.
+    """Call a function in its own process, which may fail, run out of memory or be killed.
 
-    Call it before this process has started threads of its own, as PyTorch does when it computes
-    or looks for a GPU: the child is forked.
+    The process is forked. Call this function before the parent process starts threads, as PyTorch
+    does when it computes or looks for a GPU.
 
     Raises
     ------
     InputError
-        A file is damaged or cannot be written, which says nothing about the method.
+        A file is damaged or cannot be written, which is not a failure of the method.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -127,17 +127,17 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
 
 
 def _report(sender: Any, function: Callable[..., Any], arguments: tuple) -> None:
-    """Send what the function returns, or why it does not."""
+    """Send the result of the function, or the reason of its failure."""
     value: Any = None
     try:
         message = (function(*arguments), "done", peak_memory())
-        # What cannot be sent is the method's fault, too.
+        # A result that cannot be sent is a failure of the method, too.
         sent = ForkingPickler.dumps(message)
     except InputError as error:
         value, status = error, ""
     except ModuleNotFoundError as error:
         status = f"failed: the package {error.name} is absent (see docs/comparisons.md)"
-    # Whatever one method does wrong, the others are still to be had.
+    # Whatever fails in one method, the others still run.
     except BaseException as error:
         traceback.print_exc()
         status = f"failed: {type(error).__name__}: {error}".replace("\n", " ").rstrip(": ")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 NEIGHBOURS = 30
-# Principal components that UMAP is given, as is usual.
+# Usual number of principal components for UMAP.
 COMPONENTS = 50
 
 
@@ -34,7 +34,7 @@ def neighbours_of(scores: np.ndarray, n_neighbours: int) -> np.ndarray:
 def mixing(
     scores: np.ndarray, batches: np.ndarray, types: np.ndarray, n_neighbours: int = NEIGHBOURS
 ) -> dict[str, float]:
-    """Return how batches mix among neighbours, and whether types stay apart.
+    """Return how batches mix among neighbours, and whether types stay separate.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ def mixing(
     -------
     dict
         inverse_simpson: the effective number of batches among a cell's neighbours, 1 over the sum
-        of their squared shares (LISI of Korsunsky et al. 2019, every neighbour counting alike),
-        mean over cells. inverse_simpson_mixed: the same of neighbours drawn at random, which is
-        what it can reach. other_batches: share of neighbours of another batch over the share
-        expected of random ones among cells of the same type; 1 is mixed, 0 is apart.
+        of their squared shares (LISI of Korsunsky et al. 2019, with equal weights of neighbours),
+        mean over cells. inverse_simpson_mixed: the same for random neighbours, its expectation for
+        perfect mixing. other_batches: share of neighbours of another batch, divided by the expected
+        share for random cells of the same type; 1 is mixed, 0 is separate.
         same_type: share of neighbours of the cell's own type.
     """
     nearest = neighbours_of(scores, min(n_neighbours, len(scores) - 1))
@@ -85,7 +85,7 @@ def umap_map(scores: np.ndarray, seed: int) -> np.ndarray:
     Raises
     ------
     ModuleNotFoundError
-        umap-learn is absent.
+        umap-learn is not installed.
     """
     from umap import UMAP
 
@@ -119,9 +119,9 @@ def compare_batches(
     Returns
     -------
     dict of DataFrame
-        `mixing`: method, batch (the column that is corrected for), latent and what :func:`mixing`
-        returns; `maps`: x, y, view ("before": UMAP of principal components, "after": t-SNE of the
-        corrected siVAE), cell_type, batch; `status`.
+        `mixing`: method, batch (the column that is corrected for), latent and the values of
+        :func:`mixing`; `maps`: x, y, view ("before": UMAP of principal components, "after": t-SNE
+        of the corrected siVAE), cell_type, batch; `status`.
     """
     cells, batch = cells.copy(), choose_batch(cells.obs)
     cells.obs["batch"] = cells.obs[batch]

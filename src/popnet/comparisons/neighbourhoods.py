@@ -1,4 +1,4 @@
-"""The networks of the compared cells by every method: their hubs, and what neighbours predict."""
+"""The networks of the compared cells by every method: hubs, and prediction by neighbours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def compare_networks(
     networks: Mapping[str, AnnData], truth: pd.DataFrame, cells: AnnData, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Compare the hubs of every method with the truth, and their neighbours with each other's.
+    """Compare the hubs of every method with the ground truth, and the neighbours between methods.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def compare_networks(
     -------
     dict of DataFrame
         `centralities`: gene, truth and a column per method; `hubs`: of `hub_accuracy`;
-        `neighbours`: what the neighbours of the common hubs explain, by method, and `by_gene`;
+        `neighbours`: the variance that neighbours of the common hubs explain, by method, and
+        `by_gene`;
         `neighbour_overlap` and `neighbour_correlation`: methods x methods.
     """
     truth = truth.set_index("gene")
@@ -51,7 +52,7 @@ def compare_networks(
     centralities = pd.DataFrame(
         {name: each.var["centrality"] for name, each in found.items()}, truth.index
     )
-    # As in the paper, siVAE and the methods of network inference elect the hubs.
+    # As in the paper, the common hubs are those of siVAE and the methods of network inference.
     known = centralities.dropna(axis=1)
     electing = [
         name for name in map(str, known) if name == "sivae-euc" or not name.startswith("sivae-")

@@ -1,4 +1,4 @@
-"""Data that are not expression: images, and simulated accessibility of chromatin."""
+"""Other data than expression: images, and simulated accessibility of chromatin."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 IMAGES = 5000
-# Layers of the paper's networks of images; its k for them is 15.
+# Layers of the paper's networks for images; its k for images is 15.
 IMAGE_LAYERS = (512, 128)
 IMAGE_NEIGHBOURS = 15
 REGION_NEIGHBOURS = 20
-# Two dimensions can be drawn as they are; they need a longer first stage (docs/sivae.md).
+# Two dimensions can be drawn directly; they need a longer first stage (docs/sivae.md).
 MAP_STEPS = (2000, 2000, 2000)
 
 
@@ -41,10 +41,10 @@ def load_images(name: str, seed: int) -> AnnData:
     Parameters
     ----------
     name : {"digits", "mnist"}
-        1,797 images of 64 pixels that scikit-learn brings along, or 5,000 of MNIST with 784, which
-        is fetched from openml.org.
+        The 1,797 images of 64 pixels of scikit-learn, or 5,000 images of MNIST with 784 pixels,
+        which are downloaded from openml.org.
     seed : int
-        Which of MNIST.
+        For the selection of images of MNIST.
 
     Raises
     ------
@@ -74,11 +74,11 @@ def simulate_chromatin(
     closed: float = 0.05,
     opened: float = 0.3,
 ) -> AnnData:
-    """Return simulated cells whose open regions are those of their group.
+    """Return simulated cells of groups that differ in their open regions.
 
-    Every group has a module of regions that are open in its cells with probability `opened`, and
-    in others with probability `closed`, as is all else. Cells differ in how many regions are seen,
-    by a log-normal factor.
+    Every group has a module of regions that are open in its cells with probability `opened`. All
+    other regions, and these regions in other cells, are open with probability `closed`. The number
+    of detected regions varies between cells by a log-normal factor.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def simulate_chromatin(
     n_groups, module : int
         Groups of cells, and regions in the module of each.
     closed, opened : float
-        Probabilities that a region is seen open.
+        Probabilities that a region is detected as open.
 
     Returns
     -------
     AnnData, (n_cells, n_regions)
-        X of 0 and 1; obs["group"], var["module"] ("none" where in no module).
+        X of 0 and 1; obs["group"], var["module"] ("none" for regions of no module).
     """
     from anndata import AnnData
 
@@ -132,7 +132,7 @@ def recover_chromatin(
     -------
     measures : DataFrame
         measure, value, chance: "groups" (balanced accuracy of held-out cells, 15-NN) and "modules"
-        (share of the 20 nearest regions of a module's region that are of its module).
+        (share of the 20 nearest regions of a region that are in the same module).
     points : DataFrame
         kind ("cell" or "region"), name, planted (group or module), x, y: the first two dimensions.
     """
@@ -173,7 +173,7 @@ def compare_other_data(
     Parameters
     ----------
     images : {"digits", "mnist"}, optional
-        None: no images are looked at.
+        With None, images are left out.
     latents : sequence of int
     n_folds : int
     seed : int

@@ -1,4 +1,4 @@
-"""What became of the attempts at the methods of a comparison, and their tables put together."""
+"""Outcomes of the methods of a comparison, and their joined tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Outcomes:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, comparison: str, method: str, attempts: Attempt | Mapping[str, Attempt]) -> None:
-        """Add a method with its attempt, or with several by what they are."""
+        """Add a method with its attempt, or with several attempts by their name."""
         tried = {"": attempts} if isinstance(attempts, Attempt) else attempts
         row = outcome(comparison, method, tried)
         self._rows.append(row)
@@ -32,10 +32,10 @@ class Outcomes:
 
 
 def outcome(comparison: str, method: str, attempts: Mapping[str, Attempt]) -> dict[str, Any]:
-    """Return comparison, method, status, seconds and peak_memory_mb of attempts by what they are.
+    """Return comparison, method, status, seconds and peak_memory_mb of named attempts.
 
-    The status is "done" where all are, that of all where they say the same, and otherwise says
-    which are not done, and why.
+    The status is "done" if all attempts are done, their common status if it is the same, and
+    otherwise a list of the attempts that are not done, with the reasons.
     """
     failed = {name: each.status for name, each in attempts.items() if each.status != "done"}
     status = "done"
@@ -57,14 +57,14 @@ def outcome(comparison: str, method: str, attempts: Mapping[str, Attempt]) -> di
 
 
 def not_tried(why: str) -> Attempt:
-    """Return the attempt at a method that was not made."""
+    """Return the attempt of a method that was not run."""
     return Attempt(None, why, 0.0, np.nan)
 
 
 def joined(tables: Iterable[pd.DataFrame], columns: Iterable[str]) -> pd.DataFrame:
-    """Return tables below each other, or an empty one with `columns` where none has a row.
+    """Return the concatenated tables, or an empty table with `columns` if none has a row.
 
-    Empty tables are left out: their columns have no type, and would take it from the others.
+    Empty tables are left out, because their columns have no type and would change that of others.
     """
     filled = [table for table in tables if len(table)]
     return pd.concat(filled) if filled else pd.DataFrame(columns=list(columns))

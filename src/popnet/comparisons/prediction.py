@@ -34,9 +34,9 @@ def variance_explained(
     """Return the variance of genes that their neighbours explain in held-out cells.
 
     Methods, "Benchmarking gene neighborhoods": for each query gene a network of k-16-8-4-1 units
-    predicts it from its k neighbours. All networks have the same starts, cells and order of
-    minibatches, so that sets are compared on the same footing and the number of one does not depend
-    on which others are beside it.
+    predicts it from its k neighbours. All networks have the same initial weights, cells and order
+    of minibatches, so that sets can be compared, and the result of a set does not depend on the
+    other sets.
 
     Parameters
     ----------
@@ -47,28 +47,28 @@ def variance_explained(
     neighbours : ndarray of int, (n_sets, k)
     seed : int
     heldout : float
-        Share of the cells that is not trained on, and on which the variance explained is
+        Share of the cells that are not used for training, and in which the explained variance is
         measured.
     steps, minibatch, learning_rate : int, int, float
-        Of Adam; the learning rate rises to its value and falls to nothing (one cycle).
+        Of Adam; the learning rate rises to its value and falls to 0 (one cycle).
     starts : int
-        Networks trained for each set, of which the one of the least error in the training cells
-        counts: so narrow a network dies from many starts.
+        Networks that are trained for each set, of which the one with the smallest error in the
+        training cells is used: in such narrow networks all relus are often inactive.
     at_once : int
-        Sets trained side by side.
+        Sets that are trained together.
     device : {"auto", "cpu", "cuda"}
 
     Returns
     -------
     ndarray, (n_sets,), float64
-        1 - Var(x - predicted) / Var(x): 1 is perfect, chance 0 or a little below. 0 for genes
+        1 - Var(x - predicted) / Var(x): 1 is perfect, chance is 0 or slightly below. 0 for genes
         that do not vary.
 
     Raises
     ------
     ValueError
-        `heldout` leaves fewer than two cells on one side, or a set holds the gene that it
-        predicts.
+        `heldout` leaves fewer than two cells for training or for measurement, or a set contains
+        the gene that it predicts.
     """
     if (neighbours == queries[:, None]).any():
         raise ValueError("neighbours: a set holds the gene that it predicts")
@@ -162,7 +162,7 @@ def _train(
 
 @torch.no_grad()
 def _residual(layers: list[Layer], cells: Tensor, genes: Tensor, inputs: Tensor) -> Tensor:
-    """Return observed less predicted, (stack, n_cells)."""
+    """Return observed minus predicted values, (stack, n_cells)."""
     n_networks = len(layers[0][0])
     wanted = cells[:, genes].T.repeat_interleave(n_networks // len(genes), 0)
     return wanted - _predict(layers, _observed(cells, inputs, n_networks))

@@ -1,10 +1,10 @@
-"""The compared methods by name: one line each, and a module of its own.
+"""The compared methods by name, with one line and one module each.
 
-Every parse of the workflow comes through this module, so it imports nothing.
+The workflow imports this module whenever it is parsed; therefore it imports nothing.
 """
 
-# "module:function", in full: `popnet.provenance` follows it as it follows imports. Functions of one
-# table have one signature:
+# Full names "module:function", which `popnet.provenance` follows like imports. The functions of a
+# table have the same signature:
 # embed(cells, heldout, training, seed) -> Embedding
 EMBEDDINGS: dict[str, str] = {
     "pca": "popnet.comparisons.embeddings.components:pca",

@@ -1,4 +1,4 @@
-"""How long siVAE trains, and how long a VAE trains and is then interpreted."""
+"""Times of training siVAE, and of training and interpreting a VAE."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from popnet.comparisons.interpretations.relu import (
 from popnet.comparisons.interpretations.shapley import PERMUTATIONS
 from popnet.seeds import derive_seed
 
-# Seconds after which a measurement is extrapolated, and steps of each stage that are timed where
-# training is: as many as this many values of genes allow.
+# Seconds after which a measurement is extrapolated. The number of timed training steps is limited
+# by the number of expression values.
 BUDGET = 1.0
 STEPS_TIMED = (4, 40)
 GENES_TIMED = 40_000
-# Values of attributions or activations that are held at once.
+# Values of attributions or activations in memory.
 VALUES_AT_ONCE = 2**23
-# Factors that simulated cells vary along.
+# Number of factors of the simulated cells.
 FACTORS = 10
 
 COLUMNS = ["method", "mode", "n_genes", "latent", "n_cells", "seconds", "total", "extrapolated"]
@@ -53,7 +53,7 @@ def simulated_cells(n_cells: int, n_genes: int, seed: int) -> np.ndarray:
 
 
 def sizes(latents: list[int], genes: list[int]) -> list[tuple[int, int]]:
-    """Return (genes, latent dimensions) to time: each grows while the other is at its smallest."""
+    """Return (genes, latent dimensions) to time: one varies while the other is at its smallest."""
     grown = [(min(genes), latent) for latent in sorted(latents)]
     return list(dict.fromkeys(grown + [(n, min(latents)) for n in sorted(genes)]))
 
@@ -65,18 +65,17 @@ def time_size(
     latent: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Time siVAE beside a VAE and each attribution of all its genes to all its dimensions.
+    """Time siVAE, a VAE, and each attribution of all its genes to all its dimensions.
 
-    What takes longer than a second or a few steps is measured on a share of the steps, genes,
-    dimensions or cells, in all of which it is linear, and extrapolated. The principal components
-    that summarise the attributions are not counted. All is done on the CPU, and seconds are those
-    that this process had of it: other processes do not count.
+    Longer computations are measured for a part of the steps, genes, dimensions or cells, and
+    extrapolated linearly. The principal components that summarise the attributions are not
+    included. Everything runs on the CPU, and seconds are the CPU time of this process.
 
     Parameters
     ----------
     settings : Settings
-        Of siVAE; the VAE takes the cell-wise part of them, and the steps that siVAE's cell-wise
-        network is trained for in both of its stages.
+        Of siVAE. The VAE has the cell-wise part of them, and as many steps as siVAE's cell-wise
+        networks have in their two stages.
     n_cells, n_genes, latent : int
     seed : int
 
@@ -84,10 +83,10 @@ def time_size(
     -------
     DataFrame
         `COLUMNS`. Methods "sivae" (with `settings`), "sivae-paper" (with the plan of the authors'
-        code) and "vae" have mode "training"; `seconds` are of a step by itself, measured or
-        `extrapolated`, `total` adds the VAE's training to an attribution. Modes of attributions
-        are "reverse" (one gene after the other, as the packages do that the paper took), "forward"
-        (one dimension after the other) and "at once" (closed forms of relu networks).
+        code) and "vae" have mode "training". `seconds` are those of the row alone, measured or
+        `extrapolated`; `total` adds the VAE's training to an attribution. Modes of attributions
+        are "reverse" (one gene after the other, as in the packages that the paper used), "forward"
+        (one dimension after the other) and "at once" (closed forms for relu networks).
     """
     expression = simulated_cells(n_cells, n_genes, seed)
     settings = replace(settings, latent=latent, heldout=0.0)
@@ -121,7 +120,7 @@ def time_size(
 
 
 def ratios(times: pd.DataFrame) -> pd.DataFrame:
-    """Add `ratio`: the total over that of training siVAE at the same size in the same run."""
+    """Add `ratio`: the total relative to training siVAE of the same size in the same run."""
     size = ["n_genes", "latent", "n_cells"]
     ours = times.loc[times["method"] == "sivae", [*size, "total"]]
     reference = times[size].merge(ours, "left", size)["total"].to_numpy()
@@ -131,7 +130,7 @@ def ratios(times: pd.DataFrame) -> pd.DataFrame:
 def time_training(
     expression: np.ndarray, settings: sivae.Settings, seed: int
 ) -> tuple[sivae.Fit, float, bool]:
-    """Return a fit of few steps, the seconds of a whole one and whether they are extrapolated."""
+    """Return a fit of few steps, the seconds of a full fit, and whether they are extrapolated."""
     whole = settings.steps_for(len(expression))
     n_timed = int(np.clip(GENES_TIMED // expression.shape[1], *STEPS_TIMED))
     steps = tuple(min(n, n_timed) for n in whole)
@@ -145,7 +144,7 @@ def time_training(
     per_step = {
         stage: (last - first) / max(n - 1, 1) for stage, (n, first, last) in clock.seen.items()
     }
-    # A VAE has the first stage alone.
+    # A VAE only has the first stage.
     left = sum(
         per_step[stage] * (n - timed)
         for stage, n, timed in zip(per_step, whole, steps, strict=False)
@@ -154,7 +153,7 @@ def time_training(
 
 
 class _Clock:
-    """Takes the time of the first and the last step of each stage."""
+    """Records the time of the first and the last step of each stage."""
 
     def __init__(self) -> None:
         self.seen: dict[str, tuple[int, float, float]] = {}
@@ -165,15 +164,15 @@ class _Clock:
         self.seen[stage] = (step, first, now)
 
 
-# What is to be done, in parts of which each has its share of the whole; shares add up to 1.
+# A computation in parts, each with its share of the whole; shares add up to 1.
 Parts = Iterator[tuple[float, Callable[[], object]]]
 
 
 def extrapolate(*stages: Parts, budget: float = BUDGET) -> tuple[float, bool]:
     """Return the seconds of all stages and whether some parts were left out.
 
-    They are after `budget` seconds of a stage. Its first part is done once before, as memory is
-    asked for then.
+    Parts are left out after `budget` seconds of a stage. The first part is run once before timing,
+    because memory is allocated then.
     """
     seconds, extrapolated = 0.0, False
     for parts in stages:
@@ -195,10 +194,10 @@ def extrapolate(*stages: Parts, budget: float = BUDGET) -> tuple[float, bool]:
 
 
 def attributions(decoder: nn.Sequential, z: Tensor) -> dict[tuple[str, str], list[Parts]]:
-    """Return by method and mode what attributes all genes of all cells to all dimensions."""
+    """Return, by method and mode, the attribution of all genes of all cells to all dimensions."""
     body, head = body_and_head(decoder)
     n_genes, latent = len(head), z.shape[1]
-    # Cells at a time, by what is held of each.
+    # Number of cells per block, by the number of values per cell.
     passes = _blocks(z, n_genes)
     paths = _blocks(z, STEPS * n_genes)
     tables = _blocks(z, latent * max(head.shape))
@@ -233,7 +232,7 @@ def attributions(decoder: nn.Sequential, z: Tensor) -> dict[tuple[str, str], lis
     def last_layer(block: Tensor) -> Tensor:
         return head @ block.new_ones(len(block), head.shape[1], latent)
 
-    # Inputs join one after the other, once for each permutation.
+    # Inputs are added one after the other, once for each permutation.
     joins = PERMUTATIONS * latent
     return {
         ("saliency", "reverse"): [over_genes(_saliency_of_gene)],
@@ -255,12 +254,12 @@ def attributions(decoder: nn.Sequential, z: Tensor) -> dict[tuple[str, str], lis
 
 
 def _blocks(z: Tensor, values: int) -> Sequence[Tensor]:
-    """Return the cells in blocks, given how many values are held of each."""
+    """Return the cells in blocks, given the number of values per cell in memory."""
     return z.split(max(1, VALUES_AT_ONCE // values))
 
 
 def _shares(blocks: Sequence[Tensor], times: int = 1) -> Iterator[tuple[float, Tensor]]:
-    """Return each block so many times, with its share of all that is to be done."""
+    """Return each block this many times, with its share of the whole computation."""
     n_cells = sum(map(len, blocks))
     for block in blocks:
         for _ in range(times):
@@ -268,7 +267,7 @@ def _shares(blocks: Sequence[Tensor], times: int = 1) -> Iterator[tuple[float, T
 
 
 def _gradient_of_gene(decoder: nn.Sequential, x: Tensor, gene: int) -> Tensor:
-    """Return a gene's derivatives as reverse mode has them: the whole decoder to and fro."""
+    """Return a gene's derivatives by reverse mode, with a full forward and backward pass."""
     x = x.detach().requires_grad_()
     return torch.autograd.grad(decoder(x)[:, gene].sum(), x)[0]
 
@@ -282,7 +281,7 @@ def _gradient_input_of_gene(decoder: nn.Sequential, x: Tensor, gene: int) -> Ten
 
 
 def _deeplift_of_gene(decoder: nn.Sequential, x: Tensor, gene: int) -> Tensor:
-    """Return a gene's contributions: cells and baselines go through, multipliers come back."""
+    """Return a gene's contributions: cells and baselines go forward, multipliers backward."""
     slopes = rescaled(decoder, x, torch.zeros_like(x))
     weights = weights_of(decoder)
     back = torch.zeros(len(x), len(weights[-1]))
@@ -305,7 +304,7 @@ def _output_of_gene(decoder: nn.Sequential, x: Tensor, gene: int) -> Tensor:
 
 @torch.no_grad()
 def _gradient_along(decoder: nn.Sequential, x: Tensor, dimension: int) -> Tensor:
-    """Return the derivatives of all genes along a dimension, as forward mode has them."""
+    """Return the derivatives of all genes along a dimension, by forward mode."""
     direction = torch.zeros_like(x)
     direction[:, dimension] = 1
     return jvp(decoder, (x,), (direction,))[1]

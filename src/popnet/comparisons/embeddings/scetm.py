@@ -1,4 +1,4 @@
-"""scETM, a topic model of cells (Zhao et al. 2021), of its package."""
+"""scETM, a topic model of cells (Zhao et al. 2021), by its own package."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Embedding:
     """Embed cells by the unnormalised topic proportions (delta) of scETM.
 
-    The encoder's layers are those of siVAE's; all else is the package's default, but for the
-    minibatch, by which a data set of thousands of cells has more than a step or two an epoch.
+    The encoder's layers are those of siVAE. All other settings are the package's defaults, except
+    the minibatch: with the default, an epoch of some thousand cells has only one or two steps.
 
     Parameters
     ----------
     cells, heldout : AnnData, (n_cells, n_genes) and (n_heldout, n_genes)
-        Layer "counts" is what the model is given.
+        The input of the model is the layer "counts".
     training : Training
         `settings.latent` is the number of topics.
     seed : int
@@ -41,9 +41,9 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
     Raises
     ------
     ModuleNotFoundError
-        scETM, or tensorboard, which it does not declare, is absent.
+        scETM, or tensorboard, which scETM does not declare, is not installed.
     ValueError
-        Training gave scores that are not finite.
+        The scores are not finite.
     """
     import scETM as package
 
@@ -62,7 +62,7 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
     trainer = package.UnsupervisedTrainer(
         model, _given(cells), batch_size=settings.minibatch, seed=seed % 2**32
     )
-    # The package shuffles cells unseeded, and prints a line every step.
+    # The package shuffles cells without a seed, and prints a line in every step.
     sampler = partial(package.batch_sampler.CellSampler, rng=np.random.default_rng(seed))
     module = sys.modules[package.UnsupervisedTrainer.__module__]
     with patch.object(module, "CellSampler", sampler), redirect_stdout(StringIO()):
@@ -77,7 +77,7 @@ def scetm(cells: AnnData, heldout: AnnData, training: Training, seed: int) -> Em
 
 
 def _given(cells: AnnData) -> AnnData:
-    """Return counts as the package takes them: a dense matrix with no empty cell to divide by."""
+    """Return counts as a dense matrix without empty cells, by whose total scETM would divide."""
     from anndata import AnnData
 
     counts = cells.layers["counts"]

@@ -20,28 +20,28 @@ def embed_scvi(
 ) -> Embedding:
     """Embed cells by a model of scvi-tools with the package's own training, on all cells.
 
-    Its layers are as many as those of siVAE's encoder and, being of one width, as wide as the
-    median of them.
+    It has as many layers as siVAE's encoder; as all its layers have the same width, this is the
+    median width of siVAE's layers.
 
     Parameters
     ----------
     name : {"SCVI", "LinearSCVI"}
     cells, heldout : AnnData, (n_cells, n_genes) and (n_heldout, n_genes)
-        Layer "counts" is what the model is given.
+        The input of the model is the layer "counts".
     training : Training
     seed : int
 
     Returns
     -------
     Embedding
-        Posterior means; loadings of LDVAE alone.
+        Posterior means; only LDVAE has loadings.
 
     Raises
     ------
     ModuleNotFoundError
-        scvi-tools is absent.
+        scvi-tools is not installed.
     ValueError
-        Training gave scores that are not finite.
+        The scores are not finite.
     """
     import scvi
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def variant_settings(settings: model.Settings, variant: str, n_cells: int) -> model.Settings:
-    """Return the settings of a variant, trained as long as siVAE is on so many cells.
+    """Return the settings of a variant, with as many steps as siVAE has for this number of cells.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def embed_variant(
     variant : str
         A key of `popnet.sivae.VARIANTS`.
     cells, heldout : AnnData, (n_cells, n_genes) and (n_heldout, n_genes)
-        Log-normalised expression in X; layer "counts", which the negative binomial is given.
+        Log-normalised expression in X; layer "counts" for the negative binomial model.
     training : Training
     seed : int
     covariates : sequence of str
-        Columns of obs, of categories, that the model corrects for. A held-out cell of a category
-        that no other cell has is embedded as one of the most common.
+        Categorical columns of obs that the model corrects for. A held-out cell of a category that
+        no training cell has is embedded as if it had the most common category.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def embed_variant(
     DivergedError
         The loss is not finite.
     ValueError
-        What `popnet.sivae.fit` raises.
+        As for `popnet.sivae.fit`.
     """
     from anndata import AnnData
 

@@ -1,1 +1,1 @@
-"""Interpretations of a trained model: what each gene has to do with each latent dimension."""
+"""Interpretations of a trained model: the contribution of genes to each latent dimension."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from popnet.comparisons.explained import Explained, per_dimension
 
-# Those of the package destiny: neighbours; width of the smoothing window as a share of the cells,
-# and its half in standard deviations.
+# As in the package destiny: number of neighbours; width of the smoothing window as a share of the
+# cells; half of the width in standard deviations.
 NEIGHBOURS = 20
 WINDOW = 0.1
 ALPHA = 2.5
@@ -22,7 +22,7 @@ def explain(explained: Explained, n_neighbours: int = NEIGHBOURS) -> np.ndarray:
     Raises
     ------
     ValueError
-        There are not so many cells.
+        There are fewer cells than neighbours.
     """
     return per_dimension(np.nan_to_num(_smoothed(explained, n_neighbours)))
 
@@ -30,7 +30,7 @@ def explain(explained: Explained, n_neighbours: int = NEIGHBOURS) -> np.ndarray:
 def relevance(explained: Explained, n_neighbours: int = NEIGHBOURS) -> np.ndarray:
     """Return how much each gene changes along all dimensions together, (n_genes,).
 
-    The Euclidean norm of its partial derivatives, mean over cells; NaN where none is known.
+    The Euclidean norm of its partial derivatives, mean over cells; NaN if none is known.
     """
     norms = norm(_smoothed(explained, n_neighbours))
     known = np.isfinite(norms)
@@ -51,7 +51,7 @@ explain_10, explain_100, explain_1000 = (partial(explain, n_neighbours=k) for k 
 def nearest_cells(expression: np.ndarray, rows: np.ndarray, n_neighbours: int) -> np.ndarray:
     """Return the cells nearest by Euclidean distance to those of `rows`, (n_rows, n_neighbours).
 
-    A cell is no neighbour of its own.
+    A cell is not its own neighbour.
     """
     if n_neighbours >= len(expression):
         raise ValueError(f"{n_neighbours} neighbours cannot be had of {len(expression)} cells")
@@ -65,10 +65,10 @@ def nearest_cells(expression: np.ndarray, rows: np.ndarray, n_neighbours: int) -
 def partial_derivatives(
     expression: np.ndarray, scores: np.ndarray, rows: np.ndarray, n_neighbours: int
 ) -> np.ndarray:
-    """Return the median over neighbours of differences of expression over those of scores.
+    """Return the median over neighbours of differences of expression divided by those of scores.
 
-    Values that are equal in a cell and its neighbour tell nothing and are left out, unless they
-    are 0: a cell's 0 may be a gene that was missed, and is taken for a tiny value.
+    Values that are equal in a cell and its neighbour have no information and are left out, unless
+    they are 0: a 0 may be a gene that was not detected, and is treated as a very small value.
 
     Parameters
     ----------
@@ -81,11 +81,11 @@ def partial_derivatives(
     Returns
     -------
     ndarray, (n_rows, n_genes, latent)
-        NaN where less than two neighbours tell anything.
+        NaN if fewer than two neighbours have information.
     """
     neighbours = nearest_cells(expression, rows, n_neighbours)
     n_zeros = int((expression == 0).sum())
-    # Of no use where there are no zeros.
+    # Only needed if there are zeros.
     tiny = expression[expression > 0].min(initial=np.inf) / max(n_zeros, 1)
     n_genes, latent = expression.shape[1], scores.shape[1]
     found = np.full((len(rows), n_genes, latent), np.nan, np.float32)
@@ -103,7 +103,7 @@ def partial_derivatives(
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    """Return the median over the last axis without NaN; NaN of less than two values."""
+    """Return the median over the last axis without NaN; NaN for fewer than two values."""
     # NaN are sorted to the end. Sorted in place: `values` is a temporary of the caller.
     values.sort(axis=-1)
     known = (~np.isnan(values)).sum(-1, keepdims=True)
@@ -115,7 +115,7 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 
 def smooth(derivatives: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the derivatives along each dimension, averaged over cells near along it.
+    """Return the derivatives along each dimension, averaged over cells with similar scores.
 
     The weights are Gaussian in the difference of ranks, in a window of a tenth of the cells;
     missing values have none.
@@ -128,7 +128,7 @@ def smooth(derivatives: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_cells, n_genes, latent)
-        NaN where the window has no value.
+        NaN if the window has no value.
     """
     n = len(scores)
     width = max(1, int(WINDOW * n))
@@ -158,7 +158,7 @@ def norm(derivatives: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_cells, n_genes)
-        Dimensions without a value are left out; NaN where none has one.
+        Dimensions without a value are left out; NaN if no dimension has one.
     """
     known = np.isfinite(derivatives)
     length = np.linalg.norm(np.where(known, derivatives, 0), axis=2)

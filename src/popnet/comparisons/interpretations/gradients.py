@@ -1,7 +1,7 @@
 """Derivatives of the decoder or the encoder: saliency and gradient x input.
 
-Reverse mode goes back from one output for all inputs, forward mode goes through with one input
-for all outputs; the derivatives are the same.
+Reverse mode computes the derivatives of one output by all inputs, forward mode those of all outputs
+by one input. The derivatives are the same.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def integrated_gradients(network: nn.Sequential, x: Tensor, steps: int = STEPS) 
     The integral is by Gauss-Legendre quadrature with `steps` nodes.
     """
     nodes, shares = quadrature(steps)
-    # What is integrated stops short of the last layer, which is the same all along the path.
+    # The last layer is linear, so that its derivative is constant along the path.
     body, head = body_and_head(network)
     integral = torch.zeros(len(x), head.shape[1], x.shape[1])
     for node, share in zip(nodes, shares, strict=True):

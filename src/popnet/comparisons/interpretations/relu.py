@@ -1,7 +1,7 @@
 """Relu networks in closed form: a row's output is a product of matrices times its input.
 
-Given the slope of every relu, the attributions of all outputs to all inputs are one product of
-the weights, and neither outputs nor inputs need be gone through one by one.
+Given the slope of every relu, the attributions of all outputs to all inputs are one product of the
+weights, without loops over outputs or inputs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# Relus whose input differs less from the baseline's have their derivative for slope.
+# If the input of a relu differs less from the baseline's, its derivative is used as slope.
 SAME = 1e-6
 
 
@@ -36,8 +36,8 @@ def derivatives(network: nn.Sequential, x: Tensor) -> list[Tensor]:
 def rescaled(network: nn.Sequential, x: Tensor, baseline: Tensor) -> list[Tensor]:
     """Return the multipliers of the relus by DeepLIFT's rescale rule, (n, width) each.
 
-    Shrikumar et al. (2017): the difference of the output from the baseline's output, over that of
-    the input.
+    Shrikumar et al. (2017): the difference of the output from the baseline's output, divided by
+    that of the input.
 
     Parameters
     ----------
@@ -75,10 +75,10 @@ def chained(weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
     weights : sequence of Tensor, (width out, width in) each
         From the first layer to the last.
     slopes : sequence of Tensor, (n, width) each
-        Of the relus after the layers; the last layer may have none.
+        Slopes of the relus after the layers; the last layer may have none.
     """
     if weights[-1].shape[0] < weights[0].shape[1]:
-        # From the narrow end: the columns of what is multiplied are that many times the rows.
+        # Start at the narrow end, for fewer multiplications.
         turned = [weight.T for weight in weights[::-1]]
         return _from_first(turned, slopes[::-1]).permute(1, 2, 0)
     return _from_first(weights, slopes).permute(1, 0, 2)

@@ -20,8 +20,8 @@ ROWS_AT_ONCE = 2**14
 def explain(explained: Explained) -> np.ndarray:
     """Return the Shapley values of the dimensions for the genes' means; absent ones are 0.
 
-    Exact up to 10 dimensions; of more, over permutations drawn at random, as Štrumbelj and
-    Kononenko (2010) do.
+    Exact up to 10 dimensions; for more, estimated from random permutations, as in Štrumbelj and
+    Kononenko (2010).
     """
     z = torch.from_numpy(explained.scores[explained.rows])
     if z.shape[1] <= MOST_ENUMERATED:
@@ -36,7 +36,7 @@ def explain(explained: Explained) -> np.ndarray:
 def exact_shapley(network: nn.Sequential, x: Tensor) -> Tensor:
     """Return the Shapley values of all inputs for all outputs, (n, n_out, n_in).
 
-    All 2^n_in sets of inputs are gone through.
+    Computed over all 2^n_in sets of inputs.
     """
     n = x.shape[1]
     members = (torch.arange(2**n)[:, None] >> torch.arange(n)) & 1
@@ -58,7 +58,7 @@ def exact_shapley(network: nn.Sequential, x: Tensor) -> Tensor:
 def sampled_shapley(network: nn.Sequential, x: Tensor, permutations: int, seed: int) -> Tensor:
     """Return Shapley values estimated from permutations, (n, n_out, n_in).
 
-    Inputs join in the order of a permutation, and each is given what the output changes by.
+    Inputs are added in the order of a permutation; each gets the change of the output.
     """
     generator = torch.Generator().manual_seed(seed)
     body, head = body_and_head(network)

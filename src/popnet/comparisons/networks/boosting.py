@@ -10,16 +10,16 @@ from popnet.comparisons.methods import Training
 from popnet.comparisons.networks.correlation import expression_of
 from popnet.seeds import derive_seed
 
-# What arboreto publishes for GRNBoost2 (Moerman et al. 2019).
+# arboreto's settings for GRNBoost2 (Moerman et al. 2019).
 BOOSTING = {"learning_rate": 0.01, "n_estimators": 5000, "max_features": 0.1, "subsample": 0.9}
 STOP_WINDOW = 25
 
 
 def grnboost2(cells: Any, training: Training, seed: int) -> np.ndarray:
-    """Return the importances of GRNBoost2 (Moerman et al. 2019), all genes being regulators.
+    """Return the importances of GRNBoost2 (Moerman et al. 2019), with all genes as regulators.
 
-    Targets run on as many workers as the caller's ``joblib.parallel_config`` allows, one by
-    default; the result does not depend on it.
+    Targets are computed by as many workers as the caller's ``joblib.parallel_config`` allows, by
+    default one; the result does not depend on it.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def grnboost2(cells: Any, training: Training, seed: int) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes, n_genes), float64
-        Mean of the importances in the two directions: the method's own are directed. The diagonal
-        is 0.
+        Mean of the importances in the two directions, as those of the method are directed. The
+        diagonal is 0.
     """
     from joblib import Parallel, delayed
 
@@ -60,7 +60,7 @@ def importances(expression: np.ndarray, target: int, seed: int) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes,), float64
-        0 for the target, and for all where the target does not vary.
+        0 for the target, and for all genes if the target does not vary.
     """
     from sklearn.ensemble import GradientBoostingRegressor
 
@@ -70,7 +70,7 @@ def importances(expression: np.ndarray, target: int, seed: int) -> np.ndarray:
 
 
 def _has_converged(stage: int, regressor: Any, variables: Any) -> bool:
-    """Stop once trees no longer improve the cells that they were not grown on, on average."""
+    """Stop when new trees no longer improve the prediction of out-of-bag cells, on average."""
     if stage < STOP_WINDOW - 1:
         return False
     return bool(regressor.oob_improvement_[stage - STOP_WINDOW + 1 : stage + 1].mean() < 0)

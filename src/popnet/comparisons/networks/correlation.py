@@ -1,4 +1,4 @@
-"""Plain correlation of expression, what most studies of co-expression start from."""
+"""Correlation of expression, the usual basis of co-expression networks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from popnet.comparisons.methods import Training
 def correlation(cells: Any, training: Training, seed: int) -> np.ndarray:
     """Return the absolute Pearson correlation of log-normalised expression.
 
-    It is the similarity that WGCNA (Zhang and Horvath 2005) and its single-cell successors take
-    by default. Nothing in it is trained or random.
+    It is the default similarity of WGCNA (Zhang and Horvath 2005) and its single-cell successors.
+    It is deterministic and needs no training.
 
     Parameters
     ----------
@@ -39,10 +39,10 @@ def expression_of(cells: Any) -> np.ndarray:
 
 
 def pearson(values: np.ndarray) -> np.ndarray:
-    """Return the correlation of columns, (n_columns, n_columns); 0 for one that does not vary."""
+    """Return the correlation of columns, (n_columns, n_columns); 0 for constant columns."""
     centred = values - values.mean(0)
     norm = np.linalg.norm(centred, axis=0)
-    # Rounding leaves a constant column a little off its mean.
+    # By rounding, a constant column can differ slightly from its mean.
     varies = norm > 1e-10 * np.maximum(np.linalg.norm(values, axis=0), 1e-300)
     centred = np.where(varies, centred / np.where(varies, norm, 1), 0)
     return np.clip(centred.T @ centred, -1, 1)

@@ -1,4 +1,4 @@
-"""CS-CORE: correlation of expression beneath the counts, which sequencing depth does not touch."""
+"""CS-CORE: correlation of the latent expression behind the counts, corrected for depth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cs_core(cells: Any, training: Training, seed: int) -> np.ndarray:
 
 
 def latent_correlation(counts: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Return the correlation of z, where the counts of gene j in cell i are Poisson(s_i z_ij).
+    """Return the correlation of z, if the counts of gene j in cell i are Poisson(s_i z_ij).
 
     Moments are regressed on the depth s by iteratively reweighted least squares:
     E x = s mu, Var x = s mu + s^2 sigma^2, Cov(x_j, x_k) = s^2 sigma_jk; the weights are the
@@ -50,8 +50,7 @@ def latent_correlation(counts: np.ndarray, depth: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes, n_genes), float64
-        In [-1, 1], which estimates beyond are moved to; 0 for genes whose variance is estimated
-        as 0 or less.
+        Clipped to [-1, 1]; 0 for genes whose variance is estimated as 0 or less.
 
     Raises
     ------
@@ -59,7 +58,7 @@ def latent_correlation(counts: np.ndarray, depth: np.ndarray) -> np.ndarray:
         No gene varies more than Poisson counts do.
     """
     x = np.asarray(counts, dtype=np.float64)
-    # The estimates do not depend on the unit of depth, their rounding does.
+    # The estimates do not depend on the unit of depth, except for rounding.
     s = (depth / np.mean(depth)).astype(np.float64)[:, None]
     mu = (x * s).sum(0) / (s**2).sum()
     variance = (((x - s * mu) ** 2 - s * mu) * s**2).sum(0) / (s**4).sum()
@@ -82,12 +81,12 @@ def latent_correlation(counts: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _dispersion(mu: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return mu^2 / sigma^2 of every gene, NaN where its variance is estimated as 0 or less."""
+    """Return mu^2 / sigma^2 of every gene, NaN if its variance is estimated as 0 or less."""
     if not (variance > 0).any():
         raise ValueError("counts: no gene varies more than Poisson counts do")
     return mu**2 / np.where(variance > 0, variance, np.nan)
 
 
 def _count_variance(mean: np.ndarray, dispersion: float) -> np.ndarray:
-    """Return the variance of counts of a mean and a dispersion; 1 where nothing is expected."""
+    """Return the variance of counts with a mean and a dispersion; 1 if the mean is 0."""
     return np.where(mean > 0, mean + mean**2 / dispersion, 1)

@@ -1,4 +1,4 @@
-"""Networks of mutual information: CLR, MRNET and ARACNE, as the package minet defines them."""
+"""Networks of mutual information: CLR, MRNET and ARACNE, as in the R package minet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from popnet.comparisons.methods import Training
 from popnet.comparisons.networks.correlation import expression_of, pearson
 
-# Beyond it the mutual information of two nearly equal genes would be unbounded.
+# Largest correlation, because the mutual information of two equal genes would be infinite.
 LARGEST_SQUARED_CORRELATION = 0.999999
 
 
@@ -27,7 +27,7 @@ def mrnet(cells: Any, training: Training, seed: int) -> np.ndarray:
     """Return the weights of MRNET, maximum relevance and minimum redundancy (Meyer et al. 2007).
 
     Parameters and result as in :func:`popnet.comparisons.networks.correlation.correlation`;
-    weights are in nats, 0 for genes that neither selects for the other.
+    weights are in nats, 0 for pairs in which neither gene selects the other.
     """
     return relevance_less_redundancy(mutual_information(expression_of(cells)))
 
@@ -36,7 +36,7 @@ def aracne(cells: Any, training: Training, seed: int) -> np.ndarray:
     """Return the weights of ARACNE (Margolin et al. 2006).
 
     Parameters and result as in :func:`popnet.comparisons.networks.correlation.correlation`;
-    weights are in nats, 0 for pairs that are the weakest of a triangle.
+    weights are in nats, 0 for the weakest pair of each triangle.
     """
     return prune_triangles(mutual_information(expression_of(cells)))
 
@@ -60,7 +60,7 @@ def mutual_information(expression: np.ndarray) -> np.ndarray:
 
 
 def context_likelihood(information: np.ndarray) -> np.ndarray:
-    """Return how far the information of two genes exceeds what each has with the others.
+    """Return how much the information of two genes exceeds that of each with other genes.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def context_likelihood(information: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes, n_genes)
-        sqrt(z_i^2 + z_j^2) with z_i = max(0, (M_ij - mean_i) / sd_i), over all genes but i.
+        sqrt(z_i^2 + z_j^2) with z_i = max(0, (M_ij - mean_i) / sd_i), over all genes except i.
     """
     n_others = len(information) - 1
     mean = information.sum(1) / n_others
@@ -85,8 +85,9 @@ def context_likelihood(information: np.ndarray) -> np.ndarray:
 def relevance_less_redundancy(information: np.ndarray) -> np.ndarray:
     """Return the scores with which genes select each other, greedily.
 
-    For a target, the next gene is the one whose information with the target exceeds its mean
-    information with the genes selected before by most; selection stops at a score below 0.
+    For a target, the next gene has the largest difference between its information with the target
+    and its mean information with the genes that are already selected. Selection stops at a
+    difference below 0.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def relevance_less_redundancy(information: np.ndarray) -> np.ndarray:
     """
     n_genes = len(information)
     found = np.zeros_like(information)
-    # All targets select their k-th gene at once; those that are done leave.
+    # All targets select their k-th gene together; finished targets are removed.
     targets = np.arange(n_genes)
     relevance = information.copy()
     np.fill_diagonal(relevance, -np.inf)
@@ -122,7 +123,7 @@ def relevance_less_redundancy(information: np.ndarray) -> np.ndarray:
 
 
 def prune_triangles(information: np.ndarray) -> np.ndarray:
-    """Return the information without the pairs that have less of it than both other sides.
+    """Return the information without the weakest pair of each triangle.
 
     Parameters
     ----------
@@ -132,11 +133,11 @@ def prune_triangles(information: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes, n_genes)
-        0 where a third gene has more with both (data processing inequality, no tolerance).
+        0 if a third gene has more information with both (data processing inequality, no tolerance).
     """
     found = information.copy()
     for gene in range(len(information)):
-        # A gene as its own third offers 0, which is never more.
+        # A gene of the pair as third gene has 0, which is never more.
         through_third = np.minimum(information, information[gene]).max(1)
         found[gene, information[gene] < through_third] = 0
     return found

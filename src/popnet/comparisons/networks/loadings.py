@@ -1,4 +1,4 @@
-"""Networks from where methods of dimension reduction place the genes."""
+"""Networks from the gene loadings of methods of dimension reduction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from popnet.comparisons.registry import EMBEDDINGS
 def nearness(loadings: np.ndarray) -> np.ndarray:
     """Return 1 / (1 + Euclidean distance) of genes.
 
-    The paper ranks neighbours by the distance; any falling function of it ranks them alike.
+    The paper ranks neighbours by the distance; any decreasing function gives the same ranks.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def nearness(loadings: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, (n_genes, n_genes), float64
-        Symmetric, in (0, 1] but for the diagonal, which is 0.
+        Symmetric, in (0, 1] except for the diagonal, which is 0.
     """
     return squareform(1 / (1 + pdist(loadings.astype(np.float64))))
 

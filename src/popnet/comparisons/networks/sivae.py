@@ -21,7 +21,7 @@ from popnet.seeds import derive_seed
 
 @dataclass(frozen=True)
 class Trained(Training):
-    """Training whose siVAE is there already, on the same cells, for several networks of it.
+    """Training settings with a siVAE that is already trained on these cells.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Trained(Training):
 
 
 def train(cells: Any, training: Training, seed: int, variant: str = "sivae") -> sivae.Fit:
-    """Return the siVAE that `training` brings along, or one trained on the cells.
+    """Return the trained siVAE of `training`, or train one on the cells.
 
     Parameters
     ----------
@@ -78,19 +78,21 @@ def euclidean(variant: str, cells: Any, training: Training, seed: int) -> np.nda
 def on_sampled(
     infer: Callable[[Any, Training, int], np.ndarray], cells: Any, training: Training, seed: int
 ) -> np.ndarray:
-    """Return siVAE-GCN: the network of as many cells, sampled from a siVAE trained on these.
+    """Return siVAE-GCN: the network of cells sampled from a siVAE that was trained on these cells.
+
+    As many cells are sampled as the siVAE was trained on.
 
     Parameters
     ----------
     infer : callable
-        A method of network inference that looks at X alone.
+        A method of network inference that only uses X.
     cells, training, seed
         As in `euclidean`.
 
     Returns
     -------
     ndarray, (n_genes, n_genes), float64
-        What the method returns.
+        The result of the method.
     """
     from anndata import AnnData
 
