@@ -143,7 +143,7 @@ def hits_by_method(hits: pd.DataFrame) -> dict[str, int]:
     of_sivae = methods[methods.str[0] == "sivae"]
     return {
         "hits of siVAE": len(of_sivae),
-        "of these, siVAE's alone": int((of_sivae.str.len() == 1).sum()),
+        "of these, siVAE's alone": int((of_sivae.map(len) == 1).sum()),
         "hits of other methods alone": int((~methods.str[0].isin(["sivae", ""])).sum()),
     }
 

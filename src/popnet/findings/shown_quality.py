@@ -107,4 +107,4 @@ def reliability_of_genes(reliability: pd.DataFrame, degree: pd.DataFrame) -> pd.
     degree : DataFrame, bins x genes
         Degree of every gene in every bin's graph; missing where the graph does not have the gene.
     """
-    return reliability.assign(central=reliability["gene"].map(np.isfinite(degree).any()))
+    return reliability.assign(central=reliability["gene"].map(degree.notna().any()))

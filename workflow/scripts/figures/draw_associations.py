@@ -37,7 +37,6 @@ def main(snakemake):
     save(figure, genes, output.centrality[0])
     top = shown.top_gene_sets(gene_sets, fdr=fdr)
     save(plots.gene_set_bars(top, subject, fdr=fdr), top, output.gene_sets[0])
-
     edges = read_parquet(files.edges)
     examples = shown.example_samples(phenotype, edges["sample"].unique())
     tests = read_table(files.edge_tests)
