@@ -10,9 +10,9 @@ from scipy.stats import pearsonr
 
 from popnet.associations.testing import Testing
 from popnet.associations.variants import as_outcome
-from popnet.genotypes.burden import _groups, _varying, gene_burden, gene_scores
-from popnet.genotypes.genomes import _carriers
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.burden import gene_burden, gene_groups, gene_scores
+from popnet.genotypes.carriers import carriers, varying
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -68,9 +68,9 @@ def robust(
         name: permutation_test(values.to_numpy(), design, testing.permutations, testing.seed).table
         for name, values in scores.items()
     }
-    carrier = _carriers(genomes.dosage)
-    groups = _groups(genomes.variants, genes)
-    groups[~_varying(carrier)] = 0
+    carrier = carriers(genomes.dosage)
+    groups = gene_groups(genomes.variants, genes)
+    groups[~varying(carrier)] = 0
     count = tests.pop("count")
     table = pd.DataFrame(
         {"gene": [*genes["gene"], "all"], "complex": [*genes.get("complex", [""] * len(genes)), ""]}
@@ -143,7 +143,7 @@ def correlate_burden(
             "statistic": found["statistic"],
             "p": found["p"],
             "q": benjamini_hochberg(found["p"].to_numpy()),
-            "n_variants": carried @ _groups(variants, genes).astype(int),
+            "n_variants": carried @ gene_groups(variants, genes).astype(int),
             "n_carriers": (counts > 0).sum(axis=0),
             "n": found["n"],
         }

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from popnet.files import atomic, reading
 from popnet.genotypes.genomes import one_per_donor, principal_components
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design, unadjusted
 from popnet.stats.units import Units, encoded, units
 

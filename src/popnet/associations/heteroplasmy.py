@@ -6,7 +6,7 @@ import pandas as pd
 
 from popnet.associations.testing import Testing
 from popnet.genotypes.genomes import heteroplasmy_load
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
 from popnet.stats.permutation import permutation_test
 

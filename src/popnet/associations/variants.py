@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.stats import fisher_exact
 
 from popnet.associations.testing import Testing
-from popnet.genotypes.burden import _places
-from popnet.genotypes.genomes import MIN_CARRIERS, _carriers, _enough
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.burden import place_variants
+from popnet.genotypes.carriers import MIN_CARRIERS, carriers, common
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -72,14 +72,14 @@ def robust(
         :func:`popnet.stats.permutation.permutation_test`: the rank-sum test where nothing is
         adjusted for.
     """
-    carrier = _carriers(genomes.dosage)
-    tested = np.flatnonzero(_enough(carrier))
+    carrier = carriers(genomes.dosage)
+    tested = np.flatnonzero(common(carrier))
     carrier = carrier[:, tested]
     # Two values are as good as their ranks.
     found = permutation_test(
         carrier, design, testing.permutations, testing.seed, rank=False, resolve=True
     ).table
-    table = _places(genomes.variants.iloc[tested], genes)
+    table = place_variants(genomes.variants.iloc[tested], genes)
     table[["statistic", "p", "q", "p_family"]] = found[["statistic", "p", "q", "p_family"]]
     table["n_carriers"] = np.nansum(carrier, axis=0).astype(int)
     table["n_noncarriers"] = (carrier == 0).sum(axis=0)
@@ -135,7 +135,7 @@ def rank_sum_variants(
     tested = np.flatnonzero(np.minimum(n_carriers, n - n_carriers) >= max(min_carriers, 1))
     called, carrier = called[:, tested], carrier[:, tested]
 
-    table = _places(variants.iloc[tested], genes)
+    table = place_variants(variants.iloc[tested], genes)
     if binary:
         case = called & (outcome == 1)[:, None]
         counts = {

@@ -10,8 +10,9 @@ import pandas as pd
 from popnet.associations.designs import donor_components
 from popnet.associations.testing import Testing
 from popnet.genotypes.burden import gene_scores
-from popnet.genotypes.genomes import _carriers, _enough, heteroplasmy_load
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.carriers import carriers, common
+from popnet.genotypes.genomes import heteroplasmy_load
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -38,8 +39,8 @@ def associate_genomes(
     """
     load = heteroplasmy_load(genomes)
     burden = gene_scores(genomes.dosage, genomes.variants, genes)["count"]
-    carrier = _carriers(genomes.dosage)
-    tested = _enough(carrier)
+    carrier = carriers(genomes.dosage)
+    tested = common(carrier)
     variants = pd.DataFrame(carrier[:, tested], columns=genomes.variants.index[tested])
     parts = {"heteroplasmy": load, "burden": burden, "variant": variants}
     values = np.column_stack([part.to_numpy() for part in parts.values()])

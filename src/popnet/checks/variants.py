@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from popnet.errors import InputError, Problem
-from popnet.genotypes.reading import (
+from popnet.genotypes.reading import sample_vcfs
+from popnet.genotypes.vcf import (
     OLD_CONTIG,
     OLD_REMEDY,
-    _column,
-    _header,
-    _open,
-    _passes,
-    _records,
-    _same_contig,
-    _some,
-    sample_vcfs,
+    column_of,
+    first_few,
+    open_vcf,
+    passes,
+    read_header,
+    records_of,
+    same_contig,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check_variants(
     old: set[str] = set()
     for path in {path for path, _ in vcfs.values() if Path(path).is_file()}:
         try:
-            columns[path], contigs[path], is_old = _header(path, contig)
+            columns[path], contigs[path], is_old = read_header(path, contig)
             old.update([path] if is_old else [])
         except InputError as error:
             unreadable[path] = error.problems[0].message
@@ -61,7 +61,7 @@ def check_variants(
                     field="variants.path" if of_path else "samples.vcf",
                     value=first if len(faults) == 1 else None,
                     message=f"{message}, {len(faults)} of {len(sample_ids)} samples: "
-                    + _some(f"{name!r}{detail}" for name, detail in faults.items()),
+                    + first_few(f"{name!r}{detail}" for name, detail in faults.items()),
                     remedy=remedy,
                     severity=severity,
                 )
@@ -86,9 +86,9 @@ def check_variants(
     )
     add(
         {
-            sample: f" (has {_some(map(repr, contigs[path])) or 'no contig'})"
+            sample: f" (has {first_few(map(repr, contigs[path])) or 'no contig'})"
             for sample, (path, _) in vcfs.items()
-            if path in contigs and not any(_same_contig(name, contig) for name in contigs[path])
+            if path in contigs and not any(same_contig(name, contig) for name in contigs[path])
         },
         f"the VCF has no contig {contig!r}",
         "set variants.contig to the file's name for it, or use files that hold it",
@@ -118,7 +118,7 @@ def check_variants(
     for sample, (path, name) in vcfs.items():
         if path in columns:
             try:
-                column = _column(path, sample, name, columns[path])
+                column = column_of(path, sample, name, columns[path])
             except InputError as error:
                 wrong[sample] = f" ({error.problems[0].message})"
                 continue
@@ -145,15 +145,15 @@ def _check_filters(paths: list[str], contig: str, keep_filters: set[str]) -> lis
     filters: set[str] = set()
     for path in paths:
         try:
-            with _open(path) as vcf:
-                for record in _records(vcf, path, contig):
-                    if _passes(record, keep_filters):
+            with open_vcf(path) as vcf:
+                for record in records_of(vcf, path, contig):
+                    if passes(record, keep_filters):
                         return []
                     filters.update(record.FILTERS)
         except InputError as error:
             return error.problems
     if filters:
-        message = f"every record of {contig!r} is filtered: {_some(sorted(filters))}"
+        message = f"every record of {contig!r} is filtered: {first_few(sorted(filters))}"
         remedy = "if these genotypes are sound, list the filters in variants.keep_filters"
     else:
         message = f"no file has a record of {contig!r}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from popnet.genotypes.genomes import MIN_CARRIERS, _carriers, _imputed
+from popnet.genotypes.carriers import carriers, imputed, varying
 from popnet.stats.permutation import MIN_PRESENT
 
 
@@ -47,7 +47,7 @@ def gene_burden(
     """
     dosage = pd.DataFrame(dosage)
     values = dosage.to_numpy(dtype=float)
-    groups = _groups(variants, genes)
+    groups = gene_groups(variants, genes)
     with np.errstate(invalid="ignore"):
         burden = (values >= 1).astype(float) @ groups
     unknown = (np.isfinite(values).astype(float) @ groups == 0) & groups.any(axis=0)
@@ -82,10 +82,10 @@ def gene_scores(
     Morgenthaler and Thilly, Mutation Research 615 (2007); Madsen and Browning, PLoS Genetics 5
     (2009), with q over all units, as for a haploid genome.
     """
-    carrier = _carriers(dosage)
+    carrier = carriers(dosage)
     called = np.isfinite(carrier)
-    groups = _groups(variants, genes) * _varying(carrier)[:, None]
-    filled = _imputed(carrier)
+    groups = gene_groups(variants, genes) * varying(carrier)[:, None]
+    filled = imputed(carrier)
     n, n_carriers = called.sum(axis=0), np.nansum(carrier, axis=0)
     q = (n_carriers + 1) / (n + 2)
     weights = 1 / np.sqrt(np.maximum(n, 1) * q * (1 - q))
@@ -101,12 +101,7 @@ def gene_scores(
     }
 
 
-def _varying(carrier: np.ndarray) -> np.ndarray:
-    """Return which variants have a carrier and enough non-carriers."""
-    return (carrier == 1).any(axis=0) & ((carrier == 0).sum(axis=0) >= MIN_CARRIERS)
-
-
-def _places(variants: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
+def place_variants(variants: pd.DataFrame, genes: pd.DataFrame) -> pd.DataFrame:
     """Return variants with the genes that they are in."""
     table = variants[["contig", "pos", "ref", "alt"]].rename_axis("variant").reset_index()
     table["gene"] = [",".join(found) for found in assign_genes(table["pos"], genes)]
@@ -119,7 +114,7 @@ def _membership(positions: np.ndarray, genes: pd.DataFrame) -> np.ndarray:
     return (positions[:, None] >= start) & (positions[:, None] <= end)
 
 
-def _groups(variants: pd.DataFrame, genes: pd.DataFrame) -> np.ndarray:
+def gene_groups(variants: pd.DataFrame, genes: pd.DataFrame) -> np.ndarray:
     """Return the membership of variants in genes and "all", 0 or 1."""
     inside = _membership(variants["pos"].to_numpy(dtype=int), genes)
     return np.column_stack([inside, np.ones(len(variants))])

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from popnet.genotypes.reading import Genotypes
-
-# Fewest carriers, and fewest non-carriers, of a variant that is tested.
-MIN_CARRIERS = 3
+from popnet.genotypes.carriers import carriers, common, imputed
+from popnet.genotypes.table import Genotypes
 
 
 def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, int]:
@@ -107,9 +105,8 @@ def principal_components(dosage: np.ndarray, n: int) -> np.ndarray:
     Patterson, Price and Reich, PLoS Genetics 2 (2006); Biffi et al., American Journal of Human
     Genetics 86 (2010).
     """
-    carrier = _carriers(dosage)
-    common = np.flatnonzero(_enough(carrier))
-    scores = _imputed(carrier[:, common])
+    carrier = carriers(dosage)
+    scores = imputed(carrier[:, common(carrier)])
     scores -= scores.mean(axis=0)
     scores /= np.sqrt((scores**2).mean(axis=0))
     vectors, sizes, _ = np.linalg.svd(scores, full_matrices=False)
@@ -138,21 +135,3 @@ def heteroplasmy_load(genomes: Genotypes) -> pd.DataFrame:
     )
     load[~np.isfinite(genomes.fraction).any(axis=1)] = np.nan
     return load
-
-
-def _carriers(dosage: np.ndarray) -> np.ndarray:
-    """Return 1 for carriers, 0 for non-carriers and NaN for missing genotypes."""
-    dosage = np.asarray(dosage, dtype=float)
-    return np.where(np.isfinite(dosage), dosage >= 1, np.nan)
-
-
-def _imputed(carrier: np.ndarray) -> np.ndarray:
-    """Return carriers, with missing values replaced by the mean of the variant."""
-    called = np.isfinite(carrier)
-    mean = np.where(called, carrier, 0).sum(axis=0) / np.maximum(called.sum(axis=0), 1)
-    return np.where(called, carrier, mean)
-
-
-def _enough(carrier: np.ndarray) -> np.ndarray:
-    """Return which variants have enough carriers and non-carriers for a test."""
-    return np.minimum((carrier == 1).sum(axis=0), (carrier == 0).sum(axis=0)) >= MIN_CARRIERS

@@ -2,93 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
-from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cyvcf2
 import numpy as np
 import pandas as pd
 
-from popnet.errors import InputError, Problem, nearest
-from popnet.files import atomic, read_h5ad
+from popnet.errors import InputError, Problem
+from popnet.genotypes.table import HETEROPLASMIC, Genotypes
+from popnet.genotypes.vcf import MITOCHONDRIAL, column_of, open_vcf, passes, records_of
 
 if TYPE_CHECKING:
     from popnet.study.cohort import Cohort
 
 
-MITOCHONDRIAL = {"mt", "m", "chrm", "chrmt"}
-
-
 BASES = set("ACGT")
-
-
-# The empty block that ends a bgzipped file (SAM specification, 4.1.2).
-LONGEST_RECORD = 2**24
-
-
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-
-
-# Shares of reads with an allele: from the first, a genome has it; from the second, it has no other.
-HETEROPLASMIC, HOMOPLASMIC = 0.05, 0.95
-
-
-# The chrM of hg19 (NC_001807, an African genome), whose coordinates are not those of the rCRS.
-LENGTH, OLD_LENGTH = 16_569, 16_571
-
-
-OLD_CONTIG = (
-    f"the mtDNA is {OLD_LENGTH:,} bp long: the chrM of hg19, an African genome, whose positions "
-    "are not those of the revised Cambridge reference (16,569 bp) that genes are placed by"
-)
-
-
-OLD_REMEDY = "call or lift the variants over to the rCRS (chrM of GRCh38, MT of GRCh37)"
-
-
 REFERENCE_BLOCKS = {"<NON_REF>", "<*>"}
 
-
 Key = tuple[int, str, str]  # position, reference and alternate allele
-
-
-@dataclass(frozen=True)
-class Genotypes:
-    """Genotypes of samples.
-
-    Parameters
-    ----------
-    dosage : ndarray of float32, shape (n_samples, n_variants)
-        Number of alternate alleles: 0 or 1 if haploid, 0 to 2 if diploid, NaN if missing.
-    variants : DataFrame, n_variants rows
-        Columns contig, pos (1-based), ref, alt, id; indexed by names such as ``MT:12337:A>G``.
-    samples : list of str
-        The rows.
-    fraction : ndarray of float32, shape (n_samples, n_variants)
-        Share of the reads that have the alternate allele; NaN if unknown.
-    """
-
-    dosage: np.ndarray
-    variants: pd.DataFrame
-    samples: list[str]
-    fraction: np.ndarray
-
-    @property
-    def heteroplasmic(self) -> np.ndarray:
-        """Whether a sample has a variant together with another allele, (n_samples, n_variants)."""
-        return (self.fraction >= HETEROPLASMIC) & (self.fraction < HOMOPLASMIC)
-
-    def take(self, samples: Iterable[str]) -> Genotypes:
-        """Return the genotypes of some samples, in their order."""
-        chosen = list(samples)
-        rows = pd.Index(self.samples).get_indexer(pd.Index(chosen))
-        return Genotypes(self.dosage[rows], self.variants, chosen, self.fraction[rows])
 
 
 def sample_vcfs(cohort: Cohort, sample_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
@@ -218,27 +152,6 @@ def read_genotypes(
     return Genotypes(dosage[:, carried], variants, list(row), fraction[:, carried])
 
 
-def write_genotypes(genotypes: Genotypes, path: str | Path) -> None:
-    """Write genotypes as AnnData, samples x variants (.h5ad)."""
-    import anndata
-
-    with atomic(path) as temporary:
-        anndata.AnnData(
-            X=genotypes.dosage,
-            obs=pd.DataFrame(index=pd.Index(genotypes.samples, dtype=object)),
-            var=genotypes.variants,
-            layers={"fraction": genotypes.fraction},
-        ).write_h5ad(temporary, compression="gzip")
-
-
-def read_genotypes_h5ad(path: str | Path) -> Genotypes:
-    """Read a file of `write_genotypes`."""
-    data = read_h5ad(path)
-    text = {column: str for column in ("contig", "ref", "alt", "id")}
-    fraction = np.asarray(data.layers["fraction"])
-    return Genotypes(np.asarray(data.X), data.var.astype(text), list(data.obs_names), fraction)
-
-
 @dataclass
 class _Calls:
     """The calls of a file for its samples.
@@ -277,10 +190,10 @@ class _Reader:
 
     def read(self, path: str, names: Mapping[str, str | None]) -> _Calls:
         calls = _Calls()
-        with _open(path) as vcf:
+        with open_vcf(path) as vcf:
             found = vcf.samples
-            columns = [_column(path, sample, name, found) for sample, name in names.items()]
-            for record in _records(vcf, path, self.contig):
+            columns = [column_of(path, sample, name, found) for sample, name in names.items()]
+            for record in records_of(vcf, path, self.contig):
                 self._add(calls, record, columns)
         return calls
 
@@ -288,7 +201,7 @@ class _Reader:
         """Add the calls of a record for the samples in `columns`."""
         called = np.zeros(len(columns), bool)
         counts = None
-        if _passes(record, self.keep_filters) and "GT" in record.FORMAT:
+        if passes(record, self.keep_filters) and "GT" in record.FORMAT:
             alleles = record.genotype.array()[columns, :-1]
             called = ~(alleles == -1).any(axis=1)
             if self.min_depth is not None:
@@ -336,124 +249,6 @@ def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | Non
     return counts, depth
 
 
-@contextmanager
-def _open(path: str) -> Iterator[cyvcf2.VCF]:
-    """Yield an open VCF; errors of cyvcf2 for a damaged file become an InputError."""
-    _check_end(path)
-    try:
-        vcf = cyvcf2.VCF(path)
-        try:
-            yield vcf
-        finally:
-            vcf.close()
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:
-        # The errors that a damaged file raises are not documented.
-        message = str(error) if type(error) in (Exception, OSError) else f"damaged: {error!r}"
-        remedy = "write the file again: .vcf, .vcf.gz or .bcf"
-        raise InputError([Problem(path, "VCF", None, message, remedy)]) from error
-
-
-def _check_end(path: str) -> None:
-    """Detect a truncated file, which could otherwise be read as a shorter one.
-
-    A bgzipped file may be truncated between two blocks, plain text between two fields.
-    """
-    if not Path(path).is_file():
-        return
-    remedy = "copy or download it again"
-    with Path(path).open("rb") as file:
-        start = file.read(14)
-        if start[:2] == b"##":
-            whole = _ends_in_a_record(file)
-        elif start[:2] == b"\x1f\x8b" and start[12:] == b"BC":
-            file.seek(max(file.seek(0, SEEK_END) - len(BGZF_END), 0))
-            whole = file.read() == BGZF_END
-            remedy += "; if it is whole, write it with a newer bgzip"
-        else:
-            return
-    if not whole:
-        raise InputError([Problem(path, "VCF", None, "the end is missing: truncated", remedy)])
-
-
-def _ends_in_a_record(file: BinaryIO) -> bool:
-    """Return whether the last line of an uncompressed VCF has as many fields as its header."""
-    file.seek(0)
-    header = next((line for line in file if line.startswith(b"#CHROM")), None)
-    if header is None:
-        return True
-    records = file.tell()
-    file.seek(max(records, file.seek(0, SEEK_END) - LONGEST_RECORD))
-    cut = file.tell() > records
-    _, newline, last = file.read().rstrip(b"\r\n").rpartition(b"\n")
-    too_long = cut and not newline
-    return too_long or not last or last.count(b"\t") == header.count(b"\t")
-
-
-def _records(vcf: cyvcf2.VCF, path: str, contig: str) -> Iterator[cyvcf2.Variant]:
-    """Yield the records of `contig`, by the index if there is one."""
-    names, is_old = _names(vcf, contig)
-    if is_old:
-        raise InputError([Problem(path, "contig", names[0], OLD_CONTIG, OLD_REMEDY)])
-    indexed = names and any(Path(path + suffix).exists() for suffix in (".tbi", ".csi"))
-    for record in chain.from_iterable(vcf(name) for name in names) if indexed else vcf:
-        if record.CHROM in names or (not names and _same_contig(record.CHROM, contig)):
-            if record.POS > LENGTH and _same_contig(record.CHROM, "MT"):
-                where = f"{record.CHROM}:{record.POS}"
-                raise InputError([Problem(path, "POS", where, OLD_CONTIG, OLD_REMEDY)])
-            yield record
-
-
-def _names(vcf: cyvcf2.VCF, contig: str) -> tuple[list[str], bool]:
-    """Return the names of `contig` in a file, and whether it is the mtDNA of 16,571 bp."""
-    declared = vcf.seqnames
-    # hg19 files may have both chrM and chrMT: the requested name comes first.
-    names = [contig] if contig in declared else [n for n in declared if _same_contig(n, contig)]
-    if contig.casefold() not in MITOCHONDRIAL:
-        return names, False
-    old = {
-        found[1]
-        for line in re.findall(r"^##contig=<.*>", vcf.raw_header, re.MULTILINE)
-        if (found := re.search(r"[<,]ID=([^,>]+)", line))
-        and re.search(rf"[<,]length={OLD_LENGTH}[,>]", line)
-    }
-    current = [name for name in names if name not in old]
-    return current or names, bool(names) and not current
-
-
-def _header(path: str, contig: str) -> tuple[list[str], list[str], bool]:
-    """Return a VCF's samples and contigs, and whether its mtDNA is the one of 16,571 bp.
-
-    If the header declares no contig, the contigs are those of the records.
-    """
-    with _open(path) as vcf:
-        contigs = dict.fromkeys(vcf.seqnames)
-        if not any(_same_contig(name, contig) for name in contigs):
-            contigs |= dict.fromkeys(record.CHROM for record in vcf)
-        return vcf.samples, list(contigs), _names(vcf, contig)[1]
-
-
-def _column(path: str, sample: str, name: str | None, found: list[str]) -> int:
-    """Return which column of the VCF holds the sample."""
-    wanted = name if name is not None else found[0] if len(found) == 1 else sample
-    if wanted in found:
-        return found.index(wanted)
-    closest = nearest(wanted, found) or f"it has {_some(map(repr, found)) or 'no samples'}"
-    message = f"no column {wanted!r}: {closest.strip()}"
-    remedy = "map the sample to its column in variants.samples"
-    raise InputError([Problem(path, "sample", sample, message, remedy)])
-
-
-def _passes(record: cyvcf2.Variant, keep_filters: set[str]) -> bool:
-    return record.FILTER is None or keep_filters.issuperset(record.FILTERS)
-
-
-def _same_contig(name: str, contig: str) -> bool:
-    name, contig = name.casefold(), contig.casefold()
-    return name == contig or {name, contig} <= MITOCHONDRIAL
-
-
 def _trim(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
     """Return the shortest form of a variant, without bases that both alleles share."""
     while len(ref) > 1 and len(alt) > 1 and ref[-1] == alt[-1]:
@@ -461,10 +256,3 @@ def _trim(pos: int, ref: str, alt: str) -> tuple[int, str, str]:
     while len(ref) > 1 and len(alt) > 1 and ref[0] == alt[0]:
         pos, ref, alt = pos + 1, ref[1:], alt[1:]
     return pos, ref, alt
-
-
-def _some(items: Iterable[str], n: int = 5) -> str:
-    """Return the first few items as text, and how many more there are."""
-    items = list(items)
-    more = f" and {len(items) - n} more" if len(items) > n else ""
-    return ", ".join(items[:n]) + more

@@ -6,8 +6,8 @@ from popnet import presets
 from popnet.associations import burden
 from popnet.associations.designs import observed_genomes, read_design
 from popnet.associations.testing import Testing
-from popnet.files import read_table, write_table
-from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.files import read_table, resource, write_table
+from popnet.genotypes.table import read_genotypes_h5ad
 
 
 def main(snakemake):
@@ -17,7 +17,7 @@ def main(snakemake):
     genomes = observed_genomes(read_genotypes_h5ad(files.genotypes), donors, design)
     test = presets.answer(burden, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
-    table = test(genomes, read_table(files.genes), design, testing)
+    table = test(genomes, read_table(resource("mtdna_genes.tsv")), design, testing)
     write_table(table if table["n"].any() else table[:0], snakemake.output[0])
 
 

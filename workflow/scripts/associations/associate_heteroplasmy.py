@@ -7,7 +7,7 @@ from popnet.associations import heteroplasmy
 from popnet.associations.designs import observed_genomes, read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_table, write_table
-from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.genotypes.table import read_genotypes_h5ad
 
 
 def main(snakemake):

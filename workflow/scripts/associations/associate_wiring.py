@@ -5,8 +5,8 @@ from adapter import logged
 from popnet.associations import wiring
 from popnet.associations.designs import technical_covariates
 from popnet.associations.testing import Testing
-from popnet.files import read_h5ad, read_parquet, read_table, write_table
-from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.files import read_h5ad, read_parquet, read_table, resource, write_table
+from popnet.genotypes.table import read_genotypes_h5ad
 
 
 def main(snakemake):
@@ -14,7 +14,7 @@ def main(snakemake):
     table = wiring.robust(
         read_parquet(files.connectivity),
         read_genotypes_h5ad(files.genotypes),
-        read_table(files.genes),
+        read_table(resource("mtdna_genes.tsv")),
         read_table(files.covariates, text=params.categorical).set_index("sample"),
         params.covariates,
         technical_covariates(read_h5ad(files.bins).obs)[params.adjust],

@@ -5,7 +5,7 @@ from adapter import logged
 from popnet import presets
 from popnet.associations.designs import donor_components, genome_design, write_design
 from popnet.files import read_table
-from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.genotypes.table import read_genotypes_h5ad
 
 
 def main(snakemake):

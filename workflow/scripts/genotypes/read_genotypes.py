@@ -4,7 +4,8 @@ import numpy as np
 from adapter import logged
 
 from popnet.files import read_table
-from popnet.genotypes.reading import read_genotypes, sample_vcfs, write_genotypes
+from popnet.genotypes.reading import read_genotypes, sample_vcfs
+from popnet.genotypes.table import write_genotypes
 from popnet.presets import PRESETS
 from popnet.study.cohort import load_cohort, with_samples
 
