@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cyvcf2
 import numpy as np
 import pandas as pd
 import pytest
 
 from popnet.files import read_table
-from popnet.genotypes.reading import Genotypes
+from popnet.genotypes.reading import read_genotypes
+from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import make_design
 
 
@@ -53,3 +55,25 @@ def genomes_of():
         return Genotypes(dosage, variants, samples, fraction)
 
     return genomes
+
+
+@pytest.fixture(scope="session")
+def random_genotypes(sites):
+    """A function that returns a generator, dosages with missing ones, and their variants."""
+
+    def genotypes(seed, n=40, n_sites=60, missing=0.1):
+        rng = np.random.default_rng(seed)
+        positions = np.sort(rng.choice(np.arange(3307, 15888), n_sites, replace=False))
+        dosage = rng.binomial(2, rng.uniform(0.02, 0.5, n_sites), (n, n_sites)).astype(float)
+        dosage[rng.random(dosage.shape) < missing] = np.nan
+        return rng, dosage, sites(positions)
+
+    return genotypes
+
+
+@pytest.fixture(scope="session")
+def thousand(shared_data):
+    """The mitochondrial genomes of the 1000 Genomes Project."""
+    path = shared_data / "1000g_phase3_chrMT_2534samples.vcf.gz"
+    vcfs = {sample: (path, None) for sample in cyvcf2.VCF(path).samples}
+    return read_genotypes(vcfs, keep_filters=["fa"])

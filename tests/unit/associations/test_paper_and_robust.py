@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from popnet.associations import sets as set_tests
+from popnet.associations.sets import enrich_phenotype, enrich_ranking
 from popnet.networks import kernels
 from popnet.networks.edges import closest_pairs
 from popnet.simulation.tables import TableSettings, simulate_tables
@@ -100,9 +100,9 @@ def enrichment_shares():
         ranking = pd.Series(statistic.to_numpy(), cohort.genes)
         options = {"permutations": N_PERMUTATIONS, "seed": seed, "min_size": 3}
         tables = {
-            "signed": set_tests.paper(ranking, cohort.modules, **options),
-            "absolute": set_tests.paper(ranking, cohort.modules, absolute=True, **options),
-            "phenotypes": set_tests.robust(values, design, cohort.genes, cohort.modules, **options),
+            "signed": enrich_ranking(ranking, cohort.modules, **options),
+            "absolute": enrich_ranking(ranking, cohort.modules, absolute=True, **options),
+            "phenotypes": enrich_phenotype(values, design, cohort.genes, cohort.modules, **options),
         }
         for name, table in tables.items():
             shares[name].append(table["p"].to_numpy())
@@ -119,7 +119,7 @@ def test_gsea_by_genes_calls_null_sets(enrichment_shares):
 
 
 def test_depth_moves_centrality():
-    """Depth that goes with the phenotype makes hits of null genes unless it is adjusted for."""
+    """Depth associated with the phenotype makes hits of null genes unless it is adjusted for."""
     null = cohorts(20, n_samples=41, n_bins=4, depth_effect=0.5, depth_phenotype=0.5)
     unadjusted, _ = false_positives(robust_p(cohort, technical=()) for cohort in null)
     adjusted, bound = false_positives(map(robust_p, null))
@@ -145,7 +145,8 @@ def test_batches_move_centrality():
 def test_mean_expression_of_other_cells_explains_less():
     """A mean of the same bins takes a network's difference away; of other cells it leaves some.
 
-    Centrality of a null gene follows its mean expression, which alone goes with the phenotype.
+    Centrality of a null gene follows its mean expression, which alone is associated with the
+    phenotype.
     """
     rng = np.random.default_rng(4)
     left = {"same cells": [], "other cells": []}
