@@ -5,13 +5,13 @@ from pathlib import Path
 
 from adapter import logged
 
-from popnet import provenance
+from popnet import __version__, provenance
 from popnet.files import atomic, read_table
 from popnet.findings.study import cohort_record
 from popnet.names import safe_name
 from popnet.networks.trained import read_training
 
-PACKAGES = ("popnet", "torch", "numpy", "scipy", "pandas", "anndata", "scanpy")
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "anndata", "scanpy")
 PACKAGES += ("grakel", "gseapy", "cyvcf2")
 
 
@@ -27,7 +27,7 @@ def main(snakemake):
         read_table(snakemake.input.excluded),
         trained,
     )
-    record["versions"] = provenance.versions(PACKAGES)
+    record["versions"] = {"popnet": __version__} | provenance.versions(PACKAGES)
     record["commit"] = provenance.commit()
     with atomic(snakemake.output[0]) as path:
         path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
