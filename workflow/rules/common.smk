@@ -132,7 +132,7 @@ def follow_code():
     """Let every rule above follow the code that its script reaches, by a digest of it."""
     for each in workflow.rules:
         if each.script and str(each.basedir) == str(RULES):
-            script = CLONE / "workflow" / "rules" / each.script
+            script = CLONE / "workflow" / each.script.removeprefix("../")
             each.set_params(code=partial(code_behind, script))
 
 

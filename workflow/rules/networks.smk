@@ -21,7 +21,7 @@ rule gather_networks:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
-        models=f"results/{cohort.name}/{{cell_type}}/models",
+        models=f"{RESULTS}/{{cell_type}}/models",
         networks=config["networks"],
         preset=config["preset"],
         max_failed_bins=config["training"]["max_failed_bins"],

@@ -37,7 +37,7 @@ def tuning_tables(wildcards):
 
 def tuning_results(wildcards):
     """Return what `snakemake tune` makes."""
-    return [f"<results>/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
+    return [f"{RESULTS}/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
 def tested_tables():
@@ -74,25 +74,25 @@ def centrality_tests(*files):
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    results = ["<results>/cohort.json", "<results>/findings.tsv", "<results>/associations.tsv"]
+    results = [f"{RESULTS}/cohort.json", f"{RESULTS}/findings.tsv", f"{RESULTS}/associations.tsv"]
     for cell_type in cell_types():
         results += [
-            f"<results>/{cell_type}/networks/cohort.h5ad",
-            f"<results>/figures/{cell_type}/losses.png",
-            f"<results>/figures/{cell_type}/kernel.png",
+            f"{RESULTS}/{cell_type}/networks/cohort.h5ad",
+            f"{RESULTS}/figures/{cell_type}/losses.png",
+            f"{RESULTS}/figures/{cell_type}/kernel.png",
         ]
-        results += [f"<results>/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+        results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
     if cohort.variants:
-        results += [f"<results>/figures/variants/{name}/burden.png" for name in phenotypes]
+        results += [f"{RESULTS}/figures/variants/{name}/burden.png" for name in phenotypes]
     return results
 
 
 def comparison_results(wildcards):
     """Return what `snakemake comparisons` makes; figures bring the tables that they show."""
     names = ["embeddings", "interpretations", "gene_communities", "hub_centrality"]
-    figures = [f"<results>/figures/comparisons/{name}.png" for name in names]
+    figures = [f"{RESULTS}/figures/comparisons/{name}.png" for name in names]
     for cell_type in cell_types():
-        folder = f"<results>/figures/comparisons/{cell_type}"
+        folder = f"{RESULTS}/figures/comparisons/{cell_type}"
         figures.append(f"{folder}/agreement.png")
         figures += [f"{folder}/{name}/compared_hits.png" for name in phenotypes]
-    return ["<results>/comparisons.html", *figures]
+    return [f"{RESULTS}/comparisons.html", *figures]

@@ -4,6 +4,10 @@ from dataclasses import asdict
 from functools import lru_cache
 
 
+# Where results go, also for a workflow that takes this one as a module.
+RESULTS = workflow.pathvars.get("results")
+
+
 def cell_files():
     """Return the files that hold the cells and what annotates them."""
     cells, own = cohort.cells, [sample.path for sample in cohort.samples or ()]
@@ -84,7 +88,7 @@ def cell_types():
 def cell_type_name(safe):
     """Return the identifier of a cell type, given its safe name."""
     names = {safe_name(name): name for name in cohort.cell_types or ()}
-    path = Path(f"results/{cohort.name}/bins.tsv")
+    path = Path(RESULTS, "bins.tsv")
     if safe not in names and path.exists() and safe in bins_of(path):
         return bins_of(path)[safe][0]["cell_type"]
     return names.get(safe, safe)

@@ -6,7 +6,7 @@ def caption(wildcards):
     phenotype = phenotypes.get(wildcards.get("phenotype"))
     # Read without the checkpoint's means, which would have Snakemake take these parameters for
     # changed in every run; the rules have bins.tsv as input.
-    path = Path(f"results/{cohort.name}/bins.tsv")
+    path = Path(RESULTS, "bins.tsv")
     planned = bins_of(path) if path.exists() else {}
     one_type = wildcards.get("cell_type")
     rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])

@@ -18,7 +18,7 @@ rule train_sivae:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         bins=job_bins,
-        models=f"results/{cohort.name}/{{cell_type}}/models",
+        models=f"{RESULTS}/{{cell_type}}/models",
         sivae=config["sivae"],
         plan=presets.training_plan(config),
         device=config["training"]["device"],

@@ -1,4 +1,4 @@
-"""What scripts and Snakemake have in common: the log, and the library that the process planned with."""
+"""What scripts share: their log, and the library that the process which planned them has."""
 
 from __future__ import annotations
 

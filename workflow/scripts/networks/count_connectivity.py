@@ -4,7 +4,7 @@ from adapter import logged
 
 from popnet import presets
 from popnet.associations.edges import observe
-from popnet.files import read_h5ad, read_parquet, read_table, write_parquet
+from popnet.files import read_h5ad, read_parquet, read_table, resource, write_parquet
 from popnet.networks.centrality import in_graph
 from popnet.networks.connectivity import connectivity
 from popnet.networks.edges import match_density
@@ -19,7 +19,7 @@ def main(snakemake):
     edges = match_density(observed.edges) if unit == "donor" else observed.edges
     gene_sets = resolve_gene_sets(read_gene_sets(files.gene_sets), genes)
     gene_sets = {name: genes.intersection(members) for name, members in gene_sets.items()}
-    complexes = read_table(files.complexes).set_index("gene")["complex"]
+    complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
     counts = connectivity(edges, gene_sets, genes, observed.rows.index, complexes)
     counts = counts.rename(columns={"sample": "row"})
     counts.insert(0, "sample", counts["row"].map(observed.rows))

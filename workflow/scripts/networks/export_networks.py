@@ -4,7 +4,7 @@ from pathlib import Path
 
 from adapter import logged
 
-from popnet.files import atomic, read_h5ad, read_parquet, read_table
+from popnet.files import atomic, read_h5ad, read_parquet, read_table, resource
 from popnet.names import safe_name
 from popnet.networks.export import cohort_networks, sample_graphs
 
@@ -13,7 +13,7 @@ def main(snakemake):
     cohort = cohort_networks(
         read_h5ad(snakemake.input.bins),
         read_table(snakemake.input.samples).set_index("sample"),
-        read_table(snakemake.input.complexes).set_index("gene")["complex"],
+        read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"],
         read_table(snakemake.input.kernel),
     )
     target = Path(snakemake.output[0])
