@@ -64,7 +64,7 @@ rule draw_associations:
         consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
         consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
         edges="<results>/{cell_type}/networks/edges.parquet",
-        samples="<results>/samples.tsv",
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
         **figures(
             "<results>/figures/{cell_type}/{phenotype}",
@@ -79,11 +79,10 @@ rule draw_associations:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
-        preset=config["preset"],
         fdr=config["statistics"]["fdr"],
         caption=caption,
     message:
-        "Draw what goes with {wildcards.phenotype} in {wildcards.cell_type}"
+        "Draw what is associated with {wildcards.phenotype} in {wildcards.cell_type}"
     script:
         "../scripts/figures/draw_associations.py"
 

@@ -93,6 +93,10 @@ def robust(
     genomes, components = donor_components(genotypes, samples["donor"], n_components)
     samples = samples.assign(batch=samples["batch"].fillna("")).join([components, technical])
     donor = samples["donor"].fillna(samples.index.to_series())
+    # Sums of the same shares in another order differ by rounding, and would not tie.
+    counts = counts.assign(
+        **{kind: counts[kind].map("{:.6g}".format).astype(float) for kind in KINDS}
+    )
     tables = []
     for gene_set, rows in counts.dropna(subset=KINDS).groupby("gene_set", sort=False):
         for kind in KINDS:
