@@ -46,6 +46,17 @@ PAGES = {
 }
 
 
+def modules_of(room):
+    """Return the names of the modules of a room, all levels down."""
+    paths = sorted(file.relative_to(ROOT / "src").with_suffix("") for file in room.rglob("*.py"))
+    return [".".join(path.parts) for path in paths if path.name != "__init__"]
+
+
+# For the template of a room's page, which describes all of its modules.
+ROOMS = [file.parent for file in (ROOT / "src" / "popnet").glob("*/__init__.py")]
+autosummary_context = {"rooms": {f"popnet.{room.name}": modules_of(room) for room in ROOMS}}
+
+
 def read_page(app, page, source):
     """Put the file that a page stands for in its place, and let links between pages lead there."""
     if page in PAGES:
