@@ -90,7 +90,7 @@ def load_method(table: dict[str, str], name: str) -> Callable[..., Any]:
     if name not in table:
         raise ValueError(f"method: {name!r} is none of {', '.join(table)}")
     module, function = table[name].split(":")
-    return getattr(import_module(module), function)  # type: ignore[no-any-return]
+    return getattr(import_module(module), function)
 
 
 def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
@@ -126,7 +126,7 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Attempt:
     return Attempt(value, status, time.perf_counter() - begin, peak)
 
 
-def _report(sender: Any, function: Callable[..., Any], arguments: tuple) -> None:
+def _report(sender: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Send the result of the function, or the reason of its failure."""
     value: Any = None
     try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,7 @@ def time_size(
     vae = replace(settings, model="vae", gamma=0.0, grow_beyond=None)
     vae = replace(vae, steps=(cell_steps + joint_steps, 1, 1))
     about = {"n_genes": n_genes, "latent": latent, "n_cells": n_cells}
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for name, chosen in (("sivae", settings), ("sivae-paper", paper), ("vae", vae)):
         fit, seconds, extrapolated = time_training(expression, chosen, seed)
         rows.append(

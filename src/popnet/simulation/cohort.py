@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -117,7 +118,7 @@ class SimulatedCohort:
     adata: ad.AnnData
     variants: pd.DataFrame
     gene_sets: dict[str, list[str]]
-    truth: dict
+    truth: dict[str, Any]
 
 
 def simulate_cohort(samples: pd.DataFrame, genes: pd.DataFrame, seed: int) -> SimulatedCohort:
@@ -233,9 +234,15 @@ def _simulate_variants(donors: pd.DataFrame, rng: np.random.Generator) -> pd.Dat
     elsewhere = np.setdiff1d(np.arange(577, 16024), burdened)
     burdened, elsewhere = rng.permutation(burdened), rng.permutation(elsewhere)
     reference = rng.choice(list("ACGT"), MTDNA_LENGTH + 1)
-    rows: list[tuple] = []
+    rows: list[tuple[Hashable, int, str, str, str, str]] = []
 
-    def carry(donor, position, filter_="PASS", genotype="1", multiallelic=False):
+    def carry(
+        donor: Hashable,
+        position: int,
+        filter_: str = "PASS",
+        genotype: str = "1",
+        multiallelic: bool = False,
+    ) -> None:
         ref = str(reference[position])
         alt = TRANSITION[ref] + ("," + TRANSVERSION[ref] if multiallelic else "")
         rows.append((donor, int(position), ref, alt, filter_, genotype))
@@ -278,11 +285,12 @@ def _gene_sets(genes: pd.DataFrame, rng: np.random.Generator) -> dict[str, list[
     return sets
 
 
-def _truth(genes: pd.DataFrame, seed: int) -> dict:
-    def by_role(role):
+def _truth(genes: pd.DataFrame, seed: int) -> dict[str, Any]:
+    def by_role(role: str) -> pd.DataFrame:
         return genes.loc[genes["role"] == role]
 
     hubs = by_role("hub").set_index("module")["gene"]
+    hub_of = hubs.to_dict()
     rising = by_role("rising")
     return {
         "seed": int(seed),
@@ -300,7 +308,9 @@ def _truth(genes: pd.DataFrame, seed: int) -> dict:
             "direction": 1,
         },
         "hubs": hubs.to_list(),
-        "edges": [[hubs[row.module], row.gene] for row in by_role("spoke").itertuples(index=False)],
+        "edges": [
+            [hub_of[row.module], row.gene] for row in by_role("spoke").itertuples(index=False)
+        ],
         "burden": {"gene": BURDENED_GENE, "direction": -1},
     }
 
