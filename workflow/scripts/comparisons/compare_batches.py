@@ -1,10 +1,11 @@
 """Embed cells with and without batch correction, and map them in two dimensions."""
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.mixing import compare_batches
 from popnet.files import read_h5ad, write_table
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
@@ -12,7 +13,7 @@ def main(snakemake):
     params = snakemake.params
     tables = compare_batches(
         read_h5ad(snakemake.input.cells),
-        sivae_settings(params),
+        from_config(params.sivae, params.plan),
         params.epochs,
         params.latents,
         params.seed,

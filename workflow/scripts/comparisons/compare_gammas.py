@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.gammas import compare_gammas
 from popnet.files import read_h5ad, write_table
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
@@ -14,7 +15,7 @@ def main(snakemake):
     params = snakemake.params
     tables = compare_gammas(
         read_h5ad(snakemake.input.cells),
-        replace(sivae_settings(params), latent=min(params.latents)),
+        replace(from_config(params.sivae, params.plan), latent=min(params.latents)),
         params.gammas,
         params.folds,
         params.seed,

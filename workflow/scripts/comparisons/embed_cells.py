@@ -1,10 +1,11 @@
 """Embed cells by one method, with every number of dimensions, and classify held-out ones."""
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.classification import classify_cells
 from popnet.files import read_h5ad, write_table
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
@@ -13,7 +14,7 @@ def main(snakemake):
     tables = classify_cells(
         snakemake.wildcards.method,
         read_h5ad(snakemake.input.cells),
-        sivae_settings(params),
+        from_config(params.sivae, params.plan),
         params.epochs,
         params.latents,
         params.folds,

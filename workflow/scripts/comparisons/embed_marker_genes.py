@@ -2,11 +2,12 @@
 
 import pandas as pd
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.markers import embed_marker_genes
 from popnet.errors import InputError
 from popnet.files import read_h5ad, write_table
+from popnet.sivae.settings import from_config
 from popnet.study.tables import read_markers
 
 
@@ -19,7 +20,9 @@ def main(snakemake):
             raise InputError(problems)
         given = pd.DataFrame(rows)
     cells = read_h5ad(snakemake.input.cells)
-    tables = embed_marker_genes(cells, given, sivae_settings(params), params.methods, params.seed)
+    tables = embed_marker_genes(
+        cells, given, from_config(params.sivae, params.plan), params.methods, params.seed
+    )
     for name, table in tables.items():
         write_table(table, snakemake.output[name])
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.inference import infer_network
 from popnet.comparisons.methods import Attempt, Training
 from popnet.files import atomic, read_h5ad, read_table, write_table
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
@@ -18,7 +19,7 @@ def main(snakemake):
         trained = read_table(snakemake.input.model_status, text=["status"]).iloc[0]
         training = Attempt(None, *trained[["status", "seconds", "peak_memory_mb"]])
         model = (training, folder)
-    settings = replace(sivae_settings(params), standardise=True, heldout=0.0)
+    settings = replace(from_config(params.sivae, params.plan), standardise=True, heldout=0.0)
     network, status = infer_network(
         Path(snakemake.output.network).stem,
         read_h5ad(snakemake.input.cells),

@@ -4,12 +4,16 @@ from functools import cache
 
 import numpy as np
 import torch
-from adapter import binned_cells, logged, open_sources, sivae_settings
+from adapter import logged
 
-from popnet.cells import read_bin, read_counts
+from popnet.cells.bins import cells_of_type
+from popnet.cells.expression import read_bin
+from popnet.cells.formats import open_sources
+from popnet.cells.sources import read_counts
 from popnet.comparisons.inference import infer_bins
 from popnet.comparisons.methods import Training
 from popnet.files import atomic, read_h5ad, write_parquet, write_table
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
@@ -24,7 +28,7 @@ def main(snakemake):
         params.methods,
         bins,
         reader(snakemake, bins.var_names),
-        Training(sivae_settings(params), params.epochs),
+        Training(from_config(params.sivae, params.plan), params.epochs),
         params.closest,
         params.seed,
     )
@@ -36,10 +40,11 @@ def main(snakemake):
 
 def reader(snakemake, genes):
     """Return a function that reads the cells of a sample's bin."""
-    counted = binned_cells(snakemake.input.cells, snakemake.wildcards.cell_type)
+    params = snakemake.params
+    counted = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
     of_bin = counted.groupby([counted["sample"].astype(str), counted["bin"]]).indices
     # Each process that reads opens the files for itself.
-    sources = cache(lambda: open_sources(snakemake.params, counted["source"]))
+    sources = cache(lambda: open_sources(counted["source"], params.counts, params.gene_symbols))
 
     def read(sample, number):
         cells = read_bin(snakemake.input.expression, sample, number)

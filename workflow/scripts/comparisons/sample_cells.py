@@ -3,9 +3,11 @@
 import anndata as ad
 import numpy as np
 import pandas as pd
-from adapter import logged, open_sources
+from adapter import logged
 
-from popnet.cells import common_genes, normalise, pool_statistics, read_counts, sample_statistics
+from popnet.cells.formats import open_sources
+from popnet.cells.genes import normalise, pool_statistics, sample_statistics
+from popnet.cells.sources import common_genes, read_counts
 from popnet.files import atomic, read_parquet
 from popnet.seeds import derive_seed
 
@@ -15,7 +17,7 @@ def main(snakemake):
     rng = np.random.default_rng(derive_seed(snakemake.params.seed, "cells to compare on"))
     drawn = rng.permutation(len(cells))[: snakemake.params.n_cells]
     cells = cells.iloc[np.sort(drawn)].reset_index(drop=True)
-    sources = open_sources(snakemake.params, cells["source"])
+    sources = open_sources(cells["source"], snakemake.params.counts, snakemake.params.gene_symbols)
     genes, _ = common_genes(list(sources.values()))
     counts, depth = read_counts(sources, cells, genes)
     expression = normalise(counts, depth)

@@ -1,18 +1,19 @@
 """Time siVAE beside a VAE and its attributions, of a growing number of dimensions or genes."""
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons import timing
 from popnet.comparisons.methods import attempt
 from popnet.comparisons.outcomes import Outcomes, joined
 from popnet.files import write_table
 from popnet.seeds import derive_seed
+from popnet.sivae.settings import from_config
 
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    settings = sivae_settings(snakemake.params)
+    settings = from_config(snakemake.params.sivae, snakemake.params.plan)
     timed = snakemake.params.timing
     seed = derive_seed(snakemake.params.seed, "time of interpretations")
     tables, outcomes = [], Outcomes()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from adapter import logged, sivae_settings
+from adapter import logged
 
 from popnet.comparisons.gene_embedding import planar_settings
 from popnet.comparisons.methods import Training, attempt
@@ -12,6 +12,7 @@ from popnet.comparisons.networks.sivae import train
 from popnet.comparisons.outcomes import Outcomes
 from popnet.files import read_h5ad, write_table
 from popnet.seeds import derive_seed
+from popnet.sivae.settings import from_config
 
 
 def fit(folder, *arguments):
@@ -22,7 +23,9 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     cells = read_h5ad(snakemake.input.cells)
     variant, folder = snakemake.wildcards.variant, snakemake.output.model
-    settings = replace(sivae_settings(snakemake.params), standardise=True, heldout=0.0)
+    settings = replace(
+        from_config(snakemake.params.sivae, snakemake.params.plan), standardise=True, heldout=0.0
+    )
     kind = variant
     if variant == "sivae-plane":
         kind, settings = "sivae", planar_settings(settings, cells.n_obs)
