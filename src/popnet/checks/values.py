@@ -126,4 +126,4 @@ def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) 
         for text in samples[column].dropna().astype(str).unique():
             if not text.isprintable():
                 message = "It holds an invisible character"
-                problems.append(Problem(cohort.file, field, text, message, "Write it anew"))
+                problems.append(Problem(cohort.file, field, text, message, "Type it again"))

@@ -28,7 +28,7 @@ from popnet.study.sheet import (
     Sheet,
     Variants,
 )
-from popnet.study.validation import BROKEN, validated
+from popnet.study.validation import is_broken, validated
 
 RESERVED_COLUMNS = (
     *("sample", "donor", "batch", "n_cells"),
@@ -289,7 +289,7 @@ class _Resolver:
 
     def _cells(self) -> Cells:
         notes = self.notes
-        cells = Cells() if self.sheet.cells is BROKEN else self.sheet.cells
+        cells = Cells() if is_broken(self.sheet.cells) else self.sheet.cells
         path = notes.path(cells.path)
         if path and "{sample}" not in path:
             notes.checked("cells.path", path, made=True)
@@ -305,7 +305,7 @@ class _Resolver:
         entries = [
             (f"cell_types[{number}]", name)
             for number, name in enumerate(self.sheet.cell_types)
-            if name is not BROKEN
+            if not is_broken(name)
         ]
         self.notes.problems.extend(name_problems(self.notes.file, entries, "cell type"))
         names = tuple(name for _, name in entries)
@@ -316,7 +316,7 @@ class _Resolver:
         return names
 
     def _phenotypes(self) -> tuple[Phenotype, ...]:
-        entries = {} if self.sheet.phenotypes is BROKEN else self.sheet.phenotypes
+        entries = {} if is_broken(self.sheet.phenotypes) else self.sheet.phenotypes
         self._check_names("phenotypes", entries, "phenotype")
         phenotypes = []
         for name, entry in entries.items():

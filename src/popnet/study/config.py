@@ -318,7 +318,7 @@ def config_problems(config: Mapping[str, Any], file: str) -> list[Problem]:
     return validated(Config, dict(config), file, RENAMED, remedy)[1]
 
 
-def fill_defaults(config: dict, model: type[BaseModel] = Config) -> None:
+def fill_defaults(config: dict[str, Any], model: type[BaseModel] = Config) -> None:
     """Give a config the defaults of the keys that it lacks; values that it has stay as they are."""
     for key, field in model.model_fields.items():
         section = section_of(field.annotation)

@@ -63,7 +63,7 @@ def read_sheet(file: str) -> tuple[Any, list[Problem]]:
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML in which only null, true, false and plain decimal numbers are not text."""
 
-    yaml_implicit_resolvers: dict = {}  # noqa: RUF012
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
 
 
 for _tag, _pattern, _first in (
@@ -86,7 +86,7 @@ def _construct(node: yaml.Node | None, place: str, file: str, problems: list[Pro
     if isinstance(node, yaml.MappingNode) and node.tag.endswith(",2002:map"):
         mapping: dict[str, Any] = {}
         lines: dict[str, int] = {}
-        merged_in: list[dict] = []
+        merged_in: list[dict[str, Any]] = []
         for key, value in node.value:
             name = getattr(key, "value", None)
             line = f"line {key.start_mark.line + 1}"

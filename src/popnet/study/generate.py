@@ -101,7 +101,7 @@ def _schema(model: type[BaseModel]) -> str:
 
 
 def _with_tables(text: str) -> str:
-    """Return a page with the tables between its markers written anew."""
+    """Return a page with the tables between its markers written again."""
     for name, model in TABLES.items():
         marker = rf"(<!-- keys: {name} -->\n).*?(<!-- end -->\n)"
         rows = "".join(_rows(model))

@@ -26,7 +26,7 @@ def name_problems(
         elif name != name.strip():
             fault = (f"The name of a {what} begins or ends with a space", "Take the space away")
         elif not name.isprintable():
-            fault = (f"The name of a {what} holds an invisible character", "Type the name anew")
+            fault = (f"The name of a {what} holds an invisible character", "Type the name again")
         elif name == "nan":
             fault = ("Tables of cells write missing values so", f"Rename the {what}, also there")
         elif name in seen:
@@ -82,7 +82,7 @@ def template_problems(
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems, with one fault of many samples as one problem with examples."""
-    groups: dict[tuple, list[Problem]] = {}
+    groups: dict[tuple[Any, ...], list[Problem]] = {}
     for problem in problems:
         general = _ENTRY.sub(
             lambda match: "[*]" if match[0].startswith("[") else "", problem.field, count=1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from popnet.errors import Problem, nearest
 from popnet.study.definitions import Covariate, Phenotype
@@ -14,7 +14,7 @@ from popnet.study.phenotypes import MISSING, contrast_problem, missing_remedy, p
 from popnet.study.problems import name_problems, quoted, template_problems
 from popnet.study.sheet import Cells, SampleEntry, SampleTable, Variants
 from popnet.study.tables import read_sheet_table
-from popnet.study.validation import BROKEN
+from popnet.study.validation import is_broken
 
 WILDCARD = set("{}<>")
 Definitions = Mapping[str, Sequence[Phenotype | Covariate]]
@@ -45,10 +45,16 @@ class Notes:
     problems: list[Problem]
 
     def add(
-        self, field: str, value: Any, message: str, remedy: str, file: str | None = None, **severity
+        self,
+        field: str,
+        value: Any,
+        message: str,
+        remedy: str,
+        file: str | None = None,
+        severity: Literal["error", "warning"] = "error",
     ) -> None:
         """Note a problem of the sheet, or of another `file`."""
-        self.problems.append(Problem(file or self.file, field, value, message, remedy, **severity))
+        self.problems.append(Problem(file or self.file, field, value, message, remedy, severity))
 
     def path(self, text: str | None) -> str | None:
         """Return a path of the sheet as one from the current folder."""
@@ -118,7 +124,7 @@ def listed(
             given={"phenotypes": dict(entry.phenotypes), "covariates": dict(entry.covariates)},
         )
         for number, entry in enumerate(entries)
-        if entry is not BROKEN
+        if not is_broken(entry)
     ]
     for kind, names in defined.items():
         for sample in samples:

@@ -29,6 +29,7 @@ from popnet.study.phenotypes import as_number, as_text
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 Path = list[str | int]
+Schema = dict[str, Any]
 
 
 MAX_PASSES = 4
@@ -54,10 +55,15 @@ def rule(message: str, remedy: str, key: str | None = None, value: Any = None) -
     return PydanticCustomError("rule", "{message}", context)
 
 
-def _unique(values: list) -> list:
+def _unique(values: list[Any]) -> list[Any]:
     if any(value in values[:number] for number, value in enumerate(values)):
         raise rule("An entry is given twice", "")
     return values
+
+
+def is_broken(part: object) -> bool:
+    """Return whether a `Part` was refused: its type does not say so."""
+    return part is BROKEN
 
 
 Part = Annotated[
@@ -71,7 +77,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 def validated(
     model: type[Model],
-    document: dict,
+    document: dict[str, Any],
     file: str,
     renamed: Mapping[str, str] | None = None,
     text_remedy: str = "",
@@ -137,7 +143,7 @@ def _one_per_path(faults: Iterable[tuple[Path, Any]]) -> list[tuple[Path, Any]]:
         of_text = isinstance(fault["input"], str)
         return {"literal_error": 1 if of_text else 3}.get(fault["type"], 2 * _is_type(fault))
 
-    chosen: dict[tuple, tuple[Path, Any]] = {}
+    chosen: dict[tuple[str | int, ...], tuple[Path, Any]] = {}
     for path, fault in faults:
         key = tuple(path)
         if key not in chosen or rank(fault) < rank(chosen[key][1]):
@@ -149,7 +155,7 @@ def _is_type(fault: Any) -> bool:
     return fault["type"].endswith("_type")
 
 
-def _take_out(document: dict, path: Path, model: type[BaseModel]) -> None:
+def _take_out(document: dict[str, Any], path: Path, model: type[BaseModel]) -> None:
     """Take out what is at a path; the other entries of a list keep their place."""
     *parents, last = path
     holder: Any = document
@@ -256,7 +262,7 @@ class _Translation:
             return self.text_remedy
         return ""
 
-    def _place(self, loc: Iterable[str | int]) -> tuple[list[dict], str]:
+    def _place(self, loc: Iterable[str | int]) -> tuple[list[Schema], str]:
         """Return the parts of the schema that describe a place, and its innermost description."""
         parts, description = self._branches(self.schema), self.schema.get("description", "")
         for step in loc:
@@ -271,14 +277,14 @@ class _Translation:
             description = texts[0] if texts else description
         return parts, description
 
-    def _branches(self, part: dict) -> list[dict]:
+    def _branches(self, part: Schema) -> list[Schema]:
         if "$ref" in part:
             return self._branches(self.schema["$defs"][part["$ref"].split("/")[-1]])
         inner = part.get("anyOf") or part.get("oneOf")
         return [branch for one in inner for branch in self._branches(one)] if inner else [part]
 
 
-def _inner(part: dict, step: str | int) -> dict | None:
+def _inner(part: Schema, step: str | int) -> Schema | None:
     if isinstance(step, int):
         return part.get("items")
     additional = part.get("additionalProperties")
@@ -287,7 +293,7 @@ def _inner(part: dict, step: str | int) -> dict | None:
     )
 
 
-def _alternatives(parts: Iterable[dict]) -> Iterator[str]:
+def _alternatives(parts: Iterable[Schema]) -> Iterator[str]:
     """Yield what a value may be, in words: `null`, the values of a list, or a type."""
     for part in parts:
         types = part.get("type", [])
