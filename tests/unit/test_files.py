@@ -77,12 +77,13 @@ def test_a_job_that_was_given_a_gpu_and_sees_none_stops(resource):
     assert training_device(SimpleNamespace(params=params, resources={})) == "cpu"
 
 
-def test_scripts_read_our_files_by_what_notices_damage(root):
-    """`train_sivae` trains a model anew that it cannot read, whatever is wrong with it."""
+def test_our_files_are_read_by_what_notices_damage(root):
+    """`train_models` trains a model anew that it cannot read, whatever is wrong with it."""
     raw = re.compile(r"\b(ad\.read_h5ad|pd\.read_parquet)\(")
     found = [
-        path.stem
-        for path in (root / "workflow" / "scripts").glob("*.py")
+        path.relative_to(root).as_posix()
+        for folder in (root / "src" / "popnet", root / "workflow" / "scripts")
+        for path in sorted(folder.rglob("*.py"))
         if raw.search(path.read_text())
     ]
-    assert found == ["train_sivae"]
+    assert found == ["src/popnet/files.py", "src/popnet/sivae/jobs.py"]
