@@ -13,19 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import runpy
-import sys
 import tempfile
-import time
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import ROOT, in_child, machine, measure
 
 import anndata as ad
 import h5py
@@ -35,11 +30,9 @@ import yaml
 from anndata.io import write_elem
 
 from popnet.files import read_table, write_table
-from popnet.memory import peak_memory
 from popnet.study.cohort import load_cohort
 from popnet.study.gene_sets import read_gmt
 
-ROOT = Path(__file__).resolve().parents[1]
 LATENT, MODULES, BATCHES = 32, 40, 10
 # Standard deviations of a gene's place in the latent space around its module's, of samples around
 # the cohort and of bins around their sample.
@@ -211,8 +204,8 @@ class Files(list):
     """What Snakemake gives a script: files by their position and by their name."""
 
 
-def measure(name: str, files: dict, output: dict, params: dict, folder: Path) -> dict[str, float]:
-    """Run the script of a rule in this process; return seconds and peak memory (MB)."""
+def run_script(name: str, files: dict, output: dict, params: dict, folder: Path) -> None:
+    """Run the script of a rule in this process."""
 
     def given(paths: dict) -> Files:
         texts = {
@@ -231,16 +224,10 @@ def measure(name: str, files: dict, output: dict, params: dict, folder: Path) ->
         log=[str(log)],
         threads=1,
     )
-    start, begin = time.perf_counter(), time.process_time()
     try:
         runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{name}.py"), {"snakemake": job})
     except SystemExit:
         raise RuntimeError(log.read_text()) from None
-    return {
-        "seconds": time.perf_counter() - start,
-        "cpu_seconds": time.process_time() - begin,
-        "peak_mb": peak_memory(),
-    }
 
 
 def described(folder: Path) -> dict[str, float]:
@@ -287,24 +274,22 @@ def main() -> None:
     options = parser.parse_args()
     top = options.central_genes if options.central_genes == "all" else int(options.central_genes)
 
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    print(f"# {processor}, {os.cpu_count()} cores, one thread used")
+    print(f"# {machine()}, one thread used")
     print("samples", "stage", "seconds", "cpu_seconds", "peak_mb", sep="\t", flush=True)
-    spawn = multiprocessing.get_context("spawn")
     for n_samples in options.samples:
         with tempfile.TemporaryDirectory() as temporary:
             folder = (options.keep or Path(temporary)) / str(n_samples)
             if not (folder / "summary.h5ad").exists():
                 folder.mkdir(parents=True)
-                with spawn.Pool(1) as pool:
-                    sizes = (n_samples, options.genes, options.bins, options.gene_sets)
-                    pool.apply(simulate, (folder, *sizes))
+                in_child(
+                    simulate, folder, n_samples, options.genes, options.bins, options.gene_sets
+                )
             for name, job in stages(folder, top, options.permutations).items():
                 if options.stages and name not in options.stages:
                     continue
-                with spawn.Pool(1) as pool:
-                    found = pool.apply(measure, (name, *job, folder))
-                print(n_samples, name, *(f"{x:.0f}" for x in found.values()), sep="\t", flush=True)
+                found = measure(run_script, name, *job, folder)
+                figures = (found.seconds, found.cpu_seconds, found.peak_mb)
+                print(n_samples, name, *(f"{x:.0f}" for x in figures), sep="\t", flush=True)
                 if name == "gather_networks":
                     print(f"# {json.dumps(described(folder))}", flush=True)
 

@@ -8,15 +8,8 @@ Prints a table of seconds and peak memory, each part in a process of its own wit
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import in_child, machine, timed
 
 import numpy as np
 import pandas as pd
@@ -41,16 +34,12 @@ def main() -> None:
     parser.add_argument("--permutations", type=int, default=10_000)
     options = parser.parse_args()
     size = (options.samples, options.genes)
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    print(
-        f"# {processor}, {os.cpu_count()} cores, one thread; {size[1]:,} genes x {size[0]} samples"
-    )
+    print(f"# {machine()}, one thread; {size[1]:,} genes x {size[0]} samples")
     print("what", "seconds", "peak_mb", "note", sep="\t")
     jobs = [(spearman, size), (freedman_lane, (*size, options.permutations))]
     for function, arguments in jobs:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            for row in pool.apply(function, arguments):
-                print(*row, sep="\t", flush=True)
+        for row in in_child(function, *arguments):
+            print(*row, sep="\t", flush=True)
 
 
 def spearman(n: int, n_genes: int) -> list[tuple]:
@@ -71,13 +60,13 @@ def spearman(n: int, n_genes: int) -> list[tuple]:
         for _ in range(CALLS):
             ours()
 
-    pairs = [(timed(loop), timed(often) / CALLS) for _ in range(REPEATS)]
+    pairs = [(timed(loop).seconds, timed(often).seconds / CALLS) for _ in range(REPEATS)]
     theirs, own = np.median(pairs, axis=0)
     ratio = np.median([a / b for a, b in pairs])
     memory = f"{peak_memory():.0f}"
     return [
         ("scipy.stats.spearmanr in a loop", f"{theirs:.3f}", memory, f"median of {REPEATS}"),
-        ("popnet.association.correlate", f"{own:.5f}", memory, f"{ratio:.0f} times faster"),
+        ("popnet.stats.ranks.correlate", f"{own:.5f}", memory, f"{ratio:.0f} times faster"),
     ]
 
 
@@ -99,17 +88,10 @@ def freedman_lane(n: int, n_genes: int, n_permutations: int) -> list[tuple]:
     values = rng.normal(size=(n, n_genes))
     rows = []
     for resolve, note in ((False, ""), (True, "small p permuted on")):
-        seconds = timed(permutation_test, values, design, n_permutations, 1, resolve=resolve)
+        found = timed(permutation_test, values, design, n_permutations, 1, resolve=resolve)
         what = f"Freedman-Lane, {n_permutations:,} permutations, 4 covariates, 10 batches"
-        rows.append((what, f"{seconds:.2f}", f"{peak_memory():.0f}", note))
+        rows.append((what, f"{found.seconds:.2f}", f"{found.peak_mb:.0f}", note))
     return rows
-
-
-def timed(function: Callable, *arguments: object, **options: object) -> float:
-    """Return the seconds that a call takes."""
-    start = time.perf_counter()
-    function(*arguments, **options)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

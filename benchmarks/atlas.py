@@ -12,15 +12,11 @@ set (read from /proc, so Linux only), libraries included.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import in_child
 
 import h5py
 import numpy as np
@@ -86,7 +82,7 @@ def simulate(path: Path, n_cells: int, n_genes: int, density: float) -> None:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
 
 
-def measure(path: Path, n_steps: int, genes_per_step: int | None) -> dict[str, str]:
+def figures_of(path: Path, n_steps: int, genes_per_step: int | None) -> dict[str, str]:
     """Return the row of the table for one atlas."""
     start_memory = peak_memory()
     settings = sivae.settings_for(steps=(n_steps,) * 3, genes_per_step=genes_per_step)
@@ -167,13 +163,10 @@ def main() -> None:
     print(f"# {options.steps} steps of each stage")
     print(*COLUMNS, sep="\t", flush=True)
     for atlas in atlases:
-        with (
-            tempfile.TemporaryDirectory(dir=options.folder) as folder,
-            multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool,
-        ):
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             path = Path(folder) / "atlas.h5ad"
-            pool.apply(simulate, (path, *atlas))
-            row = pool.apply(measure, (path, options.steps, options.genes_per_step))
+            in_child(simulate, path, *atlas)
+            row = in_child(figures_of, path, options.steps, options.genes_per_step)
         print(*(row[column] for column in COLUMNS), sep="\t", flush=True)
 
 

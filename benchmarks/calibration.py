@@ -21,7 +21,6 @@ Z_BOUND standard errors; where cohorts are all-or-nothing that is the binomial b
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,21 +28,22 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-os.environ |= dict.fromkeys(
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1"
-)
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 from scipy.special import stdtr
 from scipy.stats import fisher_exact, pearsonr
 
 from popnet.associations import consensus as consensus_tests
-from popnet.associations import sets as set_tests
-from popnet.associations.edges import PRESENT, associated_components
-from popnet.associations.edges import test_edges as edge_tests
+from popnet.associations.edges import (
+    PRESENT,
+    ObservedEdges,
+    associated_components,
+    rank_sum_edges,
+)
+from popnet.associations.sets import enrich_phenotype, enrich_ranking
+from popnet.associations.testing import Testing
 from popnet.networks import kernels
 from popnet.networks.edges import closest_pairs
 from popnet.seeds import derive_seed
@@ -117,7 +117,7 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     values, bins = design.units.average(cohort.centrality), paper_bins(cohort)
     n_permutations = min(n_permutations, SET_PERMUTATIONS)
     tables = {
-        "robust": set_tests.robust(
+        "robust": enrich_phenotype(
             values, design, cohort.genes, cohort.modules, n_permutations, seed, min_size=3
         )
     }
@@ -127,7 +127,7 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     }.items():
         statistic = correlate(x, unit.phenotype, design.binary)["statistic"].to_numpy()
         ranking = pd.Series(statistic, cohort.genes)
-        tables[method] = set_tests.paper(
+        tables[method] = enrich_ranking(
             ranking, cohort.modules, n_permutations, seed, min_size=1, absolute=absolute
         )
     found = {
@@ -143,14 +143,14 @@ def edges(cohort: SimulatedTables, design: Design, n_permutations: int, seed: in
     pairs, weights = edge_weights(cohort)
     n_genes = len(cohort.genes)
     values, bins = design.units.average(weights), paper_bins(cohort)
-    by_bin = edge_tests(bins.average(weights), bins.phenotype, design.binary)
+    by_bin = rank_sum_edges(bins.average(weights), bins.phenotype, design.binary)
     share = (values >= PRESENT).mean(0)
     window = (share >= 0.1) & (share <= 0.9)
     robust = np.full(len(pairs), np.nan)
     robust[window] = permutation_test(values[:, window], design, n_permutations, seed).table["p"]
     reference, plain = np.full((2, len(pairs)), np.nan)
     reference[window] = limma_p(values[:, window], cohort, design)
-    table = edge_tests(values, design.units.phenotype, design.binary)
+    table = rank_sum_edges(values, design.units.phenotype, design.binary)
     plain[table.index] = table["p"]
     paper = np.full(len(pairs), np.nan)
     paper[by_bin.index] = by_bin["p"]
@@ -177,16 +177,16 @@ def consensus(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     """Test every gene's change in degree between the consensus networks."""
     pairs, weights = edge_weights(cohort)
     names = np.array(cohort.genes, dtype=object)
-    gene1, gene2 = (names[end] for end in np.divmod(pairs, len(names)))
-    _, change = consensus_tests.robust(
-        pd.DataFrame({"gene1": gene1, "gene2": gene2}),
-        csr_array(weights),
-        names,
-        design,
-        n_permutations,
-        seed,
-    )
-    p = change.set_index("gene")["change_p"].reindex(names).to_numpy(float)
+    samples = cohort.bins["sample"].astype(str).to_numpy()
+    by_sample = pd.DataFrame(weights).groupby(samples, sort=False).mean()
+    row, pair = np.nonzero(by_sample.to_numpy())
+    gene1, gene2 = (names[end] for end in np.divmod(np.asarray(pairs)[pair], len(names)))
+    edges = pd.DataFrame({"sample": by_sample.index[row], "gene1": gene1, "gene2": gene2})
+    edges["weight"] = by_sample.to_numpy()[row, pair]
+    rows = pd.Series(by_sample.index, by_sample.index)
+    observed = ObservedEdges(edges, rows, pd.Index(names))
+    found = consensus_tests.robust(observed, design, Testing(n_permutations, seed))
+    p = found.change.set_index("gene")["change_p"].reindex(names).to_numpy(float)
     return {"robust": p}, cohort.planted
 
 

@@ -11,16 +11,12 @@ memory is the peak of the resident set (read from /proc, so Linux only), librari
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import in_child, machine, measure
 
 import h5py
 import numpy as np
@@ -29,7 +25,6 @@ from anndata.io import sparse_dataset, write_elem
 from scipy import sparse
 
 from popnet import cells as preparing
-from popnet.memory import peak_memory
 
 BLOCK, BLOCKS, POOL = 10_000, 5, 16
 COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "peak_mb")
@@ -98,13 +93,6 @@ def prepare(folder: Path) -> None:
     preparing.write_expression(folder / "expression.h5ad", samples, selected)
 
 
-def measure(function, *arguments: object) -> tuple[float, float, float]:
-    """Return seconds, CPU seconds and peak memory (MB) of a call."""
-    start, begin = time.perf_counter(), time.process_time()
-    function(*arguments)
-    return time.perf_counter() - start, time.process_time() - begin, peak_memory()
-
-
 def main() -> None:
     """Simulate and measure every size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -116,10 +104,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the files, which are removed again")
     options = parser.parse_args()
 
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    print(f"# {processor}, {os.cpu_count()} cores, one thread used; {options.genes} genes")
+    print(f"# {machine()}, one thread used; {options.genes} genes")
     print(*COLUMNS, sep="\t", flush=True)
-    spawn = multiprocessing.get_context("spawn")
     for n_cells in options.cells:
         with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
             folder = Path(temporary)
@@ -128,17 +114,20 @@ def main() -> None:
             free = shutil.disk_usage(folder).free
             if free < needed:
                 sys.exit(f"{folder} has {free / 1e9:.0f} GB free, {needed / 1e9:.0f} needed")
-            with spawn.Pool(1) as pool:
-                sizes = (n_cells, options.genes, options.per_sample, options.molecules)
-                pool.apply(simulate, (folder, *sizes))
+            sizes = (n_cells, options.genes, options.per_sample, options.molecules)
+            in_child(simulate, folder, *sizes)
             size = (folder / "cells.h5ad").stat().st_size / 2**20
             for function, arguments, made in (
                 (select, (options.selected,), "genes.parquet"),
                 (prepare, (), "expression.h5ad"),
             ):
-                with spawn.Pool(1) as pool:
-                    found = pool.apply(measure, (function, folder, *arguments))
-                figures = [*found, (folder / made).stat().st_size / 2**20]
+                found = measure(function, folder, *arguments)
+                figures = [
+                    found.seconds,
+                    found.cpu_seconds,
+                    found.peak_mb,
+                    (folder / made).stat().st_size / 2**20,
+                ]
                 row = [n_cells, -(-n_cells // options.per_sample), f"{size:.0f}"]
                 row += [function.__name__, *(f"{figure:.0f}" for figure in figures)]
                 print(*row, sep="\t", flush=True)

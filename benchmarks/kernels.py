@@ -9,20 +9,11 @@ the call, memory what it adds to the resident set at its peak (read from /proc, 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import os
-import sys
-import time
-from pathlib import Path
 
-os.environ |= dict.fromkeys(
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1"
-)
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import Measured, in_child, machine, timed
 
 import numpy as np
 
-from popnet.memory import peak_memory
 from popnet.networks import kernels
 
 
@@ -40,20 +31,14 @@ def simulate(n_graphs: int, n_genes: int, density: float) -> list[kernels.Graph]
     return graphs
 
 
-def measure(
-    name: str, labels: str, sizes: tuple[int, int, float]
-) -> tuple[np.ndarray, float, float]:
-    """Return the kernel, seconds and growth of peak memory (MB)."""
+def run(name: str, labels: str, sizes: tuple[int, int, float]) -> Measured:
+    """Return the kernel and what it needed."""
     kernel = getattr(kernels, name)
     n_genes = sizes[1]
     graphs = simulate(*sizes)
     edge = (np.array([0], np.int32), np.array([1], np.int32))
     kernel([edge, edge], 2, labels)  # pays for the imports
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of the simulation
-    before = peak_memory()
-    start = time.perf_counter()
-    gram = kernel(graphs, n_genes, labels)
-    return gram, time.perf_counter() - start, peak_memory() - before
+    return timed(kernel, graphs, n_genes, labels)
 
 
 def main() -> None:
@@ -67,9 +52,8 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
     print(
-        f"{processor}, {os.cpu_count()} cores, one thread used; "
+        f"{machine()}, one thread used; "
         f"{options.genes} genes, {100 * options.density:g} % of the pairs.\n"
     )
     print("| graphs | labels | GraKeL s | ours s | ratio | GraKeL MB | ours MB | difference |")
@@ -80,18 +64,17 @@ def main() -> None:
             jobs = [("weisfeiler_lehman", labels, sizes)]
             if n_graphs <= options.grakel_up_to:
                 jobs.append(("grakel_weisfeiler_lehman", labels, sizes))
-            with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-                (ours, seconds, memory), *grakel = pool.starmap(measure, jobs, chunksize=1)
-            row = ["", f"{seconds:.2f}", "", "", f"{memory:.0f}", ""]
+            ours, *grakel = (in_child(run, *job) for job in jobs)
+            row = ["", f"{ours.seconds:.2f}", "", "", f"{ours.added_mb:.0f}", ""]
             if grakel:
-                reference, its_seconds, its_memory = grakel[0]
+                theirs = grakel[0]
                 row = [
-                    f"{its_seconds:.2f}",
-                    f"{seconds:.2f}",
-                    f"{its_seconds / seconds:.0f}",
-                    f"{its_memory:.0f}",
-                    f"{memory:.0f}",
-                    f"{np.abs(ours - reference).max():.0e}",
+                    f"{theirs.seconds:.2f}",
+                    f"{ours.seconds:.2f}",
+                    f"{theirs.seconds / ours.seconds:.0f}",
+                    f"{theirs.added_mb:.0f}",
+                    f"{ours.added_mb:.0f}",
+                    f"{np.abs(ours.value - theirs.value).max():.0e}",
                 ]
             print(f"| {n_graphs} | {labels} | {' | '.join(row)} |", flush=True)
 

@@ -11,22 +11,20 @@ is that of the mean over runs.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from adapter import technical_covariates
 
-from popnet.associations import maps as map_tests
 from popnet.associations import sets as set_tests
+from popnet.associations.designs import technical_covariates
+from popnet.associations.maps import SampleMap, one_map
+from popnet.associations.testing import Testing
 from popnet.files import read_table
 from popnet.networks.kernels import kernel_pca
 from popnet.stats.designs import make_design
@@ -120,14 +118,16 @@ def tests(bins, kernel, design_of, options, run) -> Iterator[tuple[str, pd.DataF
     sets = {
         f"set {number}": list(bins.var_names[number::20]) for number in range(min(20, bins.n_vars))
     }
-    yield "gene sets", set_tests.robust(centrality, design, bins.var_names, sets, n, seed)
+    yield "gene sets", set_tests.robust(bins.X, bins.var_names, sets, design, Testing(n, seed))
     part = kernel[kernel["kernel"] == KERNEL]
     names = list(dict.fromkeys(part["sample1"]))
     wide = part.pivot(index="sample1", columns="sample2", values="similarity")
     similarity = wide.reindex(index=names, columns=names).to_numpy()
     similarity = np.where(np.isnan(similarity), similarity.T, similarity)
     axes = pd.DataFrame(kernel_pca(similarity, 4)[0], columns=["PC1", "PC2", "PC3", "PC4"])
-    of_map = map_tests.robust(similarity, axes, design_of(np.array(names)), n, seed)
+    of_map = one_map(
+        SampleMap(names, similarity, axes), design_of(np.array(names)), Testing(n, seed)
+    )
     is_axis = of_map["test"] == "axis"
     yield "map axes", of_map[is_axis]
     yield "map", of_map[of_map["test"].isin(["distance regression", "hsic"])]

@@ -11,7 +11,6 @@ the number of jobs that it plans. Memory is the peak of Snakemake's resident set
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import re
 import shutil
@@ -21,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+from measuring import ROOT, in_child, machine
 
 import h5py
 import numpy as np
@@ -30,7 +29,6 @@ import yaml
 from anndata.io import write_elem
 from scipy import sparse
 
-ROOT = Path(__file__).resolve().parents[1]
 GENES, POOLS_OF = 2000, 16
 COLUMNS = ("samples", "cells", "file_mb", "dry_run_s", "dry_run_cpu_s", "dry_run_mb")
 COLUMNS += ("to_first_job_s", "plan_bins_s", "plan_bins_mb")
@@ -147,15 +145,13 @@ def main() -> None:
     parser.add_argument("--cells-per-sample", type=int, default=4000)
     parser.add_argument("--folder", type=Path, help="for the cells, which are removed again")
     options = parser.parse_args()
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    print(f"# {processor}, {os.cpu_count()} cores")
+    print(f"# {machine()}")
     print(*COLUMNS, sep="\t", flush=True)
     for n_samples in options.samples:
         with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
             folder = Path(temporary)
             # In a process of its own: a child's peak memory counts from its parent's.
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                pool.apply(simulate, (folder, n_samples, options.cells_per_sample))
+            in_child(simulate, folder, n_samples, options.cells_per_sample)
             size = f"{(folder / 'cells.h5ad').stat().st_size / 2**20:.0f}"
             row = measure(folder)
         n_cells = n_samples * options.cells_per_sample

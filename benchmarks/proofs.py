@@ -14,15 +14,12 @@ tables.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ |= dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
 
 import anndata as ad
 import numpy as np
@@ -33,7 +30,8 @@ from scipy.stats import spearmanr
 
 from popnet import sivae
 from popnet.cells.genes import normalise
-from popnet.comparisons.explained import active_dimensions, cell_decoder, per_dimension
+from popnet.comparisons.dimensions import active_dimensions
+from popnet.comparisons.explained import cell_decoder, per_dimension
 from popnet.comparisons.ground_truth import predictive_centrality
 from popnet.comparisons.interpretations.relu import jacobian, multipliers
 from popnet.networks.centrality import degree_centrality

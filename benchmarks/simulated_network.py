@@ -8,10 +8,8 @@ Prints a tab-separated table, one row per fit (COLUMNS says of what).
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
 
 import torch
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import time
 from collections import defaultdict
@@ -27,10 +26,7 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-os.environ |= dict.fromkeys(
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"], "1"
-)
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
+from measuring import machine
 
 import anndata as ad
 import numpy as np
@@ -129,11 +125,7 @@ def main() -> None:
     command.set_defaults(run=stack)
 
     options = parser.parse_args()
-    processor = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    print(
-        f"# {processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start; "
-        f"torch {torch.__version__}"
-    )
+    print(f"# {machine()}; torch {torch.__version__}")
     options.run(options)
 
 
