@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
 REPORT := results/demo/report.html
 
-.PHONY: demo test check conda-check lock clean-demo
+.PHONY: demo test check docs generate conda-check lock clean-demo
 
 demo: .venv/run.stamp
 	@$(DEMO) --quiet host reason
@@ -31,6 +31,15 @@ check: .venv/dev.stamp
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+# The site, in docs/_build/html. The pages of the library are made anew, or those of deleted modules stay.
+docs: .venv/run.stamp .venv/docs.stamp
+	rm -rf docs/api
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# Everything that follows from the typed models of config and sheet.
+generate: .venv/run.stamp
+	PYTHONPATH=src $(BIN)/python -m popnet.study.generate
 
 # Needs conda and its channels. Runs the demo anew with its comparisons, every rule in its environment,
 # then creates the one environment that is left: training on a GPU, which the override lets a machine
@@ -57,7 +66,7 @@ conda-check: .venv/run.stamp clean-demo
 
 # Local builds of torch carry a suffix that the package index does not know.
 lock: .venv/dev.stamp
-	for part in run comparisons dev; do \
+	for part in run comparisons dev docs; do \
 		$(BIN)/pip-compile --quiet --strip-extras --no-header --no-emit-index-url \
 			--no-emit-find-links --no-emit-trusted-host --no-emit-options \
 			--output-file requirements/$$part.txt requirements/$$part.in \

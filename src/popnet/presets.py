@@ -108,7 +108,8 @@ def answer(question: ModuleType, preset: str) -> Callable[..., Any]:
 
     Modules of `popnet.associations` have one function per preset, of its name.
     """
-    return getattr(question, preset)  # type: ignore[no-any-return]
+    function: Callable[..., Any] = getattr(question, preset)
+    return function
 
 
 def unit(preset: str) -> Literal["donor", "bin"]:

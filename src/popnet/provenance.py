@@ -18,7 +18,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from popnet.files import atomic
 
@@ -201,7 +201,7 @@ def _cache_file() -> Path:
 
 
 @cache
-def _known() -> dict[str, list]:
+def _known() -> dict[str, list[Any]]:
     """Return what is known of files by a digest of their bytes: parsing them all takes seconds."""
     try:
         known = json.loads(_cache_file().read_text())

@@ -101,7 +101,7 @@ def test_a_changed_reader_of_cells_runs_all_that_reads_cells(copied, planned):
     with (copied / "src" / "popnet" / "cells" / "sources.py").open("a") as file:
         file.write("\nDOUBLED = 2\n")
     again = planned()
-    assert {"plan_bins", "select_genes", "prepare_expression", "train_sivae"} <= again
+    assert {"plan_bins", "select_genes", "prepare_expression"} <= again
 
 
 def test_a_changed_test_runs_it_and_what_follows(copied, planned):

@@ -1,4 +1,4 @@
-"""The workflow from another folder, in a folder with blanks, and as a module of another workflow."""
+"""The workflow from another folder, in a folder with blanks, and as a module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ rule all:
     input: rules.popnet_all.input
 """
 JOBS = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
-# As in profiles/default, which belongs to the clone: Snakemake cannot tell the age of a script in git.
+# As in profiles/default, which belongs to the clone: a script in git has no age.
 TRIGGERS = ["--rerun-triggers", "mtime", "params", "input", "software-env"]
 
 

@@ -15,7 +15,7 @@ PER_TYPE = ["select_genes", "prepare_expression", "gather_networks", "map_networ
 PER_TYPE += ["export_networks", "draw_quality", "draw_networks"]
 # Both sheets have one phenotype.
 PER_PHENOTYPE = ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
-PER_PHENOTYPE += ["test_edges", "draw_associations"]
+PER_PHENOTYPE += ["associate_edges", "draw_associations"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:

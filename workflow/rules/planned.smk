@@ -3,7 +3,6 @@ import csv
 from dataclasses import asdict
 from functools import lru_cache
 
-
 # Where results go, also for a workflow that takes this one as a module.
 RESULTS = workflow.pathvars.get("results")
 

@@ -72,7 +72,7 @@ def design_of(
     if unit == "bin":
         return unadjusted(units(rows, samples["donor"], values, unit), binary)
     samples = samples.assign(batch=samples["batch"].fillna(""))
-    names = [] if technical is None else list(technical)
+    names = [] if technical is None else list(map(str, technical))
     if technical is not None:
         samples = samples.join(technical)
     return make_design(rows, samples, values, binary, covariates, names)
@@ -159,7 +159,7 @@ def _donor_means(
     values = encoded(samples, phenotype)
     donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
     means = values.astype(float).groupby(donor.to_numpy()).mean()
-    means = means.reindex(pd.unique(donor.reindex(genotyped))).dropna()
+    means = means.reindex(pd.unique(donor.reindex(pd.Index(genotyped)))).dropna()
     labels = means.index.to_numpy(dtype=object)
     n = len(labels)
     over = Units(sparse.eye_array(n).tocsr(), labels, means.to_numpy(), labels, "donor", n, n)

@@ -176,7 +176,9 @@ def robust(
 
 
 def _by_set(table: pd.DataFrame) -> pd.DataFrame:
-    table["set_q"] = table.groupby("gene_set")["p"].transform(benjamini_hochberg)
+    table["set_q"] = table.groupby("gene_set")["p"].transform(
+        lambda p: benjamini_hochberg(p.to_numpy())
+    )
     first = ["gene_set", *PAIR]
     return table[first + [column for column in table if column not in first]].sort_values(
         ["gene_set", "p"], ignore_index=True

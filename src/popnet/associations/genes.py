@@ -89,11 +89,11 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     Returns
     -------
     GeneTests
-        Columns gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p
-        depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors
-        [n_case n_control] explained_by. ``partial_*`` is given mean expression. The last is
-        empty for what is no hit, ``none`` where no control explains the hit, otherwise the
-        controls joined by ``;``.
+        Columns gene statistic p q mean_statistic mean_p mean_q mean_partial_statistic
+        mean_partial_p depth_partial_statistic depth_partial_p (given mean expression, given depth)
+        icc reliable n_units n_samples n_donors [n_case n_control] explained_by. The last is empty
+        for what is no hit, ``none`` where no control explains the hit, otherwise the controls
+        joined by ``;``.
     """
     units, binary, genes = design.units, design.binary, values.genes
     phenotype = units.phenotype
@@ -111,8 +111,8 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
             "mean_statistic": mean["statistic"],
             "mean_p": mean["p"],
             "mean_q": benjamini_hochberg(mean["p"].to_numpy()),
-            "partial_statistic": given_mean["statistic"],
-            "partial_p": given_mean["p"],
+            "mean_partial_statistic": given_mean["statistic"],
+            "mean_partial_p": given_mean["p"],
             "depth_partial_statistic": given_depth["statistic"],
             "depth_partial_p": given_depth["p"],
             "icc": values.icc.reindex(genes).to_numpy(dtype=float),
@@ -123,7 +123,7 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     table["n_samples"], table["n_donors"] = units.n_samples, units.n_donors
     if binary:
         table[["n_case", "n_control"]] = own[["n_case", "n_control"]]
-    by_mean = ~(table["partial_p"] <= CONTROL_ALPHA) & (table["mean_p"] <= CONTROL_ALPHA)
+    by_mean = ~(table["mean_partial_p"] <= CONTROL_ALPHA) & (table["mean_p"] <= CONTROL_ALPHA)
     by_depth = ~(table["depth_partial_p"] <= CONTROL_ALPHA) & (with_depth["p"][0] <= CONTROL_ALPHA)
     table["explained_by"] = np.select(
         [~(table["q"] <= testing.fdr), by_mean & by_depth, by_mean, by_depth],

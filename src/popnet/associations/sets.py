@@ -154,7 +154,9 @@ def robust(
         Of :func:`enrich_phenotype`, and n_units.
     """
     values = design.units.average(centrality)
-    table = enrich_phenotype(values, design, genes, gene_sets, testing.permutations, testing.seed)
+    table = enrich_phenotype(
+        values, design, list(genes), gene_sets, testing.permutations, testing.seed
+    )
     return table.assign(n_units=design.n)
 
 

@@ -241,7 +241,7 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 terms = next(steps)
             losses = total_loss(terms, min(1.0, step / warm_up), settings.gamma)
-            losses.sum().backward()  # type: ignore[no-untyped-call]
+            losses.sum().backward()
             if stage == "features":
                 _clip(stack.parameters)
             if step % record_every == 0 or step == n_steps - 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,7 +144,7 @@ class Design:
         rows, columns, shares = [], [], []
         for row, own in enumerate(_samples_of(self.units)):
             rows += [row] * len(own)
-            columns += list(place.get_indexer(own))
+            columns += list(place.get_indexer(pd.Index(own)))
             shares += [1 / len(own)] * len(own)
         weights = sparse.csr_array((shares, (rows, columns)), (self.n, len(place)))
         bin_samples = np.asarray(samples, dtype=object)
@@ -480,7 +481,7 @@ def _design(
     return replace(design, covariates=table, remarks=(*remarks, *notes))
 
 
-def _samples_of(over: Units) -> list[list]:
+def _samples_of(over: Units) -> list[list[Any]]:
     """Return the samples behind each unit."""
     if not len(over.labels):
         return []

@@ -169,7 +169,7 @@ def test_paper_says_what_explains_a_hit(binary):
     table = tested.table
     assert not len(tested.maxima)
     columns = (
-        "gene statistic p q mean_statistic mean_p mean_q partial_statistic partial_p "
+        "gene statistic p q mean_statistic mean_p mean_q mean_partial_statistic mean_partial_p "
         "depth_partial_statistic depth_partial_p icc reliable n_units n_samples n_donors "
     )
     columns += "n_case n_control explained_by" if binary else "explained_by"
@@ -178,7 +178,7 @@ def test_paper_says_what_explains_a_hit(binary):
     table = table.set_index("gene")
     assert table.loc["g1", "explained_by"] == "mean expression"
     assert table.loc["g2", "explained_by"] == "depth"
-    assert np.isnan(table.loc["g4", "partial_p"])
+    assert np.isnan(table.loc["g4", "mean_partial_p"])
     assert table.loc["g4", "explained_by"].startswith("mean expression")
     assert table.loc["g3", "explained_by"] == "mean expression;depth"
     assert table.loc["g0", "explained_by"] == "none"
