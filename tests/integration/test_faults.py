@@ -22,7 +22,8 @@ import pytest
 import yaml
 from scipy import sparse
 
-from popnet.cells import open_source, read_bin
+from popnet.cells.expression import read_bin
+from popnet.cells.formats import open_source
 from popnet.errors import InputError
 from popnet.files import read_parquet, read_table, write_parquet
 from popnet.genotypes.reading import read_genotypes

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from popnet.cells import CountSource
+from popnet.cells.sources import CountSource
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.phenotypes import as_text

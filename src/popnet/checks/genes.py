@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from popnet.cells import CountSource, common_genes
+from popnet.cells.sources import CountSource, common_genes
 from popnet.errors import InputError, Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.gene_sets import resolve_gene_sets

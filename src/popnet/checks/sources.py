@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from popnet.cells import CountSource, open_source
+from popnet.cells.formats import open_source
+from popnet.cells.sources import CountSource
 from popnet.errors import InputError, Problem
 from popnet.study.cohort import Cohort
 from popnet.study.paths import is_absent

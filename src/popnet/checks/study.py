@@ -17,6 +17,7 @@ from popnet.checks.samples import left_out_samples, warn_astray, warn_empty, wit
 from popnet.checks.sources import check_counts, open_sources
 from popnet.checks.values import check_contrast, check_texts, values_of
 from popnet.errors import InputError, Problem
+from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
 from popnet.study.problems import merged
@@ -98,7 +99,8 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         from popnet.checks.variants import check_variants
 
         problems += check_variants(cohort, list(table["sample"]), cohort.variants.keep_filters)
-    if config["preset"] == "robust" and not any(p.severity == "error" for p in problems):
+    adjusted = PRESETS[config["preset"]].unit == "donor"
+    if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)
     check_texts(cohort, table, problems)
     warnings = _raise_errors(problems)

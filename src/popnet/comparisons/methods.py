@@ -10,14 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from popnet.errors import InputError
 from popnet.memory import peak_memory
-from popnet.sivae import Settings
-from popnet.sivae.fitting import Device
+
+if TYPE_CHECKING:
+    from popnet.sivae import Settings
+    from popnet.sivae.fitting import Device
 
 
 @dataclass(frozen=True)

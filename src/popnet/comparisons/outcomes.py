@@ -16,7 +16,7 @@ STATES = ["comparison", "method", "status", "seconds", "peak_memory_mb"]
 class Outcomes:
     """The outcomes of a comparison, one row per method; each is printed when it is added."""
 
-    def __init__(self) -> None:  # noqa: D107
+    def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, comparison: str, method: str, attempts: Attempt | Mapping[str, Attempt]) -> None:
