@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from popnet.comparisons import registry
+from popnet.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
+BY_NAME = re.compile(r"popnet(?:\.\w+)+:\w+")
 RULE = re.compile(r"^(?:    )?(?:rule|checkpoint) (\w+):\n((?:(?: .*)?\n)+)", re.MULTILINE)
 RULES = {
     name: body
@@ -25,7 +26,8 @@ PIP = {"pytorch-cpu": "torch", "pytorch-gpu": "torch", "python-igraph": "igraph"
 # What Python calls it where that is another name.
 MODULES = PIP | {"scikit-learn": "sklearn", "scvi-tools": "scvi", "umap-learn": "umap"}
 MODULES["pyyaml"] = "yaml"
-TABLES = {name: table for name, table in vars(registry).items() if name.isupper()}
+# What comes with another package.
+BROUGHT = {"pydantic_core": "pydantic"}
 # PyTorch for CUDA, and for processors alone: which one, the config says.
 TRAINING = ["training.yaml", "training_cpu.yaml"]
 # What pandas imports for these methods.
@@ -62,9 +64,10 @@ def dependencies(environment: Path) -> dict[str, str]:
 def module_files(name: str) -> list[Path]:
     """Return the files of ours that importing a module runs; none if it is not ours."""
     parts = name.split(".")
+    folder = ROOT / "src" if parts[0] == "popnet" else SCRIPTS
     files = []
     for depth in range(1, len(parts) + 1):
-        path = SCRIPTS.joinpath(*parts[:depth])
+        path = folder.joinpath(*parts[:depth])
         files += [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
     return files
 
@@ -73,10 +76,11 @@ def imports(script: Path) -> tuple[set[str], set[str]]:
     """Return what a script imports from others, by itself and through ours, and these of ours.
 
     Functions and classes count where something that counts names them: a lazy import inside one
-    that nobody calls does not.
+    that nobody calls does not. `popnet.provenance` follows whole files.
     """
     bodies = [ast.parse(script.read_text()).body]
-    read, used, waiting, found = {script}, set(), [], set()
+    # Presets call the functions of their names.
+    read, used, waiting, found = {script}, set(PRESETS), [], set()
     while bodies:
         for node in bodies.pop():
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name not in used:
@@ -89,16 +93,15 @@ def imports(script: Path) -> tuple[set[str], set[str]]:
                 names = [alias.name for alias in part.names] if isinstance(part, ast.Import) else []
                 if isinstance(part, ast.ImportFrom):
                     names = [part.module, *(f"{part.module}.{alias.name}" for alias in part.names)]
+                # Methods that are compared are imported by name, when one is called.
+                if isinstance(part, ast.Constant) and BY_NAME.fullmatch(str(part.value)):
+                    module, function = part.value.split(":")
+                    names.append(module)
+                    used.add(function)
                 for name in names:
                     files = module_files(name)
                     if not files:
                         found.add(name.split(".")[0])
-                    # Methods are imported by name, when one is called.
-                    table = TABLES.get(name.removeprefix("popnet.comparisons.registry."), {})
-                    for method in table.values() if "load_method" in script.read_text() else ():
-                        module, function = method.split(":")
-                        files += module_files(f"popnet.comparisons.{module}")
-                        used.add(function)
                     for file in files:
                         if file not in read:
                             read.add(file)
@@ -107,18 +110,19 @@ def imports(script: Path) -> tuple[set[str], set[str]]:
             bodies = [[node] for node in waiting if node.name in used]
             waiting = [node for node in waiting if node.name not in used]
     found |= {IMPORTED_FOR[name] for name in used & IMPORTED_FOR.keys()}
+    found = {BROUGHT.get(name, name) for name in found}
     return found - sys.stdlib_module_names, {path.stem for path in read}
 
 
 def test_rules_and_imports_were_found():
     assert len(RULES) >= 20
-    assert imports(SCRIPTS / "train_sivae.py")[0] >= {"torch", "anndata", "h5py"}
-    assert "scanpy" in imports(SCRIPTS / "prepare_expression.py")[0]
-    assert "scanpy" not in imports(SCRIPTS / "train_sivae.py")[0]
+    assert imports(script_of("train_sivae"))[0] >= {"torch", "anndata", "h5py"}
+    assert "scanpy" in imports(script_of("prepare_expression"))[0]
+    assert "scanpy" not in imports(script_of("train_sivae"))[0]
     for rule, module in (
-        ("associate_centrality", "robust"),
-        ("map_networks", "map_tests"),
-        ("test_burden", "skat"),
+        ("associate_centrality", "permutation"),
+        ("associate_burden", "skat"),
+        ("embed_cells", "scvi_tools"),
     ):
         assert module in imports(script_of(rule))[1]
 
