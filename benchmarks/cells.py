@@ -24,7 +24,15 @@ import pandas as pd
 from anndata.io import sparse_dataset, write_elem
 from scipy import sparse
 
-from popnet import cells as preparing
+from popnet.cells.bins import plan_bins
+from popnet.cells.formats import open_source
+from popnet.cells.sources import common_genes
+from popnet.cells.genes import sample_statistics
+from popnet.cells.sources import read_blocks
+from popnet.cells.genes import select_genes
+from popnet.cells.expression import prepare_sample
+from popnet.cells.sources import read_samples
+from popnet.cells.expression import write_expression
 
 BLOCK, BLOCKS, POOL = 10_000, 5, 16
 COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "peak_mb")
@@ -66,17 +74,17 @@ def simulate(folder: Path, n_cells: int, n_genes: int, per_sample: int, molecule
             "cell": np.arange(n_cells).astype(str),
         }
     )
-    binned, _, _ = preparing.plan_bins(cells, 1000, 1)
+    binned, _, _ = plan_bins(cells, 1000, 1)
     binned.to_parquet(folder / "cells.parquet", index=False)
 
 
 def select(folder: Path, n_selected: int) -> None:
     """Write the genes most variable over all cells."""
     cells = pd.read_parquet(folder / "cells.parquet")
-    sources = {path: preparing.open_source(path) for path in cells["source"].unique()}
-    genes, _ = preparing.common_genes(list(sources.values()))
-    found = preparing.sample_statistics(preparing.read_blocks(sources, cells, genes))
-    table = preparing.select_genes(list(found.values()), n_selected, 0, [], genes)
+    sources = {path: open_source(path) for path in cells["source"].unique()}
+    genes, _ = common_genes(list(sources.values()))
+    found = sample_statistics(read_blocks(sources, cells, genes))
+    table = select_genes(list(found.values()), n_selected, 0, [], genes)
     table.to_parquet(folder / "genes.parquet")
 
 
@@ -84,13 +92,13 @@ def prepare(folder: Path) -> None:
     """Write the scaled expression of these genes."""
     cells = pd.read_parquet(folder / "cells.parquet")
     selected = list(pd.read_parquet(folder / "genes.parquet")["gene"])
-    sources = {path: preparing.open_source(path) for path in cells["source"].unique()}
-    genes, _ = preparing.common_genes(list(sources.values()))
+    sources = {path: open_source(path) for path in cells["source"].unique()}
+    genes, _ = common_genes(list(sources.values()))
     samples = (
-        preparing.prepare_sample(counts, depth, rows, genes, selected)
-        for rows, counts, depth in preparing.read_samples(sources, cells, genes)
+        prepare_sample(counts, depth, rows, genes, selected)
+        for rows, counts, depth in read_samples(sources, cells, genes)
     )
-    preparing.write_expression(folder / "expression.h5ad", samples, selected)
+    write_expression(folder / "expression.h5ad", samples, selected)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import yaml
 from scipy import sparse
 
 from popnet.files import read_table
-from popnet.genotypes.reading import read_genotypes_h5ad
+from popnet.genotypes.table import read_genotypes_h5ad
 from popnet.names import safe_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from popnet.figures import (
+from popnet.figures.style import (
     CASE,
     COMPLEXES,
     CONTROL,

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from popnet.figures import (
+from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,

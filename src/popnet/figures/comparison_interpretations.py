@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from popnet.figures import (
+from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,

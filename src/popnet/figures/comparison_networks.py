@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from popnet.figures import (
+from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,

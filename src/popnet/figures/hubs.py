@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from popnet.figures import (
+from popnet.figures.style import (
     COMPLEXES,
     DARK,
     DOUBLE,

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from popnet.figures import (
+from popnet.figures.style import (
     CASE,
     CONTROL,
     DARK,

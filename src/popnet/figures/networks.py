@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import rankdata
 
-from popnet.figures import (
+from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from popnet.figures import (
+from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,

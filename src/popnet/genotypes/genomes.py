@@ -43,49 +43,6 @@ def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, i
     return genomes, int(discordant.sum())
 
 
-def per_donor(
-    genotypes: Genotypes, donors: pd.Series, phenotype: pd.Series
-) -> tuple[pd.DataFrame, pd.Series, int]:
-    """Return one mitochondrial genome (see `one_per_donor`) and one phenotype per donor.
-
-    Parameters
-    ----------
-    genotypes : Genotypes
-    donors : Series, sample -> donor
-        A sample without a donor is its own donor.
-    phenotype : Series, sample -> float
-        If binary, 1 for cases and 0 for controls.
-
-    Returns
-    -------
-    dosage : DataFrame of float, donors x variants
-        The donors of the genotyped samples, in the order of these.
-    phenotype : Series, donor -> float
-        Mean over the donor's samples; missing values are left out.
-    n_discordant : int
-        Genotypes (of a donor at a variant) in which samples differ.
-    """
-    genomes, n_discordant = one_per_donor(genotypes, donors)
-    dosage = pd.DataFrame(genomes.dosage, genomes.samples, genotypes.variants.index)
-    donor = donors.reindex(phenotype.index)
-    donor = donor.where(donor.notna(), phenotype.index.to_series())
-    means = phenotype.astype(float).groupby(donor.to_numpy()).mean()
-    return dosage, means.reindex(dosage.index), n_discordant
-
-
-def varying_donors(phenotype: pd.Series) -> list[str]:
-    """Return the donors whose samples differ in a binary phenotype.
-
-    Such a phenotype cannot be tested: these donors are cases and controls with the same genome.
-
-    Parameters
-    ----------
-    phenotype : Series, donor -> float
-        As `per_donor` returns it.
-    """
-    return list(phenotype.index[(phenotype > 0) & (phenotype < 1)])
-
-
 def principal_components(dosage: np.ndarray, n: int) -> np.ndarray:
     """Return the first principal components of the variants, which represent haplogroups.
 

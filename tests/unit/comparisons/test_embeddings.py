@@ -16,8 +16,8 @@ from popnet.comparisons.embeddings.sivae import variant_settings
 from popnet.comparisons.methods import Attempt, Training, load_method
 from popnet.comparisons.outcomes import outcome
 from popnet.comparisons.registry import EMBEDDINGS
-from popnet.figures import Subject
 from popnet.figures import comparison_embeddings as figures
+from popnet.figures.style import Subject
 from popnet.findings import shown_comparisons
 
 LATENT = 3

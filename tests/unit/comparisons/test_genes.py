@@ -14,7 +14,8 @@ from popnet.comparisons import agreement, gene_embedding, markers, summary
 from popnet.comparisons.agreement import Networks
 from popnet.comparisons.gene_embedding import GeneEmbedding, embed_genes, quality, simulate
 from popnet.comparisons.methods import Training
-from popnet.figures import Subject, comparison_genes
+from popnet.figures import comparison_genes
+from popnet.figures.style import Subject
 from popnet.findings.shown_comparisons import shown_hits
 from popnet.networks.edges import closest_pairs
 from popnet.stats.ranks import correlate

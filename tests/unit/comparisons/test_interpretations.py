@@ -24,8 +24,8 @@ from popnet.comparisons.interpretations import (
     shapley,
 )
 from popnet.comparisons.registry import INTERPRETATIONS
-from popnet.figures import Subject
 from popnet.figures import comparison_interpretations as drawn
+from popnet.figures.style import Subject
 
 LATENT, GENES, CELLS = 3, 7, 40
 

@@ -21,12 +21,12 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from popnet.figures import Subject, format_p, readable, save
 from popnet.figures.associations import centrality_bars, connectivity_scatter, gene_set_bars
 from popnet.figures.circos import mt_circos
 from popnet.figures.maps import kernel_heatmap, network_map
 from popnet.figures.networks import set_networks
 from popnet.figures.qc import qc_cells, qc_depth, qc_losses, qc_reliability, qc_training
+from popnet.figures.style import Subject, format_p, readable, save
 from popnet.figures.tuning import candidate_losses, candidate_names
 from popnet.figures.variants import burden_bars, variant_manhattan
 from popnet.findings.shown_associations import (

@@ -3,11 +3,11 @@
 from adapter import logged
 
 from popnet import presets
-from popnet.figures import Subject, save
 from popnet.figures import associations as plots
 from popnet.figures.circos import mt_circos
 from popnet.figures.maps import network_map
 from popnet.figures.networks import set_networks
+from popnet.figures.style import Subject, save
 from popnet.files import read_parquet, read_table, resource
 from popnet.findings import shown_associations as shown
 from popnet.networks.kernels import KERNEL_NAMES

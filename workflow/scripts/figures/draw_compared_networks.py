@@ -2,8 +2,8 @@
 
 from adapter import logged
 
-from popnet.figures import Subject, save
 from popnet.figures import comparison_networks as figures
+from popnet.figures.style import Subject, save
 from popnet.files import read_table
 from popnet.findings.shown_comparisons import centrality_points
 

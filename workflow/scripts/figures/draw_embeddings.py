@@ -3,8 +3,8 @@
 from adapter import logged
 
 from popnet.comparisons.registry import EMBEDDINGS
-from popnet.figures import Subject, save
 from popnet.figures import comparison_embeddings as figures
+from popnet.figures.style import Subject, save
 from popnet.files import read_h5ad, read_table
 from popnet.findings import shown_comparisons as shown
 

@@ -2,8 +2,8 @@
 
 from adapter import logged
 
-from popnet.figures import Subject, save
 from popnet.figures.comparison_genes import community_maps, marker_maps
+from popnet.figures.style import Subject, save
 from popnet.files import read_table
 
 

@@ -3,8 +3,8 @@
 from adapter import logged
 
 from popnet import presets
-from popnet.figures import Subject, save
 from popnet.figures.comparison_genes import hit_dots
+from popnet.figures.style import Subject, save
 from popnet.files import read_table
 from popnet.findings.shown_comparisons import shown_hits
 

@@ -2,8 +2,8 @@
 
 from adapter import logged
 
-from popnet.figures import Subject, save
 from popnet.figures.comparison_interpretations import agreement_heatmap, training_times
+from popnet.figures.style import Subject, save
 from popnet.files import read_h5ad, read_table
 
 

@@ -3,9 +3,9 @@
 from adapter import logged
 
 from popnet import presets
-from popnet.figures import Subject, save
 from popnet.figures.hubs import hub_dots
 from popnet.figures.maps import kernel_heatmap
+from popnet.figures.style import Subject, save
 from popnet.files import read_h5ad, read_table, resource
 from popnet.findings.shown_networks import cluster_order, hub_genes, square_similarity
 from popnet.networks.kernels import KERNEL_NAMES

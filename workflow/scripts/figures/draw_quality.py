@@ -2,7 +2,8 @@
 
 from adapter import logged
 
-from popnet.figures import Subject, qc, save
+from popnet.figures import qc
+from popnet.figures.style import Subject, save
 from popnet.files import read_h5ad, read_parquet, read_table
 from popnet.findings import shown_quality as shown
 from popnet.networks.trained import read_training

@@ -2,7 +2,7 @@
 
 from adapter import logged
 
-from popnet.figures import Subject, save
+from popnet.figures.style import Subject, save
 from popnet.figures.tuning import candidate_losses
 from popnet.files import read_table
 

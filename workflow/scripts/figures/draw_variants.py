@@ -3,7 +3,7 @@
 from adapter import logged
 
 from popnet import presets
-from popnet.figures import Subject, save
+from popnet.figures.style import Subject, save
 from popnet.figures.variants import burden_bars, variant_manhattan
 from popnet.files import read_table, resource
 
