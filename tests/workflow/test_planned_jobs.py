@@ -12,10 +12,12 @@ from popnet.files import read_table
 GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
 PER_TYPE = ["select_genes", "prepare_expression", "gather_networks", "map_networks"]
-PER_TYPE += ["export_networks", "draw_quality", "draw_networks"]
+PER_TYPE += ["export_networks", "count_connectivity", "gather_map_tests"]
+PER_TYPE += ["draw_quality", "draw_networks"]
 # Both sheets have one phenotype.
 PER_PHENOTYPE = ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
-PER_PHENOTYPE += ["associate_edges", "draw_associations"]
+PER_PHENOTYPE += ["associate_edges", "associate_connectivity", "associate_consensus"]
+PER_PHENOTYPE += ["make_design", "associate_map", "draw_associations"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -44,6 +46,7 @@ def plan_study(snakemake, plan):
 
 def expected(n_types: int, n_trained: int) -> dict[str, int]:
     once = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
+    once += ["describe_samples", "select_phenotype", "resolve_gene_sets"]
     per_type = PER_TYPE + PER_PHENOTYPE
     return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
 
