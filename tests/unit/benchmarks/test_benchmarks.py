@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,18 +10,19 @@ import pytest
 
 from popnet import sivae
 
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 TINY = {"latent": 2, "hidden": [16, 8]}
 
 
 @pytest.fixture(scope="module")
 def training():
     """The script as a module; nothing of it but `main` runs by itself."""
-    path = Path(__file__).parents[3] / "benchmarks" / "training.py"
+    path = BENCHMARKS / "training.py"
     spec = importlib.util.spec_from_file_location("training_benchmark", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", sys.path.copy())
+        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
         for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
             patch.setenv(f"{name}_NUM_THREADS", "1")
         spec.loader.exec_module(module)
@@ -102,3 +104,21 @@ def test_without_a_gpu_stack_says_so(training, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["training.py", "stack"])
     training.main()
     assert "no GPU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_says_what_it_takes(path):
+    """It imports what it needs; `measuring` has nothing to say."""
+    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert path.stem == "measuring" or "usage:" in done.stdout
+
+
+def test_a_call_is_measured_in_a_process_of_its_own():
+    code = "import measuring, time; print(*measuring.measure(time.sleep, 0.2)[1:])"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, check=True
+    )
+    seconds, cpu_seconds, start_mb, peak_mb = map(float, found.stdout.split())
+    assert seconds >= 0.2 > cpu_seconds
+    assert peak_mb >= start_mb > 1

@@ -34,7 +34,8 @@ def test_networks_side_by_side_do_not_touch_each_other(expression):
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_bfloat16_learns_as_float32_does(expression, at_once, monkeypatch):
     # Also where the processor has no units for it: autocast rounds alike, only slower.
-    monkeypatch.setattr("popnet.comparisons.ground_truth.choose_precision", lambda name, device: name)
+    module = "popnet.comparisons.ground_truth"
+    monkeypatch.setattr(f"{module}.choose_precision", lambda name, device: name)
     settings = {"seed": 1, "at_once": at_once, "device": "cpu"}
     rounded = predictive_centrality(expression, [0, 3, 12], precision="bf16", **settings)
     exact = predictive_centrality(expression, [0, 3, 12], precision="float32", **settings)
