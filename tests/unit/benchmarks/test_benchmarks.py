@@ -106,12 +106,13 @@ def test_without_a_gpu_stack_says_so(training, monkeypatch, capsys):
     assert "no GPU" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
-def test_every_benchmark_says_what_it_takes(path):
-    """It imports what it needs; `measuring` has nothing to say."""
-    done = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
+def test_every_benchmark_finds_what_it_imports():
+    names = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+    code = f"import {', '.join(names)}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    assert path.stem == "measuring" or "usage:" in done.stdout
 
 
 def test_a_call_is_measured_in_a_process_of_its_own():
