@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, files, requires
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from popnet.presets import PRESETS
 
@@ -164,3 +168,60 @@ def test_pins(environment):
     assert pins.pop("python") == "3.11"
     pins.pop("pip", None)
     assert pins == {name: locked[PIP.get(name, name)] for name in pins}
+
+
+def closure(names: list[str]) -> set[str]:
+    """Return packages and all that they require, as far as they are installed here."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        try:
+            required = requires(name) or []
+        except PackageNotFoundError:
+            continue
+        if name not in found:
+            found.add(name)
+            wanted = map(Requirement, required)
+            waiting += [each.name for each in wanted if not each.marker or each.marker.evaluate()]
+    return found
+
+
+def install(packages: set[str], folder: Path) -> None:
+    """Link packages that are installed here into a folder."""
+    for package in packages:
+        for file in files(package) or []:
+            top = file.parts[0]
+            if top != ".." and not (folder / top).is_symlink():
+                (folder / top).symlink_to(Path(file.locate()).parents[len(file.parts) - 1] / top)
+
+
+IMPORT_ALL = """
+import ast, sys
+from pathlib import Path
+sys.path.extend({paths!r})
+for script in {scripts!r}:
+    body = ast.parse(Path(script).read_text()).body
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), script, "exec"), {{}})
+import popnet
+print(popnet.__file__)
+"""
+
+
+@pytest.mark.parametrize("name", ["cells", "statistics", "variants", "figures", "training_cpu"])
+def test_scripts_import_the_clone_where_nothing_else_is_installed(name, tmp_path):
+    """An environment has what its file lists, and an older popnet that must not be taken."""
+    environment = ROOT / "envs" / f"{name}.yaml"
+    pinned = [PIP.get(package, package) for package in dependencies(environment)]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path)], check=True)
+    (site,) = tmp_path.glob("lib/python*/site-packages")
+    install(closure(pinned), site)
+    (site / "popnet").mkdir()
+    (site / "popnet" / "__init__.py").write_text("raise ImportError('another popnet')")
+    scripts = [str(script_of(rule)) for rule in RULES if environment in environments(rule)]
+    # As Snakemake extends the path of a script: by that of the process that planned.
+    code = IMPORT_ALL.format(paths=[str(SCRIPTS), str(ROOT / "src")], scripts=scripts)
+    run = [tmp_path / "bin" / "python", "-I", "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == ROOT / "src" / "popnet" / "__init__.py"
