@@ -1,4 +1,4 @@
-"""Files of ours on disk, written whole or not at all, and named where they are damaged."""
+"""Files of a study: written atomically, with checksums, and named where they are damaged."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def _no_room(error: BaseException | None) -> str | None:
 
 
 def _is_full(folder: Path) -> str | None:
-    """Return the words for a full disk if the one of a folder is: not all libraries say so."""
+    """Return the system's message for a full disk if that of a folder is full."""
     disk = os.statvfs(folder)
     return os.strerror(errno.ENOSPC) if disk.f_blocks and not disk.f_bavail else None
 
 
 @contextmanager
 def reading(path: str | Path, remedy: str = MADE_ANEW) -> Iterator[None]:
-    """Turn any error of the block, which reads a file of ours, into one that names the file.
+    """Turn any error of the block, which reads a file of the study, into one that names it.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def read_parquet(path: str | Path) -> pd.DataFrame:
 
 
 def read_h5ad(path: str | Path) -> AnnData:
-    """Read an h5ad file of ours.
+    """Read an h5ad file of the study.
 
     Raises
     ------

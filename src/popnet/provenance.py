@@ -1,7 +1,7 @@
 """Where results come from: the code behind them, its version and commit, the packages.
 
 A result follows the code that makes it. What a script or a module depends on is read off its
-imports, so that nobody lists it by hand.
+imports; no list is kept by hand.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def cohort_networks(
     per_bin = bins.obs["sample"].astype(str).to_numpy()
     samples = pd.unique(per_bin)
     obs = sheet.reindex(samples)
-    # An h5ad holds text with missing values, such as a batch that nobody gave, only as categories.
+    # An h5ad holds text with missing values, such as an unknown batch, only as categories.
     obs = obs.astype(dict.fromkeys(obs.select_dtypes(object), "category"))
 
     def sample_means(values: np.ndarray) -> np.ndarray:

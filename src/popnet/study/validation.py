@@ -62,7 +62,7 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 def is_broken(part: object) -> bool:
-    """Return whether a `Part` was refused: its type does not say so."""
+    """Return whether a `Part` was refused, which its type does not show."""
     return part is BROKEN
 
 

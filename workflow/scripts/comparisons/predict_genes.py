@@ -14,8 +14,8 @@ from popnet.seeds import derive_seed
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     cells = read_h5ad(snakemake.input.cells)
-    genes = np.array_split(np.arange(cells.n_vars), snakemake.params.n_batches)
-    genes = genes[int(snakemake.wildcards.batch) - 1]
+    genes = np.array_split(np.arange(cells.n_vars), snakemake.params.n_jobs)
+    genes = genes[int(snakemake.wildcards.job) - 1]
     truth = predictive_centrality(
         expression_of(cells),
         genes,
