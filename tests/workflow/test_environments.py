@@ -225,3 +225,16 @@ def test_scripts_import_the_clone_where_nothing_else_is_installed(name, tmp_path
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == ROOT / "src" / "popnet" / "__init__.py"
+
+
+ASKED = re.compile(r"\b(params|wildcards|input|output|files)\.(?!get\b|items\b|keys\b)([a-z]\w*)")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if "script:" in RULES[rule]])
+def test_a_script_asks_for_what_its_rule_has(rule):
+    paths = (ROOT / "workflow" / "rules").glob("*.smk")
+    # With its file: names may stand in a list above, or in a rule that takes this one over.
+    body = next(text for text in (path.read_text() for path in paths) if RULES[rule][:-1] in text)
+    for kind, name in ASKED.findall(script_of(rule).read_text()):
+        known = rf"\b{name}\b" if kind != "wildcards" else rf"\{{{name}\}}"
+        assert re.search(known, body), f"{script_of(rule).name} asks for {kind}.{name}"
