@@ -4,9 +4,9 @@
     python benchmarks/after_training.py --samples 41 --central-genes all --gene-sets kegg.gmt
 
 Simulates what training writes (loadings and errors of genes in modules, a share of them the bin's
-own), then runs the scripts of the rules one after another, each in a process of its own on one
-thread, and prints a tab-separated table. Memory is the peak of the resident set (read from /proc,
-so Linux only), libraries included.
+own) and the table of samples, then runs the scripts of the rules one after another, with their
+inputs and parameters, each in a process of its own on one thread, and prints a tab-separated table.
+Memory is the peak of the resident set (read from /proc, so Linux only), libraries included.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import runpy
+import sys
 import tempfile
 from dataclasses import asdict
 from itertools import combinations
@@ -29,21 +30,23 @@ import pandas as pd
 import yaml
 from anndata.io import write_elem
 
-from popnet.files import read_table, write_table
-from popnet.study.cohort import load_cohort
+from popnet.files import read_table, resource, write_table
+from popnet.study.definitions import GeneSet, Phenotype
 from popnet.study.gene_sets import read_gmt
 
 LATENT, MODULES, BATCHES = 32, 40, 10
 # Standard deviations of a gene's place in the latent space around its module's, of samples around
 # the cohort and of bins around their sample.
 GENE, SAMPLE, BIN = 1.0, 0.7, 0.7
-COVARIATES = [{"name": "sex", "type": "categorical"}, {"name": "age", "type": "numeric"}]
+PHENOTYPE = Phenotype("efficiency", "continuous", "efficiency")
+COVARIATES = ["sex", "age"]
+SCRIPTS = ROOT / "workflow" / "scripts"
 
 
 def gene_names(n_genes: int, gmt: str | None) -> tuple[list[str], dict[str, list[str]]]:
     """Return genes and gene sets: those of a GMT file, or 186 of sizes like KEGG's."""
     rng = np.random.default_rng(1)
-    mt = list(read_table(ROOT / "resources" / "mtdna_genes.tsv")["gene"])
+    mt = list(read_table(resource("mtdna_genes.tsv"))["gene"])
     if gmt:
         sets = read_gmt(gmt)
         known = sorted(set().union(*sets.values()) - set(mt))
@@ -55,7 +58,7 @@ def gene_names(n_genes: int, gmt: str | None) -> tuple[list[str], dict[str, list
 
 
 def simulate(folder: Path, n_samples: int, n_genes: int, n_bins: int, gmt: str | None) -> None:
-    """Write the sheet, the samples, the bins and what training leaves of each."""
+    """Write the gene sets, the samples, the bins and what training leaves of each."""
     rng = np.random.default_rng(1)
     genes, sets = gene_names(n_genes, gmt)
     (folder / "sets.gmt").write_text(
@@ -71,33 +74,19 @@ def simulate(folder: Path, n_samples: int, n_genes: int, n_bins: int, gmt: str |
     samples["sex"] = rng.choice(["female", "male"], n_samples)
     samples["age"] = rng.normal(60, 10, n_samples)
     write_table(samples, folder / "samples.tsv")
-    samples.drop(columns=["batch", "n_cells"]).to_csv(folder / "table.csv", index=False)
-    (folder / "cells.h5ad").touch()
-    sheet = {
-        "name": "scale",
-        "cells": {"path": "cells.h5ad", "sample": "sample"},
-        "samples": {"table": "table.csv", "id": "sample", "donor": "donor"},
-        "phenotypes": {
-            "efficiency": {"type": "continuous"},
-            "outcome": {"type": "binary", "case": "failed", "control": "succeeded"},
-        },
-        "covariates": {one["name"]: one["type"] for one in COVARIATES},
-        "gene_sets": {"MT": {"prefix": "MT-"}, "sets": {"gmt": "sets.gmt"}},
-    }
-    (folder / "sheet.yaml").write_text(yaml.safe_dump(sheet))
 
     module = rng.integers(MODULES, size=n_genes)
     centres = rng.normal(size=(MODULES, LATENT))[module] + GENE * rng.normal(size=(n_genes, LATENT))
     # The most central genes of bins are much the same, as in real cohorts.
     explained = rng.normal(0, 1, n_genes)
-    goes_with = np.where(np.arange(n_genes) < n_genes // 40, 0.3, 0.0)
+    effect = np.where(np.arange(n_genes) < n_genes // 40, 0.3, 0.0)
     level = rng.uniform(0.02, 0.6, n_genes)
     losses = pd.DataFrame({"stage": "joint", "step": np.arange(0, 500, 10), "total": 1.0})
     (folder / "models").mkdir()
     bins, trained, detection = [], [], []
     for number, sample in enumerate(samples["sample"]):
         own = centres + SAMPLE * rng.normal(size=centres.shape)
-        own_explained = explained + goes_with * score[number] + 0.25 * rng.normal(size=n_genes)
+        own_explained = explained + effect * score[number] + 0.25 * rng.normal(size=n_genes)
         for bin_ in range(1, n_bins + 1):
             rate = np.clip(level + 0.02 * rng.normal(size=n_genes), 0, 1)
             share = 1 / (1 + np.exp(-(own_explained + 0.25 * rng.normal(size=n_genes))))
@@ -128,104 +117,149 @@ def simulate(folder: Path, n_samples: int, n_genes: int, n_bins: int, gmt: str |
 
 
 def stages(folder: Path, central_genes: int | str, permutations: int) -> dict[str, tuple]:
-    """Return of each stage its script, and input, output and params as its rule has them."""
+    """Return each rule's input (files of `folder`), output and parameters, in their order."""
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    networks = config["networks"] | {"central_genes": central_genes}
-    definitions = {one.name: asdict(one) for one in load_cohort(folder / "sheet.yaml").phenotypes}
-    own = {
-        name: folder / file
-        for name, file in {
-            "sheet": "sheet.yaml",
-            "samples": "samples.tsv",
-            "summary": "summary.h5ad",
-            "bins": "bins.h5ad",
-            "bin_edges": "bin_edges.parquet",
-            "edges": "edges.parquet",
-            "neighbours": "neighbours.parquet",
-            "centrality": "centrality.tsv",
-            "degree": "degree.tsv",
-            "mean_expression": "mean_expression.tsv",
-            "reliability": "reliability.tsv",
-            "losses": "losses.parquet",
-            "kernel": "kernel.tsv",
-            "maxima": "maxima.parquet",
-        }.items()
-    }
-    own["complexes"] = ROOT / "resources" / "mtdna_genes.tsv"
-
-    def known(*names: str, **more: Path) -> dict[str, Path]:
-        return {name: own[name] for name in names} | more
-
-    def made(*names: str) -> dict[str, Path]:
-        return {name: folder / f"{name}.out" for name in names}
-
-    statistics = config["statistics"] | {"permutations": permutations}
-    params = {
-        "preset": "robust",
-        "statistics": statistics,
+    preset = {"preset": "robust"}
+    tested = preset | {
+        "statistics": config["statistics"] | {"permutations": permutations},
         "seed": 1,
-        "covariates": COVARIATES,
-        "phenotype": definitions["efficiency"],
-        "phenotypes": list(definitions.values()),
-        "networks": networks,
-        "models": str(folder / "models"),
-        "max_failed_bins": 0.1,
-        "tests": [["all", "efficiency", folder / "table.out", own["maxima"]]],
     }
-    gathered = ("bins", "bin_edges", "edges", "neighbours", "centrality", "degree")
-    gathered += ("mean_expression", "reliability", "losses")
-    by_phenotype = ("edges", "components", "connectivity", "sample_connectivity", "consensus")
-    table = {
-        "gather_networks": (known("summary", batches=[folder / "training.tsv"]), known(*gathered)),
+    phenotype = {"phenotype": asdict(PHENOTYPE)}
+    gene_sets = [
+        asdict(GeneSet("MT", prefix="MT-")),
+        asdict(GeneSet("sets", gmt=str(folder / "sets.gmt"))),
+    ]
+    networks = {
+        "bins": "bins.h5ad",
+        "bin_edges": "bin_edges.parquet",
+        "edges": "edges.parquet",
+        "neighbours": "neighbours.parquet",
+        "centrality": "centrality.tsv",
+        "degree": "degree.tsv",
+        "mean_expression": "mean_expression.tsv",
+        "reliability": "reliability.tsv",
+        "losses": "losses.parquet",
+    }
+    bins = {"bins": "bins.h5ad"}
+    edges = bins | {"edges": "edges.parquet", "gene_sets": "gene_sets.json"}
+    design = {"design": "design.npz"}
+    values = {"phenotype": "phenotype.tsv"}
+    centrality = [str(folder / "tested.tsv"), str(folder / "maxima.parquet")]
+    return {
+        "resolve_gene_sets": ({}, ["gene_sets.json"], {"gene_sets": gene_sets}),
+        "select_phenotype": (
+            {"samples": "samples.tsv"},
+            ["phenotype.tsv"],
+            {"columns": ["sample", "donor", "batch", PHENOTYPE.name, *COVARIATES]},
+        ),
+        "gather_networks": (
+            {"batches": ["training.tsv"], "summary": "summary.h5ad"},
+            networks,
+            preset
+            | {
+                "models": str(folder / "models"),
+                "networks": config["networks"] | {"central_genes": central_genes},
+                "max_failed_bins": config["training"]["max_failed_bins"],
+            },
+        ),
         "map_networks": (
-            known("bins", "samples", edges=own["bin_edges"]),
-            known("kernel") | made("coordinates", "tests", "reliability", "variance"),
+            bins | {"edges": "bin_edges.parquet", "samples": "samples.tsv"},
+            {
+                "kernel": "kernel.tsv",
+                "coordinates": "coordinates.tsv",
+                "exact_similarity": "similarity.parquet",
+                "exact_coordinates": "coordinates.parquet",
+                "reliability": "map_reliability.tsv",
+                "variance": "variance.tsv",
+            },
+            tested,
         ),
         "export_networks": (
-            known("bins", "edges", "kernel", "samples", "complexes"),
-            {"cohort": folder / "graphs" / "cohort.h5ad"},
+            bins | {"edges": "edges.parquet", "kernel": "kernel.tsv", "samples": "samples.tsv"},
+            ["graphs/cohort.h5ad"],
+            {},
+        ),
+        "count_connectivity": (edges, ["connectivity.parquet"], preset),
+        "make_design": (
+            bins | values,
+            design | {"covariates": "covariates.tsv"},
+            preset
+            | phenotype
+            | {
+                "covariates": COVARIATES,
+                "categorical": ["sex"],
+                "adjust": config["statistics"]["adjust"],
+            },
         ),
         "associate_centrality": (
-            known("bins", "reliability", "samples"),
-            known("maxima") | made("table", "design", "covariates"),
+            bins | design | {"reliability": "reliability.tsv"},
+            {"table": "tested.tsv", "design": "design.tsv", "maxima": "maxima.parquet"},
+            tested,
         ),
-        "associate_graph_centrality": (known("bins", "samples"), made("graph_centrality")),
-        "enrich_gene_sets": (known("sheet", "bins", "samples"), made("gene_sets")),
-        "test_edges": (
-            known("sheet", "bins", "edges", "bin_edges", "samples", "complexes"),
-            made(*by_phenotype) | {"consensus_edges": folder / "consensus_edges.parquet"},
+        "associate_graph_centrality": (bins | design, ["graph_centrality.tsv"], tested),
+        "enrich_gene_sets": (
+            bins | design | {"gene_sets": "gene_sets.json"},
+            ["gene_sets.tsv"],
+            tested,
         ),
-        "correct_study": ({}, made("study")),
+        "associate_edges": (
+            edges | design,
+            {"edges": "edges.tsv", "components": "components.tsv"},
+            tested,
+        ),
+        "associate_connectivity": (
+            design | values | {"connectivity": "connectivity.parquet"},
+            {"connectivity": "connectivity.tsv", "sample_connectivity": "sample_connectivity.tsv"},
+            tested | phenotype,
+        ),
+        "associate_consensus": (
+            edges | design,
+            {"consensus": "consensus.tsv", "consensus_edges": "consensus_edges.parquet"},
+            tested,
+        ),
+        "associate_map": (
+            design | {"similarity": "similarity.parquet", "coordinates": "coordinates.parquet"},
+            ["map.tsv"],
+            tested | phenotype,
+        ),
+        "gather_map_tests": (["map.tsv"], ["tests.tsv"], {}),
+        "correct_study": (
+            {},
+            ["associations.tsv"],
+            {"tests": [["all", PHENOTYPE.name, *centrality]], "seed": 1},
+        ),
     }
-    return {name: (*files, params) for name, files in table.items()}
 
 
 class Files(list):
     """What Snakemake gives a script: files by their position and by their name."""
 
+    def __init__(self, folder: Path, files: dict | list):
+        def placed(file: str | list) -> str | list:
+            return [placed(one) for one in file] if isinstance(file, list) else str(folder / file)
 
-def run_script(name: str, files: dict, output: dict, params: dict, folder: Path) -> None:
+        named = files if isinstance(files, dict) else {}
+        super().__init__(placed(file) for file in (named.values() if named else files))
+        self.__dict__.update((name, placed(file)) for name, file in named.items())
+
+    def __getitem__(self, key):
+        return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
+
+
+def run_script(name: str, files: dict | list, output: dict | list, params: dict, folder: Path):
     """Run the script of a rule in this process."""
-
-    def given(paths: dict) -> Files:
-        texts = {
-            key: [str(path) for path in value] if isinstance(value, list) else str(value)
-            for key, value in paths.items()
-        }
-        found = Files(texts.values())
-        found.__dict__.update(texts)
-        return found
-
     log = folder / f"{name}.log"
     job = SimpleNamespace(
-        input=given(files),
-        output=given(output),
+        input=Files(folder, files),
+        output=Files(folder, output),
         params=SimpleNamespace(**params),
         log=[str(log)],
         threads=1,
     )
+    [script] = SCRIPTS.glob(f"*/{name}.py")
+    sys.path.insert(0, str(SCRIPTS))
     try:
-        runpy.run_path(str(ROOT / "workflow" / "scripts" / f"{name}.py"), {"snakemake": job})
+        runpy.run_path(str(script), {"snakemake": job})
     except SystemExit:
         raise RuntimeError(log.read_text()) from None
 
