@@ -1,0 +1,103 @@
+# Genotypes against phenotypes, and against the wiring of the complexes.
+rule associate_variants:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
+    output:
+        "<results>/variants/{phenotype}/single.tsv",
+    log:
+        "<logs>/variants/associate_variants/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/variants/associate_variants/{phenotype}.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate single variants with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_variants.py"
+
+
+rule associate_burden:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
+    output:
+        "<results>/variants/{phenotype}/burden.tsv",
+    log:
+        "<logs>/variants/associate_burden/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/variants/associate_burden/{phenotype}.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate the burden of mtDNA genes with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_burden.py"
+
+
+rule associate_heteroplasmy:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        samples="<results>/study/donors.tsv",
+        design="<results>/variants/{phenotype}/design.npz",
+    output:
+        "<results>/variants/{phenotype}/heteroplasmy.tsv",
+    log:
+        "<logs>/variants/associate_heteroplasmy/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/variants/associate_heteroplasmy/{phenotype}.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate heteroplasmy with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_heteroplasmy.py"
+
+
+rule associate_wiring:
+    input:
+        genotypes="<results>/variants/genotypes.h5ad",
+        bins="<results>/{cell_type}/networks/bins.h5ad",
+        connectivity="<results>/{cell_type}/networks/connectivity.parquet",
+        covariates="<results>/study/covariates.tsv",
+    output:
+        "<results>/{cell_type}/variants/connectivity.tsv",
+    log:
+        "<logs>/{cell_type}/associate_wiring.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_wiring.tsv"
+    conda:
+        "../../envs/variants.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        covariates=covariate_names(),
+        categorical=categorical_names(),
+        adjust=config["statistics"]["adjust"],
+        components=getattr(cohort.variants, "components", 0),
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate mtDNA variants in {wildcards.cell_type} with the wiring of the complexes"
+    script:
+        "../scripts/associations/associate_wiring.py"
