@@ -174,7 +174,11 @@ def components(cohort: SimulatedTables, design: Design, n_permutations: int, see
 
 
 def consensus(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
-    """Test every gene's change in degree between the consensus networks."""
+    """Test every gene's change in degree between the consensus networks.
+
+    Every bin has as many edges as the others, so that matching the samples' densities, as `robust`
+    does, changes nothing here.
+    """
     pairs, weights = edge_weights(cohort)
     names = np.array(cohort.genes, dtype=object)
     samples = cohort.bins["sample"].astype(str).to_numpy()

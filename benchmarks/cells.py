@@ -25,14 +25,10 @@ from anndata.io import sparse_dataset, write_elem
 from scipy import sparse
 
 from popnet.cells.bins import plan_bins
+from popnet.cells.expression import prepare_sample, write_expression
 from popnet.cells.formats import open_source
-from popnet.cells.sources import common_genes
-from popnet.cells.genes import sample_statistics
-from popnet.cells.sources import read_blocks
-from popnet.cells.genes import select_genes
-from popnet.cells.expression import prepare_sample
-from popnet.cells.sources import read_samples
-from popnet.cells.expression import write_expression
+from popnet.cells.genes import sample_statistics, select_genes
+from popnet.cells.sources import common_genes, read_blocks, read_samples
 
 BLOCK, BLOCKS, POOL = 10_000, 5, 16
 COLUMNS = ("cells", "samples", "file_mb", "stage", "seconds", "cpu_seconds", "peak_mb")
