@@ -172,7 +172,7 @@ def read_h5ad(path: str | Path) -> AnnData:
 
 
 def read_table(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
-    """Read a table of ours.
+    """Read a table of a study.
 
     Columns of identifiers (`TEXT_COLUMNS`, and those that `text` names) stay text, with leading
     zeros and "NA" as they are; an empty field is missing.

@@ -150,7 +150,7 @@ def test_figures_and_report(clone, results, snakemake):
         assert (folder / safe_name(kind) / safe_name(PHENOTYPE) / "compared_hits.png").exists()
     page = (results / "comparisons.html").read_text("utf-8")
     assert "<i>" not in page
-    assert 'B/&#34;&lt;i&gt;' in page
+    assert "B/&#34;&lt;i&gt;" in page
     target = "results/compared/comparison.zip"
     status, output = snakemake(clone, "comparisons", "--report", target, *RUN)
     assert status == 0, output

@@ -129,7 +129,7 @@ def test_a_phenotype_that_is_added_is_tested_alone(copied, planned):
     phenotypes = SHEET["phenotypes"] | {"age": {"type": "continuous"}}
     path.write_text(yaml.safe_dump(SHEET | {"phenotypes": phenotypes}))
     again = planned()
-    assert {"describe_samples", "select_phenotype", "make_design", "associate_centrality"} <= again
+    assert {"resolve_phenotype", "make_design", "associate_centrality"} <= again
     models = {"plan_bins", "select_genes", "train_sivae", "gather_networks", "map_networks"}
     assert not again & {*models, "resolve_gene_sets", "count_connectivity", "draw_quality"}
 
@@ -140,6 +140,26 @@ def test_the_tests_of_other_phenotypes_stand(copied, snakemake):
     status, output = snakemake(copied, *RUN, "--dry-run")
     assert status == 0, output
     assert dict(JOBS.findall(output))["associate_centrality"] == "1"
+
+
+def test_a_changed_value_of_a_phenotype_is_tested_again(copied, planned, snakemake):
+    edit(copied / "lines.csv", "s 0,0,", "s 0,9,")
+    again = planned()
+    assert {"describe_samples", "resolve_phenotype", "make_design", "associate_map"} <= again
+    assert not again & {"plan_bins", "select_genes", "train_sivae", "map_networks"}
+    wanted = "results/followed/study/phenotypes/score.tsv"
+    status, output = snakemake(copied, wanted, *RUN)
+    assert status == 0, output
+    values = pd.read_csv(copied / wanted, sep="\t").set_index("sample")["score"]
+    assert values["s 0"] == 9
+
+
+def test_a_changed_model_does_not_plan_bins_again(copied, planned):
+    with (copied / "src" / "popnet" / "sivae" / "objective.py").open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    again = planned()
+    assert "train_sivae" in again
+    assert not again & {"plan_bins", "select_genes", "prepare_expression", "resolve_gene_sets"}
 
 
 def test_a_gene_set_that_is_added_tests_sets_and_edges_alone(copied, planned):

@@ -46,7 +46,7 @@ def plan_study(snakemake, plan):
 
 def expected(n_types: int, n_trained: int) -> dict[str, int]:
     once = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
-    once += ["describe_samples", "select_phenotype", "resolve_gene_sets"]
+    once += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
     per_type = PER_TYPE + PER_PHENOTYPE
     return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
 

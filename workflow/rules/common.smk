@@ -3,9 +3,11 @@ import io
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
@@ -26,8 +28,14 @@ def clone_folder(rules):
         archive = subprocess.run(
             [*git, "archive", rules.ref, *wanted], check=True, capture_output=True
         ).stdout
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all: a run may be interrupted, and jobs may unpack it side by side.
+        with TemporaryDirectory(dir=folder.parent) as unpacked:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+                files.extractall(unpacked, filter="data")
+            with suppress(OSError):
+                Path(unpacked, "src").parent.rename(folder)
+            Path(unpacked).mkdir(exist_ok=True)
     return folder
 
 

@@ -3,7 +3,7 @@ rule draw_quality:
         plan="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
         bins="<results>/{cell_type}/networks/bins.h5ad",
-        batches=trained_jobs,
+        trained=trained_jobs,
         losses="<results>/{cell_type}/training/losses.parquet",
         reliability="<results>/{cell_type}/networks/reliability.tsv",
         variance="<results>/{cell_type}/networks/variance.tsv",

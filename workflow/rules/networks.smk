@@ -1,6 +1,6 @@
 rule gather_networks:
     input:
-        batches=trained_jobs,
+        trained=trained_jobs,
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:
         bins="<results>/{cell_type}/networks/bins.h5ad",

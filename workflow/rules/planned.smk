@@ -53,6 +53,16 @@ def categorical_names():
     return [one.name for one in cohort.covariates if one.type == "categorical"]
 
 
+def covariates_part():
+    """Return what decides the covariates of the samples."""
+    part = phenotype_part(cohort, cohort.phenotypes[0].name)
+    samples = [
+        {key: sample[key] for key in ("id", "donor", "covariates")}
+        for sample in part["samples"] or ()
+    ]
+    return {"covariates": part["covariates"], "donor": part["donor"], "samples": samples}
+
+
 def phenotype_columns(phenotype):
     """Return the columns of samples.tsv that the tests of a phenotype need."""
     return ["sample", "donor", "batch", phenotypes[phenotype].name, *covariate_names()]

@@ -1,6 +1,6 @@
 # The resolved study: what the sheet asks for, in small files of which every stage reads its part.
-# Changes of the sheet arrive as parameters, so that a new phenotype or gene set leaves the files of
-# the others, and what was made from them, as they are.
+# Changes of the sheet arrive as parameters, and every phenotype has a file of its own: a new one, or a
+# new gene set, leaves the files of the others, and what was made from them, as they are.
 rule describe_samples:
     input:
         data=cell_files(),
@@ -15,49 +15,45 @@ rule describe_samples:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         cells=cells_part(cohort),
-        phenotypes=[phenotype_part(cohort, name) for name in [p.name for p in cohort.phenotypes]],
+        phenotypes=[phenotype_part(cohort, phenotype.name) for phenotype in cohort.phenotypes],
+        columns=None,
     message:
         "Write down the phenotypes and covariates of all samples"
     script:
         "../scripts/study/describe_samples.py"
 
 
-rule select_phenotype:
+rule resolve_phenotype:
     input:
+        data=cell_files(),
         bins="<results>/bins.tsv",
-        # A column that is added for another phenotype does not change this one.
-        samples=ancient("<results>/samples.tsv"),
     output:
         "<results>/study/phenotypes/{phenotype}.tsv",
     log:
-        "<logs>/select_phenotype/{phenotype}.log",
+        "<logs>/resolve_phenotype/{phenotype}.log",
     conda:
         "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         sheet=lambda wildcards: phenotype_part(cohort, phenotypes[wildcards.phenotype].name),
         columns=lambda wildcards: phenotype_columns(wildcards.phenotype),
     message:
-        "Select the values of {wildcards.phenotype}"
+        "Write down {wildcards.phenotype} and the covariates of all samples"
     script:
-        "../scripts/study/select_phenotype.py"
+        "../scripts/study/describe_samples.py"
 
 
-rule select_covariates:
-    input:
-        bins="<results>/bins.tsv",
-        samples=ancient("<results>/samples.tsv"),
+use rule resolve_phenotype as resolve_covariates with:
     output:
         "<results>/study/covariates.tsv",
     log:
-        "<logs>/select_covariates.log",
-    conda:
-        "../../envs/cells.yaml"
+        "<logs>/resolve_covariates.log",
     params:
+        sheet=covariates_part(),
         columns=["sample", "donor", "batch", *covariate_names()],
     message:
-        "Select the covariates"
-    script:
-        "../scripts/study/select_phenotype.py"
+        "Write down the covariates of all samples"
 
 
 rule resolve_gene_sets:

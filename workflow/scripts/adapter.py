@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
 
 # Snakemake adds its folders at the end of the path, behind a popnet that may be installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
@@ -34,13 +33,3 @@ def logged(path: str) -> Iterator[None]:
     finally:
         with suppress(OSError):
             log.close()
-
-
-def training_device(snakemake: Any) -> str:
-    """Return the device to train on; a job that was given a GPU never trains on a CPU unnoticed."""
-    from popnet.sivae.fitting import choose_device
-
-    device = snakemake.params.device
-    if device == "auto" and (snakemake.resources.get("gres") or snakemake.resources.get("gpu")):
-        device = "cuda"
-    return str(choose_device(device))

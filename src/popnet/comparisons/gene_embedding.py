@@ -90,7 +90,7 @@ def embed_genes(method: str, cells: Any, training: Training, seed: int) -> GeneE
         Training diverged.
     """
     if method not in METHODS:
-        raise ValueError(f"method: {method!r} is none of {', '.join(METHODS)}")
+        raise ValueError(f"method: {method!r} is not one of {', '.join(METHODS)}")
     settings = replace(training.settings, standardise=True)
     if method == "pca":
         return _principal_components(cells, settings.latent)

@@ -90,7 +90,7 @@ def load_method(table: dict[str, str], name: str) -> Callable[..., Any]:
         A package that the method needs is not installed.
     """
     if name not in table:
-        raise ValueError(f"method: {name!r} is none of {', '.join(table)}")
+        raise ValueError(f"method: {name!r} is not one of {', '.join(table)}")
     module, function = table[name].split(":")
     return getattr(import_module(module), function)
 

@@ -1,6 +1,6 @@
 """Figures of a study: style, saving, and what all figures share.
 
-Importing this package sets Matplotlib's backend (Agg) and its style for the process. Functions that
+Importing this module sets Matplotlib's backend (Agg) and its style for the process. Functions that
 draw take tables that already hold the numbers, and return a ``matplotlib.figure.Figure``. Where a
 figure shows a part of a table of results, `popnet.findings` picks that part: what is drawn is also
 what is written.

@@ -200,13 +200,30 @@ def choose_device(name: str = "auto") -> torch.device:
         The name is not "auto", "cpu" or "cuda".
     """
     if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: {name!r} is none of 'auto', 'cpu', 'cuda'")
+        raise ValueError(f"device: {name!r} is not one of 'auto', 'cpu', 'cuda'")
     if name == "cuda" and not torch.cuda.is_available():
         raise RuntimeError(
             "device 'cuda' was asked for, but this machine or this build of torch "
             f"({torch.__version__}) has no usable CUDA GPU; use device 'auto' or 'cpu'"
         )
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def job_device(asked: str, given_gpu: bool) -> str:
+    """Return the device of a job; one that was given a GPU never trains on a CPU unnoticed.
+
+    Parameters
+    ----------
+    asked : {"auto", "cpu", "cuda"}
+    given_gpu : bool
+        Whether the job has a GPU of the cluster.
+
+    Raises
+    ------
+    RuntimeError
+        A GPU is asked for or was given, but none can be used.
+    """
+    return str(choose_device("cuda" if asked == "auto" and given_gpu else asked))
 
 
 def choose_precision(name: str, device: torch.device) -> str:

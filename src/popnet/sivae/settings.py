@@ -206,7 +206,7 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     """
     for name, value, known in (("variant", variant, VARIANTS), ("plan", plan, PLANS)):
         if value not in known:
-            raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}")
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(known)}")
     chosen = PLANS[plan] | VARIANTS[variant]
     if chosen.get("likelihood") == "nb":
         chosen |= {"genes_per_step": None}

@@ -86,7 +86,7 @@ def test_every_method_embeds_genes_in_the_plane(method):
     assert found.reconstruction_error.shape == (300,)
     assert found.loadings.shape == (300, 16 if method == "vae" else 2)
     assert found.drawn().shape == (300, 2)
-    with pytest.raises(ValueError, match="none of sivae"):
+    with pytest.raises(ValueError, match="not one of sivae"):
         embed_genes("umap", cells, Training(TINY), seed=1)
 
 

@@ -494,9 +494,9 @@ def test_changes_of_a_plan():
     assert settings_for(feature_input={"method": "downsample", "size": 9}).feature_input == (
         FeatureInput("downsample", 9)
     )
-    with pytest.raises(ValueError, match=r"variant: 'scvi' is none of sivae, .*vae-linear"):
+    with pytest.raises(ValueError, match=r"variant: 'scvi' is not one of sivae, .*vae-linear"):
         settings_for("scvi")
-    with pytest.raises(ValueError, match="plan: 'slow' is none of paper, fast"):
+    with pytest.raises(ValueError, match="plan: 'slow' is not one of paper, fast"):
         settings_for(plan="slow")
 
 

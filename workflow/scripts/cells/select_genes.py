@@ -13,6 +13,7 @@ from popnet.cells.genes import (
 )
 from popnet.cells.sources import common_genes, read_blocks
 from popnet.files import write_table
+from popnet.provenance import code_hash
 
 
 def main(snakemake):
@@ -23,9 +24,11 @@ def main(snakemake):
     if lost["n_lost"].any():
         print(lost[lost["n_lost"] > 0].to_string(index=False))
     settings = {key: params.genes[key] for key in ("cohort", "sample", "keep")}
+    # Changed code chooses anew, too.
+    made_by = settings | {"code": code_hash("popnet.cells.genes")}
     samples = selection_basis(cells)
     earlier = read_choice(output.genes, output.basis)
-    if earlier and earlier.stands(settings, samples, genes):
+    if earlier and earlier.stands(made_by, samples, genes):
         n_later = len(samples) - len(earlier.samples)
         print(f"{len(earlier.genes)} genes as they were: {n_later} samples came later")
         return
@@ -34,7 +37,7 @@ def main(snakemake):
     table = select_genes(list(per_sample.values()), **settings, genes=genes)
     print(f"{len(table)} of {len(genes)} genes")
     write_table(table, output.genes)
-    Choice(list(table["gene"]), settings, samples).write(output.basis)
+    Choice(list(table["gene"]), made_by, samples).write(output.basis)
 
 
 with logged(snakemake.log[0]):

@@ -21,7 +21,7 @@ def main(snakemake):
     )
     save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
 
-    training = shown.training_of_bins(read_training(files.batches).drop(columns="table"))
+    training = shown.training_of_bins(read_training(files.trained).drop(columns="table"))
     unit = "models" if (training["repeat"] > 1).any() else "bins"
     losses = read_parquet(files.losses)
     trained = Subject(name, None, n=int((training["status"] == "trained").sum()), unit=unit)

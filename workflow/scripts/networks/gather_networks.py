@@ -12,7 +12,7 @@ def main(snakemake):
     params, output = snakemake.params, snakemake.output
     summary = read_h5ad(snakemake.input.summary)
     models = trained_models(
-        snakemake.input.batches, summary.obs, params.models, params.max_failed_bins
+        snakemake.input.trained, summary.obs, params.models, params.max_failed_bins
     )
     relative = PRESETS[params.preset].relative
     networks = gather(models, summary, output.neighbours, relative=relative, **params.networks)

@@ -9,7 +9,8 @@ from popnet.study.cohort import load_cohort
 
 def main(snakemake):
     study = read_study(load_cohort(snakemake.config["cohort"]), snakemake.config)
-    write_table(study.samples, snakemake.output[0])
+    columns = snakemake.params.columns or list(study.samples)
+    write_table(study.samples[columns], snakemake.output[0])
 
 
 with logged(snakemake.log[0]):
