@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from adapter import logged, training_device
+from adapter import logged
 
 from popnet import files as tables
 from popnet.errors import InputError, Problem
+from popnet.sivae.fitting import job_device
 
 
 def test_a_table_whose_last_line_is_cut_is_damaged(tmp_path):
@@ -67,14 +68,11 @@ def test_a_log_on_a_full_disk_does_not_hide_the_error(capfd):
     assert "Remedy: make room" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("resource", ["gres", "gpu"])
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to be seen here")
-def test_a_job_that_was_given_a_gpu_and_sees_none_stops(resource):
-    params = SimpleNamespace(device="auto")
-    given = SimpleNamespace(params=params, resources={resource: "gpu:1"})
+def test_a_job_that_was_given_a_gpu_does_not_train_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RuntimeError, match="GPU"):
-        training_device(given)
-    assert training_device(SimpleNamespace(params=params, resources={})) == "cpu"
+        job_device("auto", given_gpu=True)
+    assert job_device("auto", given_gpu=False) == "cpu"
 
 
 def test_our_files_are_read_by_what_notices_damage(root):
