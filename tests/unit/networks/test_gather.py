@@ -251,7 +251,7 @@ def test_the_script_writes_what_was_gathered(gathering, root, preset):
     params = {"models": str(study.folder / "models"), "networks": SETTINGS, "preset": preset}
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
-            batches=[str(study.folder / "trained.tsv")], summary=str(study.folder / "summary.h5ad")
+            trained=[str(study.folder / "trained.tsv")], summary=str(study.folder / "summary.h5ad")
         ),
         output=output,
         params=SimpleNamespace(**params, max_failed_bins=0.1),
