@@ -4,9 +4,10 @@
     python benchmarks/after_training.py --samples 41 --central-genes all --gene-sets kegg.gmt
 
 Simulates what training writes (loadings and errors of genes in modules, a share of them the bin's
-own) and the table of samples, then runs the scripts of the rules one after another, with their
-inputs and parameters, each in a process of its own on one thread, and prints a tab-separated table.
-Memory is the peak of the resident set (read from /proc, so Linux only), libraries included.
+own) and the table of samples, which the workflow takes from the sheet and the cells. Then runs the
+scripts of the rules one after another, with their inputs and parameters, each in a process of its
+own on one thread, and prints a tab-separated table. Memory is the peak of the resident set (read
+from /proc, so Linux only), libraries included.
 """
 
 from __future__ import annotations
@@ -143,17 +144,12 @@ def stages(folder: Path, central_genes: int | str, permutations: int) -> dict[st
     bins = {"bins": "bins.h5ad"}
     edges = bins | {"edges": "edges.parquet", "gene_sets": "gene_sets.json"}
     design = {"design": "design.npz"}
-    values = {"phenotype": "phenotype.tsv"}
+    values = {"phenotype": "samples.tsv"}
     centrality = [str(folder / "tested.tsv"), str(folder / "maxima.parquet")]
     return {
         "resolve_gene_sets": ({}, ["gene_sets.json"], {"gene_sets": gene_sets}),
-        "select_phenotype": (
-            {"samples": "samples.tsv"},
-            ["phenotype.tsv"],
-            {"columns": ["sample", "donor", "batch", PHENOTYPE.name, *COVARIATES]},
-        ),
         "gather_networks": (
-            {"batches": ["training.tsv"], "summary": "summary.h5ad"},
+            {"trained": ["training.tsv"], "summary": "summary.h5ad"},
             networks,
             preset
             | {
