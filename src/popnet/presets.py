@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-PhenotypeType = Literal["continuous", "binary"]
-
 
 @dataclass(frozen=True)
 class Preset:
