@@ -120,11 +120,6 @@ def training_plan(config: Mapping[str, Any]) -> str:
     return config["sivae"]["plan"] or PRESETS[config["preset"]].plan
 
 
-def kernels(preset: str) -> tuple[str, ...]:
-    """Return the names of the kernels that compare samples, in the order of the tables."""
-    return PRESETS[preset].kernels
-
-
 def main_kernel(preset: str) -> str:
     """Return the kernel whose map is drawn and reported."""
     return PRESETS[preset].main_kernel

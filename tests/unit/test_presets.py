@@ -36,7 +36,7 @@ def test_a_preset_is_of_a_piece(name):
     preset = presets.PRESETS[name]
     assert presets.unit(name) == preset.unit
     assert presets.edges(name) == preset.edges
-    assert presets.main_kernel(name) in presets.kernels(name)
+    assert presets.main_kernel(name) in presets.PRESETS[name].kernels
     assert set(preset.effects) == set(preset.burden_effects) == {"continuous", "binary"}
     assert presets.effect_name(name, "binary") == preset.effects["binary"]
     assert presets.burden_effect_name(name, "continuous") == preset.burden_effects["continuous"]

@@ -89,12 +89,19 @@ def config_source(field):
 
 
 def planned_as_is(study):
-    """Return whether the cells were checked since the sheet or a file of its last changed."""
-    bins = Path(f"results/{study.name}/bins.tsv")
+    """Return whether the cells were checked since the sheet or a file of its last changed.
+
+    Nothing of the study is made before they are checked, and what follows from a change is made anew.
+    """
+    made = [
+        Path(f"results/{study.name}", name)
+        for name in ("bins.tsv", "samples.tsv", "study/gene_sets.json")
+    ]
     files = [Path(path) for path in (config["cohort"], *study.files)]
-    if not bins.exists() or not all(path.exists() for path in files):
+    if not all(path.exists() for path in [*made, *files]):
         return False
-    return bins.stat().st_mtime_ns > max(path.stat().st_mtime_ns for path in files)
+    newest, changed = (max(path.stat().st_mtime_ns for path in group) for group in (made, files))
+    return newest > changed
 
 
 def load_study():
@@ -139,7 +146,9 @@ phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.pheno
 def follow_code():
     """Let every rule above follow the code that its script reaches, by a digest of it."""
     for each in workflow.rules:
-        if each.script and str(each.basedir) == str(RULES):
+        of_ours = each.script and str(each.basedir) == str(RULES)
+        # Another workflow may take this one as a module twice.
+        if of_ours and "code" not in each.params.keys():
             script = CLONE / "workflow" / each.script.removeprefix("../")
             each.set_params(code=partial(code_behind, script))
 

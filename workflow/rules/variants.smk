@@ -14,7 +14,7 @@ rule read_genotypes:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        variants=variants_part(cohort),
+        sheet=variants_part(cohort),
         preset=config["preset"],
     message:
         "Read the genotypes"

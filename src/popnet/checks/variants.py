@@ -32,7 +32,9 @@ def check_variants(
     One problem for each kind of fault, with up to five of the samples that have it.
     """
     sample_ids = list(sample_ids)
-    vcfs = sample_vcfs(cohort, sample_ids)
+    own = {sample.id: sample.vcf for sample in cohort.samples or ()}
+    path, names = (cohort.variants.path, cohort.variants.samples) if cohort.variants else (None, {})
+    vcfs = sample_vcfs(path, names, own, sample_ids)
     if not vcfs and cohort.variants is None:
         return []
     contig = cohort.variants.contig if cohort.variants else "MT"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cyvcf2
 import numpy as np
@@ -15,32 +15,38 @@ from popnet.errors import InputError, Problem
 from popnet.genotypes.table import HETEROPLASMIC, Genotypes
 from popnet.genotypes.vcf import MITOCHONDRIAL, column_of, open_vcf, passes, records_of
 
-if TYPE_CHECKING:
-    from popnet.study.cohort import Cohort
-
-
 BASES = set("ACGT")
 REFERENCE_BLOCKS = {"<NON_REF>", "<*>"}
 
 Key = tuple[int, str, str]  # position, reference and alternate allele
 
 
-def sample_vcfs(cohort: Cohort, sample_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+def sample_vcfs(
+    path: str | None,
+    names: Mapping[str, str],
+    own: Mapping[str, str | None],
+    sample_ids: Iterable[str],
+) -> dict[str, tuple[str, str | None]]:
     """Return the VCF of each sample, and the name of its column if the sheet gives one.
 
-    A sample's own ``vcf`` has priority over the cohort's ``variants.path``, in which ``{sample}``
-    is replaced by the id. A path without ``{sample}`` is one file for all samples; a sample's
-    column has the sample's name unless the sheet maps it. Samples without a VCF are left out.
+    Parameters
+    ----------
+    path : str or None
+        The sheet's ``variants.path``: ``{sample}`` is replaced by the id. A path without it is one
+        file for all samples, in which a sample's column has the sample's name unless `names` maps
+        it.
+    names : mapping of id to the name in the VCF
+    own : mapping of id to the sample's own VCF or None
+        Has priority over `path`.
+    sample_ids : iterable of str
+        Samples without a VCF are left out.
     """
-    template = getattr(cohort.variants, "path", None)
-    names = getattr(cohort.variants, "samples", None) or {}
-    own = {sample.id: sample.vcf for sample in cohort.samples or ()}
     vcfs = {}
     for sample in sample_ids:
-        path = own.get(sample) or (template and str(template).replace("{sample}", sample))
-        if path:
-            of_all = str(path) == template and "{sample}" not in template
-            vcfs[sample] = (str(path), names.get(sample, sample if of_all else None))
+        file = own.get(sample) or (path and path.replace("{sample}", sample))
+        if file:
+            of_all = file == path and "{sample}" not in path
+            vcfs[sample] = (file, names.get(sample, sample if of_all else None))
     return vcfs
 
 

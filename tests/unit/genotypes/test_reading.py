@@ -360,16 +360,21 @@ def test_h5ad_round_trip(write, tmp_path):
     assert read_genotypes_h5ad(tmp_path / "empty.h5ad").dosage.shape == (0, 0)
 
 
+def vcfs_of(sheet, sample_ids):
+    own = {sample.id: sample.vcf for sample in sheet.samples}
+    return sample_vcfs(sheet.variants.path, sheet.variants.samples, own, sample_ids)
+
+
 def test_sample_vcfs():
     sheet = cohort("d/{sample}.vcf", ["a", "b{sample}"], samples={"a": "A"}, own={"a": "own.vcf"})
     expected = {"a": ("own.vcf", "A"), "b{sample}": ("d/b{sample}.vcf", None)}
-    assert sample_vcfs(sheet, ["a", "b{sample}"]) == expected
+    assert vcfs_of(sheet, ["a", "b{sample}"]) == expected
     sheet = cohort("all.vcf", "abc", samples={"a": "A"}, own={"b": "all.vcf", "c": "c.vcf"})
     expected = {"a": ("all.vcf", "A"), "b": ("all.vcf", "b"), "c": ("c.vcf", None)}
-    assert sample_vcfs(sheet, "abc") == expected
-    assert sample_vcfs(cohort(None, ["a"]), ["a"]) == {}
+    assert vcfs_of(sheet, "abc") == expected
+    assert vcfs_of(cohort(None, ["a"]), ["a"]) == {}
     unused = SimpleNamespace(variants=None, samples=[SimpleNamespace(id="a", vcf=None)])
-    assert sample_vcfs(unused, ["a"]) == {}
+    assert sample_vcfs(None, {}, {"a": None}, ["a"]) == {}
     assert check_variants(unused, ["a"]) == []
 
 
@@ -401,7 +406,7 @@ def test_check_finds_every_fault_at_once(write, tmp_path):
     files = ["sheet.yaml", "sheet.yaml", *(str(tmp_path / f"{s}.vcf") for s in ids[8:11])]
     assert [problem.file for problem in problems] == files
     with pytest.raises(InputError) as raised:
-        read_genotypes(sample_vcfs(sheet, ["bad", "s1", "wrong", "ok"]))
+        read_genotypes(vcfs_of(sheet, ["bad", "s1", "wrong", "ok"]))
     assert len(raised.value.problems) == 3
 
 

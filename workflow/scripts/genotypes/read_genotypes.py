@@ -7,23 +7,20 @@ from popnet.files import read_table
 from popnet.genotypes.reading import read_genotypes, sample_vcfs
 from popnet.genotypes.table import write_genotypes
 from popnet.presets import PRESETS
-from popnet.study.cohort import load_cohort, with_samples
 
 
 def main(snakemake):
-    cohort = load_cohort(snakemake.config["cohort"])
+    variants, own = snakemake.params.sheet["variants"], snakemake.params.sheet["vcfs"]
     samples = list(read_table(snakemake.input.samples)["sample"])
-    if cohort.samples is None:
-        cohort = with_samples(cohort, samples)
-    variants, strict = cohort.variants, {}
+    strict = {}
     if PRESETS[snakemake.params.preset].strict_genotypes:
         strict = {
-            "absent": variants.absent or "missing",
-            "mask": variants.mask,
-            "min_depth": variants.min_depth,
+            "absent": variants["absent"] or "missing",
+            "mask": [tuple(ends) for ends in variants["mask"]],
+            "min_depth": variants["min_depth"],
         }
-    vcfs = sample_vcfs(cohort, samples)
-    genotypes = read_genotypes(vcfs, variants.contig, variants.keep_filters, **strict)
+    vcfs = sample_vcfs(variants["path"], variants["samples"], own, samples)
+    genotypes = read_genotypes(vcfs, variants["contig"], variants["keep_filters"], **strict)
     print(f"{len(genotypes.samples)} samples, {len(genotypes.variants)} variants")
     if genotypes.dosage.size:
         missing = np.isnan(genotypes.dosage).mean()
