@@ -26,12 +26,12 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         "its row (connected components: by the family-wise P; mtDNA against wiring: within each "
         "analysis). A name in brackets is the best of a row without a significant finding.",
         *(
-            f"{cell_type}: {len(rows)} samples fill no bin and are left out "
+            f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
             f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."
             for cell_type, rows in no_bin.groupby("cell_type", sort=False)
         ),
         *(
-            f"{cell_type}: {len(rows)} bins did not train and are left out: see excluded.tsv."
+            f"{cell_type}: bins that did not train and are left out: {len(rows)}, see excluded.tsv."
             for cell_type, rows in untrained.groupby("cell_type", sort=False)
         ),
         "Mean expression or sequencing depth may explain why a gene's centrality is associated "
