@@ -89,8 +89,7 @@ def test_remarks_name_samples_and_bins_that_are_left_out():
     lines = remarks(excluded, preset="robust", fdr=0.05)
     assert (
         "FPP: samples that fill no bin and are left out: 12 "
-        "(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, …)."
-        in lines
+        "(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, …)." in lines
     )
     assert "FPP: bins that did not train and are left out: 1, see excluded.tsv." in lines
     assert "5%" in lines[0]
