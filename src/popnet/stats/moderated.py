@@ -1,0 +1,159 @@
+"""Linear models of many variables whose residual variances borrow strength from each other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.special import digamma, polygamma, stdtr
+
+from popnet.stats.designs import Design
+from popnet.stats.permutation import MIN_PRESENT
+from popnet.stats.ranks import patterns
+
+# Columns that are adjusted at once.
+COLUMNS_AT_ONCE = 2**13
+# Largest absolute t: of a column that the phenotype determines, only rounding is left.
+MAX_T = 1e6
+
+
+def moderated_t(values: np.ndarray, design: Design) -> pd.DataFrame:
+    """Test every column against the design's phenotype by the moderated t statistic.
+
+    A linear model of the column, given the design's blocks and covariates. Its residual variance is
+    an average of its own and of what the variances of all columns suggest, which is worth
+    more the fewer the observations. Columns should be of one kind.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+        By observation of the design; NaN if missing.
+    design : Design
+
+    Returns
+    -------
+    DataFrame of m rows
+        ``estimate`` (in units of the values: cases minus controls, or per standard deviation of
+        the outcome that the design makes of a continuous phenotype, its ranks or normal scores),
+        ``statistic`` (the partial correlation that belongs to t: t / sqrt(t^2 + d), d the residual
+        degrees of freedom), ``t``, ``df`` (of t, with those of the prior), ``p`` (two-sided), ``n``
+        (observations with a value). NaN where nothing varies given blocks and covariates, where
+        more than half of the values are missing, or where the design cannot be tested.
+
+    References
+    ----------
+    Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.
+    """
+    m = values.shape[1]
+    slope, error, variance, own_df = np.full((4, m), np.nan)
+    n = np.zeros(m, int)
+    for start in range(0, m, COLUMNS_AT_ONCE):
+        block = np.asarray(values[:, start : start + COLUMNS_AT_ONCE], dtype=float)
+        present = np.isfinite(block)
+        n[start : start + block.shape[1]] = present.sum(0)
+        enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * len(block), 1))
+        for rows, columns in patterns(present, enough):
+            part = design if rows.all() else design.subset(rows)
+            if not part.testable or not len(columns):
+                continue
+            found = _regress(block if rows.all() else block[rows], columns, part)
+            at = start + columns
+            slope[at], error[at], variance[at] = found
+            own_df[at] = part.df
+    own_df[np.isnan(variance)] = np.nan
+    prior_variance, prior_df = variance_prior(variance, own_df)
+    # Never more degrees of freedom than all columns have together.
+    total_df = np.minimum(own_df + prior_df, np.nansum(own_df))
+    if math.isinf(prior_df):
+        posterior = np.where(np.isfinite(variance), prior_variance, np.nan)
+    else:
+        posterior = (prior_df * prior_variance + own_df * variance) / (prior_df + own_df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T)
+    return pd.DataFrame(
+        {
+            "estimate": slope,
+            "statistic": t / np.sqrt(t**2 + own_df),
+            "t": t,
+            "df": total_df,
+            "p": 2 * stdtr(total_df, -np.abs(t)),
+            "n": n,
+        }
+    )
+
+
+def _regress(
+    values: np.ndarray, columns: np.ndarray, design: Design
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return slope, its standard error at residual variance 1, and the residual variance.
+
+    Slope and variance are NaN where nothing is left of a column.
+    """
+    left = design.residuals(values if len(columns) == values.shape[1] else values[:, columns])
+    unit = 1.0 if design.binary else design.outcome.std()
+    cause = design.residual / unit
+    size = float(cause @ cause)
+    slope = cause @ left / size
+    constant = ~left.any(axis=0)
+    left -= np.outer(cause, slope)
+    variance = (left**2).sum(0) / design.df
+    slope[constant] = variance[constant] = np.nan
+    return slope, 1 / math.sqrt(size), variance
+
+
+def variance_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]:
+    """Return the prior of residual variances, a scaled inverse chi-squared distribution.
+
+    By the moments of the log variances. Very small variances count as 1e-5 of the median.
+
+    Parameters
+    ----------
+    variances : ndarray of shape (m,)
+        NaN where unknown.
+    df : ndarray of shape (m,)
+        Their degrees of freedom.
+
+    Returns
+    -------
+    variance, df : float
+        `df` is infinite where the variances do not differ more than by chance, and 0 where fewer
+        than two are known.
+
+    References
+    ----------
+    Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), section 6.2.
+    """
+    known = np.isfinite(variances)
+    variances, df = variances[known], df[known]
+    median = np.median(variances) if known.any() else 0.0
+    if len(variances) < 2 or median <= 0:
+        return 0.0, 0.0
+    logs = np.log(np.maximum(variances, 1e-5 * median))
+    logs += np.log(df / 2) - digamma(df / 2)
+    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
+    if excess <= 0:
+        return math.exp(logs.mean()), math.inf
+    half = inverse_trigamma(excess)
+    return math.exp(logs.mean() + float(digamma(half)) - math.log(half)), 2 * half
+
+
+def inverse_trigamma(value: float) -> float:
+    """Return the positive number whose trigamma function is `value`, by Newton's method.
+
+    References
+    ----------
+    Smyth (2004), appendix.
+    """
+    if value > 1e7:
+        return 1 / math.sqrt(value)
+    if value < 1e-6:
+        return 1 / value
+    found = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, found))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, found))
+        found += step
+        if -step < 1e-10 * found:
+            break
+    return found
