@@ -1,0 +1,65 @@
+"""Variance and coupling of programmes against a phenotype."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from popnet.associations.groups import cases, group_means
+from popnet.associations.testing import Testing
+from popnet.networks.reliability import icc
+from popnet.stats.designs import Design
+from popnet.stats.moderated import moderated_t
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+
+KINDS = ("variance", "coupling")
+# From the scale that is tested to the one that is read: variances, and correlations.
+READ_AS = {"variance": np.exp, "coupling": np.tanh}
+
+
+def robust(
+    values: np.ndarray, columns: pd.DataFrame, design: Design, testing: Testing
+) -> pd.DataFrame:
+    """Test the variance of every programme, and the coupling of every two.
+
+    Variances and couplings are two families of tests: each has a prior of its own for the moderated
+    t, and a Benjamini-Hochberg correction of its own. Permutation of ranks, which assumes
+    less and can find less in few observations, stands beside as a check.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bins, m)
+        Log variances, and couplings as Fisher's z of the correlation, of
+        :func:`popnet.networks.programmes.programme_values`.
+    columns : DataFrame of m rows
+        kind ("variance" or "coupling"), programme1, programme2, name1, name2; of a variance
+        programme2 and name2 are the same as programme1 and name1.
+    design : Design
+        Over the bins.
+    testing : Testing
+
+    Returns
+    -------
+    DataFrame, variances first, sorted by p
+        kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
+        deviation of the phenotype's ranks, of the logarithm or Fisher's z) statistic (partial
+        correlation) t p q p_permutation n icc (ICC(1,k) over bins) mean mean_case mean_control
+        (variance or correlation; cases of a continuous phenotype are its upper half).
+    """
+    observed = design.units.average(values)
+    permuted = permutation_test(observed, design, testing.permutations, testing.seed).table
+    reliability = icc(values, design.units.bin_samples)["icc"].to_numpy()
+    tables = []
+    for kind in KINDS:
+        at = np.flatnonzero(columns["kind"] == kind)
+        tested = moderated_t(observed[:, at], design)
+        table = columns.iloc[at].reset_index(drop=True)
+        table = table[["kind", "programme1", "programme2", "name1", "name2"]]
+        table = table.join(tested[["estimate", "statistic", "t", "p"]])
+        table["q"] = benjamini_hochberg(table["p"].to_numpy())
+        table["p_permutation"] = permuted["p"].to_numpy()[at]
+        table["n"], table["icc"] = tested["n"], reliability[at]
+        table = table.join(group_means(observed[:, at], cases(design)).apply(READ_AS[kind]))
+        tables.append(table.sort_values("p", kind="stable"))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,24 @@
+"""Associate the variance and the coupling of programmes with a phenotype."""
+
+from adapter import logged
+
+from popnet.associations import programmes
+from popnet.associations.designs import read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, read_table, write_table
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    values = read_h5ad(files.programmes)
+    columns = values.var.reset_index(drop=True).astype({"kind": str})
+    names = read_table(files.names).drop_duplicates("programme").set_index("programme")["name"]
+    for number in ("1", "2"):
+        columns[f"name{number}"] = columns[f"programme{number}"].map(names)
+    testing = Testing.from_config(params.statistics, params.seed)
+    tested = programmes.robust(values.X, columns, read_design(files.design), testing)
+    write_table(tested, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
