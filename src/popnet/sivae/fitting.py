@@ -85,7 +85,7 @@ def fit(
         proportions of labels as all cells.
     covariates : sequence of str
         Columns of obs, such as the batch, whose effect is modelled separately from the scores
-        (equations 21 to 23).
+        (equations 21 to 23). Only a `kl` near 1 keeps the effect out of the scores.
     progress : callable, optional
         Called about 100 times per stage, with stage, step, number of steps of the stage, and loss.
 
@@ -496,6 +496,6 @@ def _heldout_loss(
         else:
             cell_noise, gene_noise = noise(len(rows), width), noise(len(features), settings.latent)
             terms = joint_terms(task.model, batch, features, cell_noise, gene_noise, genes)
-        total = total_loss(terms, 1.0, settings.gamma)
+        total = total_loss(terms, settings.kl, settings.gamma)
         draws.append({"total": total.item()} | {k: term.item() for k, term in terms.items()})
     return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}

@@ -65,11 +65,11 @@ class Fit:
     losses : DataFrame
         Columns stage, step (counted from 1), total, reconstruction, kl_cells, kl_features,
         interpretability, l2; about 100 rows per stage, each from one minibatch; NaN for terms
-        that a stage does not have. `total` = reconstruction + warm-up * (kl_cells + kl_features)
-        + gamma * interpretability + l2.
+        that a stage does not have. `total` = reconstruction + kl * warm-up * (kl_cells +
+        kl_features) + gamma * interpretability + l2; the KL terms themselves have no weight.
     heldout_loss : dict
-        The terms on held-out cells, and as "total" their sum (gamma times the interpretability,
-        no L2): the criterion of model selection. NaN if no cell is held out.
+        The terms on held-out cells, and as "total" their sum (kl times the KL terms, gamma times
+        the interpretability, no L2): the criterion of model selection. NaN if no cell is held out.
     active_dimensions : int
         Latent dimensions along which the scores' variance exceeds 0.01.
     seconds : float

@@ -240,7 +240,7 @@ def train(
             optimizer.zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 terms = next(steps)
-            losses = total_loss(terms, min(1.0, step / warm_up), settings.gamma)
+            losses = total_loss(terms, settings.kl * min(1.0, step / warm_up), settings.gamma)
             losses.sum().backward()
             if stage == "features":
                 _clip(stack.parameters)

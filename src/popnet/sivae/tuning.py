@@ -60,7 +60,7 @@ def tune(
 ) -> pd.DataFrame:
     """Rank settings by their loss on held-out cells, averaged over bins.
 
-    Losses can be compared between settings with the same likelihood and gamma.
+    Losses can be compared between settings with the same likelihood, gamma and kl.
 
     Parameters
     ----------

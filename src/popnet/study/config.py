@@ -23,6 +23,8 @@ Widths = Annotated[list[Natural], Field(min_length=1)]
 Methods = Annotated[Unique[list[str]], Field(min_length=1)]
 Rates = Annotated[Unique[list[LearningRate]], Field(min_length=1)]
 Factors = Annotated[Unique[list[Factor]], Field(min_length=1)]
+Estimator = Literal["shared", "sivae", "correlation", "components"]
+Estimators = Annotated[Unique[list[Estimator]], Field(min_length=1)]
 Naturals = Annotated[Unique[list[Natural]], Field(min_length=1)]
 
 
@@ -92,6 +94,11 @@ class Sivae(Section):
         description="Widths of the encoders' hidden layers. The decoders mirror them",
     )
     gamma: Factor = Field(default=0.05, description="Weight of the interpretability term")
+    kl: Factor | None = Field(
+        default=None,
+        description="Weight of the KL terms against the reconstruction, which is summed over genes. "
+        "1 is the paper's objective and switches most dimensions off; `null` follows the plan",
+    )
     minibatch: Natural = Field(default=128, description="Cells per step")
     heldout: Annotated[float, Field(ge=0, le=0.5)] = Field(
         default=0.1,
@@ -181,10 +188,25 @@ class Tuning(Section):
 
 
 class Networks(Section):
-    """How gene networks are read from the embeddings."""
+    """Which networks every bin gets, and what an edge is."""
 
-    closest: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.01, description="Share of gene pairs, the closest ones, that are edges"
+    estimators: Estimators | None = Field(
+        default=None,
+        description="Networks of every bin, the headline first; null is the preset's. `shared` (one "
+        "siVAE for the cohort, whose loadings all samples share), `sivae` (a siVAE per bin), "
+        "`correlation` and `components` (shared principal components). Preset `robust`: `[shared, "
+        "sivae, correlation]`; `paper`: `[sivae]`. `[shared, correlation]` is the quick look",
+    )
+    edges: Literal["model", "inner", "cosine", "distance"] | None = Field(
+        default=None,
+        description="What weighs an edge of a siVAE per bin: model, inner, cosine or distance. "
+        "`model` is the covariance that the model explains, `inner` the inner product of the "
+        "loadings, `cosine` that of loadings of length 1, `distance` their closeness. `null` is "
+        "`model` with preset `robust` and `distance` with `paper`. Networks by `shared` and "
+        "`components` are always by `model`",
+    )
+    closest: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.01, description="Share of gene pairs, the strongest ones, that are edges"
     )
     central_genes: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
         default=100,

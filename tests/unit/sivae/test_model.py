@@ -132,19 +132,20 @@ def test_shapes_and_recorded_losses(suitable, variant, heldout):
     assert seen == list(recorded.itertuples(index=False, name=None))
     terms = losses.fillna(0)
     fixed = terms.reconstruction + settings.gamma * terms.interpretability + terms.l2
-    # The KL's weight starts at 0 and is 1 from the middle of a stage this short.
+    # The KL's weight starts at 0 and is whole from the middle of a stage this short.
     started = losses.step == 1
     warm = losses.step > losses.stage.map(stages) / 2
     np.testing.assert_allclose(losses.total[started], fixed[started], rtol=1e-4)
-    kl = terms.kl_cells + terms.kl_features
+    kl = settings.kl * (terms.kl_cells + terms.kl_features)
     np.testing.assert_allclose(losses.total[warm], (fixed + kl)[warm], rtol=1e-4)
     assert losses.interpretability.notna().any() == (variant == "sivae")
 
     found = fitted.heldout_loss
     if heldout:
         assert np.isfinite(list(found.values())).all()
-        named = found | {"total": 0, "interpretability": 0}
-        expected = sum(named.values()) + settings.gamma * found.get("interpretability", 0)
+        kl = settings.kl * (found["kl_cells"] + found.get("kl_features", 0))
+        expected = found["reconstruction"] + kl
+        expected += settings.gamma * found.get("interpretability", 0)
         assert found["total"] == pytest.approx(expected, rel=1e-5)
     else:
         assert np.isnan(list(found.values())).all()
@@ -396,7 +397,7 @@ def batches() -> AnnData:
     return AnnData((programme + shift + rng.normal(size=(n, N_GENES))).astype(np.float32), obs=obs)
 
 
-CORRECTING = NETWORK | {"steps": (400, 200, 1000), "schedule": "one-cycle"}
+CORRECTING = NETWORK | {"steps": (400, 200, 1000), "schedule": "one-cycle", "kl": 1}
 
 
 def explained(values: np.ndarray, by: np.ndarray) -> float:

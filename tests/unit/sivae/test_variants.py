@@ -484,6 +484,7 @@ def test_every_variant_has_every_plan(variant, plan):
     assert settings.latent == 32
     assert settings.gamma == (0.05 if variant == "sivae" else 0)
     assert settings.learning_rate == PLANS[plan]["learning_rate"]
+    assert settings.kl == (1 if settings.likelihood == "nb" else PLANS[plan]["kl"])
     if settings.likelihood == "nb":
         assert settings.genes_per_step is None
 
@@ -510,6 +511,7 @@ def test_changes_of_a_plan():
         ("hidden", []),
         ("hidden", [4, 0]),
         ("gamma", -1),
+        ("kl", -1),
         ("steps", [10, 10]),
         ("steps", [10, 0, 10]),
         ("minibatch", 0),

@@ -128,6 +128,9 @@ def test_keys_win_over_the_plan():
     assert settings.feature_input == FeatureInput("downsample", 5)
     assert settings.precision == "float32"
     assert settings.learning_rate == settings_for(plan="fast").learning_rate
+    assert resolved()[1].kl == 0.1
+    assert resolved(preset="paper")[1].kl == 1
+    assert resolved(sivae={"kl": 0.5})[1].kl == 0.5
     _, settings = resolved(sivae={"feature_input": {"method": "cells"}, "genes_per_step": 7})
     assert settings.feature_input == FeatureInput()
     assert settings.genes_per_step == 7
