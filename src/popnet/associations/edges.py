@@ -13,17 +13,14 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
 from popnet.associations.testing import Testing
-from popnet.networks.edges import (
-    PAIRS_AT_ONCE,
-    PRESENT,
-    annotate_complexes,
-    edge_matrix,
-    sparse_edges,
-)
+from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
+from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import Design
+from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test, permuted_correlations, prepare, t_statistic
+from popnet.stats.permutation import permuted_correlations, prepare, t_statistic
 from popnet.stats.ranks import correlate, rank_sum
+from popnet.stats.units import Units
 
 # Edges of this p or less, uncorrected, make up components.
 PRIMARY_P = 0.01
@@ -39,20 +36,22 @@ COMPONENT_COLUMNS = (
 )
 
 
-# Edges that nearly all or nearly no observations have do not distinguish them; the paper tested
-# all: shares of the observations.
-ROBUST_WINDOW, PAPER_WINDOW = (0.1, 0.9), (0.0, 1.0)
+# Share of the observations that have an edge; the paper tested all edges.
+PAPER_WINDOW = (0.0, 1.0)
 PAIR = ["gene1", "gene2"]
+# The rows of all candidate pairs, beside those of the gene sets.
+EVERY_PAIR = "all"
 
 
 @dataclass(frozen=True)
 class ObservedEdges:
-    """The edges of every sample, or of every bin.
+    """Which edges every sample, or every bin, has.
 
     Parameters
     ----------
     edges : DataFrame
-        sample gene1 gene2 weight; `sample` holds the labels of `rows`.
+        sample gene1 gene2 weight; `sample` holds the labels of `rows`, weight is the share of a
+        sample's bins that have the edge.
     rows : Series, label -> sample
         Rows without edges included.
     genes : Index
@@ -66,7 +65,7 @@ class ObservedEdges:
 
 @dataclass(frozen=True)
 class EdgeTests:
-    """Edges within gene sets against a phenotype, and connected components of associated edges.
+    """Edges against a phenotype, and connected components of associated edges.
 
     Parameters
     ----------
@@ -84,12 +83,12 @@ class EdgeTests:
 def observe(
     edges: pd.DataFrame, bins: pd.DataFrame, genes: pd.Index, unit: Literal["donor", "bin"]
 ) -> ObservedEdges:
-    """Return the edges by sample, or by bin as the paper counts them: present or absent.
+    """Return which edges samples have, or bins as the paper counts them: present or absent.
 
     Parameters
     ----------
     edges : DataFrame
-        sample gene1 gene2 weight; by bin sample bin gene1 gene2.
+        sample gene1 gene2 share (of the sample's bins); by bin sample bin gene1 gene2.
     bins : DataFrame
         sample and bin of every bin.
     genes : Index
@@ -99,7 +98,8 @@ def observe(
     edges, rows = edges.astype({"sample": str}), bins["sample"].astype(str)
     if unit == "donor":
         samples = rows.unique()
-        return ObservedEdges(edges, pd.Series(samples, index=samples), genes)
+        present = edges[["sample", *PAIR]].assign(weight=edges["share"])
+        return ObservedEdges(present, pd.Series(samples, index=samples), genes)
     edges["sample"] = edges["sample"] + "\t" + edges.pop("bin").astype(str)
     labels = rows.to_numpy(object) + "\t" + bins["bin"].astype(str).to_numpy(object)
     return ObservedEdges(edges.assign(weight=1.0), pd.Series(rows.to_numpy(), labels), genes)
@@ -141,38 +141,107 @@ def paper(
 
 
 def robust(
-    observed: ObservedEdges,
+    observed: PairWeights,
     gene_sets: Mapping[str, Sequence[str]],
     complexes: pd.Series,
     design: Design,
     testing: Testing,
+    switched: pd.Series,
 ) -> EdgeTests:
-    """Test the edges that some observations have and others lack, by permutation.
+    """Test the weight of every candidate pair in two stages: by the network, and by correlation.
+
+    A network of few dimensions spreads a change over all pairs that share its dimensions. So the
+    moderated t of the network's weights selects pairs (q <= `fdr`), and among these the plain
+    correlation must change in the same direction, with a Benjamini-Hochberg correction of its own.
+    The first stage is a claim about the network, both together about the pair.
 
     Parameters
     ----------
-    observed : ObservedEdges
-        By sample.
+    observed : PairWeights
     gene_sets, complexes, design, testing
         As in :func:`paper`.
+    switched : Series, gene -> str
+        Of :func:`popnet.associations.expression_switch.switched`.
+
+    Returns
+    -------
+    EdgeTests
+        gene_set is "all" for all candidate pairs, beside the rows of the gene sets. statistic
+        (partial correlation), estimate (cases minus controls, or per standard deviation of the
+        phenotype's ranks), t and p are of the weights; q is over all candidate pairs;
+        correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
+        correlation_q, over the selected pairs, NaN for others; agrees; icc; switched (of either
+        gene); n (observations).
     """
-    permuted = design.over(list(observed.rows)), testing.permutations, testing.seed
-    pairs, weights = sparse_edges(observed.edges, list(observed.rows))
-    columns, values = edges_in_window(weights, permuted[0], *ROBUST_WINDOW)
-    pairs_in_window = pairs.iloc[columns].reset_index(drop=True)
-    print(f"{len(pairs)} edges; {len(columns)} of them are in neither nearly all nor nearly none")
-    first, second = (pairs_in_window[gene].astype(object) for gene in PAIR)
+    design = design.over(list(observed.samples))
+    weights = _by_observation(observed.weights, design.units)
+    pairs = observed.pairs.reset_index(drop=True)
+    of_network = moderated_t(weights, design)
+    of_correlation = moderated_t(_by_observation(observed.correlation, design.units), design)
+    table = annotate_complexes(pairs[PAIR], complexes).join(
+        of_network[["statistic", "estimate", "t", "p"]]
+    )
+    table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    table = table.join(agreement(table, of_correlation, testing.fdr))
+    table["icc"] = pairs["icc"]
+    table["switched"] = _either(
+        *(switched.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
+    )
+    table["n"] = of_network["n"]
+    print(
+        f"{len(pairs)} pairs; {(table['q'] <= testing.fdr).sum()} by the network; "
+        f"{table['agrees'].sum()} where the correlation agrees"
+    )
+    first, second = (pairs[gene].astype(object) for gene in PAIR)
     of_set = {
         name: np.flatnonzero(first.isin(members) & second.isin(members))
         for name, members in gene_sets.items()
+        if name != EVERY_PAIR
     }
-    tested = np.unique(np.concatenate([np.zeros(0, int), *of_set.values()]))
-    table = permute_edges(values[:, tested], *permuted)
-    table = annotate_complexes(pairs_in_window.loc[tested], complexes).join(table.set_axis(tested))
-    # An edge of several sets is one test.
-    tables = [table.loc[rows].assign(gene_set=name) for name, rows in of_set.items()]
-    edges = pd.concat([table.iloc[:0].assign(gene_set=""), *tables], ignore_index=True)
-    return EdgeTests(_by_set(edges), associated_components(pairs_in_window, values, *permuted))
+    tables = [table.iloc[rows].assign(gene_set=name) for name, rows in of_set.items()]
+    edges = pd.concat([table.assign(gene_set=EVERY_PAIR), *tables], ignore_index=True)
+    permuted = design, testing.permutations, testing.seed
+    return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, *permuted))
+
+
+def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    """Say which pairs the correlation confirms, of those that the network's test selects.
+
+    Parameters
+    ----------
+    of_network : DataFrame
+        statistic and q of every pair.
+    of_correlation : DataFrame
+        Of :func:`popnet.stats.moderated.moderated_t`, of the same pairs.
+    fdr : float
+
+    Returns
+    -------
+    DataFrame
+        correlation_estimate correlation_statistic correlation_p correlation_q
+        (Benjamini-Hochberg over the selected pairs) agrees.
+    """
+    table = of_correlation[["estimate", "statistic", "p"]].add_prefix("correlation_")
+    selected = of_network["q"] <= fdr
+    q = benjamini_hochberg(table["correlation_p"].where(selected).to_numpy())
+    same = of_network["statistic"] * table["correlation_statistic"] > 0
+    return table.assign(correlation_q=q, agrees=same & (q <= fdr))
+
+
+def _by_observation(values: np.ndarray, over: Units) -> np.ndarray:
+    """Return samples x pairs as observations x pairs, without a large array of twice the size."""
+    found = np.empty((over.weights.shape[0], values.shape[1]), np.float32)
+    for start in range(0, values.shape[1], PAIRS_AT_ONCE):
+        chunk = slice(start, start + PAIRS_AT_ONCE)
+        found[:, chunk] = over.average(values[:, chunk])
+    return found
+
+
+def _either(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return what is said of either gene of a pair; both, joined by ;, where they differ."""
+    one = np.where(first != "", first, second)
+    both = (first != "") & (second != "") & (first != second)
+    return np.where(both, first + ";" + second, one)
 
 
 def _by_set(table: pd.DataFrame) -> pd.DataFrame:
@@ -223,64 +292,6 @@ def rank_sum_edges(
     table["n_with"] = has[:, columns].sum(axis=0)
     table["n_without"] = len(has) - table["n_with"]
     return table
-
-
-def edges_in_window(
-    weights: sparse.csr_array, design: Design, min_share: float, max_share: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of the edges that some observations have and others lack.
-
-    Parameters
-    ----------
-    weights : sparse array of shape (n_samples, n_pairs)
-        Rows as those that the design was made of.
-    design : Design
-    min_share, max_share : float
-        Share of the observations that have an edge: of others no test can learn. The phenotype
-        has no part in it.
-
-    Returns
-    -------
-    columns : ndarray of int
-        Of `weights`, the edges to test.
-    values : float32 ndarray of shape (n_observations, n_columns)
-    """
-    values = sparse.csc_array(design.units.weights @ weights)
-    has = np.bincount(
-        np.repeat(np.arange(values.shape[1]), np.diff(values.indptr)),
-        values.data >= PRESENT,
-        values.shape[1],
-    )
-    share = has / max(design.n, 1)
-    columns = np.flatnonzero((share >= min_share - 1e-9) & (share <= max_share + 1e-9))
-    return columns, values[:, columns].toarray().astype(np.float32)
-
-
-def permute_edges(
-    values: np.ndarray, design: Design, n_permutations: int, seed: int
-) -> pd.DataFrame:
-    """Test the weight of every edge against the phenotype by permutation.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_observations, n_edges)
-        Of :func:`edges_in_window`.
-    design : Design
-    n_permutations, seed : int
-        See :func:`popnet.stats.permutation.permutation_test`.
-
-    Returns
-    -------
-    DataFrame of n_edges rows
-        statistic (partial Spearman or adjusted rank-biserial correlation) p q p_family
-        (family-wise over these edges) n_with n_without (observations that have the edge and that
-        lack it) n_permutations.
-    """
-    table = permutation_test(values, design, n_permutations, seed).table
-    n_with = (values >= PRESENT).sum(axis=0)
-    table = table.assign(n_with=n_with, n_without=design.n - n_with)
-    columns = ["statistic", "p", "q", "p_family", "n_with", "n_without", "n_permutations"]
-    return table[columns]
 
 
 def associated_components(

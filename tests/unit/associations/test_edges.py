@@ -8,21 +8,21 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse, stats
+from scipy import stats
 
 from popnet.associations import edges as edge_tests
 from popnet.associations.edges import (
     COMPONENT_COLUMNS,
     COMPONENT_PERMUTATIONS,
-    ObservedEdges,
+    agreement,
     associated_components,
-    edges_in_window,
     observe,
-    permute_edges,
     rank_sum_edges,
 )
 from popnet.associations.testing import Testing
+from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import unadjusted
+from popnet.stats.moderated import moderated_t
 from popnet.stats.units import units
 
 COMPLEXES = pd.Series({"g0": "I", "g1": "I", "g2": "III"})
@@ -74,42 +74,6 @@ def random_edges(rng, n, n_genes=8, share=0.6):
     genes = [f"g{number}" for number in range(n_genes)]
     pairs = pd.DataFrame(list(combinations(genes, 2)), columns=["gene1", "gene2"])
     return genes, pairs, rng.binomial(4, rng.uniform(0, share, len(pairs)), (n, len(pairs))) / 4
-
-
-def test_edges_of_the_window_are_by_observation(design_of):
-    weights = np.zeros((10, 4), np.float32)
-    weights[:8, 0] = 1  # in all donors but one
-    weights[0, 1] = weights[1, 1] = 1  # in one donor
-    weights[0, 2] = weights[2, 2] = 1  # in half of the samples of two
-    weights[:, 3] = 1
-    donors = list("aabbccddee")
-    design = design_of(np.repeat([0, 1, 2, 3, 4], 2), donors=donors)
-    columns, values = edges_in_window(sparse.csr_array(weights), design, 0.2, 0.8)
-    assert columns.tolist() == [0, 1, 2]
-    assert values[:, 2].tolist() == [0.5, 0.5, 0, 0, 0]
-    columns, values = edges_in_window(sparse.csr_array(weights), design, 0.5, 0.9)
-    assert columns.tolist() == [0]
-    assert values.shape == (5, 1)
-
-
-def test_edges_by_all_arrangements(design_of):
-    rng = np.random.default_rng(4)
-    weights = rng.choice([0, 0.25, 0.5, 1], (9, 8))
-    case = np.arange(9) < 4
-    found = permute_edges(weights, design_of(case, True), 1000, 1)
-    ranks = stats.zscore(stats.rankdata(weights, axis=0))
-    groups = [np.isin(np.arange(9), chosen) for chosen in combinations(range(9), 4)]
-    size = np.abs([ranks[group].sum(0) for group in groups])
-    observed = np.abs(ranks[case].sum(0)) - 1e-9
-    np.testing.assert_allclose(found["p"], (size >= observed).mean(0))
-    np.testing.assert_allclose(found["p_family"], (size.max(1)[:, None] >= observed).mean(0))
-    for column, row in found.iterrows():
-        values = weights[:, column]
-        u = stats.mannwhitneyu(values[case], values[~case]).statistic
-        assert row["statistic"] == pytest.approx(2 * u / 20 - 1)
-        assert row["n_with"] == (values >= 0.5).sum()
-        assert row["n_with"] + row["n_without"] == 9
-    assert set(found["n_permutations"]) == {126}
 
 
 def plain_components(pairs, weights, phenotype):
@@ -197,10 +161,11 @@ def table_of(samples, pairs, weights):
 
 @pytest.mark.parametrize("kind", [object, "category"])
 def test_what_is_observed(kind):
-    """Samples with the mean strength of an edge, or bins that have it; those without edges too."""
+    """Samples with the share of bins that have an edge, or bins; those without edges too."""
     bins = pd.DataFrame({"sample": ["a", "a", "7"], "bin": [0, 1, 0]}).astype({"sample": kind})
     genes = pd.Index(["x", "y"])
-    edges = pd.DataFrame({"sample": ["a"], "gene1": ["x"], "gene2": ["y"], "weight": [0.5]})
+    edges = pd.DataFrame({"sample": ["a"], "gene1": ["x"], "gene2": ["y"], "weight": [-0.3]})
+    edges["share"] = 0.5
     by_sample = observe(edges.astype({"sample": kind}), bins, genes, "donor")
     assert by_sample.rows.to_dict() == {"a": "a", "7": "7"}
     assert by_sample.edges.to_numpy().tolist() == [["a", "x", "y", 0.5]]
@@ -267,73 +232,140 @@ def test_paper_tests_every_edge_of_bins_by_scipy(binary):
         assert p.dropna().is_monotonic_increasing
 
 
-def test_robust_tests_the_edges_of_the_window(design_of):
+NOTHING_OFF = pd.Series(dtype=object)
+
+
+def pair_weights(pairs, weights, correlation, order=None):
+    """The weights of samples s0, s1 and so on, in an order of their own."""
+    order = np.arange(len(weights)) if order is None else order
+    table = pairs.assign(icc=np.linspace(0, 1, len(pairs)), rms=1.0)
+    samples = np.array([f"s{row}" for row in order], dtype=object)
+    single = (values[order].astype(np.float32) for values in (weights, correlation))
+    return PairWeights(table, samples, *single)
+
+
+def test_robust_tests_every_candidate_pair_twice(design_of):
+    """By the moderated t of the network's weights, and of the correlation of what is selected."""
     rng = np.random.default_rng(13)
-    genes, pairs, weights = random_edges(rng, 16, n_genes=7)
-    phenotype = rng.normal(size=15)
-    donors = [*(f"d{number}" for number in range(14)), "d13"]
-    phenotype[14] = phenotype[13]
-    weights[:, :3] = np.clip(weights[:, :3] / 3 + (phenotype > 0)[[*range(15), 0]][:, None], 0, 1)
-    weights[:, 4] = 1
-    # The last sample has no phenotype; rows of the table are in an order of their own.
-    design = design_of([*phenotype, np.nan], donors=[*donors, "d15"])
-    samples = [f"s{number}" for number in range(16)]
-    order = rng.permutation(16)
-    observed = ObservedEdges(
-        table_of(samples, pairs, weights),
-        pd.Series([samples[row] for row in order], [samples[row] for row in order]),
-        pd.Index(genes),
-    )
-    sets = {"all": pd.Index(genes), "three": pd.Index(genes[:3]), "none": pd.Index([])}
-    found = edge_tests.robust(observed, sets, COMPLEXES, design, Testing(300, seed=1))
-    columns, values = edges_in_window(sparse.csr_array(weights), design, 0.1, 0.9)
-    assert 4 not in columns
-    expected = permute_edges(values, design, 300, seed=1)
-    within = pairs.iloc[columns].reset_index(drop=True)
-    expected = within.join(expected).set_index(["gene1", "gene2"])
-    every = found.edges[found.edges["gene_set"] == "all"].set_index(["gene1", "gene2"])
-    pd.testing.assert_frame_equal(every[expected.columns], expected.loc[every.index], rtol=1e-6)
+    genes, pairs, _ = random_edges(rng, 16, n_genes=7)
+    phenotype = rng.normal(size=25)
+    donors = [*(f"d{number}" for number in range(24)), "d23"]
+    phenotype[24] = phenotype[23]
+    weights, correlation = rng.normal(size=(2, 26, 21))
+    effect = 3 * np.append(phenotype, 0)[:, None]
+    weights[:, :8] += effect
+    correlation[:, :3] += effect  # the same direction
+    correlation[:, 3:5] -= effect  # the other one
+    correlation[:, 20:] += effect  # a change of correlation alone
+    # The last sample has no phenotype; samples of the table are in an order of their own.
+    design = design_of([*phenotype, np.nan], donors=[*donors, "d25"])
+    observed = pair_weights(pairs, weights, correlation, rng.permutation(26))
+    sets = {"three": pd.Index(genes[:3]), "none": pd.Index([])}
+    off = pd.Series({"g0": "off in cases", "g2": "off in cases", "g3": "off in controls"})
+    testing = Testing(300, seed=1)
+    found = edge_tests.robust(observed, sets, COMPLEXES, design, testing, off)
+
+    every = found.edges[found.edges["gene_set"] == "all"]
+    assert every["p"].is_monotonic_increasing
+    every = every.set_index(["gene1", "gene2"]).loc[pd.MultiIndex.from_frame(pairs)]
+    by_donor = [
+        design.units.average(values.astype(np.float32)) for values in (weights, correlation)
+    ]
+    network, plain = (moderated_t(values, design) for values in by_donor)
+    for column in ("statistic", "estimate", "t", "p", "n"):
+        np.testing.assert_allclose(every[column], network[column], rtol=1e-4)
+    np.testing.assert_allclose(every["q"], stats.false_discovery_control(every["p"]))
     np.testing.assert_allclose(every["set_q"], every["q"])
+    for column in ("statistic", "estimate", "p"):
+        np.testing.assert_allclose(every[f"correlation_{column}"], plain[column], rtol=1e-4)
+    selected = (every["q"] <= 0.05).to_numpy()
+    assert selected[:8].all()
+    q = stats.false_discovery_control(every["correlation_p"][selected])
+    np.testing.assert_allclose(every["correlation_q"][selected], q)
+    assert every["correlation_q"][~selected].isna().all()
+    assert every["agrees"].to_numpy().nonzero()[0].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(every["icc"], np.linspace(0, 1, 21))
+    assert every.loc[("g0", "g1"), "switched"] == "off in cases"
+    assert every.loc[("g1", "g2"), "switched"] == "off in cases"
+    assert every.loc[("g0", "g2"), "switched"] == "off in cases"
+    assert every.loc[("g2", "g3"), "switched"] == "off in cases;off in controls"
+    assert every.loc[("g4", "g5"), "switched"] == ""
+
     three = found.edges[found.edges["gene_set"] == "three"].set_index(["gene1", "gene2"])
-    same = [column for column in expected if column != "set_q"]
+    same = [column for column in every if column not in ("gene_set", "set_q")]
     pd.testing.assert_frame_equal(three[same], every.loc[three.index, same])
     np.testing.assert_allclose(three["set_q"], stats.false_discovery_control(three["p"]))
-    assert set(three["relation"]) <= {"within", "between"}
-    assert "none" not in set(found.edges["gene_set"])
-    parts = associated_components(within, values, design, 300, seed=1)
+    assert three["relation"].to_dict() == {
+        ("g0", "g1"): "within",
+        ("g0", "g2"): "between",
+        ("g1", "g2"): "between",
+    }
+    assert set(found.edges["gene_set"]) == {"all", "three"}
+
+    parts = associated_components(pairs, by_donor[0], design, 300, seed=1)
     both = [
         table.set_index(["sign", "genes"]).drop(columns="component")
         for table in (found.components, parts)
     ]
-    pd.testing.assert_frame_equal(both[0], both[1].loc[both[0].index], rtol=1e-5)
-    assert found.components.loc[0, "n_edges"] >= 3
+    pd.testing.assert_frame_equal(both[0], both[1].loc[both[0].index], rtol=1e-4)
+    assert found.components.loc[0, "n_edges"] >= 8
 
 
-def test_without_gene_sets_there_are_components_alone(design_of):
+def test_without_gene_sets_there_are_all_pairs(design_of):
     rng = np.random.default_rng(14)
-    genes, pairs, weights = random_edges(rng, 10)
-    samples = [f"s{number}" for number in range(10)]
-    observed = ObservedEdges(
-        table_of(samples, pairs, weights), pd.Series(samples, samples), pd.Index(genes)
-    )
-    found = edge_tests.robust(observed, {}, COMPLEXES, design_of(range(10)), Testing(99, seed=1))
+    _, pairs, _ = random_edges(rng, 10)
+    observed = pair_weights(pairs, *rng.normal(size=(2, 10, 28)))
+    # A gene set of that name would be taken for the candidate pairs.
+    for sets in ({}, {"all": ["g0", "g1"]}):
+        found = edge_tests.robust(
+            observed, sets, COMPLEXES, design_of(range(10)), Testing(99, seed=1), NOTHING_OFF
+        )
+        assert found.edges["gene_set"].tolist() == ["all"] * 28
+        assert (found.edges["switched"] == "").all()
+
+
+def test_without_candidate_pairs_or_a_test_there_is_nothing(design_of):
+    rng = np.random.default_rng(15)
+    _, pairs, _ = random_edges(rng, 6)
+    testing = Testing(99, seed=1)
+    none = pair_weights(pairs[:0], *np.zeros((2, 6, 0)))
+    found = edge_tests.robust(none, {}, COMPLEXES, design_of(range(6)), testing, NOTHING_OFF)
     assert found.edges.empty
-    assert {"gene_set", "gene1", "gene2", "relation", "p", "q", "set_q"} <= set(found.edges)
+    assert {"gene_set", "relation", "p", "q", "agrees", "set_q"} <= set(found.edges)
+    observed = pair_weights(pairs, *rng.normal(size=(2, 6, 28)))
+    for design in (design_of([1] * 6, True), design_of([np.nan] * 6)):
+        found = edge_tests.robust(observed, {}, COMPLEXES, design, testing, NOTHING_OFF)
+        assert found.edges[["p", "q", "correlation_q"]].isna().all(axis=None)
+        assert not found.edges["agrees"].any()
+        assert found.components.empty
+
+
+def test_agreement():
+    of_network = pd.DataFrame({"statistic": [0.9, -0.9, 0.8, 0.2], "q": [0.01, 0.01, 0.02, 0.5]})
+    of_correlation = pd.DataFrame(
+        {"estimate": 1.0, "statistic": [0.5, 0.5, 0.1, 0.9], "p": [0.01, 0.001, 0.6, 1e-9]}
+    )
+    found = agreement(of_network, of_correlation, 0.05)
+    assert found["agrees"].tolist() == [True, False, False, False]
+    np.testing.assert_allclose(found["correlation_q"], [0.015, 0.003, 0.6, np.nan])
 
 
 def test_no_edge_is_found_where_nothing_is(design_of):
-    """Of 40 null cohorts of unequal groups, at most 6 have a family-wise p <= 0.05 (P = 0.003)."""
+    """Of 40 null cohorts of unequal groups, at most 6 have a hit at 0.05 (P = 0.003)."""
     rng = np.random.default_rng(11)
-    hits = np.zeros(3)
+    hits = np.zeros(4)
     for seed in range(40):
-        _, pairs, weights = random_edges(rng, 14, n_genes=10)
+        _, pairs, _ = random_edges(rng, 14, n_genes=10)
+        loadings = rng.normal(size=(14, 10, 3))
+        gene1, gene2 = np.triu_indices(10, 1)
+        weights = (loadings[:, gene1] * loadings[:, gene2]).sum(2)
+        observed = pair_weights(pairs, weights, weights + rng.normal(size=weights.shape))
         design = design_of(np.arange(14) < 4, True)
-        columns, values = edges_in_window(sparse.csr_array(weights), design, 0.1, 0.9)
-        edges = permute_edges(values, design, 99, seed)
-        parts = associated_components(pairs.iloc[columns], values, design, 99, seed)
+        found = edge_tests.robust(observed, {}, COMPLEXES, design, Testing(99, seed), NOTHING_OFF)
         hits += [
-            edges["p_family"].min() <= 0.05,
-            parts["p_family"].min() <= 0.05,
-            parts["intensity_p_family"].min() <= 0.05,
+            found.edges["q"].min() <= 0.05,
+            found.edges["agrees"].any(),
+            found.components["p_family"].min() <= 0.05,
+            found.components["intensity_p_family"].min() <= 0.05,
         ]
     assert (hits <= 6).all()
