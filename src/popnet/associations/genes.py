@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from popnet.associations.expression_switch import explanation, switched
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -150,7 +151,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     """Test the centrality of every gene by permutation: what explains it, is it stable.
 
     A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
-    and the control itself is associated with the phenotype (p <= 0.05).
+    and the control itself is associated with the phenotype (p <= 0.05). Before that, a gene that a
+    group hardly expresses has no network there: its hit is no change of wiring.
 
     Parameters
     ----------
@@ -166,8 +168,10 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         all of them, partial_statistic and partial_p, icc reliable, of the tried genes effect_low
         effect_high (range of the statistic without a sample, donor or batch) and stable_share (of
         these runs that have its sign and p <= 0.05), n_units n_samples n_donors [n_case n_control]
-        n_permutations explained_by. The last is empty for what is no hit, ``none`` where no control
-        explains the hit, otherwise the controls joined by ``;``, or ``all together``.
+        n_permutations switched (:func:`popnet.associations.expression_switch.switched`)
+        explained_by. The last is empty for what is no hit, ``none`` where nothing explains the hit,
+        ``expression switched on or off`` or ``hardly expressed`` for a gene that is switched,
+        otherwise the controls joined by ``;``, or ``all together``.
     """
     controls = {
         "mean": values.mean_expression,
@@ -223,8 +227,12 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     ]
     by = np.array([";".join(filter(None, row)) for row in zip(*named, strict=True)], dtype=object)
     jointly = ~(together["p"] <= CONTROL_ALPHA).to_numpy()
+    table["switched"] = switched(values.detection_rate, design)
+    expression = explanation(table["switched"].to_numpy())
     table["explained_by"] = np.select(
-        [~hit, by != "", jointly], ["", by, "all together"], default="none"
+        [~hit, expression != "", by != "", jointly],
+        ["", expression, by, "all together"],
+        default="none",
     )
     return GeneTests(
         table.sort_values("p", kind="stable", ignore_index=True),

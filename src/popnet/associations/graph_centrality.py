@@ -7,26 +7,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.associations.expression_switch import switched
 from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES
 from popnet.stats.designs import Design
+from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
+ROBUST_COLUMNS = (*COLUMNS, "t", "p_model", "q_model", "switched")
+# Measures that can be negative, so that their mean says nothing of the network's density: the
+# measure whose mean does.
+SCALED_BY = {"signed_strength": "strength"}
 
 
-def match_means(values: np.ndarray) -> np.ndarray:
-    """Divide the values of every bin by their mean over its genes.
+def match_means(values: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Divide the values of every bin by their mean over its genes, or by that of others.
 
     Parameters
     ----------
     values : ndarray of shape (n_bins, n_genes)
         NaN where a gene is not in the bin's graph; all bins then have the same density.
+    by : ndarray of shape (n_bins, n_genes), optional
+        Values that are never negative.
     """
-    present = np.isfinite(values)
-    total = np.where(present, values, 0).sum(axis=1, keepdims=True)
+    by = values if by is None else by
+    present = np.isfinite(by)
+    total = np.where(present, by, 0).sum(axis=1, keepdims=True)
     mean = total / np.maximum(present.sum(axis=1, keepdims=True), 1)
     return values / np.where(mean > 0, mean, 1)
 
@@ -47,27 +56,31 @@ def paper(
     Returns
     -------
     DataFrame
-        As :func:`robust`, without p_family and n_permutations.
+        As :func:`robust` up to n_permutations; this and p_family are empty.
     """
     table = correlate(
         design.units.average(np.concatenate([layers[name] for name in MEASURES], axis=1)),
         design.units.phenotype,
         design.binary,
     )
-    return _labelled(table.assign(p_family=np.nan, n_permutations=np.nan), genes)
+    table = _labelled(table.assign(p_family=np.nan, n_permutations=np.nan), genes)
+    return table[list(COLUMNS)]
 
 
 def robust(
     layers: Mapping[str, np.ndarray], genes: Sequence[str], design: Design, testing: Testing
 ) -> pd.DataFrame:
-    """Test every measure of every gene by permutation.
+    """Test every measure of every gene by permutation, and beside that by the moderated t.
 
-    A bin's values are divided by their mean over its genes, so that what is compared is a gene's
-    place in its network, not how dense the network is.
+    A bin's values are divided by their mean over its genes (signed strengths by that of the
+    absolute ones), so that what is compared is a gene's place in its network, not how dense the
+    network is. In a cohort with few arrangements, such as eight pairs, no permutation test can
+    pass a correction for thousands of genes; the moderated t, which assumes normal residuals, can.
 
     Parameters
     ----------
     layers : mapping of measure to ndarray of shape (n_bins, n_genes)
+        And "detection_rate", the share of the bin's cells that express the gene.
     genes : sequence of shape (n_genes,)
     design : Design
         Over the bins.
@@ -77,13 +90,25 @@ def robust(
     -------
     DataFrame sorted by measure and p
         gene measure statistic p q (Benjamini-Hochberg within the measure) q_all (over all
-        measures) p_family (family-wise over all genes and measures) n n_permutations.
+        measures) p_family (family-wise over all genes and measures) n n_permutations; t and p_model
+        of the moderated t, a measure at a time, and q_model (Benjamini-Hochberg within the
+        measure); switched (:func:`popnet.associations.expression_switch.switched`).
     """
-    values = [design.units.average(match_means(layers[name])) for name in MEASURES]
+    values = [
+        design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
+        for name in MEASURES
+    ]
     tested = permutation_test(
         np.concatenate(values, axis=1), design, testing.permutations, testing.seed
     )
-    return _labelled(tested.table, genes)
+    by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)
+    off = switched(layers["detection_rate"], design)
+    table = tested.table.assign(
+        t=by_model["t"], p_model=by_model["p"], switched=np.tile(off, len(MEASURES))
+    )
+    table = _labelled(table, genes)
+    table["q_model"] = _within_measures(table, "p_model")
+    return table[list(ROBUST_COLUMNS)]
 
 
 def _labelled(table: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
@@ -92,7 +117,11 @@ def _labelled(table: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
         measure=np.repeat(MEASURES, len(genes)),
         q_all=benjamini_hochberg(table["p"].to_numpy()),
     )
-    table["q"] = table.groupby("measure")["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    table["q"] = _within_measures(table, "p")
     order = table["measure"].map(MEASURES.index)
     table = table.assign(order=order).sort_values(["order", "p"], kind="stable", ignore_index=True)
-    return table[list(COLUMNS)]
+    return table.drop(columns="order")
+
+
+def _within_measures(table: pd.DataFrame, column: str) -> pd.Series:
+    return table.groupby("measure")[column].transform(lambda p: benjamini_hochberg(p.to_numpy()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,6 +45,8 @@ def study():
     mean[:, :2] = centrality[:, :2] + 0.1 * mean[:, :2]
     dropout[:, 2] = centrality[:, 2] + 0.1 * dropout[:, 2]
     design = make_design(of_bin, samples, phenotype, False, ["age"])
+    # Every cell expresses a gene, or nearly.
+    dropout = 0.3 + 0.02 * dropout
     genes = pd.Index([f"g{i}" for i in range(n_genes)])
     values = BinValues(
         centrality=centrality,
@@ -65,6 +69,7 @@ def test_hits_and_what_explains_them(study):
     assert table.loc["g2", "explained_by"] == "dropout rate"
     assert table.loc["g3", "explained_by"] == "none"
     assert (table.loc[table["q"] > 0.05, "explained_by"] == "").all()
+    assert set(table["switched"]) == {""}
     # Flagged, not dropped.
     assert not table.loc["g4", "reliable"]
     for control in CONTROLS:
@@ -73,6 +78,26 @@ def test_hits_and_what_explains_them(study):
     assert described[["observations", "genes tested"]].tolist() == [str(design.n), "60"]
     assert described["adjusted for"] == "age"
     assert len(tested.maxima) == 1000
+
+
+def test_a_hit_of_a_gene_that_is_switched_off_is_no_change_of_wiring(study):
+    values, design, tested = study
+    rate = values.detection_rate.copy()
+    high = (design.units.phenotype > np.quantile(design.units.phenotype, 2 / 3)).nonzero()[0]
+    rate[np.ix_(np.concatenate([2 * high, 2 * high + 1]), [0, 3, 30])] = 0.01
+    rate[:, 5] = 0
+    switched = replace(values, detection_rate=rate)
+    table = gene_tests.robust(switched, design, Testing(1000, seed=1)).table.set_index("gene")
+    # Of what is tested nothing changes: it is a verdict.
+    before = tested.table.set_index("gene")
+    same = ["statistic", "p", "q", "mean_p"]
+    pd.testing.assert_frame_equal(table[same], before.loc[table.index, same])
+    assert table.loc[["g0", "g3", "g30"], "switched"].tolist() == ["off in the upper third"] * 3
+    assert table.loc["g5", "switched"] == "off in all"
+    assert table.loc[["g0", "g3"], "explained_by"].tolist() == ["expression switched on or off"] * 2
+    assert table.loc["g5", "explained_by"] == "hardly expressed"
+    assert table.loc["g30", "explained_by"] == ""
+    assert table.loc["g4", "explained_by"] == before.loc["g4", "explained_by"]
 
 
 def test_stability_of_the_strongest(study):

@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 
 from popnet.associations import graph_centrality as graph_tests
-from popnet.associations.graph_centrality import COLUMNS, match_means
+from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS, match_means
 from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES
 from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.moderated import moderated_t
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
@@ -20,6 +21,9 @@ from popnet.stats.units import units
 def test_means_are_matched_bin_by_bin():
     found = match_means(np.array([[1.0, 3, np.nan], [2, 4, 6], [0, 0, 0]]))
     np.testing.assert_allclose(found, [[0.5, 1.5, np.nan], [0.5, 1, 1.5], [0, 0, 0]])
+    signed = np.array([[-1.0, 1, np.nan], [2, -2, 0], [0, 0, 0]])
+    found = match_means(signed, np.array([[1.0, 3, np.nan], [2, 4, 6], [0, 0, 0]]))
+    np.testing.assert_allclose(found, [[-0.5, 0.5, np.nan], [0.5, -0.5, 0], [0, 0, 0]])
 
 
 @pytest.fixture
@@ -32,6 +36,9 @@ def study():
     layers = {measure: rng.gamma(2, 1, (28, 6)) for measure in MEASURES}
     layers["degree"][14:, 0] += 20
     layers["degree"][:2, 5] = np.nan
+    layers["signed_strength"] = rng.uniform(-1, 1, (28, 6)) * layers["strength"]
+    layers["detection_rate"] = np.full((28, 6), 0.5)
+    layers["detection_rate"][14:, 0] = 0
     return samples, bins, genes, layers, pd.Series(np.repeat([0.0, 1.0], 7), samples)
 
 
@@ -40,7 +47,7 @@ def test_measures_by_permutation(study):
     sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
     design = make_design(bins, sheet, phenotype, binary=True)
     found = graph_tests.robust(layers, genes, design, Testing(500, seed=1))
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == list(ROBUST_COLUMNS)
     assert found.groupby("measure", sort=False).size().to_dict() == dict.fromkeys(MEASURES, 6)
     assert found.loc[0, "gene"] == "g0"
     assert found.loc[0, "statistic"] == pytest.approx(1)
@@ -52,6 +59,23 @@ def test_measures_by_permutation(study):
     assert (own["p_family"] >= expected["p_family"]).all()  # of all measures
     np.testing.assert_allclose(found["q_all"], stats.false_discovery_control(found["p"]))
     assert found.set_index(["measure", "gene"]).loc[("degree", "g5"), "n"] == 13
+    assert set(found.loc[found["gene"] == "g0", "switched"]) == {"off in cases"}
+    assert set(found.loc[found["gene"] != "g0", "switched"]) == {""}
+
+
+@pytest.mark.parametrize("measure", ["pagerank", "signed_strength"])
+def test_measures_by_the_moderated_t(study, measure):
+    samples, bins, genes, layers, phenotype = study
+    sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
+    design = make_design(bins, sheet, phenotype, binary=True)
+    found = graph_tests.robust(layers, genes, design, Testing(100, seed=1))
+    own = found[found["measure"] == measure].set_index("gene").loc[genes]
+    scale = layers["strength" if measure == "signed_strength" else measure]
+    values = layers[measure] / scale.mean(axis=1, keepdims=True)
+    expected = moderated_t(design.units.average(values), design)
+    np.testing.assert_allclose(own["t"], expected["t"])
+    np.testing.assert_allclose(own["p_model"], expected["p"])
+    np.testing.assert_allclose(own["q_model"], stats.false_discovery_control(expected["p"]))
 
 
 def test_a_denser_bin_is_no_finding(study):
@@ -59,7 +83,8 @@ def test_a_denser_bin_is_no_finding(study):
     sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
     design = make_design(bins, sheet, phenotype, binary=True)
     one = graph_tests.robust(layers, genes, design, Testing(100, seed=1))
-    dense = {measure: values * np.arange(1, 29)[:, None] for measure, values in layers.items()}
+    dense = {measure: layers[measure] * np.arange(1, 29)[:, None] for measure in MEASURES}
+    dense["detection_rate"] = layers["detection_rate"]
     pd.testing.assert_frame_equal(
         one, graph_tests.robust(dense, genes, design, Testing(100, seed=1))
     )
@@ -73,4 +98,5 @@ def test_measures_by_bin_as_the_paper(study):
     own = found[found["measure"] == "strength"].set_index("gene").loc[genes]
     np.testing.assert_allclose(own["p"], expected["p"])
     assert own["n"].tolist() == [28] * 6
+    assert list(found.columns) == list(COLUMNS)
     assert found[["p_family", "n_permutations"]].isna().all(axis=None)
