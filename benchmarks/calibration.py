@@ -36,12 +36,7 @@ from scipy.special import stdtr
 from scipy.stats import fisher_exact, pearsonr
 
 from popnet.associations import consensus as consensus_tests
-from popnet.associations.edges import (
-    PRESENT,
-    ObservedEdges,
-    associated_components,
-    rank_sum_edges,
-)
+from popnet.associations.edges import ObservedEdges, associated_components, rank_sum_edges
 from popnet.associations.sets import enrich_phenotype, enrich_ranking
 from popnet.associations.testing import Testing
 from popnet.networks import kernels
@@ -50,6 +45,7 @@ from popnet.seeds import derive_seed
 from popnet.simulation.tables import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
 from popnet.stats.designs import Design, make_design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram
+from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate, rank_sum
@@ -139,35 +135,29 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
 
 
 def edges(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
-    """Test every edge that 10 to 90 % of the observations have."""
-    pairs, weights = edge_weights(cohort)
-    n_genes = len(cohort.genes)
-    values, bins = design.units.average(weights), paper_bins(cohort)
-    by_bin = rank_sum_edges(bins.average(weights), bins.phenotype, design.binary)
-    share = (values >= PRESENT).mean(0)
-    window = (share >= 0.1) & (share <= 0.9)
-    robust = np.full(len(pairs), np.nan)
-    robust[window] = permutation_test(values[:, window], design, n_permutations, seed).table["p"]
-    reference, plain = np.full((2, len(pairs)), np.nan)
-    reference[window] = limma_p(values[:, window], cohort, design)
-    table = rank_sum_edges(values, design.units.phenotype, design.binary)
-    plain[table.index] = table["p"]
-    paper = np.full(len(pairs), np.nan)
+    """Test the weight of every pair of genes; the paper tests which bins have the edge."""
+    gene1, gene2, weights = pair_weights(cohort)
+    values = design.units.average(weights)
+    has, bins = present_pairs(cohort), paper_bins(cohort)
+    by_bin = rank_sum_edges(bins.average(has), bins.phenotype, design.binary)
+    paper = np.full(len(gene1), np.nan)
     paper[by_bin.index] = by_bin["p"]
-    planted = cohort.planted[pairs // n_genes] | cohort.planted[pairs % n_genes]
-    return {"robust": robust, "paper": paper, "limma": reference, "plain": plain}, planted
+    found = {
+        "robust": moderated_t(values, design)["p"].to_numpy(),
+        "paper": paper,
+        "limma": limma_p(values, cohort, design),
+        "plain": correlate(values, design.units.phenotype, design.binary)["p"].to_numpy(),
+    }
+    return found, cohort.planted[gene1] | cohort.planted[gene2]
 
 
 def components(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
     """Test the largest connected component of associated edges: one p of a cohort."""
-    pairs, weights = edge_weights(cohort)
-    values = design.units.average(weights)
-    share = (values >= PRESENT).mean(0)
-    window = (share >= 0.1) & (share <= 0.9)
+    gene1, gene2, weights = pair_weights(cohort)
     names = np.array(cohort.genes, dtype=object)
-    gene1, gene2 = (names[end[window]] for end in np.divmod(pairs, len(names)))
-    ends = pd.DataFrame({"gene1": gene1, "gene2": gene2})
-    table = associated_components(ends, values[:, window], design, n_permutations, seed)
+    ends = pd.DataFrame({"gene1": names[gene1], "gene2": names[gene2]})
+    values = design.units.average(weights)
+    table = associated_components(ends, values, design, n_permutations, seed)
     # No component is no finding.
     smallest = table["p_family"].min() if len(table) else 1.0
     return {"robust": np.array([smallest])}, np.array([cohort.planted.any()])
@@ -179,12 +169,11 @@ def consensus(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     Every bin has as many edges as the others, so that matching the samples' densities, as `robust`
     does, changes nothing here.
     """
-    pairs, weights = edge_weights(cohort)
     names = np.array(cohort.genes, dtype=object)
     samples = cohort.bins["sample"].astype(str).to_numpy()
-    by_sample = pd.DataFrame(weights).groupby(samples, sort=False).mean()
+    by_sample = pd.DataFrame(present_pairs(cohort)).groupby(samples, sort=False).mean()
     row, pair = np.nonzero(by_sample.to_numpy())
-    gene1, gene2 = (names[end] for end in np.divmod(np.asarray(pairs)[pair], len(names)))
+    gene1, gene2 = (names[end[pair]] for end in np.triu_indices(len(names), 1))
     edges = pd.DataFrame({"sample": by_sample.index[row], "gene1": gene1, "gene2": gene2})
     edges["weight"] = by_sample.to_numpy()[row, pair]
     rows = pd.Series(by_sample.index, by_sample.index)
@@ -310,15 +299,19 @@ def paper_bins(cohort: SimulatedTables) -> Units:
     return units(cohort.bins["sample"], cohort.samples["donor"], phenotype, "bin")
 
 
-def edge_weights(cohort: SimulatedTables) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs of genes, as first * n_genes + second, and which bins have them."""
-    graphs = bin_graphs(cohort)
-    n_genes = len(cohort.genes)
-    codes = np.concatenate([gene1.astype(np.int64) * n_genes + gene2 for gene1, gene2 in graphs])
-    pairs, column = np.unique(codes, return_inverse=True)
-    weights = np.zeros((len(graphs), len(pairs)), np.float32)
-    weights[np.repeat(np.arange(len(graphs)), [len(gene1) for gene1, _ in graphs]), column] = 1
-    return pairs, weights
+def pair_weights(cohort: SimulatedTables) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all pairs of genes, and their weights in every bin: inner products of loadings."""
+    gene1, gene2 = np.triu_indices(len(cohort.genes), 1)
+    products = cohort.loadings @ cohort.loadings.transpose(0, 2, 1)
+    return gene1, gene2, products[:, gene1, gene2]
+
+
+def present_pairs(cohort: SimulatedTables) -> np.ndarray:
+    """Return which of all pairs of genes every bin has as an edge, (n_bins, n_pairs)."""
+    has = np.zeros((len(cohort.loadings), len(cohort.genes), len(cohort.genes)), np.float32)
+    for number, (gene1, gene2) in enumerate(bin_graphs(cohort)):
+        has[number, gene1, gene2] = 1
+    return has[:, *np.triu_indices(len(cohort.genes), 1)]
 
 
 def bin_graphs(cohort: SimulatedTables) -> list[kernels.Graph]:

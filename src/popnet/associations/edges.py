@@ -146,7 +146,7 @@ def robust(
     complexes: pd.Series,
     design: Design,
     testing: Testing,
-    switched: pd.Series,
+    switched: pd.Series | None = None,
 ) -> EdgeTests:
     """Test the weight of every candidate pair in two stages: by the network, and by correlation.
 
@@ -160,8 +160,8 @@ def robust(
     observed : PairWeights
     gene_sets, complexes, design, testing
         As in :func:`paper`.
-    switched : Series, gene -> str
-        Of :func:`popnet.associations.expression_switch.switched`.
+    switched : Series, gene -> str, optional
+        Of :func:`popnet.associations.expression_switch.switched`; genes without one have "".
 
     Returns
     -------
@@ -184,8 +184,9 @@ def robust(
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     table = table.join(agreement(table, of_correlation, testing.fdr))
     table["icc"] = pairs["icc"]
+    off = pd.Series(dtype=object) if switched is None else switched
     table["switched"] = _either(
-        *(switched.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
+        *(off.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
     )
     table["n"] = of_network["n"]
     print(

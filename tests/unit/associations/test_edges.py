@@ -232,9 +232,6 @@ def test_paper_tests_every_edge_of_bins_by_scipy(binary):
         assert p.dropna().is_monotonic_increasing
 
 
-NOTHING_OFF = pd.Series(dtype=object)
-
-
 def pair_weights(pairs, weights, correlation, order=None):
     """The weights of samples s0, s1 and so on, in an order of their own."""
     order = np.arange(len(weights)) if order is None else order
@@ -318,7 +315,7 @@ def test_without_gene_sets_there_are_all_pairs(design_of):
     # A gene set of that name would be taken for the candidate pairs.
     for sets in ({}, {"all": ["g0", "g1"]}):
         found = edge_tests.robust(
-            observed, sets, COMPLEXES, design_of(range(10)), Testing(99, seed=1), NOTHING_OFF
+            observed, sets, COMPLEXES, design_of(range(10)), Testing(99, seed=1)
         )
         assert found.edges["gene_set"].tolist() == ["all"] * 28
         assert (found.edges["switched"] == "").all()
@@ -329,12 +326,12 @@ def test_without_candidate_pairs_or_a_test_there_is_nothing(design_of):
     _, pairs, _ = random_edges(rng, 6)
     testing = Testing(99, seed=1)
     none = pair_weights(pairs[:0], *np.zeros((2, 6, 0)))
-    found = edge_tests.robust(none, {}, COMPLEXES, design_of(range(6)), testing, NOTHING_OFF)
+    found = edge_tests.robust(none, {}, COMPLEXES, design_of(range(6)), testing)
     assert found.edges.empty
     assert {"gene_set", "relation", "p", "q", "agrees", "set_q"} <= set(found.edges)
     observed = pair_weights(pairs, *rng.normal(size=(2, 6, 28)))
     for design in (design_of([1] * 6, True), design_of([np.nan] * 6)):
-        found = edge_tests.robust(observed, {}, COMPLEXES, design, testing, NOTHING_OFF)
+        found = edge_tests.robust(observed, {}, COMPLEXES, design, testing)
         assert found.edges[["p", "q", "correlation_q"]].isna().all(axis=None)
         assert not found.edges["agrees"].any()
         assert found.components.empty
@@ -361,7 +358,7 @@ def test_no_edge_is_found_where_nothing_is(design_of):
         weights = (loadings[:, gene1] * loadings[:, gene2]).sum(2)
         observed = pair_weights(pairs, weights, weights + rng.normal(size=weights.shape))
         design = design_of(np.arange(14) < 4, True)
-        found = edge_tests.robust(observed, {}, COMPLEXES, design, Testing(99, seed), NOTHING_OFF)
+        found = edge_tests.robust(observed, {}, COMPLEXES, design, Testing(99, seed))
         hits += [
             found.edges["q"].min() <= 0.05,
             found.edges["agrees"].any(),

@@ -14,7 +14,9 @@ from popnet.associations.testing import Testing
 
 MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__path__)]
 # What questions have in common. The wiring's outcome is no phenotype: it makes its own designs.
-SHARED = {"designs", "groups", "testing"}
+SHARED = {"designs", "expression_switch", "groups", "testing"}
+# What the paper did not ask.
+NEW = {"heteroplasmy", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
 
 
@@ -28,8 +30,8 @@ def test_settings_come_from_the_config():
 def test_every_question_has_one_shape(name, preset):
     """`paper` and `robust` are asked alike, last of the design and the settings of the test."""
     module = importlib.import_module(f"popnet.associations.{name}")
-    if preset == "paper" and name == "heteroplasmy":
-        assert not hasattr(module, "paper")  # the paper did not ask
+    if preset == "paper" and name in NEW:
+        assert not hasattr(module, "paper")
         return
     taken = inspect.signature(presets.answer(module, preset)).parameters
     required = [key for key, value in taken.items() if value.default is inspect.Parameter.empty]

@@ -21,7 +21,7 @@ def calibration():
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", sys.path.copy())
+        patch.setattr(sys, "path", [str(path.parent), *sys.path])
         for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
             patch.setenv(f"{name}_NUM_THREADS", "1")
         spec.loader.exec_module(module)
