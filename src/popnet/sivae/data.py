@@ -26,6 +26,10 @@ POOL_BYTES = 2**27
 # Longest input of the feature encoder, as in the authors' code.
 MOST_INPUT_CELLS = 10_000
 
+# Scores of genes grow with the square root of the number of cells. They are scaled as if there
+# were at most so many, so that a model of a cohort has inputs of the size of a bin's.
+SCORED_CELLS = 1000
+
 # Principal components of large data: additional dimensions, passes over the cells, and the number
 # of genes up to which one pass is exact.
 OVERSAMPLING = 10
@@ -137,7 +141,8 @@ def feature_input(
     `rows` are the training cells, `labels` (n_rows,) their types, whose proportions are kept by
     method "downsample". Principal components are exact for up to 2,000 genes, and for data of the
     size of a bin (1,000 cells and 10,000 genes); otherwise they are approximate, see
-    `_streamed_scores`.
+    `_streamed_scores`. The scores of more than 1,000 cells are scaled to the size that those of
+    1,000 have.
 
     Raises
     ------
@@ -156,9 +161,15 @@ def feature_input(
     elif len(rows) > PASSES * (size + OVERSAMPLING) and (
         len(rows) * cells.n_genes * min(len(rows), cells.n_genes) > SMALL
     ):
-        return _streamed_scores(cells, rows, transform, size, generator)
+        return _as_of_a_bin(_streamed_scores(cells, rows, transform, size, generator), len(rows))
     x = transform(torch.from_numpy(cells.read(rows)))
-    return principal_scores(x, size) if feature_input.method == "pca" else x.T.contiguous()
+    if feature_input.method == "pca":
+        return _as_of_a_bin(principal_scores(x, size), len(rows))
+    return x.T.contiguous()
+
+
+def _as_of_a_bin(scores: Tensor, n_cells: int) -> Tensor:
+    return scores if n_cells <= SCORED_CELLS else scores * math.sqrt(SCORED_CELLS / n_cells)
 
 
 def principal_scores(x: Tensor, size: int | None = None) -> Tensor:

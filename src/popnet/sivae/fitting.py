@@ -25,7 +25,7 @@ from popnet.sivae.data import (
 )
 from popnet.sivae.model import SiVAE
 from popnet.sivae.objective import Minibatch, cell_terms, joint_terms, total_loss
-from popnet.sivae.result import Fit, as_minibatch, blocks
+from popnet.sivae.result import Fit, as_minibatch, blocks, predict
 from popnet.sivae.settings import Settings, settings_for
 from popnet.sivae.training import (
     MOST_REMEMBERED,
@@ -59,6 +59,7 @@ def fit(
     seed: int = 0,
     device: Device = "auto",
     *,
+    rows: Sequence[int] | np.ndarray | None = None,
     strata: str | Sequence[Any] | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
@@ -80,9 +81,12 @@ def fit(
     seed : int
         All random numbers follow from it.
     device : {"auto", "cpu", "cuda"}
+    rows : sequence of int, optional
+        Positions of the cells to use, in any order; by default all. They are all the fit knows:
+        its results are of these cells, and of a backed AnnData no others are kept in memory.
     strata : str or sequence of (n_cells,), optional
-        Labels, or the column of obs that has them. Held-out and downsampled cells have the same
-        proportions of labels as all cells.
+        Labels of the cells used, or the column of obs that has them. Held-out and downsampled
+        cells have the same proportions of labels as all of these cells.
     covariates : sequence of str
         Columns of obs, such as the batch, whose effect is modelled separately from the scores
         (equations 21 to 23). Only a `kl` near 1 keeps the effect out of the scores.
@@ -98,6 +102,8 @@ def fit(
     ValueError
         The expression is empty, constant or not finite (for "nb": negative or not integers), or
         no cell is left for training.
+    IndexError
+        There is no cell at one of `rows`.
     RuntimeError
         The device is not available, or does not support bfloat16.
     DivergedError
@@ -112,7 +118,8 @@ def fit(
     >>> sivae.fit(expression, settings, seed=1).loadings.shape
     (30, 2)
     """
-    (result,) = _fit([data], settings, [seed], device, [strata], covariates, progress)
+    cells = open_cells(data, rows)
+    (result,) = _fit([cells], settings, [seed], device, [strata], covariates, progress)
     if isinstance(result, DivergedError):
         raise result
     return result
@@ -146,7 +153,8 @@ def fit_stack(
         raise ValueError(f"seeds: {len(seeds)} for {len(data)} data sets; give each its own")
     if not len(data):
         return []
-    return _fit(data, settings, seeds, device, [None] * len(data), covariates, progress)
+    cells = [open_cells(one) for one in data]
+    return _fit(cells, settings, seeds, device, [None] * len(data), covariates, progress)
 
 
 def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
@@ -262,7 +270,7 @@ class _Task:
 
 
 def _fit(
-    data: Sequence[Any],
+    data: Sequence[Cells],
     settings: Settings | None,
     seeds: Sequence[int],
     device: str,
@@ -322,7 +330,7 @@ def _fit(
 
 
 def _prepare(
-    data: Any,
+    cells: Cells,
     settings: Settings,
     seed: int,
     strata: str | Sequence[Any] | None,
@@ -330,7 +338,6 @@ def _prepare(
 ) -> _Task:
     seed = int(seed)
     generator = torch.Generator().manual_seed(seed)
-    cells = open_cells(data)
     labels = np.zeros(cells.n_cells)
     if strata is not None:
         labels = np.asarray(cells.obs[strata] if isinstance(strata, str) else strata)
@@ -428,7 +435,7 @@ def _evaluate(
     for rows, block in blocks(task.cells, every, task.transform, task.covariates, device):
         z = model.encode(block.inputs, block.covariates).mean
         scores[rows] = z.cpu().numpy()
-        predicted = _predict(task, z, block, weights)
+        predicted = predict(model, task.transform, z, block.covariates, weights)
         squared_error = (predicted - block.inputs).square()
         heldout = torch.from_numpy(task.heldout[rows]).to(device)
         for position, chosen in enumerate((~heldout, heldout)):
@@ -454,14 +461,6 @@ def _evaluate(
         "heldout_loss": heldout_loss,
         "active_dimensions": int((scores.var(0) > ACTIVE_VARIANCE).sum()),
     }
-
-
-def _predict(task: _Task, z: Tensor, block: Minibatch, weights: Tensor) -> Tensor:
-    """Return the predicted mean expression, on the scale of the model's input."""
-    mean = task.model.decode(z, block.covariates, weights).mean
-    if task.model.library is None:
-        return mean
-    return task.transform(torch.softmax(mean, -1))
 
 
 def _heldout_loss(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,33 @@ class Fit:
         ValueError
             Genes or covariates differ from those of the model, or there is no such layer.
         """
+        self._check_layer(layer)
+        return self._of_cells(data, lambda z, s: self.model.cell_layers(z, s)[layer - 1])
+
+    def reconstruct(self, data: Any) -> np.ndarray:
+        """Return the mean expression that the model predicts for cells, from their scores.
+
+        Parameters
+        ----------
+        data : AnnData, ndarray or sparse matrix, (n_cells, n_genes)
+            As for `embed`.
+
+        Returns
+        -------
+        ndarray, (n_cells, n_genes), float32
+            On the scale of the model's input, that of `reconstruction_error`: the given scale
+            where settings do not standardise.
+
+        Raises
+        ------
+        ValueError
+            As for `embed`.
+        """
+        weights = self.weights()
+        return self._of_cells(data, lambda z, s: predict(self.model, self.transform, z, s, weights))
+
+    def _of_cells(self, data: Any, of: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+        """Return `of` posterior means and covariates of cells."""
         cells = open_cells(data)
         if list(cells.var.index) != list(self.var.index):
             raise ValueError(
@@ -136,14 +163,13 @@ class Fit:
                 "was trained on, or not in that order; for an AnnData take "
                 "adata[:, fit.var.index]"
             )
-        self._check_layer(layer)
         parts = []
         with torch.no_grad():
             for _, block in blocks(
                 cells, np.arange(cells.n_cells), self.transform, self.covariates
             ):
                 z = self.model.encode(block.inputs, block.covariates).mean
-                parts.append(self.model.cell_layers(z, block.covariates)[layer - 1].numpy())
+                parts.append(of(z, block.covariates).numpy())
         return np.concatenate(parts)
 
     def embed_genes(self, layer: int = 1) -> np.ndarray:
@@ -349,6 +375,24 @@ def _restore(about: dict[str, Any], stored: bytes) -> Fit:
         obs=pd.DataFrame(index=about["cells"]),
         var=pd.DataFrame(index=about["genes"]),
     )
+
+
+def predict(
+    model: SiVAE, transform: Transform, z: Tensor, covariates: Tensor, weights: Tensor
+) -> Tensor:
+    """Return the predicted mean expression, (n_cells, n_genes), on the scale of the model's input.
+
+    Parameters
+    ----------
+    model : SiVAE
+    transform : Transform
+    z : Tensor, (n_cells, latent)
+    covariates : Tensor, (n_cells, b)
+    weights : Tensor, (n_genes, width)
+        v_L of every gene.
+    """
+    mean = model.decode(z, covariates, weights).mean
+    return mean if model.library is None else transform(torch.softmax(mean, -1))
 
 
 def blocks(

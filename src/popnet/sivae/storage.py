@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import h5py
@@ -31,6 +31,8 @@ def _is_on_disk(matrix: Any) -> bool:
 class Cells:
     """Expression (cells x genes), read by rows as float32; see `open_cells`.
 
+    Where only some cells are used, they count as the cells: a row is a position among them.
+
     Attributes
     ----------
     n_cells, n_genes : int
@@ -40,12 +42,16 @@ class Cells:
     resident : bool
         Whether the dense matrix takes at most 1 GiB, so that training can keep it in memory.
     row_bytes : float
-        Mean size of a cell, as stored.
+        Mean size of a stored cell.
     """
 
-    def __init__(self, matrix: Any, obs: pd.DataFrame, var: pd.DataFrame):
-        self.n_cells, self.n_genes = matrix.shape
-        self.obs, self.var = obs, var
+    def __init__(
+        self, matrix: Any, obs: pd.DataFrame, var: pd.DataFrame, used: np.ndarray | None = None
+    ):
+        n_stored, self.n_genes = matrix.shape
+        self.n_cells = n_stored if used is None else len(used)
+        self.obs, self.var = obs if used is None else obs.iloc[used], var
+        self._used = used
         self.resident = 4 * self.n_cells * self.n_genes <= RESIDENT_BYTES
         self.on_disk = _is_on_disk(matrix)
         self._matrix = matrix.group if hasattr(matrix, "group") else matrix
@@ -53,7 +59,7 @@ class Cells:
             self.row_bytes = 4.0 * self.n_genes
         else:
             self._indptr = self._matrix["indptr"][:] if self.on_disk else matrix.indptr
-            self.row_bytes = max(1.0, 8 * int(self._indptr[-1]) / self.n_cells)
+            self.row_bytes = max(1.0, 8 * int(self._indptr[-1]) / n_stored)
 
     @property
     def cell_names(self) -> pd.Index:
@@ -88,6 +94,8 @@ class Cells:
 
     def take(self, rows: np.ndarray) -> Block:
         """Return rows, in any order, as float32: an array, or a csr_matrix for sparse data."""
+        if self._used is not None:
+            rows = self._used[rows]
         if not self.on_disk:
             return self._matrix[rows].astype(np.float32, copy=False)
         ascending, places = np.unique(rows, return_inverse=True)
@@ -105,7 +113,7 @@ class Cells:
         return block if np.array_equal(ascending, rows) else block[places]
 
 
-def open_cells(data: Any) -> Cells:
+def open_cells(data: Any, used: Sequence[int] | np.ndarray | None = None) -> Cells:
     """Return access to the expression in `data` (cells x genes), without copying it.
 
     Parameters
@@ -113,13 +121,18 @@ def open_cells(data: Any) -> Cells:
     data : ndarray, scipy sparse matrix or array, or AnnData
         X of an AnnData is used, in memory or backed (dense or CSR); a view of a backed AnnData is
         read into memory. Without names, cells and genes are named by their number.
+    used : sequence of int, optional
+        Positions of the cells to use; of the others nothing is kept. By default all.
 
     Raises
     ------
     TypeError
         `data` has another type, or does not hold numbers.
+    IndexError
+        `used` has a position that `data` has no cell for.
     ValueError
-        It is not two-dimensional, has no cells, no genes or no X, or is backed in another format.
+        It is not two-dimensional, has no cells (or none are used), no genes or no X, or is backed
+        in another format.
     """
     matrix = data.X if isinstance(data, AnnData) else data
     if matrix is None:
@@ -143,7 +156,13 @@ def open_cells(data: Any) -> Cells:
             f"expression: rows cannot be read from X on disk in {matrix.format.upper()} format; "
             "write it as scipy.sparse.csr_matrix, or read the file into memory"
         )
+    if used is not None:
+        used = np.asarray(used, dtype=np.int64)
+        if used.size == 0:
+            raise ValueError("rows: no cells are chosen")
+        if used.min() < 0 or used.max() >= matrix.shape[0]:
+            raise IndexError(f"rows: there are {matrix.shape[0]:,} cells, counted from 0")
     if isinstance(data, AnnData):
-        return Cells(matrix, data.obs, data.var)
+        return Cells(matrix, data.obs, data.var, used)
     obs, var = (pd.DataFrame(index=pd.RangeIndex(n).astype(str)) for n in matrix.shape)
-    return Cells(matrix, obs, var)
+    return Cells(matrix, obs, var, used)

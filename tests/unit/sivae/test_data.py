@@ -130,7 +130,31 @@ def test_annotations_come_along(stored):
     assert not chosen.on_disk
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_only_the_used_cells_count(form, stored, small_blocks):
+    x, used = counts(40, 9), np.array([31, 2, 3, 17, 18, 5])
+    cells, alone = open_cells(stored(form, x), used), open_cells(x[used])
+    assert (cells.n_cells, list(cells.cell_names)) == (6, [str(i) for i in used])
+    for rows in ([0], [5, 0, 0, 2], range(6)):
+        np.testing.assert_array_equal(cells.read(np.array(rows)), x[used[np.array(rows)]])
+    rows = np.arange(6)
+    for moment in ("centre", "scale"):
+        own, same = (
+            getattr(fit_transform(each, rows, Settings()), moment) for each in (cells, alone)
+        )
+        np.testing.assert_allclose(own, same, rtol=1e-6)
+
+
+def test_cells_that_are_not_there_are_refused():
+    for used in ([0, 5], [-1]):
+        with pytest.raises(IndexError, match="rows: there are 5 cells"):
+            open_cells(np.ones((5, 2)), used)
+    with pytest.raises(ValueError, match="no cells are chosen"):
+        open_cells(np.ones((5, 2)), [])
+
+
 def test_only_small_data_is_resident():
+    assert open_cells(sparse.csr_matrix((2**15, 2**14)), np.arange(2**14)).resident
     assert open_cells(sparse.csr_matrix((2**14, 2**14))).resident
     assert not open_cells(sparse.csr_matrix((2**14, 2**14 + 1))).resident
 
@@ -314,6 +338,23 @@ def test_streamed_scores_keep_the_variance_of_a_flat_spectrum(monkeypatch):
     assert (kept <= 1 + 1e-4).all()
     assert kept.min() > 0.95
     assert kept[:8].min() > 0.999
+
+
+def test_scores_of_many_cells_are_of_the_size_of_a_bins():
+    x = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float32)
+    few, many = (
+        feature_input(
+            open_cells(x[:n]),
+            np.arange(n),
+            Transform(),
+            FeatureInput("pca", 3),
+            np.zeros(n),
+            generator(),
+        )
+        for n in (900, 3000)
+    )
+    torch.testing.assert_close(few, principal_scores(torch.from_numpy(x[:900]), 3))
+    torch.testing.assert_close(many, principal_scores(torch.from_numpy(x), 3) / 3**0.5)
 
 
 def test_all_cells_are_refused_as_input_where_there_are_too_many(monkeypatch):

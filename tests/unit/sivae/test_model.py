@@ -164,6 +164,7 @@ def test_errors_are_those_of_the_posterior_means(expression):
         fitted.reconstruction_error, error[~fitted.heldout].mean(0), rtol=1e-4
     )
     np.testing.assert_allclose(fitted.heldout_error, error[fitted.heldout].mean(0), rtol=1e-4)
+    np.testing.assert_allclose(fitted.reconstruct(expression), mean, atol=1e-5)
 
 
 def test_errors_of_counts_are_on_the_scale_of_the_encoder(counts):
@@ -176,6 +177,7 @@ def test_errors_of_counts_are_on_the_scale_of_the_encoder(counts):
     predicted = (np.log1p(rho * total) - x.mean(0)) / x.std(0)
     error = ((predicted - (x - x.mean(0)) / x.std(0)) ** 2).mean(0)
     np.testing.assert_allclose(fitted.reconstruction_error, error, rtol=1e-3)
+    np.testing.assert_allclose(fitted.reconstruct(counts), predicted, atol=1e-3)
 
 
 def test_heldout_cells_do_not_touch_the_training(expression):
@@ -511,6 +513,31 @@ def test_cells_on_disk_train_as_those_in_memory(backed, form, monkeypatch):
     assert set(np.argsort(streamed.reconstruction_error)[:2]) == set(HUBS)
     np.testing.assert_array_equal(streamed.embed(on_disk), streamed.scores)
     assert_same(streamed, fit(on_disk, settings))
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_some_cells_of_a_file_train_as_if_alone(network, tmp_path, monkeypatch, resident):
+    """Whether they are read at once or streamed, whatever else the file holds."""
+    rows = np.sort(np.random.default_rng(4).permutation(len(network))[:300])
+    labels = np.where(np.arange(len(network)) % 3, "a", "b")
+    names = [f"cell {i}" for i in range(len(network))]
+    whole = AnnData(network.astype(np.float32), obs=pd.DataFrame({"sample": labels}, index=names))
+    for name, part in (("whole", whole), ("part", whole[rows].copy())):
+        part.write_h5ad(tmp_path / f"{name}.h5ad")
+    if not resident:
+        monkeypatch.setattr(storage, "RESIDENT_BYTES", 0)
+        monkeypatch.setattr(data, "RUN_BYTES", 1600)
+        monkeypatch.setattr(data, "POOL_BYTES", 2**15)
+    settings = settings_for(**NETWORK | {"steps": (60, 60, 60), "heldout": 0.1})
+    of_file = fit(
+        read_h5ad(tmp_path / "whole.h5ad", backed="r"), settings, 3, rows=rows, strata="sample"
+    )
+    alone = fit(read_h5ad(tmp_path / "part.h5ad", backed="r"), settings, 3, strata="sample")
+    assert_same(of_file, alone)
+    assert list(of_file.obs.index) == list(whole.obs_names[rows])
+    in_memory = fit(network, settings, 3, rows=rows, strata=labels[rows])
+    if resident:
+        assert_same(of_file, in_memory)
 
 
 def test_counts_and_covariates_stream(counts, tmp_path, monkeypatch):
