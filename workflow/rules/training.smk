@@ -2,7 +2,6 @@
 # cells of a fold. They are kept when samples are added, or every network would change.
 rule train_shared:
     input:
-        cells="<results>/binned_cells.parquet",
         donors="<results>/study/donors.tsv",
         expression="<results>/{cell_type}/expression.h5ad",
     output:

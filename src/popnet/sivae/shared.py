@@ -15,7 +15,6 @@ import pandas as pd
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
-from popnet.cells.genes import selection_basis
 from popnet.errors import InputError
 from popnet.files import atomic, reading
 from popnet.provenance import code_hash
@@ -219,21 +218,17 @@ def model_digest(folder: str | Path) -> str:
         return str(json.loads(path.read_text())["sha256"])
 
 
-def sample_checksums(
-    cells: pd.DataFrame, donors: pd.Series, expression: BinnedExpression
-) -> dict[str, str]:
-    """Return a checksum of each sample: of its cells' names, its donor and some of the expression.
+def sample_checksums(expression: BinnedExpression, donors: pd.Series) -> dict[str, str]:
+    """Return a checksum of each sample: of its cells' bins and depths, its donor, some expression.
 
     Any change of a sample's cells, or of how they are normalised, changes the scale of all of them,
-    so that a few tell.
+    so that the expression of a few tells.
 
     Parameters
     ----------
-    cells : DataFrame of n_cells rows
-        Columns sample, bin and cell, those that were binned.
+    expression : BinnedExpression
     donors : Series
         Donor by sample.
-    expression : BinnedExpression
 
     Raises
     ------
@@ -241,17 +236,19 @@ def sample_checksums(
         The expression is damaged.
     """
     by_sample = _by_sample(expression.obs)
-    rows = np.concatenate([positions[:CHECKED_CELLS] for positions in by_sample.values()])
+    first = [positions[:CHECKED_CELLS] for positions in by_sample.values()]
+    rows = np.concatenate(first)
     with reading(expression.path), h5py.File(expression.path, "r", locking=False) as file:
+        depth = file["obs/n_counts"][:]
         values = open_cells(file["X"], rows).read(np.arange(len(rows)))
-    parts = np.split(values, np.cumsum([len(p[:CHECKED_CELLS]) for p in by_sample.values()]))
-    names = selection_basis(cells)
-    return {
-        sample: sha256(
-            json.dumps([names[sample], str(donors[sample])]).encode() + part.tobytes()
-        ).hexdigest()[:16]
-        for sample, part in zip(by_sample, parts, strict=False)
-    }
+    bins, checksums = expression.obs["bin"].to_numpy(), {}
+    parts = np.split(values, np.cumsum([len(positions) for positions in first])[:-1])
+    for (sample, positions), part in zip(by_sample.items(), parts, strict=True):
+        digest = sha256(str(donors[sample]).encode())
+        for array in (bins[positions], depth[positions], part):
+            digest.update(array.tobytes())
+        checksums[sample] = digest.hexdigest()[:16]
+    return checksums
 
 
 def badly_fitted(errors: Mapping[str, float], trained: Collection[str]) -> list[str]:
@@ -293,7 +290,6 @@ def shared_settings(settings: Settings) -> Settings:
 def train_part(
     part: str,
     expression: str | Path,
-    cells: pd.DataFrame,
     donors: pd.Series,
     folder: str | Path,
     settings: Settings,
@@ -312,8 +308,6 @@ def train_part(
         Train on all drawn cells, or on those that are not in fold 1, or 2.
     expression : str or Path
         Of :func:`popnet.cells.expression.write_expression`.
-    cells : DataFrame
-        Columns sample, bin and cell: the binned cells of the cell type.
     donors : Series
         Donor by sample.
     folder : str or Path
@@ -339,7 +333,7 @@ def train_part(
     if part not in PARTS:
         raise ValueError(f"part: {part!r} is not one of {', '.join(PARTS)}")
     prepared, settings = BinnedExpression(expression), shared_settings(settings)
-    samples = sample_checksums(cells, donors, prepared)
+    samples = sample_checksums(prepared, donors)
     # As it is read back: JSON has lists in place of tuples.
     described = json.loads(json.dumps(asdict(settings)))
     genes = sha256("\n".join(prepared.genes).encode()).hexdigest()[:16]

@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from adapter import logged
 
-from popnet.cells.bins import cells_of_type
 from popnet.files import read_table
 from popnet.sivae.fitting import job_device
 from popnet.sivae.settings import from_config
@@ -19,7 +18,6 @@ def main(snakemake):
     train_part(
         snakemake.wildcards.part,
         files.expression,
-        cells_of_type(files.cells, snakemake.wildcards.cell_type),
         read_table(files.donors).set_index("sample")["donor"],
         Path(snakemake.output.fit).parent,
         from_config(params.sivae, params.plan),
