@@ -30,8 +30,17 @@ class Preset:
     relative : bool
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
         express have none.
+    estimators : tuple of str
+        Networks of every bin, where the config names none; the first is the headline.
+    definition : str
+        What an edge of a siVAE per bin is, where the config does not say it.
+    warm : bool
+        A bin's siVAE starts from that of the cohort.
     edges : str
         The table of edges whose rows are the observations.
+    pairs : str
+        The file with what is tested of pairs of genes: the weights of the candidate pairs in every
+        sample, or the table of edges.
     maps, analyses, variants : tuple of str
         Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
         of genotypes.
@@ -49,7 +58,11 @@ class Preset:
     burden_effects: Mapping[str, str]
     grakel: bool
     relative: bool
+    estimators: tuple[str, ...]
+    definition: str
+    warm: bool
     edges: str
+    pairs: str
     maps: tuple[str, ...]
     analyses: tuple[str, ...]
     variants: tuple[str, ...]
@@ -75,9 +88,13 @@ PRESETS: dict[str, Preset] = {
         },
         grakel=False,
         relative=True,
+        estimators=("shared", "sivae", "correlation"),
+        definition="model",
+        warm=True,
         edges="edges.parquet",
+        pairs="pairs.h5ad",
         maps=("axes", "map"),
-        analyses=(*ANALYSES, "components"),
+        analyses=("programmes", *ANALYSES, "model_edges", "components"),
         variants=("single", "burden", "heteroplasmy"),
         wiring=True,
         strict_genotypes=True,
@@ -91,7 +108,11 @@ PRESETS: dict[str, Preset] = {
         burden_effects={"continuous": "Pearson r", "binary": "rank-biserial correlation"},
         grakel=True,
         relative=False,
+        estimators=("sivae",),
+        definition="distance",
+        warm=False,
         edges="bin_edges.parquet",
+        pairs="bin_edges.parquet",
         maps=("axes",),
         analyses=ANALYSES,
         variants=("single", "burden"),
@@ -133,6 +154,28 @@ def effect_name(preset: str, phenotype_type: str) -> str:
 def burden_effect_name(preset: str, phenotype_type: str) -> str:
     """Return what figures call the statistic of the tests of variants per gene."""
     return PRESETS[preset].burden_effects[phenotype_type]
+
+
+def estimators(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of a study's networks; the first is the headline."""
+    return list(config["networks"]["estimators"] or PRESETS[config["preset"]].estimators)
+
+
+def shares_model(config: Mapping[str, Any]) -> bool:
+    """Return whether a study trains one siVAE for the cohort."""
+    wanted = estimators(config)
+    warm = PRESETS[config["preset"]].warm and "sivae" in wanted
+    return warm or not {"shared", "components"}.isdisjoint(wanted)
+
+
+def edge_definition(config: Mapping[str, Any]) -> str:
+    """Return what an edge of a siVAE per bin is: the config's choice, or the preset's."""
+    return str(config["networks"]["edges"] or PRESETS[config["preset"]].definition)
+
+
+def pairs(preset: str) -> str:
+    """Return the name of the file with what is tested of pairs of genes."""
+    return PRESETS[preset].pairs
 
 
 def edges(preset: str) -> str:

@@ -1,15 +1,15 @@
 # What is compared is said once, by make_design; every question has a rule that reads it.
 rule make_design:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
-        covariates="<results>/{cell_type}/associations/{phenotype}/covariates.tsv",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
+        covariates="<results>/{cell_type}/associations/{phenotype}/{network}/covariates.tsv",
     log:
-        "<logs>/{cell_type}/make_design/{phenotype}.log",
+        "<logs>/{cell_type}/make_design/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/make_design/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/make_design/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -29,22 +29,22 @@ rule make_design:
 rule associate_centrality:
     input:
         plan="<results>/bins.tsv",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        reliability="<results>/{cell_type}/networks/reliability.tsv",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        reliability="<results>/{cell_type}/networks/{network}/reliability.tsv",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table=report(
-            "<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+            "<results>/{cell_type}/associations/{phenotype}/{network}/centrality.tsv",
             caption="../report/centrality_table.rst",
             category=phenotype_category,
             labels=report_labels("Degree centrality (table)"),
         ),
-        design="<results>/{cell_type}/associations/{phenotype}/design.tsv",
-        maxima="<results>/{cell_type}/associations/{phenotype}/maxima.parquet",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.tsv",
+        maxima="<results>/{cell_type}/associations/{phenotype}/{network}/maxima.parquet",
     log:
-        "<logs>/{cell_type}/associate_centrality/{phenotype}.log",
+        "<logs>/{cell_type}/associate_centrality/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_centrality/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_centrality/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -62,14 +62,14 @@ rule associate_centrality:
 
 rule associate_graph_centrality:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/graph_centrality.tsv",
+        "<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
     log:
-        "<logs>/{cell_type}/associate_graph_centrality/{phenotype}.log",
+        "<logs>/{cell_type}/associate_graph_centrality/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_graph_centrality/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_graph_centrality/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -86,15 +86,15 @@ rule associate_graph_centrality:
 
 rule enrich_gene_sets:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         gene_sets="<results>/study/gene_sets.json",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
+        "<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
     log:
-        "<logs>/{cell_type}/enrich_gene_sets/{phenotype}.log",
+        "<logs>/{cell_type}/enrich_gene_sets/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/enrich_gene_sets/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/enrich_gene_sets/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -111,17 +111,17 @@ rule enrich_gene_sets:
 
 rule associate_edges:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
         gene_sets="<results>/study/gene_sets.json",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        edges="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
-        components="<results>/{cell_type}/associations/{phenotype}/components.tsv",
+        edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",
+        components="<results>/{cell_type}/associations/{phenotype}/{network}/components.tsv",
     log:
-        "<logs>/{cell_type}/associate_edges/{phenotype}.log",
+        "<logs>/{cell_type}/associate_edges/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_edges/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_edges/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -134,3 +134,50 @@ rule associate_edges:
         "Associate edges in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
         "../scripts/associations/associate_edges.py"
+
+
+rule associate_programmes:
+    input:
+        programmes="<results>/{cell_type}/networks/shared/programmes.h5ad",
+        names="<results>/{cell_type}/networks/shared/programmes.tsv",
+        design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",
+    log:
+        "<logs>/{cell_type}/associate_programmes/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_programmes/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate the programmes of {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_programmes.py"
+
+
+# Every network has its own tests; here they stand in one table for each question.
+rule gather_tests:
+    input:
+        lambda wildcards: [
+            f"<results>/{wildcards.cell_type}/associations/{wildcards.phenotype}/{network}/{wildcards.analysis}.tsv"
+            for network in networks_with(wildcards.analysis)
+        ],
+    output:
+        "<results>/{cell_type}/associations/{phenotype}/{analysis}.tsv",
+    log:
+        "<logs>/{cell_type}/gather_tests/{analysis}/{phenotype}.log",
+    wildcard_constraints:
+        analysis="|".join({TABLES.get(analysis, analysis) for analysis in analyses()}),
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        networks=lambda wildcards: networks_with(wildcards.analysis),
+    message:
+        "Gather the tests of {wildcards.analysis} of all networks of {wildcards.cell_type}"
+    script:
+        "../scripts/associations/gather_tests.py"

@@ -1,6 +1,3 @@
-from types import SimpleNamespace
-
-
 checkpoint plan_bins:
     input:
         cell_files(),
@@ -34,11 +31,7 @@ rule list_excluded:
     input:
         bins="<results>/bins.tsv",
         unbinned="<results>/unbinned.tsv",
-        trained=lambda wildcards: [
-            table
-            for cell_type in cell_types()
-            for table in trained_jobs(SimpleNamespace(cell_type=cell_type))
-        ],
+        trained=lambda wildcards: trained_tables(),
     output:
         "<results>/excluded.tsv",
     log:
@@ -56,11 +49,7 @@ rule record_cohort:
         bins="<results>/bins.tsv",
         excluded="<results>/excluded.tsv",
         samples="<results>/samples.tsv",
-        trained=lambda wildcards: [
-            table
-            for cell_type in cell_types()
-            for table in trained_jobs(SimpleNamespace(cell_type=cell_type))
-        ],
+        trained=lambda wildcards: trained_tables(),
     output:
         "<results>/cohort.json",
     log:

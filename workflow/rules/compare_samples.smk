@@ -4,7 +4,7 @@ rule infer_sample_networks:
         plan="<results>/bins.tsv",
         cells="<results>/binned_cells.parquet",
         expression="<results>/{cell_type}/expression.h5ad",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
+        bins=f"<results>/{{cell_type}}/networks/{COMPARED}/bins.h5ad",
     output:
         centrality="<results>/{cell_type}/comparisons/networks/{job}.h5ad",
         edges="<results>/{cell_type}/comparisons/networks/{job}.parquet",
@@ -36,8 +36,8 @@ rule infer_sample_networks:
 
 rule compare_samples:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        bins=f"<results>/{{cell_type}}/networks/{COMPARED}/bins.h5ad",
+        bin_edges=f"<results>/{{cell_type}}/networks/{COMPARED}/bin_edges.parquet",
         inferred=inferred_jobs,
     output:
         agreement="<results>/{cell_type}/comparisons/agreement.tsv",
@@ -62,8 +62,8 @@ rule compare_samples:
 rule compare_hits:
     input:
         centrality="<results>/{cell_type}/comparisons/centrality.h5ad",
-        study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        study=f"<results>/{{cell_type}}/associations/{{phenotype}}/{COMPARED}/centrality.tsv",
+        design=f"<results>/{{cell_type}}/associations/{{phenotype}}/{COMPARED}/design.npz",
     output:
         "<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
     log:
@@ -104,7 +104,7 @@ rule draw_agreement:
 rule draw_hits:
     input:
         hits="<results>/{cell_type}/comparisons/{phenotype}/hits.tsv",
-        study="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
+        study=f"<results>/{{cell_type}}/associations/{{phenotype}}/{COMPARED}/centrality.tsv",
     output:
         **figures(
             "<results>/figures/comparisons/{cell_type}/{phenotype}",

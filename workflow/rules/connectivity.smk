@@ -1,16 +1,16 @@
 # Numbers of edges and consensus networks against a phenotype.
 rule associate_connectivity:
     input:
-        connectivity="<results>/{cell_type}/networks/connectivity.parquet",
+        connectivity="<results>/{cell_type}/networks/{network}/connectivity.parquet",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
-        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
+        connectivity="<results>/{cell_type}/associations/{phenotype}/{network}/connectivity.tsv",
+        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/{network}/sample_connectivity.tsv",
     log:
-        "<logs>/{cell_type}/associate_connectivity/{phenotype}.log",
+        "<logs>/{cell_type}/associate_connectivity/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_connectivity/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_connectivity/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -28,17 +28,17 @@ rule associate_connectivity:
 
 rule associate_consensus:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        edges=f"<results>/{{cell_type}}/networks/{{network}}/{presets.edges(config['preset'])}",
         gene_sets="<results>/study/gene_sets.json",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
-        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
+        consensus="<results>/{cell_type}/associations/{phenotype}/{network}/consensus.tsv",
+        consensus_edges="<results>/{cell_type}/associations/{phenotype}/{network}/consensus_edges.parquet",
     log:
-        "<logs>/{cell_type}/associate_consensus/{phenotype}.log",
+        "<logs>/{cell_type}/associate_consensus/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_consensus/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_consensus/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:

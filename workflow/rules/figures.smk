@@ -2,18 +2,15 @@ rule draw_quality:
     input:
         plan="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        trained=trained_jobs,
-        losses="<results>/{cell_type}/training/losses.parquet",
-        reliability="<results>/{cell_type}/networks/reliability.tsv",
-        variance="<results>/{cell_type}/networks/variance.tsv",
+        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
+        reliability=f"<results>/{{cell_type}}/networks/{HEADLINE}/reliability.tsv",
+        variance=f"<results>/{{cell_type}}/networks/{HEADLINE}/variance.tsv",
     output:
         **figures(
             "<results>/figures/{cell_type}",
             *["cells", "depth", "reliability"],
             category="Quality",
         ),
-        **figures("<results>/figures/{cell_type}", "losses", "training", category="Training"),
     log:
         "<logs>/{cell_type}/draw_quality.log",
     conda:
@@ -22,7 +19,6 @@ rule draw_quality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
-        latent=config["sivae"]["latent"],
         min_icc=config["statistics"]["min_icc"],
     message:
         "Draw the quality of {wildcards.cell_type}"
@@ -30,11 +26,33 @@ rule draw_quality:
         "../scripts/figures/draw_quality.py"
 
 
+rule draw_training:
+    input:
+        plan="<results>/bins.tsv",
+        trained=trained_jobs,
+        losses="<results>/{cell_type}/training/losses.parquet",
+    output:
+        **figures("<results>/figures/{cell_type}", "losses", "training", category="Training"),
+    log:
+        "<logs>/{cell_type}/draw_training.log",
+    conda:
+        "../../envs/figures.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        caption=caption,
+        latent=config["sivae"]["latent"],
+    message:
+        "Draw the training of {wildcards.cell_type}"
+    script:
+        "../scripts/figures/draw_training.py"
+
+
 rule draw_networks:
     input:
         plan="<results>/bins.tsv",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        kernel="<results>/{cell_type}/map/kernel.tsv",
+        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
+        kernel=f"<results>/{{cell_type}}/map/{HEADLINE}/kernel.tsv",
     output:
         **figures("<results>/figures/{cell_type}", "hubs", "kernel", category="Networks"),
     log:
@@ -54,16 +72,16 @@ rule draw_networks:
 rule draw_associations:
     input:
         plan="<results>/bins.tsv",
-        coordinates="<results>/{cell_type}/map/coordinates.tsv",
-        map_tests="<results>/{cell_type}/map/tests.tsv",
-        centrality="<results>/{cell_type}/associations/{phenotype}/centrality.tsv",
-        gene_sets="<results>/{cell_type}/associations/{phenotype}/gene_sets.tsv",
-        edge_tests="<results>/{cell_type}/associations/{phenotype}/edges.tsv",
-        connectivity="<results>/{cell_type}/associations/{phenotype}/connectivity.tsv",
-        sample_connectivity="<results>/{cell_type}/associations/{phenotype}/sample_connectivity.tsv",
-        consensus="<results>/{cell_type}/associations/{phenotype}/consensus.tsv",
-        consensus_edges="<results>/{cell_type}/associations/{phenotype}/consensus_edges.parquet",
-        edges="<results>/{cell_type}/networks/edges.parquet",
+        coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
+        map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",
+        centrality=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/centrality.tsv",
+        gene_sets=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/gene_sets.tsv",
+        edge_tests=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/edges.tsv",
+        connectivity=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/connectivity.tsv",
+        sample_connectivity=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/sample_connectivity.tsv",
+        consensus=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus.tsv",
+        consensus_edges=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus_edges.parquet",
+        edges=f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
         **figures(

@@ -26,6 +26,9 @@ rule summarise_findings:
         designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
         covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
+        networks=lambda wildcards: [
+            path for row in described_networks() for path in (*row[1:3], *row[3], *row[4])
+        ],
     output:
         table="<results>/findings.tsv",
         page=report(
@@ -46,6 +49,10 @@ rule summarise_findings:
             [*test[:2], *files]
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
+        networks=lambda wildcards: in_place(described_networks()),
+        headline=HEADLINE,
+        size=config["bins"]["size"],
+        latent=config["sivae"]["latent"],
         cohort=cohort.name,
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],

@@ -1,19 +1,19 @@
 rule map_networks:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges="<results>/{cell_type}/networks/bin_edges.parquet",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        edges="<results>/{cell_type}/networks/{network}/bin_edges.parquet",
         samples="<results>/study/donors.tsv",
     output:
-        kernel="<results>/{cell_type}/map/kernel.tsv",
-        coordinates="<results>/{cell_type}/map/coordinates.tsv",
-        exact_similarity="<results>/{cell_type}/map/similarity.parquet",
-        exact_coordinates="<results>/{cell_type}/map/coordinates.parquet",
-        reliability="<results>/{cell_type}/map/reliability.tsv",
-        variance="<results>/{cell_type}/networks/variance.tsv",
+        kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
+        coordinates="<results>/{cell_type}/map/{network}/coordinates.tsv",
+        exact_similarity="<results>/{cell_type}/map/{network}/similarity.parquet",
+        exact_coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
+        reliability="<results>/{cell_type}/map/{network}/reliability.tsv",
+        variance="<results>/{cell_type}/networks/{network}/variance.tsv",
     log:
-        "<logs>/{cell_type}/map_networks.log",
+        "<logs>/{cell_type}/map_networks/{network}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/map_networks.tsv"
+        "<benchmarks>/{cell_type}/map_networks/{network}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -30,15 +30,15 @@ rule map_networks:
 
 rule associate_map:
     input:
-        similarity="<results>/{cell_type}/map/similarity.parquet",
-        coordinates="<results>/{cell_type}/map/coordinates.parquet",
-        design="<results>/{cell_type}/associations/{phenotype}/design.npz",
+        similarity="<results>/{cell_type}/map/{network}/similarity.parquet",
+        coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/map.tsv",
+        "<results>/{cell_type}/associations/{phenotype}/{network}/map.tsv",
     log:
-        "<logs>/{cell_type}/associate_map/{phenotype}.log",
+        "<logs>/{cell_type}/associate_map/{network}/{phenotype}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/associate_map/{phenotype}.tsv"
+        "<benchmarks>/{cell_type}/associate_map/{network}/{phenotype}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -57,13 +57,13 @@ rule associate_map:
 rule gather_map_tests:
     input:
         lambda wildcards: [
-            f"<results>/{wildcards.cell_type}/associations/{phenotype}/map.tsv"
+            f"<results>/{wildcards.cell_type}/associations/{phenotype}/{wildcards.network}/map.tsv"
             for phenotype in phenotypes
         ],
     output:
-        "<results>/{cell_type}/map/tests.tsv",
+        "<results>/{cell_type}/map/{network}/tests.tsv",
     log:
-        "<logs>/{cell_type}/gather_map_tests.log",
+        "<logs>/{cell_type}/gather_map_tests/{network}.log",
     conda:
         "../../envs/statistics.yaml"
     message:

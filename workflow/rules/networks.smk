@@ -1,70 +1,111 @@
+# What every estimator says of the bins: networks, centralities, reliability.
 rule gather_networks:
     input:
-        trained=trained_jobs,
+        unpack(estimated_from),
+        expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        bin_edges="<results>/{cell_type}/networks/bin_edges.parquet",
-        edges="<results>/{cell_type}/networks/edges.parquet",
-        neighbours="<results>/{cell_type}/networks/neighbours.parquet",
-        centrality="<results>/{cell_type}/networks/centrality.tsv",
-        degree="<results>/{cell_type}/networks/degree.tsv",
-        mean_expression="<results>/{cell_type}/networks/mean_expression.tsv",
-        reliability="<results>/{cell_type}/networks/reliability.tsv",
-        losses="<results>/{cell_type}/training/losses.parquet",
+        **gathered("<results>/{cell_type}/networks/{network}"),
     log:
-        "<logs>/{cell_type}/gather_networks.log",
+        "<logs>/{cell_type}/gather_networks/{network}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/gather_networks.tsv"
+        "<benchmarks>/{cell_type}/gather_networks/{network}.tsv"
     conda:
-        "../../envs/statistics.yaml"
+        training_environment()
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         models=f"{RESULTS}/{{cell_type}}/models",
         networks=config["networks"],
+        definition=presets.edge_definition(config),
         preset=config["preset"],
         max_failed_bins=config["training"]["max_failed_bins"],
+        seed=config["seed"],
     message:
-        "Gather the networks of {wildcards.cell_type}"
+        "Gather the networks of {wildcards.cell_type} ({wildcards.network})"
     script:
         "../scripts/networks/gather_networks.py"
+
+
+rule gather_losses:
+    input:
+        trained_jobs,
+    output:
+        "<results>/{cell_type}/training/losses.parquet",
+    log:
+        "<logs>/{cell_type}/gather_losses.log",
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        models=f"{RESULTS}/{{cell_type}}/models",
+        max_failed_bins=config["training"]["max_failed_bins"],
+    message:
+        "Gather the training losses of {wildcards.cell_type}"
+    script:
+        "../scripts/networks/gather_losses.py"
+
+
+rule find_programmes:
+    input:
+        models=shared_models("<results>/{cell_type}/shared"),
+        expression="<results>/{cell_type}/expression.h5ad",
+        bins="<results>/{cell_type}/networks/shared/bins.h5ad",
+        gene_sets="<results>/study/gene_sets.json",
+    output:
+        table="<results>/{cell_type}/networks/shared/programmes.tsv",
+        values="<results>/{cell_type}/networks/shared/programmes.h5ad",
+    log:
+        "<logs>/{cell_type}/find_programmes.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/find_programmes.tsv"
+    conda:
+        training_environment()
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    message:
+        "Find the programmes of {wildcards.cell_type}"
+    script:
+        "../scripts/networks/find_programmes.py"
 
 
 # One GraphML file per sample goes beside the cohort's file, for Cytoscape and Gephi.
 rule export_networks:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges="<results>/{cell_type}/networks/edges.parquet",
-        kernel="<results>/{cell_type}/map/kernel.tsv",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        edges="<results>/{cell_type}/networks/{network}/edges.parquet",
+        kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
         samples="<results>/samples.tsv",
     output:
-        "<results>/{cell_type}/networks/cohort.h5ad",
+        "<results>/{cell_type}/networks/{network}/cohort.h5ad",
     log:
-        "<logs>/{cell_type}/export_networks.log",
+        "<logs>/{cell_type}/export_networks/{network}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/export_networks.tsv"
+        "<benchmarks>/{cell_type}/export_networks/{network}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     message:
-        "Export the networks of {wildcards.cell_type} for other tools"
+        "Export the networks of {wildcards.cell_type} ({wildcards.network}) for other tools"
     script:
         "../scripts/networks/export_networks.py"
 
 
 rule count_connectivity:
     input:
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        edges=f"<results>/{{cell_type}}/networks/{presets.edges(config['preset'])}",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        edges=f"<results>/{{cell_type}}/networks/{{network}}/{presets.edges(config['preset'])}",
         gene_sets="<results>/study/gene_sets.json",
     output:
-        "<results>/{cell_type}/networks/connectivity.parquet",
+        "<results>/{cell_type}/networks/{network}/connectivity.parquet",
     log:
-        "<logs>/{cell_type}/count_connectivity.log",
+        "<logs>/{cell_type}/count_connectivity/{network}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/count_connectivity.tsv"
+        "<benchmarks>/{cell_type}/count_connectivity/{network}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -72,6 +113,6 @@ rule count_connectivity:
     params:
         preset=config["preset"],
     message:
-        "Count the edges of gene sets in {wildcards.cell_type}"
+        "Count the edges of gene sets in {wildcards.cell_type} ({wildcards.network})"
     script:
         "../scripts/networks/count_connectivity.py"

@@ -1,5 +1,5 @@
 # What a study consists of.
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from popnet.seeds import derive_seed
 
@@ -41,32 +41,54 @@ def tuning_results(wildcards):
 
 
 def tested_tables():
-    """Return the tables of tests: cell type, phenotype (names), analysis, path."""
+    """Return the tables of tests: cell type, phenotype (names), network, analysis, path."""
     preset = presets.PRESETS[config["preset"]]
     tables = []
     for safe, phenotype in phenotypes.items():
-        for cell_type in cell_types():
+        for cell_type, network in product(cell_types(), NETWORKS):
             folder = f"<results>/{cell_type}"
-            paths = dict.fromkeys(preset.maps, f"{folder}/map/tests.tsv") | {
-                analysis: f"{folder}/associations/{safe}/{analysis}.tsv"
-                for analysis in preset.analyses
+            paths = dict.fromkeys(preset.maps, f"{folder}/map/{network}/tests.tsv") | {
+                analysis: f"{folder}/associations/{safe}/{network}/{TABLES.get(analysis, analysis)}.tsv"
+                for analysis in analyses_of(network)
             }
             name = cell_type_name(cell_type)
-            tables += [[name, phenotype.name, *item] for item in paths.items()]
+            tables += [[name, phenotype.name, network, *item] for item in paths.items()]
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}.tsv"
-            tables.append(["all", phenotype.name, analysis, path])
+            tables.append(["all", phenotype.name, "", analysis, path])
     for cell_type in cell_types() if cohort.variants and preset.wiring else ():
         path = f"<results>/{cell_type}/variants/connectivity.tsv"
-        tables.append([cell_type_name(cell_type), "(wiring of complexes)", "genomes", path])
+        name = cell_type_name(cell_type)
+        tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", path])
     return tables
+
+
+def described_networks():
+    """Return cell type, similarity and reliability of the headline network, models, training."""
+    return [
+        [
+            cell_type_name(cell_type),
+            f"<results>/{cell_type}/map/{HEADLINE}/reliability.tsv",
+            f"<results>/{cell_type}/networks/{HEADLINE}/reliability.tsv",
+            [f"<results>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
+            trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
+        ]
+        for cell_type in cell_types()
+    ]
+
+
+def in_place(rows):
+    """Return nested paths as scripts read them, with the folder of the results."""
+    if isinstance(rows, str):
+        return rows.replace("<results>", RESULTS)
+    return [in_place(one) for one in rows]
 
 
 def centrality_tests(*files):
     """Return cell type, phenotype (names) and files of every test of centrality."""
     return [
         [cell_type_name(cell_type), phenotype.name]
-        + [f"<results>/{cell_type}/associations/{safe}/{file}" for file in files]
+        + [f"<results>/{cell_type}/associations/{safe}/{HEADLINE}/{file}" for file in files]
         for safe, phenotype in phenotypes.items()
         for cell_type in cell_types()
     ]
@@ -76,10 +98,14 @@ def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
     results = [f"{RESULTS}/cohort.json", f"{RESULTS}/findings.tsv", f"{RESULTS}/associations.tsv"]
     for cell_type in cell_types():
+        folder = f"{RESULTS}/{cell_type}"
+        results += [f"{folder}/networks/{network}/cohort.h5ad" for network in NETWORKS]
+        results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
+        drawn = ["depth", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
+        results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
         results += [
-            f"{RESULTS}/{cell_type}/networks/cohort.h5ad",
-            f"{RESULTS}/figures/{cell_type}/losses.png",
-            f"{RESULTS}/figures/{cell_type}/kernel.png",
+            f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
+            for name, analysis in product(phenotypes, analyses())
         ]
         results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
     if cohort.variants:

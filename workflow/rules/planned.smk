@@ -2,6 +2,7 @@
 import csv
 from dataclasses import asdict
 from functools import lru_cache
+from types import SimpleNamespace
 
 # Where results go, also for a workflow that takes this one as a module.
 RESULTS = workflow.pathvars.get("results")
@@ -121,3 +122,64 @@ def trained_jobs(wildcards):
     """Return the tables of all training jobs of a cell type."""
     folder = f"<results>/{wildcards.cell_type}/training"
     return [f"{folder}/{job}.tsv" for job in jobs(wildcards.cell_type)]
+
+
+# Every bin has these networks; figures and findings are about the first.
+NETWORKS = presets.estimators(config)
+HEADLINE = NETWORKS[0]
+# Other methods are compared with a siVAE per bin where there is one.
+COMPARED = "sivae" if "sivae" in NETWORKS else HEADLINE
+
+
+# Two findings of one table.
+TABLES = {"model_edges": "edges"}
+
+
+def networks_with(analysis):
+    """Return the networks that an analysis is made of."""
+    return ["shared"] if analysis == "programmes" else NETWORKS
+
+
+def analyses_of(network):
+    """Return the analyses of a phenotype that a network is part of."""
+    wanted = presets.PRESETS[config["preset"]].analyses
+    return [one for one in wanted if network in networks_with(one)]
+
+
+def analyses():
+    """Return the analyses of a phenotype that the study has networks for."""
+    wanted = presets.PRESETS[config["preset"]].analyses
+    return [one for one in wanted if set(networks_with(one)) & set(NETWORKS)]
+
+
+def trained_tables():
+    """Return the tables of all training jobs of the study; none if no bin has its own siVAE."""
+    if "sivae" not in NETWORKS:
+        return []
+    return [
+        table
+        for cell_type in cell_types()
+        for table in trained_jobs(SimpleNamespace(cell_type=cell_type))
+    ]
+
+
+def shared_models(folder):
+    """Return the files of the cohort's models: the one of its gene space, and those of two folds."""
+    return [f"{folder}/{part}/fit.json" for part in ("all", "fold1", "fold2")]
+
+
+def estimated_from(wildcards):
+    """Return the models that a network is made of."""
+    if wildcards.network == "sivae":
+        return {"trained": trained_jobs(wildcards)}
+    if wildcards.network in ("shared", "components"):
+        return {"models": shared_models("<results>/{cell_type}/shared")}
+    return {}
+
+
+def gathered(folder):
+    """Return the files that a network is gathered into."""
+    names = ["bins.h5ad", "bin_edges.parquet", "edges.parquet", "neighbours.parquet"]
+    names += ["centrality.tsv", "degree.tsv", "mean_expression.tsv", "reliability.tsv"]
+    names += {presets.pairs(config["preset"])} - set(names)
+    return {Path(name).stem: f"{folder}/{name}" for name in names}

@@ -77,8 +77,8 @@ rule associate_heteroplasmy:
 rule associate_wiring:
     input:
         genotypes="<results>/variants/genotypes.h5ad",
-        bins="<results>/{cell_type}/networks/bins.h5ad",
-        connectivity="<results>/{cell_type}/networks/connectivity.parquet",
+        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
+        connectivity=f"<results>/{{cell_type}}/networks/{HEADLINE}/connectivity.parquet",
         covariates="<results>/study/covariates.tsv",
     output:
         "<results>/{cell_type}/variants/connectivity.tsv",

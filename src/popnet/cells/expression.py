@@ -305,3 +305,48 @@ def read_bin(path: str | Path, sample: str, bin: int) -> AnnData:
             index=file["obs"][file["obs"].attrs["_index"]].asstr()[part],
         )
         return AnnData(file["X"][part], obs=obs, var=read_elem(file["var"]))
+
+
+class BinnedExpression:
+    """The bins of a file of `write_expression`, read one at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Attributes
+    ----------
+    obs : DataFrame of shape (n_cells, 2)
+        sample and bin of every cell, indexed by its name.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = path
+        with reading(path), h5py.File(path, "r", locking=False) as file:
+            names = file["obs"][file["obs"].attrs["_index"]].asstr()[:]
+            samples = np.asarray(read_elem(file["obs/sample"]), dtype=object)
+            self.obs = pd.DataFrame({"sample": samples, "bin": file["obs/bin"][:]}, index=names)
+            self.genes = pd.Index(read_elem(file["var"]).index)
+        grouped = self.obs.reset_index(drop=True).groupby(["sample", "bin"], sort=False).indices
+        self._rows = {key: slice(rows[0], rows[-1] + 1) for key, rows in grouped.items()}
+
+    def rows(self, sample: str, bin: int) -> slice:
+        """Return where the cells of a bin are."""
+        return self._rows[sample, bin]
+
+    def read(self, sample: str, bin: int) -> np.ndarray:
+        """Return the expression of the cells of a bin, (n_cells, n_genes), float32.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        with reading(self.path), h5py.File(self.path, "r", locking=False) as file:
+            values: np.ndarray = file["X"][self.rows(sample, bin)]
+        return values

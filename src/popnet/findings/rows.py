@@ -16,7 +16,9 @@ ANALYSES = {
     "centrality": ("Degree centrality: genes", ["gene"]),
     "graph_centrality": ("Centrality in the graph: genes", ["measure", "gene"]),
     "gene_sets": ("Centrality: gene sets", ["gene_set"]),
-    "edges": ("Edges within gene sets", ["gene1", "gene2"]),
+    "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
+    "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
+    "programmes": ("Programmes of genes", ["kind", "name1", "name2"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -33,7 +35,14 @@ MAP_TESTS = {"axes": ["axis"], "map": ["distance regression", "hsic"]}
 
 
 def findings_row(
-    analysis: str, table: pd.DataFrame, *, cell_type: str, phenotype: str, preset: str, fdr: float
+    analysis: str,
+    table: pd.DataFrame,
+    *,
+    cell_type: str,
+    phenotype: str,
+    network: str,
+    preset: str,
+    fdr: float,
 ) -> dict[str, object]:
     """Return the row of an analysis of one cell type and phenotype.
 
@@ -44,6 +53,8 @@ def findings_row(
     table : DataFrame
         The analysis's table of results.
     cell_type, phenotype : str
+    network : str
+        Of :data:`popnet.networks.estimators.NAMES`; empty for genotypes.
     preset : str
     fdr : float
         Largest q of a hit.
@@ -51,8 +62,8 @@ def findings_row(
     Returns
     -------
     dict
-        phenotype, cell_type, what `finding` returns, and of_these: what `qualified` says of the
-        hits of degree centrality, else empty.
+        phenotype, cell_type, network, what `finding` returns, and of_these: what `qualified` says
+        of the hits of degree centrality, or how many hits are genes that were switched on or off.
     """
     if analysis in MAP_TESTS:
         table = table[table["phenotype"] == phenotype]
@@ -67,10 +78,20 @@ def findings_row(
         )
     elif analysis == "graph_centrality":
         table = table.assign(q=table["q_all"])
+    elif "agrees" in table:
+        table = table[table["gene_set"] == "all"]
+        if analysis == "edges":
+            # Both tests must call an edge: its q is the larger of the two.
+            both = table[["q", "correlation_q"]].max(axis=1)
+            table = table.assign(q=both.where(table["agrees"].astype(bool), 1.0))
     words, names = ANALYSES[analysis]
-    row = {"phenotype": phenotype, "cell_type": cell_type} | finding(words, table, names, fdr)
+    about = {"phenotype": phenotype, "cell_type": cell_type, "network": network}
     hits = table[table["q"] <= fdr]
-    return row | {"of_these": qualified(hits) if analysis == "centrality" else ""}
+    of_these = qualified(hits) if analysis == "centrality" else ""
+    if "switched" in hits and analysis != "centrality":
+        n_switched = int(hits["switched"].fillna("").ne("").sum())
+        of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
+    return about | finding(words, table, names, fdr) | {"of_these": of_these}
 
 
 def finding(

@@ -7,6 +7,16 @@ from collections.abc import Iterable
 import pandas as pd
 
 NAMED = 10
+# What an edge of each network is, for a reader who knows none of the methods.
+EDGES = {
+    "shared": "how far the expression of two genes varies together over a sample's cells, as one "
+    "siVAE explains it that was trained on cells of all samples",
+    "sivae": "how far two genes go together over the cells of a bin, as a siVAE trained on that "
+    "bin says",
+    "correlation": "the plain correlation of the expression of two genes over a sample's cells",
+    "components": "how far the expression of two genes varies together over a sample's cells, as "
+    "principal components explain it that all samples share",
+}
 
 
 def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
@@ -38,6 +48,69 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         "with the phenotype: see the column explained_by of its table.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
+    ]
+
+
+def network_sentences(
+    cell_type: str, network: str, size: int, similarity: pd.Series, strength_icc: float
+) -> list[str]:
+    """Return what a network of a cell type is, and how much of it is reproducible.
+
+    Parameters
+    ----------
+    cell_type : str
+    network : str
+        A key of `EDGES`.
+    size : int
+        Cells per bin.
+    similarity : Series
+        The row of the kernel "edge_jaccard" in map/<network>/reliability.tsv.
+    strength_icc : float
+        Median over genes of the ICC of strength over bins; NaN where no sample has two bins.
+    """
+    first = (
+        f"{cell_type}: the weight of an edge is {EDGES[network]}; the strongest pairs are the "
+        "network's edges."
+    )
+    within = similarity["within_samples"]
+    if not pd.notna(within):
+        return [
+            first,
+            f"No sample of {cell_type} has two bins, so that how much of a network is reproducible "
+            "is unknown: smaller bins would show it.",
+        ]
+    kinds = ["within_donors", "within_batches", "between_batches"]
+    pairs = similarity[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
+    between = float((similarity[kinds].fillna(0).to_numpy(float) * pairs).sum() / pairs.sum())
+    second = (
+        f"Two bins of {size:,} cells of one sample share {within:.0%} of their edges, bins of two "
+        f"samples {between:.0%}"
+    )
+    if pd.notna(strength_icc):
+        second += (
+            "; of the differences between samples in a gene's strength, "
+            f"{max(strength_icc, 0):.0%} (median gene) would come back with other cells"
+        )
+    return [first, f"{second}."]
+
+
+def unused_dimensions(cell_type: str, model: str, active: float, latent: int) -> list[str]:
+    """Return a warning where most latent dimensions are switched off, else nothing.
+
+    Parameters
+    ----------
+    cell_type, model : str
+        Which model of it.
+    active : float
+        Latent dimensions that the scores use.
+    latent : int
+        All of them.
+    """
+    if active >= latent / 2:
+        return []
+    return [
+        f"{cell_type}: {model} uses {active:.0f} of {latent} latent dimensions; the others are "
+        "switched off, and with them new wiring of few cells or genes. Lower sivae.kl."
     ]
 
 

@@ -7,7 +7,6 @@ import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from popnet.networks.edges import adjacency_degree
 
@@ -73,7 +72,7 @@ def central_genes(centrality: np.ndarray, top: int | Literal["all"] | None) -> n
     return np.unique(np.argsort(-centrality, axis=1, kind="stable")[:, :top])
 
 
-MEASURES = ("degree", "strength", "eigenvector", "betweenness", "pagerank")
+MEASURES = ("degree", "strength", "signed_strength", "eigenvector", "betweenness", "pagerank")
 
 
 # Of an eigenvector: below it ranks would be those of errors.
@@ -81,25 +80,25 @@ ROUNDING = 1e-9
 
 
 def graph_centralities(
-    loadings: np.ndarray, gene1: np.ndarray, gene2: np.ndarray
+    weights: np.ndarray, gene1: np.ndarray, gene2: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the centralities of the genes of one bin's graph.
 
     Parameters
     ----------
-    loadings : array of shape (n_genes, n_dimensions)
-        Of the genes of the graph.
+    weights : array of shape (n_genes, n_genes)
+        Symmetric, with zeros on the diagonal; of the genes of the graph.
     gene1, gene2 : arrays of int
-        The edges, as row numbers: of :func:`popnet.networks.edges.closest_pairs`.
+        The edges, as row numbers.
 
     Returns
     -------
     dict of measure to array of shape (n_genes,)
-        degree: number of edges. strength: sum over edges of exp(-d), where d is the distance of
-        the loadings over the mean of all pairs, because the scale of the latent space is each
-        model's own. The others are of the graph without weights: eigenvector (largest 1; of the
-        component with the largest eigenvalue, 0 elsewhere), betweenness (share of the
-        pairs of other genes whose shortest paths pass) and pagerank (damping 0.85; sum 1).
+        degree: number of edges. strength and signed_strength: sums of the absolute and of the
+        signed weights of all pairs of a gene. The others are of the graph without weights:
+        eigenvector (largest 1; of the component with the largest eigenvalue, 0 elsewhere),
+        betweenness (share of the pairs of other genes whose shortest paths pass) and pagerank
+        (damping 0.85; sum 1).
 
     References
     ----------
@@ -109,16 +108,16 @@ def graph_centralities(
     """
     import igraph
 
-    n_genes = len(loadings)
-    degree = adjacency_degree(gene1, gene2, n_genes).astype(float)
+    n_genes = len(weights)
+    strengths = {
+        "strength": np.abs(weights).sum(axis=1, dtype=float),
+        "signed_strength": weights.sum(axis=1, dtype=float),
+    }
     if not len(gene1):
-        return {measure: np.zeros(n_genes) for measure in MEASURES}
-    loadings = np.asarray(loadings, dtype=float)
-    distance = np.sqrt(((loadings[gene1] - loadings[gene2]) ** 2).sum(axis=1))
-    weight = np.exp(-distance / pdist(loadings).mean())
+        return {measure: np.zeros(n_genes) for measure in MEASURES} | strengths
     graph = igraph.Graph(n=n_genes, edges=np.column_stack([gene1, gene2]))
     with warnings.catch_warnings():
-        # Few graphs of the closest pairs are connected.
+        # Few graphs of the strongest pairs are connected.
         warnings.filterwarnings("ignore", "Some eigenvector centralities are nearly zero")
         # The iteration starts at random; where components tie for the largest eigenvalue, the start
         # says which of them wins.
@@ -126,13 +125,13 @@ def graph_centralities(
         eigenvector = np.abs(graph.eigenvector_centrality())
     eigenvector[eigenvector < ROUNDING] = 0
     pairs = max((n_genes - 1) * (n_genes - 2) / 2, 1)
-    return {
-        "degree": degree,
-        "strength": sum(np.bincount(end, weight, n_genes) for end in (gene1, gene2)),
+    found = {
+        "degree": adjacency_degree(gene1, gene2, n_genes).astype(float),
         "eigenvector": eigenvector,
         "betweenness": np.array(graph.betweenness(directed=False)) / pairs,
         "pagerank": np.array(graph.pagerank(directed=False)),
-    }
+    } | strengths
+    return {measure: found[measure] for measure in MEASURES}
 
 
 def in_graph(bins: AnnData) -> np.ndarray:

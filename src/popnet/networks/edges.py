@@ -1,4 +1,4 @@
-"""Edges: pairs of genes whose loadings are close."""
+"""Edges: pairs of genes that an estimator says are most strongly related."""
 
 from __future__ import annotations
 
@@ -146,6 +146,87 @@ def closest_pairs(loadings: np.ndarray, share: float) -> tuple[np.ndarray, np.nd
     gene1 = np.searchsorted(first_pair, pair, side="right") - 1
     gene2 = pair - first_pair[gene1] + gene1 + 1
     return gene1.astype(np.int32), gene2.astype(np.int32)
+
+
+Definition = Literal["model", "inner", "cosine", "distance"]
+
+
+def pair_weights(embedding: np.ndarray, definition: Definition, share: float) -> np.ndarray:
+    """Return the weights of all pairs of genes from what a model says of each gene.
+
+    Parameters
+    ----------
+    embedding : array of shape (n_genes, n_dimensions)
+        With "model" the factor of the model's covariance (`popnet.sivae.covariance`), otherwise
+        the loadings.
+    definition : {"model", "inner", "cosine", "distance"}
+        - "model": the covariance of the decoder's means over the cells, on the scale of the
+          expression: the part of the genes' covariance that the model explains.
+        - "inner": the inner product of the loadings.
+        - "cosine": the same of loadings of length 1.
+        - "distance": the paper's. exp(-d) for the `share` of pairs with the closest loadings, 0
+          for others; d is the distance over the mean of all pairs, because the scale of the latent
+          space is each model's own.
+    share : float
+        Of the pairs, for "distance".
+
+    Returns
+    -------
+    float32 array of shape (n_genes, n_genes)
+        Symmetric, signed except for "distance"; zeros on the diagonal.
+    """
+    embedding = _finite(embedding)
+    if definition == "distance":
+        weights = np.zeros((len(embedding),) * 2)
+        gene1, gene2 = closest_pairs(embedding, share)
+        if len(gene1):
+            distance = np.sqrt(((embedding[gene1] - embedding[gene2]) ** 2).sum(axis=1))
+            closeness = np.exp(-distance / pdist(embedding).mean())
+            weights[gene1, gene2] = weights[gene2, gene1] = closeness
+        return weights.astype(np.float32)
+    if definition == "cosine":
+        length = np.sqrt((embedding**2).sum(axis=1, keepdims=True))
+        embedding = embedding / np.where(length > 0, length, 1)
+    single = embedding.astype(np.float32)
+    found = single @ single.T
+    np.fill_diagonal(found, 0)
+    return found
+
+
+def strongest_pairs(weights: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gene pairs of largest absolute weight: the adjacency of one bin.
+
+    Parameters
+    ----------
+    weights : array of shape (n_genes, n_genes)
+        Symmetric. A pair of weight 0 is never an edge.
+    share : float
+        Of all pairs, between 0 and 1.
+
+    Returns
+    -------
+    gene1, gene2 : arrays of int32
+        Row numbers with gene1 < gene2, sorted.
+
+    Raises
+    ------
+    ValueError
+        If `share` is outside (0, 1].
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must lie between 0 and 1, not {share}")
+    gene1, gene2 = np.triu_indices(len(weights), 1)
+    strength = np.abs(weights[gene1, gene2])
+    n_edges = round(share * len(strength))
+    if not n_edges:
+        return np.empty(0, np.int32), np.empty(0, np.int32)
+    # Of equal weights the first pairs are taken, so that nothing depends on the partition.
+    smallest = np.partition(strength, len(strength) - n_edges)[len(strength) - n_edges]
+    above = np.flatnonzero(strength > smallest)
+    ties = np.flatnonzero(strength == smallest)[: n_edges - len(above)]
+    chosen = np.sort(np.concatenate([above, ties]))
+    chosen = chosen[strength[chosen] > 0]
+    return gene1[chosen].astype(np.int32), gene2[chosen].astype(np.int32)
 
 
 def adjacency_degree(gene1: np.ndarray, gene2: np.ndarray, n_genes: int) -> np.ndarray:

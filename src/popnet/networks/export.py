@@ -109,10 +109,11 @@ def sample_graphs(cohort: AnnData, edges: pd.DataFrame) -> Iterator[tuple[str, i
     """
     edges = edges.astype({"sample": str, "gene1": str, "gene2": str})
     shown = in_graph(cohort)
+    layers = [name for name in ("mean_expression", *MEASURES) if name in cohort.layers]
     groups = dict(list(edges.groupby("sample")))
     for row, sample in enumerate(cohort.obs_names):
         attributes = cohort.var[shown].assign(
             centrality=cohort.X[row, shown],
-            **{layer: cohort.layers[layer][row, shown] for layer in ("mean_expression", *MEASURES)},
+            **{layer: cohort.layers[layer][row, shown] for layer in layers},
         )
         yield sample, to_graph(groups.get(sample, edges.iloc[:0]), attributes)

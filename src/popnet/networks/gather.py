@@ -1,10 +1,11 @@
-"""From the trained models of a cell type to the networks of its bins and samples."""
+"""From an estimator to the networks of the bins and samples of a cell type."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -13,57 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from anndata import AnnData
 
+from popnet.cells.expression import BinnedExpression
 from popnet.files import atomic
-from popnet.networks.centrality import (
-    MEASURES,
-    MIN_VARIANCE,
-    degree_centrality,
-    graph_centralities,
-)
+from popnet.networks.centrality import MEASURES, graph_centralities
 from popnet.networks.centrality import central_genes as most_central
-from popnet.networks.edges import closest_pairs, nearest_neighbours
+from popnet.networks.edges import nearest_neighbours, pair_weights, strongest_pairs
+from popnet.networks.estimators import BinCentrality, Estimator, correlation_factor
+from popnet.networks.pairs import PairMoments, PairWeights, candidates
 from popnet.networks.reliability import icc, seed_reliability
-from popnet.networks.trained import TrainedModels
 
 PAIR = ["gene1", "gene2"]
 # Share of a bin's repeats that must have an edge of the bin's graph without weights.
 MOST = 0.5
-
-
-@dataclass(frozen=True)
-class BinCentrality:
-    """siVAE degree centrality, of models and of bins.
-
-    Parameters
-    ----------
-    bins : DataFrame of n_bins rows
-        name, sample, bin, n_cells, batch, mean_depth.
-    genes : Index of shape (n_genes,)
-    bin_number : ndarray of shape (n_models,)
-        The row of each model's bin.
-    of_models : ndarray of shape (n_models, n_genes)
-        On the scale of :func:`popnet.networks.centrality.degree_centrality`; NaN for genes that a
-        bin's cells do not vary in.
-    values : ndarray of shape (n_bins, n_genes)
-        Means over the models of each bin.
-    varies : ndarray of bool, of shape (n_models, n_genes)
-        Genes that can have edges: those that the bin's cells vary in.
-    """
-
-    bins: pd.DataFrame
-    genes: pd.Index
-    bin_number: np.ndarray
-    of_models: np.ndarray
-    values: np.ndarray
-    varies: np.ndarray
-
-    def reliability(self) -> pd.DataFrame:
-        """Return gene, icc, n_samples, n_bins, icc_seeds and n_repeats: over bins, over seeds."""
-        found = icc(self.values, self.bins["sample"].to_numpy()).join(
-            seed_reliability(self.of_models, self.bin_number)
-        )
-        columns = ["gene", "icc", "n_samples", "n_bins", "icc_seeds", "n_repeats"]
-        return found.assign(gene=self.genes)[columns]
 
 
 @dataclass(frozen=True)
@@ -78,12 +40,15 @@ class SampleNetwork:
     measures : list of DataFrame
         Of each bin: graph centralities, indexed by the number of the gene.
     bin_edges : DataFrame
-        sample, bin, gene1, gene2 (numbers of genes) and weight: the share of the bin's models that
-        have the edge, at least half.
+        sample, bin, gene1, gene2 (numbers of genes), weight (signed) and share (of the bin's
+        models that have the edge, at least half).
     edges : DataFrame
-        sample, gene1, gene2 and weight, the mean share over all bins.
+        sample, gene1, gene2, weight (signed, the mean over all bins) and share (of the bins that
+        have the edge): the edges of any bin.
+    weights : list of ndarray of shape (n_pairs,)
+        Of each bin: the weights of all pairs of the graph's genes.
     neighbours : pyarrow.Table
-        sample, gene, neighbour, rank (from 1) and distance.
+        sample, gene, neighbour, rank (from 1) and distance or weight.
     """
 
     sample: str
@@ -91,12 +56,13 @@ class SampleNetwork:
     measures: list[pd.DataFrame]
     bin_edges: pd.DataFrame
     edges: pd.DataFrame
+    weights: list[np.ndarray]
     neighbours: pa.Table
 
 
 @dataclass(frozen=True)
 class BinNetworks:
-    """The networks of a cell type.
+    """The networks of a cell type by one estimator.
 
     Parameters
     ----------
@@ -107,6 +73,8 @@ class BinNetworks:
         Mean log-normalised expression and, as a layer, the detection rate.
     bin_edges, edges : DataFrame
         As of :class:`SampleNetwork`, of all samples, with genes by name.
+    pairs : PairWeights or None
+        The candidate pairs; None where presence is what counts.
     """
 
     centrality: BinCentrality
@@ -114,9 +82,10 @@ class BinNetworks:
     expression: AnnData
     bin_edges: pd.DataFrame
     edges: pd.DataFrame
+    pairs: PairWeights | None
 
     def to_anndata(self) -> AnnData:
-        """Return bins x genes: X is siVAE degree centrality, layers what else is known of genes."""
+        """Return bins x genes: X is degree centrality, layers what else is known of genes."""
         layers = {
             "mean_expression": self.expression.X,
             "detection_rate": self.expression.layers["detection_rate"],
@@ -154,193 +123,282 @@ class BinNetworks:
             for name, of_bins in values.items()
         }
 
+    def reliability(self) -> pd.DataFrame:
+        """Return gene, icc, n_samples, n_bins, icc_seeds and n_repeats: over bins, over seeds.
+
+        Columns strength_icc and signed_strength_icc are the same of the genes' strength.
+        """
+        samples = self.centrality.bins["sample"].to_numpy()
+        found = icc(self.centrality.values, samples).join(
+            seed_reliability(self.centrality.of_models, self.centrality.bin_number)
+        )
+        for measure in ("strength", "signed_strength"):
+            if measure in self.graphs:
+                found[f"{measure}_icc"] = icc(self.graphs[measure], samples)["icc"]
+        columns = ["icc", "n_samples", "n_bins", "icc_seeds", "n_repeats"]
+        rest = [column for column in found if column not in columns]
+        return found.assign(gene=self.centrality.genes)[["gene", *columns, *rest]]
+
 
 def gather(
-    models: TrainedModels,
+    estimator: Estimator,
     summary: AnnData,
+    expression: BinnedExpression,
     neighbour_file: str | Path,
     *,
-    relative: bool,
+    weigh_pairs: bool,
     closest: float,
     central_genes: int | Literal["all"],
     neighbours: int,
-    min_detection: float,
 ) -> BinNetworks:
-    """Gather the models of a cell type; one sample's loadings are in memory at a time.
+    """Gather the networks of a cell type; one sample is in memory at a time.
 
     Parameters
     ----------
-    models : TrainedModels
+    estimator : Estimator
     summary : AnnData of shape (n_planned_bins, n_genes)
         Of :func:`popnet.cells.expression.write_expression`.
+    expression : BinnedExpression
+        Of the same bins.
     neighbour_file : str or Path
         Becomes a parquet file of all samples' nearest neighbours.
-    relative : bool
-        Centrality is relative to the gene's variance in the bin, and `min_detection` counts.
-        Otherwise it is the negative error, as in the paper.
+    weigh_pairs : bool
+        Whether to keep the weights of the candidate pairs, and their plain correlation.
     closest : float
-        Share of gene pairs, those of closest loadings, that are edges.
+        Share of gene pairs, the strongest ones, that are edges.
     central_genes : int or "all"
         The genes of the graphs: so many most central ones of each bin.
     neighbours : int
         Nearest genes that are listed for each gene.
-    min_detection : float
-        Share of a bin's cells that must express a gene for it to have edges there.
 
     Raises
     ------
     InputError
         If a model's file is damaged.
     """
-    found = bin_centrality(models, summary, min_detection if relative else None)
+    found = estimator.centrality
     nodes = most_central(found.values, central_genes)
     print(
-        f"{len(models.files)} models of {len(found.bins)} bins, {len(found.genes)} genes, "
+        f"{len(found.of_models)} networks of {len(found.bins)} bins, {len(found.genes)} genes, "
         f"{len(nodes)} of them in the graph"
     )
-    graphs = {measure: np.full(found.values.shape, np.nan) for measure in MEASURES}
+    unsigned = estimator.definition == "distance"
+    measures = [name for name in MEASURES if not (unsigned and name == "signed_strength")]
+    graphs = {measure: np.full(found.values.shape, np.nan) for measure in measures}
     bin_edges, edges = [], []
-    with atomic(neighbour_file) as path:
-        writer = None
-        for network in sample_networks(models, found, nodes, closest, neighbours):
-            for row, measures in zip(network.rows, network.measures, strict=True):
-                for measure in MEASURES:
-                    graphs[measure][row, measures.index] = measures[measure]
-            bin_edges.append(network.bin_edges)
-            edges.append(network.edges)
-            table = network.neighbours
-            writer = writer or pq.ParquetWriter(path, table.schema, write_page_checksum=True)
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
+    n_samples = found.bins["sample"].nunique()
+    with TemporaryDirectory(dir=Path(neighbour_file).parent) as folder:
+        collected = _Pairs(n_samples, nodes, Path(folder)) if weigh_pairs else None
+        with atomic(neighbour_file) as path:
+            writer = None
+            for network in sample_networks(estimator, nodes, closest, neighbours):
+                for row, of_bin in zip(network.rows, network.measures, strict=True):
+                    for measure in measures:
+                        graphs[measure][row, of_bin.index] = of_bin[measure]
+                bin_edges.append(network.bin_edges)
+                edges.append(network.edges)
+                if collected is not None:
+                    collected.add(network, found.bins, expression)
+                table = network.neighbours
+                writer = writer or pq.ParquetWriter(path, table.schema, write_page_checksum=True)
+                writer.write_table(table)
+            if writer is not None:
+                writer.close()
+        pairs = None if collected is None else collected.chosen(found.genes)
     return BinNetworks(
         found,
         graphs,
         summary[found.bins["name"]],
-        _named(bin_edges, found.genes),
-        _named(edges, found.genes),
+        _named_genes(bin_edges, found.genes),
+        _named_genes(edges, found.genes),
+        pairs,
     )
-
-
-def bin_centrality(
-    models: TrainedModels, summary: AnnData, min_detection: float | None
-) -> BinCentrality:
-    """Return siVAE degree centrality of models and of bins.
-
-    Parameters
-    ----------
-    models, summary
-        As for :func:`gather`.
-    min_detection : float or None
-        With a number, centrality is relative to variance, and genes that fewer cells of a bin
-        express have none there: too few cells tell nothing about a gene's edges, and a gene that
-        one cell alone expresses is reconstructed best. With None it is the negative error.
-    """
-    bins = models.bins.merge(
-        summary.obs.reset_index(names="name").astype({"sample": str}),
-        on=["sample", "bin"],
-        how="left",
-        validate="one_to_one",
-    )
-    number = models.bin_number
-    errors, variances = (models.read_all(f"var/{x}") for x in ("reconstruction_error", "variance"))
-    if min_detection is None:
-        of_models = degree_centrality(errors)
-    else:
-        detected = summary[bins["name"]].layers["detection_rate"] >= min_detection
-        variances = np.where(detected[number], variances, 0)
-        of_models = degree_centrality(errors, variances)
-    values = pd.DataFrame(of_models).groupby(number, sort=False).mean().to_numpy()
-    varies = variances > MIN_VARIANCE
-    return BinCentrality(bins, summary.var_names, number, of_models, values, varies)
 
 
 def sample_networks(
-    models: TrainedModels,
-    found: BinCentrality,
-    nodes: np.ndarray,
-    closest: float,
-    n_neighbours: int,
+    estimator: Estimator, nodes: np.ndarray, closest: float, n_neighbours: int
 ) -> Iterator[SampleNetwork]:
     """Yield the networks of one sample after another.
 
     Parameters
     ----------
-    models : TrainedModels
-    found : BinCentrality
+    estimator : Estimator
     nodes : ndarray of int
         Genes of the graphs; in a bin those of them that vary there.
     closest, n_neighbours
         As for :func:`gather`.
     """
+    found = estimator.centrality
+    upper = np.triu_indices(len(nodes), 1)
     for sample, bins in found.bins.groupby("sample", sort=False):
         rows = bins.index.to_numpy()
-        loadings, measures, graphs, bin_edges = [], [], [], []
-        for row, number in zip(rows, bins["bin"], strict=True):
+        embeddings, measures, bin_edges, weights = [], [], [], []
+        for row in rows:
             own = np.flatnonzero(found.bin_number == row)
-            of_bin = [models.files[model].read("varm/sivae_loadings") for model in own]
-            varying = [nodes[found.varies[model, nodes]] for model in own]
-            of_graph, graph = bin_graph(of_bin, varying, closest)
-            loadings += of_bin
-            measures.append(of_graph)
-            graphs.append(graph)
-            bin_edges.append(graph[graph["weight"] >= MOST].assign(sample=sample, bin=number))
-        of_sample = np.isin(found.bin_number, rows)
-        everywhere = np.flatnonzero(found.varies[of_sample].all(axis=0))
-        yield SampleNetwork(
-            str(sample),
-            rows,
-            measures,
-            pd.concat(bin_edges),
-            mean_edges(graphs).assign(sample=sample),
-            neighbour_table(
+            of_bin = estimator.embed(row)
+            varying = [found.varies[model, nodes] for model in own]
+            of_graph, weight, graph = bin_graph(
+                [embedding[nodes] for embedding in of_bin], varying, estimator.definition, closest
+            )
+            embeddings += of_bin
+            measures.append(of_graph.set_axis(nodes[of_graph.index]))
+            weights.append(weight[upper])
+            bin_edges.append(graph.assign(sample=sample, bin=bins["bin"][row]))
+        edges = sample_edges(bin_edges, weights, len(nodes)).assign(sample=sample)
+        kept = pd.concat(bin_edges)
+        kept = kept[kept["share"] >= MOST]
+        for table in (edges, kept):
+            for column in PAIR:
+                table[column] = nodes[table[column]].astype(np.int32)
+        if estimator.definition == "distance":
+            of_sample = np.isin(found.bin_number, rows)
+            everywhere = np.flatnonzero(found.varies[of_sample].all(axis=0))
+            listed = closest_neighbours(
                 str(sample),
-                [of_model[everywhere] for of_model in loadings],
+                [one[everywhere] for one in embeddings],
                 n_neighbours,
                 found.genes[everywhere],
-            ),
-        )
+            )
+        else:
+            mean = np.zeros((len(nodes),) * 2, np.float32)
+            mean[upper] = np.mean(weights, axis=0)
+            listed = strongest_neighbours(
+                str(sample), mean + mean.T, n_neighbours, found.genes[nodes]
+            )
+        yield SampleNetwork(str(sample), rows, measures, kept, edges, weights, listed)
 
 
 def bin_graph(
-    loadings: Sequence[np.ndarray], nodes: Sequence[np.ndarray], closest: float
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the graph centralities of a bin, means over its models, and its weighted edges.
+    embeddings: Sequence[np.ndarray],
+    varying: Sequence[np.ndarray],
+    definition: Any,
+    closest: float,
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """Return the graph centralities of a bin, means over its models, its weights and its edges.
 
     Parameters
     ----------
-    loadings : sequence of arrays of shape (n_genes, n_dimensions)
-        Of each model.
-    nodes : sequence of arrays of int
+    embeddings : sequence of arrays of shape (n_genes, n_dimensions)
+        Of each model, of the genes that graphs may hold.
+    varying : sequence of bool arrays of shape (n_genes,)
         The genes of each model's graph.
-    closest : float
-        As for :func:`popnet.networks.edges.closest_pairs`.
+    definition, closest
+        As for :func:`popnet.networks.edges.pair_weights`.
 
     Returns
     -------
     measures : DataFrame, indexed by the number of the gene
+    weights : float32 array of shape (n_genes, n_genes)
+        Mean over the models; with "distance" 0 for what is no edge.
     edges : DataFrame
-        gene1, gene2 (numbers of genes) and weight, the share of the models that have the edge.
+        gene1, gene2 (numbers of genes) and share, of the models that have the edge.
     """
+    n_genes = len(embeddings[0])
     measures, graphs = [], []
-    for of_model, own in zip(loadings, nodes, strict=True):
-        pairs = closest_pairs(of_model[own], closest)
-        measures.append(pd.DataFrame(graph_centralities(of_model[own], *pairs), own))
-        ends = dict(zip(PAIR, (own[end].astype(np.int32) for end in pairs), strict=True))
-        graphs.append(pd.DataFrame(ends).assign(weight=1.0))
-    return pd.concat(measures).groupby(level=0).mean(), mean_edges(graphs)
+    total = np.zeros((n_genes, n_genes), np.float32)
+    for embedding, mask in zip(embeddings, varying, strict=True):
+        own = np.flatnonzero(mask)
+        weights = pair_weights(embedding[own], definition, closest)
+        pairs = strongest_pairs(weights, 1 if definition == "distance" else closest)
+        measures.append(pd.DataFrame(graph_centralities(weights, *pairs), own))
+        graphs.append(pd.DataFrame(dict(zip(PAIR, (own[end] for end in pairs), strict=True))))
+        if definition == "distance":
+            total[np.ix_(own, own)] += weights
+        else:
+            total += pair_weights(embedding, definition, closest)
+    share = pd.concat(graphs).groupby(PAIR).size() / len(graphs)
+    return (
+        pd.concat(measures).groupby(level=0).mean(),
+        total / len(embeddings),
+        share.rename("share").reset_index(),
+    )
 
 
-def mean_edges(graphs: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the edges of several graphs with their mean weight, 0 where a graph lacks them."""
-    total = pd.concat(graphs).groupby(PAIR)["weight"].sum()
-    return (total / len(graphs)).reset_index()
+def sample_edges(
+    bin_edges: Sequence[pd.DataFrame], weights: Sequence[np.ndarray], n_genes: int
+) -> pd.DataFrame:
+    """Return the edges of any bin of a sample, and give those of the bins their weights.
+
+    Parameters
+    ----------
+    bin_edges : sequence of DataFrame
+        Of each bin: gene1, gene2 (row numbers) and share (of its models). A column weight is
+        added to each.
+    weights : sequence of arrays of shape (n_pairs,)
+        Of each bin: the upper triangle of its weights, row by row.
+    n_genes : int
+
+    Returns
+    -------
+    DataFrame
+        gene1, gene2, weight and share: means over the bins.
+    """
+    for table, weight in zip(bin_edges, weights, strict=True):
+        table["weight"] = weight[_place(table, n_genes)]
+    share = pd.concat(bin_edges).groupby(PAIR)["share"].sum() / len(bin_edges)
+    table = share.reset_index()
+    place = _place(table, n_genes)
+    return table.assign(weight=np.mean([weight[place] for weight in weights], axis=0))
 
 
-def neighbour_table(
+def _place(pairs: pd.DataFrame, n_genes: int) -> np.ndarray:
+    """Return where pairs (gene1 < gene2) are in an upper triangle, row by row."""
+    first = pairs["gene1"].to_numpy(np.int64)
+    second = pairs["gene2"].to_numpy(np.int64)
+    place: np.ndarray = first * (2 * n_genes - first - 1) // 2 + second - first - 1
+    return place
+
+
+class _Pairs:
+    """The weights of all pairs of the graph's genes in every sample, kept on disk."""
+
+    def __init__(self, n_samples: int, nodes: np.ndarray, folder: Path):
+        self.nodes = nodes
+        self.upper = np.triu_indices(len(nodes), 1)
+        shape = (n_samples, len(self.upper[0]))
+        # An empty file cannot be mapped.
+        self.weights, self.correlation = (
+            np.memmap(folder / name, np.float32, "w+", shape=shape)
+            if shape[1]
+            else np.zeros(shape, np.float32)
+            for name in ("weights", "correlation")
+        )
+        self.moments = PairMoments(shape[1])
+        self.samples: list[str] = []
+
+    def add(self, network: SampleNetwork, bins: pd.DataFrame, expression: BinnedExpression) -> None:
+        """Add a sample: its weights, and the plain correlation in the cells of the same bins."""
+        row = len(self.samples)
+        self.weights[row] = self.moments.add(np.array(network.weights))
+        for number in bins["bin"][network.rows]:
+            factor = correlation_factor(expression.read(network.sample, number)[:, self.nodes])
+            self.correlation[row] += (factor @ factor.T)[self.upper] / len(network.rows)
+        self.samples.append(network.sample)
+
+    def chosen(self, genes: pd.Index) -> PairWeights:
+        """Return the candidate pairs with their weights."""
+        columns = candidates(self.moments.rms)
+        first, second = (genes[self.nodes[end[columns]]] for end in self.upper)
+        pairs = pd.DataFrame(
+            {
+                "gene1": first,
+                "gene2": second,
+                "icc": self.moments.icc[columns],
+                "rms": self.moments.rms[columns],
+            }
+        )
+        return PairWeights(
+            pairs,
+            np.array(self.samples, dtype=object),
+            np.array(self.weights[:, columns]),
+            np.array(self.correlation[:, columns]),
+        )
+
+
+def closest_neighbours(
     sample: str, loadings: Sequence[np.ndarray], k: int, genes: pd.Index
 ) -> pa.Table:
-    """Return the k nearest genes of each gene: sample, gene, neighbour, rank and distance.
+    """Return the k nearest genes of each gene by loadings.
 
     Parameters
     ----------
@@ -349,8 +407,41 @@ def neighbour_table(
         Of all models of the sample.
     k : int
     genes : Index of shape (n_genes,)
+
+    Returns
+    -------
+    pyarrow.Table
+        sample, gene, neighbour, rank and distance, see
+        :func:`popnet.networks.edges.nearest_neighbours`.
     """
-    neighbour, distance = nearest_neighbours(loadings, k)
+    return _neighbour_table(sample, genes, "distance", *nearest_neighbours(loadings, k))
+
+
+def strongest_neighbours(sample: str, weights: np.ndarray, k: int, genes: pd.Index) -> pa.Table:
+    """Return the k genes of largest absolute weight with each gene.
+
+    Parameters
+    ----------
+    sample : str
+    weights : ndarray of shape (n_genes, n_genes)
+    k : int
+    genes : Index of shape (n_genes,)
+
+    Returns
+    -------
+    pyarrow.Table
+        sample, gene, neighbour, rank and weight.
+    """
+    strength = np.abs(weights)
+    np.fill_diagonal(strength, -1)
+    neighbour = np.argsort(-strength, axis=1, kind="stable")[:, : min(k, len(genes) - 1)]
+    weight = np.take_along_axis(weights, neighbour, axis=1)
+    return _neighbour_table(sample, genes, "weight", neighbour, weight)
+
+
+def _neighbour_table(
+    sample: str, genes: pd.Index, name: str, neighbour: np.ndarray, value: np.ndarray
+) -> pa.Table:
     k = neighbour.shape[1]
     names = pa.array(genes.to_numpy(object), pa.string())
 
@@ -363,15 +454,15 @@ def neighbour_table(
             "gene": named(np.repeat(np.arange(len(genes)), k)),
             "neighbour": named(neighbour.ravel()),
             "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), len(genes)),
-            "distance": distance.ravel().astype(np.float32),
+            name: value.ravel().astype(np.float32),
         }
     )
 
 
-def _named(tables: Sequence[pd.DataFrame], genes: pd.Index) -> pd.DataFrame:
+def _named_genes(tables: Sequence[pd.DataFrame], genes: pd.Index) -> pd.DataFrame:
     """Return edges of several samples in one table, with genes by name."""
     edges = pd.concat(tables, ignore_index=True)
     for column in PAIR:
         edges[column] = pd.Categorical.from_codes(edges[column], genes)
-    columns = [column for column in ("sample", "bin", *PAIR, "weight") if column in edges]
+    columns = [name for name in ("sample", "bin", *PAIR, "weight", "share") if name in edges]
     return edges[columns].astype({"sample": "category"})

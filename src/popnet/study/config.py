@@ -192,8 +192,8 @@ class Networks(Section):
 
     estimators: Estimators | None = Field(
         default=None,
-        description="Networks of every bin, the headline first; null is the preset's. `shared` (one "
-        "siVAE for the cohort, whose loadings all samples share), `sivae` (a siVAE per bin), "
+        description="Networks of every bin, the headline first; null is the preset's. `shared` "
+        "(one siVAE for the cohort, whose loadings all samples share), `sivae` (one per bin), "
         "`correlation` and `components` (shared principal components). Preset `robust`: `[shared, "
         "sivae, correlation]`; `paper`: `[sivae]`. `[shared, correlation]` is the quick look",
     )

@@ -25,7 +25,7 @@ def test_hits_are_named_by_their_p():
 
 
 def row(analysis: str, table: pd.DataFrame) -> dict[str, object]:
-    about = {"cell_type": "FPP", "phenotype": "age", "preset": "robust", "fdr": 0.05}
+    about = {"cell_type": "FPP", "phenotype": "age", "network": "shared", "preset": "robust", "fdr": 0.05}
     return findings_row(analysis, table, **about)
 
 

@@ -1,12 +1,11 @@
-"""Draw how training went and how reliable the networks of a cell type are."""
+"""Draw the cells and depth of a cell type and how reliable its networks are."""
 
 from adapter import logged
 
 from popnet.figures import qc
 from popnet.figures.style import Subject, save
-from popnet.files import read_h5ad, read_parquet, read_table
+from popnet.files import read_h5ad, read_table
 from popnet.findings import shown_quality as shown
-from popnet.networks.trained import read_training
 
 
 def main(snakemake):
@@ -20,15 +19,6 @@ def main(snakemake):
         plan[plan["cell_type"] == name], excluded[excluded["cell_type"] == name]
     )
     save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
-
-    training = shown.training_of_bins(read_training(files.trained).drop(columns="table"))
-    unit = "models" if (training["repeat"] > 1).any() else "bins"
-    losses = read_parquet(files.losses)
-    trained = Subject(name, None, n=int((training["status"] == "trained").sum()), unit=unit)
-    save(qc.qc_losses(losses, shown.loss_medians(losses), trained), losses, output.losses[0])
-    started = Subject(name, None, n=len(training), unit=unit)
-    figure = qc.qc_training(training, started, latent=snakemake.params.latent)
-    save(figure, training, output.training[0])
 
     depth = shown.depth_of_samples(bins.obs)
     save(qc.qc_depth(depth, per_sample), depth, output.depth[0])

@@ -1,11 +1,20 @@
 """Put the findings of all analyses into one table and one page."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings.rows import findings_row
-from popnet.findings.sentences import compared, remarks
+from popnet.findings.sentences import (
+    compared,
+    network_sentences,
+    remarks,
+    unused_dimensions,
+)
+from popnet.networks.trained import read_training
 from popnet.report.page import page
 
 
@@ -17,10 +26,11 @@ def main(snakemake):
             read_table(path, text=["phenotype"]),
             cell_type=cell_type,
             phenotype=phenotype,
+            network=network,
             preset=preset,
             fdr=fdr,
         )
-        for cell_type, phenotype, analysis, path in snakemake.params.tables
+        for cell_type, phenotype, network, analysis, path in snakemake.params.tables
     )
     write_table(findings, snakemake.output.table)
 
@@ -31,15 +41,40 @@ def main(snakemake):
     sections = {"What is compared, and what could be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
+    networks, unused = described(snakemake)
     text = page(
         findings,
         f"Findings: {snakemake.params.cohort}",
-        remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
-        warnings,
+        [*networks, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
+        [*unused, *warnings],
         sections,
     )
     with atomic(snakemake.output.page) as path:
         path.write_text(text, "utf-8")
+
+
+def described(snakemake):
+    """Return what the networks are, how reproducible, and warnings of unused dimensions."""
+    sentences, warnings = [], []
+    for cell_type, similarity, reliability, models, training in snakemake.params.networks:
+        kernels = read_table(similarity).set_index("kernel")
+        genes = read_table(reliability)
+        strength = genes["strength_icc"].median() if "strength_icc" in genes else float("nan")
+        sentences += network_sentences(
+            cell_type,
+            snakemake.params.headline,
+            snakemake.params.size,
+            kernels.loc["edge_jaccard"],
+            strength,
+        )
+        latent = snakemake.params.latent
+        for path in models:
+            active = json.loads(Path(path).read_text())["active_dimensions"]
+            warnings += unused_dimensions(cell_type, "the cohort's siVAE", active, latent)
+        if training:
+            active = read_training(training)["active_dimensions"].median()
+            warnings += unused_dimensions(cell_type, "the median bin's siVAE", active, latent)
+    return sentences, warnings
 
 
 with logged(snakemake.log[0]):

@@ -1,30 +1,63 @@
-"""Gather the models of a cell type into centralities, adjacency, neighbours and reliability."""
+"""Gather the networks of a cell type by one estimator: edges, centralities, reliability."""
 
+from pathlib import Path
+
+import torch
 from adapter import logged
 
+from popnet import presets
+from popnet.cells.expression import BinnedExpression
 from popnet.files import atomic, read_h5ad, write_parquet, write_table
+from popnet.networks import estimators
 from popnet.networks.gather import gather
 from popnet.networks.trained import trained_models
-from popnet.presets import PRESETS
+from popnet.sivae.result import load
+from popnet.sivae.shared import fold_of
 
 
 def main(snakemake):
-    params, output = snakemake.params, snakemake.output
-    summary = read_h5ad(snakemake.input.summary)
-    models = trained_models(
-        snakemake.input.trained, summary.obs, params.models, params.max_failed_bins
+    torch.set_num_threads(snakemake.threads)
+    files, output = snakemake.input, snakemake.output
+    settings = dict(snakemake.params.networks)
+    expression, summary = BinnedExpression(files.expression), read_h5ad(files.summary)
+    networks = gather(
+        estimator(snakemake, expression, summary),
+        summary,
+        expression,
+        output.neighbours,
+        weigh_pairs=presets.PRESETS[snakemake.params.preset].unit == "donor",
+        **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
     )
-    relative = PRESETS[params.preset].relative
-    networks = gather(models, summary, output.neighbours, relative=relative, **params.networks)
-
     with atomic(output.bins) as path:
         networks.to_anndata().write_h5ad(path, compression="gzip")
     write_parquet(networks.bin_edges, output.bin_edges)
     write_parquet(networks.edges, output.edges)
+    if networks.pairs is not None:
+        networks.pairs.write(output.pairs)
     for name, table in networks.sample_means().items():
         write_table(table, output[name])
-    write_table(networks.centrality.reliability(), output.reliability)
-    write_parquet(models.losses(), output.losses)
+    write_table(networks.reliability(), output.reliability)
+
+
+def estimator(snakemake, expression, summary):
+    """Return the estimator that the network is called after."""
+    params, network = snakemake.params, snakemake.wildcards.network
+    least = params.networks["min_detection"]
+    if network == "sivae":
+        models = trained_models(
+            snakemake.input.trained, summary.obs, params.models, params.max_failed_bins
+        )
+        relative = presets.PRESETS[params.preset].relative
+        return estimators.bin_models(
+            models, summary, least if relative else None, params.definition
+        )
+    if network == "correlation":
+        return estimators.correlation(expression, summary, least)
+    fits = [load(Path(path).parent) for path in snakemake.input.models]
+    if network == "components":
+        return estimators.shared_components(fits[0].components, expression, summary, least)
+    fold = fold_of(expression.obs, params.seed)
+    return estimators.shared_model(fits, fold, expression, summary, least)
 
 
 with logged(snakemake.log[0]):

@@ -1,0 +1,623 @@
+"""Networks of real cells by every estimator: do they reproduce, and do they show what is planted?
+
+    python benchmarks/networks.py --data DATA --out OUT     # all parts, resumed where it ended
+    python benchmarks/networks.py --data DATA --out OUT --parts planted --cohorts perez300
+    python benchmarks/networks.py --out OUT --read                 # the tables of docs/networks.md
+
+DATA is a folder with the public files that docs/networks.md names. Results are kept in OUT, one
+JSON file for each unit of work (a part, a cohort, an estimator); what is there is not made again.
+
+Cells are thinned to the same distribution of depth in all samples, log-normalised, and standardised
+within each sample, then cut into bins. Parts:
+
+reliability  Bins of one sample against bins of others, 1 % strongest edges: Jaccard indices, the
+             kernel's ICC = (within - between) / (1 - between), how often a bin is told from other
+             samples' (AUROC), the ICC of a bin's gene strength, the agreement of seeds.
+planted      20 genes are wired together in a share of the cells of half of the bins of each sample
+             (gain), or lose their wiring (loss). Pairs are tested bin by bin within samples.
+pairs        Which blind rule keeps the pairs of a gained module among those that are tested.
+paired       Kang et al. 2018, stimulated against not, and 20 times with flipped pairs.
+programmes   The same cohort: variance and coupling of programmes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+from scipy import sparse
+from scipy.stats import rankdata
+
+from popnet.cells.expression import scale
+from popnet.comparisons.networks.cs_core import latent_correlation
+from popnet.files import atomic
+from popnet.networks.edges import pair_weights, strongest_pairs
+from popnet.networks.estimators import correlation_factor, standardised
+from popnet.networks.pairs import candidates
+from popnet.networks.programmes import find_programmes, programme_values
+from popnet.sivae.covariance import covariance_factor, low_rank, training_factor
+from popnet.sivae.fitting import fit, fit_stack
+from popnet.sivae.settings import settings_for
+from popnet.sivae.shared import draw_cells
+from popnet.stats.designs import Design, make_design
+from popnet.stats.moderated import moderated_t
+from popnet.stats.multiplicity import benjamini_hochberg
+
+SHARE, FDR, MODULE, SEEDS, FLIPS = 0.01, 0.05, 20, (1, 2, 3), 20
+MOST_BINS = 6
+SMALL = {"hidden": [256, 128, 64], "latent": 32, "standardise": False}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A cohort of real cells.
+
+    Parameters
+    ----------
+    file, sample : str
+        The h5ad file, and the column of obs that names samples.
+    size, n_genes : int
+        Cells per bin, and most genes.
+    keep : tuple of (column, value), optional
+    """
+
+    file: str
+    sample: str
+    size: int
+    n_genes: int
+    keep: tuple[str, str] | None = None
+
+
+PEREZ = "perez2022_Tcells_7donors_8samples_3000genes_counts.h5ad"
+BMMC = "bmmc_3donors_aml027_healthy_counts.h5ad"
+KANG = "kang2018_pbmc_8donors_ctrl_stim_1000hvg_counts.h5ad"
+MONOCYTES, CD4 = ("celltype", "CD14+ Monocytes"), ("celltype", "CD4 T cells")
+COHORTS = {
+    "perez300": Source(PEREZ, "sample_id", 300, 300),
+    "perez1000": Source(PEREZ, "sample_id", 1000, 600),
+    "bmmc500": Source(BMMC, "donor", 500, 1500),
+    "kang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
+    "kangc": Source(KANG, "sample_id", 74, 400, CD4),
+}
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of a cohort.
+
+    Parameters
+    ----------
+    expression : ndarray of shape (n_bins, n_cells, n_genes)
+        Standardised within each sample, then within the bin as the networks in a shared space are.
+    samples : ndarray of str, of shape (n_bins,)
+    genes : Index of shape (n_genes,)
+    counts : list of sparse matrices (n_cells, n_genes)
+        Thinned counts of each bin.
+    depth : ndarray of shape (n_bins, n_cells)
+        Their totals over all genes.
+    obs : DataFrame, indexed by sample
+    """
+
+    expression: np.ndarray
+    samples: np.ndarray
+    genes: pd.Index
+    counts: list[Any]
+    depth: np.ndarray
+    obs: pd.DataFrame
+
+
+def load(source: Source, folder: Path) -> Bins:
+    """Read a cohort: depth made equal by thinning, genes of largest dispersion, bins."""
+    cells = ad.read_h5ad(folder / source.file)
+    if source.keep:
+        cells = cells[cells.obs[source.keep[0]].astype(str) == source.keep[1]].copy()
+    rng = np.random.default_rng(0)
+    samples = cells.obs[source.sample].astype(str).to_numpy()
+    names = [one for one, n in pd.Series(samples).value_counts().items() if n >= source.size]
+    cells = cells[np.isin(samples, names)].copy()
+    samples, counts = cells.obs[source.sample].astype(str).to_numpy(), sparse.csr_matrix(cells.X)
+    depth = np.asarray(counts.sum(1)).ravel()
+    grid = (np.arange(100) + 0.5) / 100
+    own = [np.quantile(depth[samples == name], grid) for name in sorted(names)]
+    target, kept = np.quantile(own, 0.1, axis=0), np.ones(len(depth))
+    for name in sorted(names):
+        rows = np.flatnonzero(samples == name)
+        rank = (rankdata(depth[rows], method="ordinal") - 0.5) / len(rows)
+        kept[rows] = np.minimum(1, np.interp(rank, grid, target) / np.maximum(depth[rows], 1))
+    counts.data = rng.binomial(
+        counts.data.astype(int), np.repeat(kept, np.diff(counts.indptr))
+    ).astype(np.float32)
+    depth = np.asarray(counts.sum(1)).ravel()
+    detected = [np.asarray((counts[samples == name] > 0).mean(0)).ravel() for name in names]
+    expressed = np.flatnonzero((np.min if len(names) < 20 else np.mean)(detected, axis=0) >= 0.05)
+    logs = sparse.diags_array(np.median(depth) / np.maximum(depth, 1)) @ counts[:, expressed]
+    logs = np.log1p(logs.toarray()).astype(np.float32)
+    dispersion = logs.var(0) / np.maximum(logs.mean(0), 1e-3)
+    genes = np.argsort(-dispersion, kind="stable")[: source.n_genes]
+    logs, counts = logs[:, genes], counts[:, expressed[genes]]
+    bins, of_bins, totals, labels = [], [], [], []
+    for name in sorted(names):
+        rows = rng.permutation(np.flatnonzero(samples == name))
+        rows = rows[: min(len(rows) // source.size, MOST_BINS) * source.size]
+        scaled = scale(logs[rows])
+        for start in range(0, len(rows), source.size):
+            part = slice(start, start + source.size)
+            bins.append(standardised(scaled[part]))
+            of_bins.append(counts[rows[part]])
+            totals.append(depth[rows[part]])
+            labels.append(name)
+    obs = cells.obs.assign(**{source.sample: samples}).drop_duplicates(source.sample)
+    return Bins(
+        np.array(bins),
+        np.array(labels, dtype=object),
+        cells.var_names[expressed[genes]],
+        of_bins,
+        np.array(totals),
+        obs.set_index(source.sample),
+    )
+
+
+Estimate = Callable[[Bins, int], tuple[np.ndarray, dict[str, float]]]
+
+
+def correlation(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Plain correlation."""
+    factors = (correlation_factor(cells) for cells in bins.expression)
+    return np.array([pair_weights(one, "model", SHARE) for one in factors]), {}
+
+
+def cs_core(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+    """CS-CORE of the counts; what is planted in expression is not in them."""
+    found = [
+        latent_correlation(counts.toarray(), depth).astype(np.float32)
+        for counts, depth in zip(bins.counts, bins.depth, strict=True)
+    ]
+    for weights in found:
+        np.fill_diagonal(weights, 0)
+    return np.array(found), {}
+
+
+def components(k: int) -> Estimate:
+    """Shared principal components."""
+
+    def estimate(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        pooled = _equal_cells(bins).astype(np.float64)
+        directions = np.linalg.eigh(pooled.T @ pooled / len(pooled))[1][:, -k:]
+        factors = (
+            low_rank(directions, np.cov(cells @ directions, rowvar=False, bias=True))
+            for cells in bins.expression.astype(np.float64)
+        )
+        return np.array([pair_weights(factor, "model", SHARE) for factor in factors]), {}
+
+    return estimate
+
+
+def shared(n_models: int = 3, **changes: Any) -> Estimate:
+    """One siVAE on the same number of cells of every sample, as the workflow trains it.
+
+    The weights are means over a model of all cells and two of half of the cells each.
+    """
+
+    def estimate(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        models = _shared_fits(bins, seed, changes)[:n_models]
+        found = [
+            np.mean(
+                [pair_weights(covariance_factor(one, cells), "model", SHARE) for one in models], 0
+            )
+            for cells in bins.expression
+        ]
+        return np.array(found), _about(models)
+
+    return estimate
+
+
+def own(definition: Any, **changes: Any) -> Estimate:
+    """Return a siVAE per bin, trained from nothing."""
+
+    def estimate(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        settings = settings_for(**SMALL | changes)
+        found, models = [], []
+        for start in range(0, len(bins.expression), 8):
+            part = [ad.AnnData(cells) for cells in bins.expression[start : start + 8]]
+            seeds = [10_000 * seed + start + place for place in range(len(part))]
+            models += fit_stack(part, settings, seeds, "cpu")
+        for model, cells in zip(models, bins.expression, strict=True):
+            own = covariance_factor(model, cells) if definition == "model" else model.loadings
+            found.append(pair_weights(own, definition, SHARE))
+        return np.array(found), _about(models)
+
+    return estimate
+
+
+def _shared_fits(bins: Bins, seed: int, changes: dict[str, Any]) -> list[Any]:
+    cells, settings = _equal_cells(bins), settings_for(**SMALL | changes)
+    half = np.random.default_rng(seed).permutation(len(cells)) % 2 == 0
+    var = pd.DataFrame(index=bins.genes)
+    return [
+        fit(ad.AnnData(cells[kept], var=var), settings, 10 * seed + number, "cpu")
+        for number, kept in enumerate((np.ones(len(cells), bool), half, ~half))
+    ]
+
+
+def _equal_cells(bins: Bins) -> np.ndarray:
+    """Return the cells that the workflow would train one model for the cohort on."""
+    cells = np.concatenate(bins.expression)
+    labels = pd.DataFrame({"sample": np.repeat(bins.samples, bins.expression.shape[1])})
+    donors = pd.Series({name: name for name in np.unique(bins.samples)})
+    if "donor_id" in bins.obs:
+        donors = bins.obs["donor_id"].astype(str)
+    return cells[draw_cells(labels, donors)]
+
+
+def _about(models: Sequence[Any]) -> dict[str, float]:
+    error = [np.nanmean(one.heldout_error / np.maximum(one.variance, 1e-9)) for one in models]
+    active = [one.active_dimensions for one in models]
+    return {"dimensions": float(np.mean(active)), "heldout_error": float(np.mean(error))}
+
+
+ESTIMATORS: dict[str, Estimate] = {
+    "correlation": correlation,
+    "cs-core": cs_core,
+    **{f"components {k}": components(k) for k in (16, 32, 64)},
+    **{f"shared siVAE, KL {kl:g}": shared(kl=kl, heldout=0.1) for kl in (1, 0.3, 0.1, 0.03)},
+    "shared siVAE, KL 0.1, one model": shared(1, kl=0.1, heldout=0.1),
+    "shared siVAE, KL 0.1, latent 16": shared(kl=0.1, heldout=0.1, latent=16),
+    **{
+        f"siVAE per bin, KL {kl:g}, {definition}": own(definition, kl=kl, heldout=0.1)
+        for kl, definition in ((1, "distance"), (1, "model"), (0.1, "model"), (0.1, "inner"))
+    },
+}
+STOCHASTIC = "siVAE"
+
+
+def reliability(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return how far bins agree, by seed of the model."""
+    rows, edges = [], []
+    for seed in SEEDS if STOCHASTIC in name else SEEDS[:1]:
+        start = time.perf_counter()
+        weights, about = estimate(bins, seed)
+        row: dict[str, Any] = {"seed": seed, "seconds": time.perf_counter() - start} | about
+        chosen = np.array([_edges(one) for one in weights])
+        edges.append(chosen)
+        rows.append(row | agreement(chosen, weights, bins.samples))
+    for row in rows[1:]:
+        both = (edges[0] & edges[row["seed"] - 1]).sum(1)
+        row["other_seed"] = float((both / (edges[0] | edges[row["seed"] - 1]).sum(1)).mean())
+    return rows
+
+
+def _edges(weights: np.ndarray) -> np.ndarray:
+    chosen = np.zeros(weights.shape, bool)
+    chosen[strongest_pairs(weights, SHARE)] = True
+    return chosen[np.triu_indices(len(weights), 1)]
+
+
+def agreement(edges: np.ndarray, weights: np.ndarray, samples: np.ndarray) -> dict[str, float]:
+    """Return Jaccard indices within and between samples, and what follows from them."""
+    single = edges.astype(np.float32)
+    common = single @ single.T
+    size = single.sum(1)
+    kernel = common / np.maximum(size[:, None] + size - common, 1)
+    first, second = np.triu_indices(len(samples), 1)
+    same = samples[first] == samples[second]
+    within, between = kernel[first, second][same], kernel[first, second][~same]
+    ranks = rankdata(np.concatenate([within, between]))[: len(within)]
+    auroc = (ranks.sum() - len(within) * (len(within) + 1) / 2) / (len(within) * len(between))
+    strength = np.abs(weights).sum(2)
+    return {
+        "within": float(within.mean()),
+        "between": float(between.mean()),
+        "kernel_icc": float((within.mean() - between.mean()) / (1 - between.mean())),
+        "auroc": float(auroc),
+        "strength_icc": float(np.median(single_bin_icc(strength, samples))),
+    }
+
+
+def single_bin_icc(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return the ICC(1,1) of one bin, by column; at least 0."""
+    names = np.unique(samples)
+    means = np.array([values[samples == name].mean(0) for name in names])
+    size = np.array([(samples == name).sum() for name in names])
+    within = np.mean(
+        [
+            values[samples == name].var(0, ddof=1)
+            for name, n in zip(names, size, strict=True)
+            if n > 1
+        ],
+        axis=0,
+    )
+    between = np.maximum(means.var(0, ddof=1) - within / size.mean(), 0)
+    return between / (between + within + 1e-12)
+
+
+def plant(bins: Bins, kind: str, share: float, seed: int) -> tuple[Bins, np.ndarray, np.ndarray]:
+    """Return bins with a module wired anew, which bins these are, and its genes.
+
+    Values of a gene are exchanged between cells of a bin, so that its distribution stays.
+    """
+    rng = np.random.default_rng(seed)
+    pooled = np.concatenate(bins.expression)
+    strength = np.abs(np.corrcoef(pooled.T))
+    np.fill_diagonal(strength, 0)
+    changed = np.zeros(len(bins.samples), bool)
+    for name in np.unique(bins.samples):
+        rows = np.flatnonzero(bins.samples == name)
+        changed[rng.permutation(rows)[: len(rows) // 2]] = True
+    n_genes = len(strength)
+    if kind == "loss":
+        hub = np.argsort(-np.sort(strength, 1)[:, -MODULE:].mean(1))[8 * seed % (n_genes // 4)]
+        module = np.argsort(-strength[hub])[:MODULE]
+    else:
+        middling = np.argsort(strength.mean(1))[n_genes // 4 : 3 * n_genes // 4]
+        module = rng.permutation(middling)[:MODULE]
+    expression = bins.expression.copy()
+    for row in np.flatnonzero(changed):
+        own = np.random.default_rng([seed, row])
+        cells = own.permutation(len(expression[row]))[: int(share * len(expression[row]))]
+        driver = own.normal(size=len(cells))
+        for gene in module:
+            values = expression[row][cells, gene]
+            if kind == "gain":
+                noisy = 0.8 * driver + 0.6 * own.normal(size=len(cells))
+                values = np.sort(values)[rankdata(noisy, method="ordinal").astype(int) - 1]
+            else:
+                values = own.permutation(values)
+            expression[row, cells, gene] = values
+    return replace(bins, expression=expression), changed, module
+
+
+def within_samples(bins: Bins, changed: np.ndarray) -> Design:
+    """Return the design of a test of bins within samples."""
+    labels = [f"bin {row}" for row in range(len(changed))]
+    table = pd.DataFrame({"donor": labels, "batch": bins.samples}, index=labels)
+    return make_design(labels, table, pd.Series(changed.astype(float), labels), True)
+
+
+def calls(
+    weights: np.ndarray, plain: np.ndarray, design: Design
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Return the model's tests, which pairs it calls, and which the correlation agrees on."""
+    test, check = moderated_t(weights, design), moderated_t(plain, design)
+    called = benjamini_hochberg(test["p"].to_numpy()) <= FDR
+    agreeing = called.copy()
+    if called.any():
+        q = benjamini_hochberg(check["p"].to_numpy()[called])
+        same = np.sign(check["t"]) == np.sign(test["t"])
+        agreeing[called] = (q <= FDR) & same[called]
+    return test, called, agreeing
+
+
+def planted(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is found of planted gains and losses, for three modules each."""
+    large = bins.expression.shape[2] > 1000
+    plans = [("gain", 0.5 if large else 0.25), ("loss", 0.4), ("loss", 0.2)]
+    rows = []
+    for kind, share in plans:
+        # A siVAE per bin, 1,500 genes or a loss take too long for three modules each.
+        once = large or name.startswith("siVAE per bin")
+        once = once or (STOCHASTIC in name and kind == "loss")
+        for seed in SEEDS[:1] if once else SEEDS:
+            wired, changed, module = plant(bins, kind, share, seed)
+            upper = np.triu_indices(len(bins.genes), 1)
+            plain = correlation(wired, 0)[0][:, upper[0], upper[1]]
+            weights = estimate(wired, seed)[0][:, upper[0], upper[1]]
+            touched = np.isin(upper[0], module).astype(int) + np.isin(upper[1], module)
+            columns = candidates(np.sqrt((weights**2).mean(0)))
+            test, called, agreeing = calls(
+                weights[:, columns], plain[:, columns], within_samples(bins, changed)
+            )
+            inside = touched[columns] == 2
+            right = np.sign(test["t"]) == (1 if kind == "gain" else -1)
+            row: dict[str, Any] = {"kind": kind, "share": share, "module": seed}
+            for what, n in (("both", 2), ("one", 1), ("none", 0)):
+                own = touched[columns] == n
+                row |= {
+                    f"tested_{what}": int(own.sum()),
+                    f"called_{what}": int(called[own].sum()),
+                    f"agreeing_{what}": int(agreeing[own].sum()),
+                }
+            row["right_direction"] = float(right[inside & called].mean())
+            row["module_pairs"] = int((touched == 2).sum())
+            rows.append(row)
+    return rows
+
+
+def chosen_pairs(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return the share of a gained module's pairs among the tested ones, by blind rule."""
+    rows = []
+    for kind, seed in product(("gain", "loss"), SEEDS):
+        wired, _, module = plant(bins, kind, 0.5, seed)
+        upper = np.triu_indices(len(bins.genes), 1)
+        weights = estimate(wired, seed)[0][:, upper[0], upper[1]]
+        inside = np.isin(upper[0], module) & np.isin(upper[1], module)
+        rules = {
+            "mean strength": np.abs(weights).mean(0),
+            "root mean square": np.sqrt((weights**2).mean(0)),
+            "standard deviation": weights.std(0),
+        }
+        for rule, score in rules.items():
+            for share in (0.02, 0.05, 0.2):
+                n = int(np.ceil(share * len(score)))
+                kept = np.argsort(-score, kind="stable")[:n]
+                rows.append(
+                    {"kind": kind, "rule": rule, "share": share, "module": seed}
+                    | {"kept": float(inside[kept].sum() / inside.sum())}
+                )
+    return rows
+
+
+def paired_designs(bins: Bins) -> list[Design]:
+    """Return the design of stimulation, paired by donor, and with flipped pairs."""
+    obs = bins.obs.loc[np.unique(bins.samples)]
+    donor, condition = obs["donor_id"].astype(str), obs["condition"].astype(str)
+    case = (condition == sorted(condition.unique())[-1]).astype(float)
+    table = pd.DataFrame({"donor": donor, "batch": ""}, index=obs.index)
+    rng = np.random.default_rng(0)
+    phenotypes, donors = [case], sorted(donor.unique())
+    for _ in range(FLIPS):
+        half = np.resize([0, 1], len(donors))
+        flipped = dict(zip(donors, rng.permutation(half), strict=True))
+        phenotypes.append((case != donor.map(flipped)).astype(float))
+    return [make_design(list(bins.samples), table, one, True) for one in phenotypes]
+
+
+def paired(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return the edges and genes that stimulation changes, and those of flipped pairs."""
+    rows, designs = [], paired_designs(bins)
+    upper = np.triu_indices(len(bins.genes), 1)
+    plain = correlation(bins, 0)[0][:, upper[0], upper[1]]
+    strongest = np.argsort(-np.abs(plain).mean(0), kind="stable")
+    for seed in SEEDS if STOCHASTIC in name else SEEDS[:1]:
+        weights, about = estimate(bins, seed)
+        of_pairs = weights[:, upper[0], upper[1]]
+        columns = {
+            f"{share:.0%}": strongest[: int(share * len(strongest))] for share in (0.02, 0.2)
+        }
+        columns["chosen"] = candidates(np.sqrt((of_pairs**2).mean(0)))
+        row: dict[str, Any] = {"seed": seed} | about
+        for label, tested in columns.items():
+            found = []
+            for design in designs:
+                of_samples = design.units.average(of_pairs[:, tested])
+                _, called, agreeing = calls(
+                    of_samples, design.units.average(plain[:, tested]), design
+                )
+                found.append((int(called.sum()), int(agreeing.sum())))
+            row |= {f"called_{label}": found[0][0], f"agreeing_{label}": found[0][1]}
+            flipped = np.array(found[1:])
+            row |= {f"flips_called_{label}": int((flipped[:, 0] > 0).sum())}
+            row |= {f"flips_agreeing_{label}": int((flipped[:, 1] > 0).sum())}
+        for label, strength in (
+            ("absolute", np.abs(weights).sum(2)),
+            ("signed", weights.sum(2)),
+        ):
+            n_hits = []
+            for design in designs:
+                p = moderated_t(design.units.average(strength), design)["p"].to_numpy()
+                n_hits.append(int((benjamini_hochberg(p) <= FDR).sum()))
+                if design is designs[0]:
+                    best = bins.genes[np.argsort(p)[: min(8, max(n_hits[0], 1))]]
+            row |= {f"genes_{label}": n_hits[0], f"flips_genes_{label}": sum(map(bool, n_hits[1:]))}
+            row[f"strongest_{label}"] = "/".join(best)
+        rows.append(row)
+    return rows
+
+
+def programmes(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is found of programmes, of one model and two others that must have them."""
+    designs, rows = paired_designs(bins), []
+    models = _shared_fits(bins, 1, {"kl": 0.1, "heldout": 0.1})
+    pooled = [training_factor(model) for model in models]
+    factors = [covariance_factor(models[0], cells) for cells in bins.expression]
+    for n_programmes in (8, 16, 32):
+        found = find_programmes(pooled[0], pooled[1:], n_programmes)
+        kept = np.flatnonzero(found.recurrent)
+        covariance = np.array([found.bin_covariance(one)[np.ix_(kept, kept)] for one in factors])
+        values, columns = programme_values(covariance)
+        for kind, own in columns.groupby("kind").indices.items():
+            hits = []
+            for design in designs:
+                test = moderated_t(design.units.average(values[:, own]), design)
+                hits.append(benjamini_hochberg(test["p"].to_numpy()) <= FDR)
+            icc = np.median(single_bin_icc(values[:, own], bins.samples))
+            rows.append(
+                {"programmes": n_programmes, "recurrent": len(kept), "kind": kind}
+                | {"tested": len(own), "called": int(hits[0].sum()), "icc": float(icc)}
+                | {"flips_called": sum(bool(one.any()) for one in hits[1:])}
+            )
+    return rows
+
+
+Part = Callable[[Bins, Estimate, str], list[dict[str, Any]]]
+PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
+    "planted": (planted, ("perez300", "bmmc500")),
+    "paired": (paired, ("kang", "kangc")),
+    "reliability": (reliability, ("perez300", "perez1000", "kang")),
+    "pairs": (chosen_pairs, ("perez300",)),
+    "programmes": (programmes, ("kang", "kangc")),
+}
+# Parts that say the same of every estimator, or nothing of one.
+ONLY = {
+    "pairs": ("correlation", "components 32", "shared siVAE, KL 0.1"),
+    "programmes": ("shared siVAE, KL 0.1",),
+}
+EXCEPT = {"planted": ("cs-core", "siVAE per bin, KL 0.1, inner", "siVAE per bin, KL 1, distance")}
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """Do what is not done yet, and write each unit down."""
+    for part in arguments.parts:
+        function, cohorts = PARTS[part]
+        for cohort in [one for one in cohorts if one in arguments.cohorts]:
+            bins = None
+            for name, estimate in ESTIMATORS.items():
+                target = arguments.out / f"{part}.{cohort}.{name.replace(' ', '_')}.json"
+                left_out = name not in ONLY.get(part, (name,)) or name in EXCEPT.get(part, ())
+                if left_out or name not in arguments.estimators or target.exists():
+                    continue
+                bins = bins or load(COHORTS[cohort], arguments.data)
+                start = time.perf_counter()
+                rows = function(bins, estimate, name)
+                about = {"part": part, "cohort": cohort, "estimator": name}
+                about |= {"bins": len(bins.samples), "genes": len(bins.genes)}
+                with atomic(target) as path:
+                    path.write_text(json.dumps([about | row for row in rows], default=float))
+                print(f"{part} {cohort} {name}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def read(folder: Path) -> None:
+    """Print a table for each part and cohort."""
+    tables = [pd.DataFrame(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+    for part in PARTS:
+        of_part = [table for table in tables if table["part"].iloc[0] == part]
+        if not of_part:
+            continue
+        table = pd.concat(of_part, ignore_index=True)
+        keys = [key for key in ("kind", "share", "rule", "programmes") if key in table]
+        order = {name: place for place, name in enumerate(ESTIMATORS)}
+        table["order"] = table["estimator"].map(order)
+        numbers = table.select_dtypes("number").columns.difference(["seed", "module", *keys])
+        summed = numbers[numbers.str.contains("tested_|called_|agreeing_|module_pairs")]
+        how = {name: "sum" if part == "planted" and name in summed else "mean" for name in numbers}
+        by = ["cohort", *keys, "estimator"]
+        shown = table.groupby(by, sort=False).agg(how).sort_values(["cohort", *keys, "order"])
+        shown = shown.drop(columns=["order"])[[c for c in table if c in how and c != "order"]]
+        print(
+            f"\n## {part}\n\n{shown.reset_index().to_csv(sep=chr(9), index=False, float_format='%.3g')}"
+        )
+
+
+def main() -> None:
+    """Run or read the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--cohorts", nargs="+", choices=COHORTS, default=list(COHORTS))
+    parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS))
+    parser.add_argument("--read", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.read:
+        read(arguments.out)
+        return
+    if arguments.data is None:
+        parser.error("--data: give the folder with the cells")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    work(arguments)
+
+
+if __name__ == "__main__":
+    main()

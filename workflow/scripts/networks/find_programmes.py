@@ -1,0 +1,34 @@
+"""Find the programmes of a cell type, and their variance and coupling in every bin."""
+
+from pathlib import Path
+
+import torch
+from adapter import logged
+
+from popnet.cells.expression import BinnedExpression
+from popnet.files import atomic, read_h5ad, write_table
+from popnet.networks.estimators import standardised
+from popnet.networks.programmes import describe, find_programmes, of_bins
+from popnet.sivae.covariance import covariance_factor, training_factor
+from popnet.sivae.result import load
+from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
+
+
+def main(snakemake):
+    torch.set_num_threads(snakemake.threads)
+    files = snakemake.input
+    fit, *others = (load(Path(path).parent) for path in files.models)
+    expression, bins = BinnedExpression(files.expression), read_h5ad(files.bins)
+    programmes = find_programmes(training_factor(fit), [training_factor(one) for one in others])
+    keys = zip(bins.obs["sample"].astype(str), bins.obs["bin"], strict=True)
+    factors = (covariance_factor(fit, standardised(expression.read(*key))) for key in keys)
+    sets = resolve_gene_sets(read_gene_sets(files.gene_sets), bins.var_names)
+    values, table = of_bins(programmes, factors), describe(programmes, bins.var_names, sets)
+    values.obs = bins.obs
+    with atomic(snakemake.output.values) as path:
+        values.write_h5ad(path, compression="gzip")
+    write_table(table, snakemake.output.table)
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
