@@ -46,6 +46,7 @@ __all__ = [
     "minibatches",
     "open_cells",
     "principal_scores",
+    "projected_scores",
     "stratified",
     "streamed_minibatches",
 ]
@@ -190,6 +191,48 @@ def principal_scores(x: Tensor, size: int | None = None) -> Tensor:
         scores: Tensor = vectors * values.clamp(min=0).sqrt()
         return scores.to(x.dtype)
     return torch.matmul(centred.T, vectors.to(x.dtype))
+
+
+def projected_scores(
+    cells: Cells,
+    rows: np.ndarray,
+    transform: Transform,
+    directions: np.ndarray,
+    lengths: np.ndarray,
+    n_cells: int,
+) -> Tensor:
+    """Return the scores of the genes of some cells on the principal components of other cells.
+
+    For the other cells themselves they equal `feature_input` of method "pca". So the axes mean the
+    same for every set of cells, which those of its own components do not.
+
+    Parameters
+    ----------
+    cells : Cells
+    rows : ndarray of int
+        Which of them.
+    transform : Transform
+    directions : ndarray, (n_genes, n_components)
+        Of the other cells.
+    lengths : ndarray, (n_components,)
+        Of the other cells' scores on them. Directions without length give 0.
+    n_cells : int
+        Number of the other cells.
+
+    Returns
+    -------
+    Tensor, (n_genes, n_components)
+    """
+    product = np.zeros(directions.shape)
+    for _, block in cells.blocks(rows):
+        x = transform(torch.from_numpy(block))
+        centred = (x - x.mean(1, keepdim=True)).numpy()
+        product += centred.T @ (centred @ directions)
+    used = lengths > 1e-4 * lengths.max()
+    factors = np.divide(
+        min(n_cells, SCORED_CELLS) / len(rows), lengths, out=np.zeros(len(lengths)), where=used
+    )
+    return torch.from_numpy((product * factors).astype(np.float32))
 
 
 def _streamed_scores(

@@ -20,6 +20,7 @@ from popnet.sivae.data import (
     fit_transform,
     minibatches,
     open_cells,
+    projected_scores,
     stratified,
     streamed_minibatches,
 )
@@ -46,6 +47,8 @@ HELDOUT_DRAWS = 4
 HELDOUT_BYTES = 2**28
 HELDOUT_GENES = 5000
 
+TINY = float(np.finfo(np.float32).tiny)
+
 # Share of the free GPU memory that a stack may use, and the largest useful number of models.
 USABLE_MEMORY = 0.8
 LARGEST_STACK = 64
@@ -60,6 +63,7 @@ def fit(
     device: Device = "auto",
     *,
     rows: Sequence[int] | np.ndarray | None = None,
+    start: Fit | None = None,
     strata: str | Sequence[Any] | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
@@ -84,6 +88,11 @@ def fit(
     rows : sequence of int, optional
         Positions of the cells to use, in any order; by default all. They are all the fit knows:
         its results are of these cells, and of a backed AnnData no others are kept in memory.
+    start : Fit, optional
+        A fit to other cells with the same genes, whose feature input is "pca". Training goes on
+        from its parameters, with the joint stage alone (:meth:`Settings.warm`). The input of genes
+        are the scores on its components. Held-out cells are unseen only if they were not among the
+        cells of the start, either.
     strata : str or sequence of (n_cells,), optional
         Labels of the cells used, or the column of obs that has them. Held-out and downsampled
         cells have the same proportions of labels as all of these cells.
@@ -100,8 +109,8 @@ def fit(
     Raises
     ------
     ValueError
-        The expression is empty, constant or not finite (for "nb": negative or not integers), or
-        no cell is left for training.
+        The expression is empty, constant or not finite (for "nb": negative or not integers), no
+        cell is left for training, or `start` is of another shape.
     IndexError
         There is no cell at one of `rows`.
     RuntimeError
@@ -119,7 +128,7 @@ def fit(
     (30, 2)
     """
     cells = open_cells(data, rows)
-    (result,) = _fit([cells], settings, [seed], device, [strata], covariates, progress)
+    (result,) = _fit([cells], settings, [seed], device, [strata], covariates, progress, start)
     if isinstance(result, DivergedError):
         raise result
     return result
@@ -131,6 +140,7 @@ def fit_stack(
     seeds: Sequence[int] = (0,),
     device: Device = "auto",
     *,
+    start: Fit | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Fit | DivergedError]:
@@ -154,7 +164,7 @@ def fit_stack(
     if not len(data):
         return []
     cells = [open_cells(one) for one in data]
-    return _fit(cells, settings, seeds, device, [None] * len(data), covariates, progress)
+    return _fit(cells, settings, seeds, device, [None] * len(data), covariates, progress, start)
 
 
 def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
@@ -260,6 +270,8 @@ class _Task:
     transform: Transform
     covariates: Covariates
     features: Tensor
+    components: np.ndarray | None
+    lengths: np.ndarray | None
     model: SiVAE
     generator: torch.Generator
     seed: int
@@ -277,15 +289,18 @@ def _fit(
     strata: Sequence[str | Sequence[Any] | None],
     covariates: Sequence[str],
     progress: Progress | None,
+    start: Fit | None,
 ) -> list[Fit | DivergedError]:
-    start = time.perf_counter()
+    began = time.perf_counter()
     settings = settings or settings_for()
+    if start is not None:
+        settings = settings.warm(start.settings)
     target = choose_device(device)
     precision = choose_precision(settings.precision, target)
     if target.type == "cuda":
         torch.cuda.reset_peak_memory_stats(target)
     tasks = [
-        _prepare(one, settings, seed, labels, covariates)
+        _prepare(one, settings, seed, labels, covariates, start)
         for one, seed, labels in zip(data, seeds, strata, strict=True)
     ]
     losses, failures = train(
@@ -296,6 +311,7 @@ def _fit(
         target,
         precision,
         progress,
+        STAGES if start is None else STAGES[-1:],
     )
     evaluated = [
         failure or _evaluate(task, settings, target)
@@ -305,7 +321,7 @@ def _fit(
         peak_memory = torch.cuda.max_memory_allocated(target) / 2**20
     else:
         peak_memory = resident_peak()
-    seconds = (time.perf_counter() - start) / len(tasks)
+    seconds = (time.perf_counter() - began) / len(tasks)
     return [
         found
         if isinstance(found, DivergedError)
@@ -322,6 +338,8 @@ def _fit(
             model=task.model,
             transform=task.transform,
             covariates=task.covariates,
+            components=task.components,
+            component_lengths=task.lengths,
             obs=task.cells.obs,
             var=task.cells.var,
         )
@@ -335,6 +353,7 @@ def _prepare(
     seed: int,
     strata: str | Sequence[Any] | None,
     columns: Sequence[str],
+    start: Fit | None,
 ) -> _Task:
     seed = int(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -350,13 +369,21 @@ def _prepare(
     trained = np.flatnonzero(~heldout)
     transform = fit_transform(cells, trained, settings)
     covariates = Covariates.of(cells.obs, columns)
-    features = torch.empty(cells.n_genes, 0)
-    if settings.model == "sivae":
+    features, components, lengths = torch.empty(cells.n_genes, 0), None, None
+    if start is not None:
+        features = _features_of_start(start, cells, trained, transform, covariates)
+    elif settings.model == "sivae":
         features = feature_input(
             cells, trained, transform, settings.feature_input, labels[trained], generator
         )
+        if settings.feature_input.method == "pca":
+            lengths = torch.linalg.vector_norm(features, dim=0).numpy()
+            # In the order in memory that it has when it is read from a file: products round alike.
+            components = np.ascontiguousarray(features / torch.from_numpy(lengths).clamp(min=TINY))
     model = SiVAE(cells.n_genes, features.shape[1], settings, generator, covariates.width)
-    if model.library is not None:
+    if start is not None:
+        model.load_state_dict(start.model.state_dict())
+    elif model.library is not None:
         totals, sums = [], np.ones(cells.n_genes)
         for _, block in cells.blocks(trained):
             totals.append(block.sum(1))
@@ -367,7 +394,45 @@ def _prepare(
         # Start at the mean profile, the zero of standardised expression: learning it is slow.
         bias = model.cells.decoder.mean.get_parameter("bias").data
         bias.copy_(torch.from_numpy(np.log(sums / sums.mean())))
-    return _Task(cells, heldout, transform, covariates, features, model, generator, seed)
+    return _Task(
+        cells=cells,
+        heldout=heldout,
+        transform=transform,
+        covariates=covariates,
+        features=features,
+        components=components,
+        lengths=lengths,
+        model=model,
+        generator=generator,
+        seed=seed,
+    )
+
+
+def _features_of_start(
+    start: Fit, cells: Cells, rows: np.ndarray, transform: Transform, covariates: Covariates
+) -> Tensor:
+    """Return the scores of the genes on the components of another fit.
+
+    Raises
+    ------
+    ValueError
+        It has none, or other genes or covariates.
+    """
+    if start.components is None or start.component_lengths is None:
+        raise ValueError(
+            "start: its genes have no scores on components of its own cells; it must be a siVAE "
+            "with feature input 'pca' that started from nothing"
+        )
+    if list(cells.gene_names) != list(start.var.index):
+        raise ValueError(
+            f"start: its {len(start.var):,} genes are not the {cells.n_genes:,} of the data, or "
+            "not in that order"
+        )
+    if covariates.levels != start.covariates.levels:
+        raise ValueError("start: it was trained with other covariates, or other levels of them")
+    directions, lengths = start.components, start.component_lengths
+    n_cells = int((~start.heldout).sum())
+    return projected_scores(cells, rows, transform, directions, lengths, n_cells)
 
 
 def _training_set(tasks: Sequence[_Task], settings: Settings, device: torch.device) -> TrainingSet:

@@ -22,13 +22,15 @@ from popnet.files import atomic
 from popnet.names import safe_name
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
+from popnet.sivae.covariance import covariance_factor
 from popnet.sivae.fitting import Device, fit_stack, stack_size
 from popnet.sivae.progress import Progress
+from popnet.sivae.result import Fit, load, model_digest
 from popnet.sivae.settings import Settings
-from popnet.sivae.training import DivergedError
+from popnet.sivae.training import STAGES, DivergedError
 
-# A model depends on all that this module imports, besides its data, settings and seed.
-CODE = "popnet.sivae.fitting"
+# What makes a model and what its file holds, besides its data, settings and seed.
+CODE = ("popnet.sivae.fitting", "popnet.sivae.covariance")
 COLUMNS = ["sample", "bin", "repeat", "model", "status", "seconds", "device", "precision", "stack"]
 COLUMNS += ["peak_memory_mb", "seed", "active_dimensions", "reconstruction_error"]
 COLUMNS += ["heldout_error", "heldout_loss", "attempt", "version", "code"]
@@ -105,6 +107,8 @@ class TrainingJob:
         Models that train at once; by default as many as fit into memory.
     code : str
         A digest of the code that models depend on.
+    start : str or Path, optional
+        The folder of a saved fit that every model starts from; by default they start from nothing.
     """
 
     expression: str | Path
@@ -114,7 +118,8 @@ class TrainingJob:
     n_repeats: int = 1
     device: Device = "auto"
     stack: int | None = None
-    code: str = field(default_factory=lambda: code_hash(CODE))
+    code: str = field(default_factory=lambda: "".join(code_hash(one)[:8] for one in CODE))
+    start: str | Path | None = None
 
 
 def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFrame:
@@ -142,6 +147,7 @@ def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFr
     torch.OutOfMemoryError
         If the GPU has too little memory for one model.
     """
+    start = None if job.start is None else load(job.start)
     repeats: list[Repeat] = []
     rows: dict[Path, dict[str, Any]] = {}
     for sample, number in bins:
@@ -154,11 +160,13 @@ def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFr
     size = job.stack or stack_size(job.settings, cells.n_obs, cells.n_vars, job.device)
     print(f"{len(rows)} of {len(repeats)} models are trained already; the others {size} at a time")
 
-    progress = Progress(job.settings, len(waiting))
+    settings = job.settings if start is None else job.settings.warm(start.settings)
+    stages = STAGES if start is None else STAGES[-1:]
+    progress = Progress(settings, len(waiting), stages=stages)
     while waiting:
         stack = waiting[:size]
         try:
-            trained = train_stack(job, stack, progress)
+            trained = train_stack(job, stack, progress, start)
         except torch.OutOfMemoryError:
             # What is free was an estimate, and others may have taken it since.
             if len(stack) == 1:
@@ -196,6 +204,7 @@ def planned_repeats(job: TrainingJob, cells: AnnData, sample: str, number: int) 
     number : int
         Of the bin.
     """
+    start = None if job.start is None else model_digest(job.start)
     repeats = []
     for repeat in range(1, job.n_repeats + 1):
         # The file of the first ends in one number, those of the others in two: no other sample's
@@ -204,7 +213,7 @@ def planned_repeats(job: TrainingJob, cells: AnnData, sample: str, number: int) 
         name = "-".join(map(str, [number, *again]))
         of_model = [job.seed, sample, number, *again]
         attempts = [
-            Attempt(seed, fingerprint(cells, job.settings, seed, job.code))
+            Attempt(seed, fingerprint(cells, job.settings, seed, job.code, start))
             for seed in (derive_seed(*of_model), derive_seed(*of_model, "again"))
         ]
         path = Path(job.folder) / f"{safe_name(sample)}.{name}.h5ad"
@@ -212,7 +221,9 @@ def planned_repeats(job: TrainingJob, cells: AnnData, sample: str, number: int) 
     return repeats
 
 
-def fingerprint(cells: AnnData, settings: Settings, seed: int, code: str) -> str:
+def fingerprint(
+    cells: AnnData, settings: Settings, seed: int, code: str, start: str | None = None
+) -> str:
     """Return a digest of all that a model depends on.
 
     Parameters
@@ -223,8 +234,10 @@ def fingerprint(cells: AnnData, settings: Settings, seed: int, code: str) -> str
     seed : int
     code : str
         Of :func:`popnet.provenance.code_hash`.
+    start : str, optional
+        Digest of the fit that the model starts from.
     """
-    described = [asdict(settings), seed, list(cells.var_names), code]
+    described = [asdict(settings), seed, list(cells.var_names), code, start]
     digest = sha256(json.dumps(described, sort_keys=True).encode())
     digest.update(cells.X.tobytes())
     return digest.hexdigest()
@@ -250,7 +263,7 @@ def read_finished(repeat: Repeat) -> dict[str, Any] | None:
 
 
 def train_stack(
-    job: TrainingJob, stack: Sequence[Repeat], progress: Progress
+    job: TrainingJob, stack: Sequence[Repeat], progress: Progress, start: Fit | None = None
 ) -> list[dict[str, Any]]:
     """Train models at once, write those that did not diverge, and return a row of each.
 
@@ -263,16 +276,17 @@ def train_stack(
     cells = [read_bin(job.expression, repeat.sample, repeat.bin) for repeat in stack]
     seeds = [repeat.next.seed for repeat in stack]
     progress.begin(len(stack))
-    fits = fit_stack(cells, job.settings, seeds, job.device, progress=progress)
+    fits = fit_stack(cells, job.settings, seeds, job.device, start=start, progress=progress)
     progress.end()
     rows = []
-    for repeat, fit in zip(stack, fits, strict=True):
+    for repeat, own, fit in zip(stack, cells, fits, strict=True):
         if isinstance(fit, DivergedError):
             print(f"{repeat} failed: {fit}")
             row = {"status": f"failed: {fit}", "device": job.device, "seed": repeat.next.seed}
             row |= {"version": popnet.__version__, "code": job.code}
         else:
             model = fit.to_anndata()
+            model.varm["covariance_factor"] = covariance_factor(fit, own.X)
             model.uns["sivae"] |= {
                 "fingerprint": repeat.next.fingerprint,
                 "stack": len(stack),

@@ -33,6 +33,7 @@ ARRAYS = (
     "variance",
     "heldout",
 )
+COMPONENTS = ("components", "component_lengths")
 NUMBERS = (
     "heldout_loss",
     "active_dimensions",
@@ -87,6 +88,12 @@ class Fit:
     covariates : Covariates
     obs, var : DataFrame
         Annotations of cells and genes.
+    components : ndarray, (n_genes, n_components), optional
+        With feature input "pca": the principal directions of the training cells, each cell centred
+        over its genes, of length 1, largest variance first. A fit that starts from this one needs
+        them.
+    component_lengths : ndarray, (n_components,), optional
+        Lengths of the genes' scores on them; times the directions they are the feature input.
     """
 
     scores: np.ndarray
@@ -109,6 +116,8 @@ class Fit:
     covariates: Covariates
     obs: pd.DataFrame
     var: pd.DataFrame
+    components: np.ndarray | None = None
+    component_lengths: np.ndarray | None = None
 
     def embed(self, data: Any, layer: int = 1) -> np.ndarray:
         """Return the scores of cells, for example new cells.
@@ -284,6 +293,9 @@ class Fit:
         for name in ("centre", "scale"):
             if getattr(self.transform, name) is not None:
                 tensors[f"transform.{name}"] = torch.from_numpy(getattr(self.transform, name))
+        for name in COMPONENTS:
+            if getattr(self, name) is not None:
+                tensors[name] = torch.from_numpy(getattr(self, name))
         about = {name: getattr(self, name) for name in NUMBERS} | {
             "format": 1,
             "settings": asdict(self.settings),
@@ -361,6 +373,7 @@ def _restore(about: dict[str, Any], stored: bytes) -> Fit:
         for name in ("centre", "scale")
     }
     fields: dict[str, Any] = {name: tensors[name].numpy() for name in ARRAYS}
+    fields |= {name: tensors[name].numpy() for name in COMPONENTS if name in tensors}
     fields |= {name: about[name] for name in NUMBERS}
     fields["heldout_loss"] = {
         name: np.nan if value is None else value for name, value in about["heldout_loss"].items()
@@ -375,6 +388,19 @@ def _restore(about: dict[str, Any], stored: bytes) -> Fit:
         obs=pd.DataFrame(index=about["cells"]),
         var=pd.DataFrame(index=about["genes"]),
     )
+
+
+def model_digest(folder: str | Path) -> str:
+    """Return a digest of the weights and arrays of a saved fit, which its times do not change.
+
+    Raises
+    ------
+    InputError
+        There is no whole fit in the folder.
+    """
+    path = Path(folder) / "fit.json"
+    with reading(path):
+        return str(json.loads(path.read_text())["sha256"])
 
 
 def predict(

@@ -51,6 +51,11 @@ PLANS: dict[str, dict[str, Any]] = {
 GROWN_STEPS = (1000, 2000, 2000)
 GROWN_AT = 4
 
+# A fit that starts from another has only the joint stage, with at most so many steps, at this
+# learning rate; benchmarks/warm_start.py.
+WARM_STEPS = 300
+WARM_RATE = 2e-3
+
 
 @dataclass(frozen=True)
 class FeatureInput:
@@ -202,6 +207,39 @@ class Settings:
         return tuple(
             n + round(share * max(0, grown - n))
             for n, grown in zip(self.steps, GROWN_STEPS, strict=True)
+        )
+
+    def warm(self, start: Settings) -> Settings:
+        """Return the settings of a fit that starts from another.
+
+        It has the joint stage alone, with at most 300 steps and one cycle of the learning rate up
+        to 0.002, and the gene input of its start. The weight of the KL terms rises from 0 again:
+        with its whole weight from the first step, what is new in the cells would be lost.
+
+        Parameters
+        ----------
+        start : Settings
+            Of the other fit.
+
+        Raises
+        ------
+        ValueError
+            The parameters of the two models differ in shape.
+        """
+        shape = ("model", "decoder", "likelihood", "latent", "hidden")
+        differ = [name for name in shape if getattr(self, name) != getattr(start, name)]
+        differ += ["gamma"] if bool(self.gamma) != bool(start.gamma) else []
+        for name in differ:
+            own, other = getattr(self, name), getattr(start, name)
+            raise ValueError(f"start: its {name} is {other}, and {own} is asked for")
+        *others, joint = self.steps
+        return replace(
+            self,
+            steps=(*others, min(joint, WARM_STEPS)),
+            grow_beyond=None,
+            learning_rate=WARM_RATE,
+            schedule="one-cycle",
+            feature_input=start.feature_input,
         )
 
 

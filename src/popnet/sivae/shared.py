@@ -22,7 +22,7 @@ from popnet.seeds import derive_seed
 from popnet.sivae.data import open_cells
 from popnet.sivae.fitting import Device, fit
 from popnet.sivae.progress import Progress
-from popnet.sivae.result import Fit, load
+from popnet.sivae.result import Fit, load, model_digest
 from popnet.sivae.settings import PLANS, FeatureInput, Settings
 from popnet.sivae.training import DivergedError
 
@@ -203,19 +203,6 @@ def read_basis(folder: str | Path) -> Basis | None:
     except (OSError, ValueError, TypeError, KeyError, InputError):
         return None
     return basis if basis.model == model_digest(folder) else None
-
-
-def model_digest(folder: str | Path) -> str:
-    """Return a digest of the weights and arrays of a saved fit, without its times.
-
-    Raises
-    ------
-    InputError
-        There is no whole fit in the folder.
-    """
-    path = Path(folder) / "fit.json"
-    with reading(path):
-        return str(json.loads(path.read_text())["sha256"])
 
 
 def sample_checksums(expression: BinnedExpression, donors: pd.Series) -> dict[str, str]:

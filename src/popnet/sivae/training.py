@@ -151,6 +151,7 @@ def train(
     device: torch.device,
     precision: str,
     progress: Progress | None = None,
+    stages: Sequence[str] = STAGES,
 ) -> tuple[list[pd.DataFrame], list[DivergedError | None]]:
     """Train the models in place.
 
@@ -167,6 +168,8 @@ def train(
     progress : callable, optional
         Called about 100 times per stage, with stage, step, number of steps of the stage, and mean
         loss.
+    stages : sequence of {"cells", "features", "joint"}
+        Those to run, if the model has them; "joint" alone for models that are trained already.
 
     Returns
     -------
@@ -224,12 +227,14 @@ def train(
             else:
                 yield stack(remembering_joint_terms, *inputs, memory)
 
-    n_stages = 3 if settings.model == "sivae" else 1
+    wanted = stages if settings.model == "sivae" else STAGES[:1]
     records: list[list[dict[str, Any]]] = [[] for _ in models]
     failures: list[DivergedError | None] = [None] * len(models)
     every_steps = settings.steps_for(data.n_cells)
-    stages = zip(STAGES, (cell_stage, feature_stage, joint_stage), every_steps, strict=True)
-    for stage, terms_of, n_steps in list(stages)[:n_stages]:
+    every_stage = zip(STAGES, (cell_stage, feature_stage, joint_stage), every_steps, strict=True)
+    for stage, terms_of, n_steps in every_stage:
+        if stage not in wanted:
+            continue
         optimizer = _optimizer(stack.parameters, settings)
         warm_up = max(1, min(WARM_UP_STEPS, n_steps // 2))
         record_every = max(1, n_steps // RECORDS_PER_STAGE)

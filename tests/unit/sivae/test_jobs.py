@@ -18,7 +18,7 @@ from popnet.cells.expression import PreparedSample, read_bin, write_expression
 from popnet.files import read_table
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
-from popnet.sivae import PLANS, DivergedError, jobs
+from popnet.sivae import PLANS, DivergedError, fit, jobs
 from popnet.sivae.jobs import TrainingJob, fingerprint, train_models
 from popnet.sivae.settings import from_config
 
@@ -46,11 +46,13 @@ class Jobs:
     stacks: list[int] = field(default_factory=list)
     log: str = ""
 
-    def __call__(self, bins=BINS, stack=None, seed=1, seeds=1, code="abc", **keys) -> pd.DataFrame:
+    def __call__(
+        self, bins=BINS, stack=None, seed=1, seeds=1, code="abc", start=None, **keys
+    ) -> pd.DataFrame:
         self.stacks.clear()
         settings = from_config(KEYS | keys, "fast")
         expression, models = self.folder / "expression.h5ad", self.folder / "models"
-        job = TrainingJob(expression, models, settings, seed, seeds, "cpu", stack, code)
+        job = TrainingJob(expression, models, settings, seed, seeds, "cpu", stack, code, start)
         self.capsys.readouterr()
         try:
             table = train_models(job, bins)
@@ -156,6 +158,7 @@ def test_the_fingerprint_covers_cells_genes_settings_seed_and_code(tmp_path):
         fingerprint(cells, from_config(KEYS | {"gamma": 0.1}, "fast"), 1, "abc"),
         fingerprint(cells, settings, 2, "abc"),
         fingerprint(cells, settings, 1, "def"),
+        fingerprint(cells, settings, 1, "abc", "of a start"),
     ]
     assert len(set(found)) == len(found)
     assert fingerprint(cells, from_config(KEYS, "fast"), 1, "abc") == found[0]
@@ -166,7 +169,7 @@ def test_the_fingerprint_covers_cells_genes_settings_seed_and_code(tmp_path):
 def test_the_script_writes_the_table(root, tmp_path):
     write_samples(tmp_path, SAMPLES)
     snakemake = SimpleNamespace(
-        input=SimpleNamespace(expression=str(tmp_path / "expression.h5ad")),
+        input=SimpleNamespace(expression=str(tmp_path / "expression.h5ad"), start=[]),
         output=[str(tmp_path / "1.tsv")],
         log=[str(tmp_path / "log")],
         params=SimpleNamespace(
@@ -344,6 +347,23 @@ def test_more_seeds_train_only_what_is_new(job):
     # Fewer seeds use the first of them again.
     pd.testing.assert_frame_equal(job(seeds=1), once)
     assert job.stacks == []
+
+
+def test_models_follow_the_one_they_start_from(job, tmp_path):
+    cold = job()
+    expression = read_bin(job.folder / "expression.h5ad", "c", 1)
+    settings = from_config(KEYS, "fast")
+    for seed in (1, 2):
+        fit(expression, settings, seed, "cpu").save(tmp_path / f"start{seed}")
+    warm = job(start=tmp_path / "start1")
+    assert len(job.stacks) == 6
+    assert warm["reconstruction_error"].ne(cold["reconstruction_error"]).all()
+    job(start=tmp_path / "start1")
+    assert job.stacks == []
+    job(start=tmp_path / "start2")
+    assert len(job.stacks) == 6
+    model = ad.read_h5ad(job.folder / "models" / warm["model"][0])
+    assert set(model.uns["losses"]["stage"]) == {"joint"}
 
 
 def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):

@@ -91,6 +91,14 @@ def test_the_last_stack_ends_the_bar():
     assert stream.getvalue().count("\n") == 1
 
 
+def test_fits_that_start_from_another_have_one_stage(clock):
+    stream = io.StringIO()
+    progress = Progress(Settings(), stream=stream, interval=0, stages=["joint"])
+    clock.now += 1
+    progress("joint", 1000, 2000, 1.0)
+    assert stream.getvalue().endswith(", 00:01 left\n")
+
+
 def test_a_vae_has_one_stage(clock):
     stream = io.StringIO()
     settings = Settings(model="vae", gamma=0)

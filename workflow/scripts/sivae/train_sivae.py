@@ -1,5 +1,7 @@
 """Train the models of a job's bins; finished ones of the same cells, settings and code are kept."""
 
+from pathlib import Path
+
 import torch
 from adapter import logged
 
@@ -13,6 +15,7 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     params, resources = snakemake.params, snakemake.resources
     given_gpu = bool(resources.get("gres") or resources.get("gpu"))
+    start = snakemake.input.start
     job = TrainingJob(
         snakemake.input.expression,
         params.models,
@@ -21,6 +24,7 @@ def main(snakemake):
         params.seeds,
         job_device(params.device, given_gpu),
         params.stack,
+        start=Path(start).parent if start else None,
     )
     write_table(train_models(job, params.bins), snakemake.output[0])
 
