@@ -100,3 +100,17 @@ def test_measures_by_bin_as_the_paper(study):
     assert own["n"].tolist() == [28] * 6
     assert list(found.columns) == list(COLUMNS)
     assert found[["p_family", "n_permutations"]].isna().all(axis=None)
+
+
+def test_weights_without_a_sign_have_no_signed_strength(study):
+    samples, bins, genes, layers, phenotype = study
+    del layers["signed_strength"]
+    sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
+    design = make_design(bins, sheet, phenotype, binary=True)
+    over = unadjusted(units(bins, pd.Series(samples, samples), phenotype, "bin"), binary=True)
+    measures = [measure for measure in MEASURES if measure != "signed_strength"]
+    for found in (
+        graph_tests.robust(layers, genes, design, Testing(100, seed=1)),
+        graph_tests.paper(layers, genes, over, Testing(0, seed=1)),
+    ):
+        assert found.groupby("measure", sort=False).size().to_dict() == dict.fromkeys(measures, 6)

@@ -74,11 +74,21 @@ def test_a_cohort_is_samples_by_genes(cohort, tmp_path):
 
 
 def test_every_sample_has_a_graph_of_the_same_genes(cohort):
-    edges = pd.DataFrame({"sample": ["b"], "gene1": ["G1"], "gene2": ["MT-CO1"], "weight": [0.5]})
+    edges = pd.DataFrame({"sample": ["b"], "gene1": ["G1"], "gene2": ["MT-CO1"]})
+    edges = edges.assign(weight=-0.5, share=0.75)
     graphs = dict(sample_graphs(cohort, edges.astype({"sample": "category"})))
     assert list(graphs) == ["b", "NA"]
     assert [graph.vs["name"] for graph in graphs.values()] == [["G1", "MT-CO1"]] * 2
     assert [graph.ecount() for graph in graphs.values()] == [1, 0]
+    assert graphs["b"].es["weight"] == [-0.5]
     assert graphs["b"].vs["complex"] == ["", "IV"]
     np.testing.assert_allclose(graphs["b"].vs["centrality"], [-0.3, -0.5], rtol=1e-6)
     assert {"mean_expression", *MEASURES} <= set(graphs["b"].vs.attributes())
+
+
+def test_weights_without_a_sign_have_no_signed_strength(cohort):
+    del cohort.layers["signed_strength"]
+    edges = pd.DataFrame(columns=["sample", "gene1", "gene2", "weight", "share"])
+    _, graph = next(sample_graphs(cohort, edges))
+    assert "strength" in graph.vs.attributes()
+    assert "signed_strength" not in graph.vs.attributes()
