@@ -58,12 +58,13 @@ def paper(
     DataFrame
         As :func:`robust` up to n_permutations; this and p_family are empty.
     """
+    measures = _measures(layers)
     table = correlate(
-        design.units.average(np.concatenate([layers[name] for name in MEASURES], axis=1)),
+        design.units.average(np.concatenate([layers[name] for name in measures], axis=1)),
         design.units.phenotype,
         design.binary,
     )
-    table = _labelled(table.assign(p_family=np.nan, n_permutations=np.nan), genes)
+    table = _labelled(table.assign(p_family=np.nan, n_permutations=np.nan), genes, measures)
     return table[list(COLUMNS)]
 
 
@@ -94,9 +95,10 @@ def robust(
         of the moderated t, a measure at a time, and q_model (Benjamini-Hochberg within the
         measure); switched (:func:`popnet.associations.expression_switch.switched`).
     """
+    measures = _measures(layers)
     values = [
         design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
-        for name in MEASURES
+        for name in measures
     ]
     tested = permutation_test(
         np.concatenate(values, axis=1), design, testing.permutations, testing.seed
@@ -104,17 +106,22 @@ def robust(
     by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)
     off = switched(layers["detection_rate"], design)
     table = tested.table.assign(
-        t=by_model["t"], p_model=by_model["p"], switched=np.tile(off, len(MEASURES))
+        t=by_model["t"], p_model=by_model["p"], switched=np.tile(off, len(measures))
     )
-    table = _labelled(table, genes)
+    table = _labelled(table, genes, measures)
     table["q_model"] = _within_measures(table, "p_model")
     return table[list(ROBUST_COLUMNS)]
 
 
-def _labelled(table: pd.DataFrame, genes: Sequence[str]) -> pd.DataFrame:
+def _measures(layers: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the measures that the networks have: without signs there is no signed strength."""
+    return [name for name in MEASURES if name in layers]
+
+
+def _labelled(table: pd.DataFrame, genes: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
     table = table.assign(
-        gene=np.tile(np.asarray(genes, dtype=object), len(MEASURES)),
-        measure=np.repeat(MEASURES, len(genes)),
+        gene=np.tile(np.asarray(genes, dtype=object), len(measures)),
+        measure=np.repeat(measures, len(genes)),
         q_all=benjamini_hochberg(table["p"].to_numpy()),
     )
     table["q"] = _within_measures(table, "p")

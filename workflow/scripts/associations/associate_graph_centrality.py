@@ -14,7 +14,8 @@ def main(snakemake):
     params = snakemake.params
     bins = read_h5ad(snakemake.input.bins)
     bins = bins[:, in_graph(bins)]
-    layers = {name: bins.layers[name] for name in (*MEASURES, "detection_rate")}
+    names = [name for name in (*MEASURES, "detection_rate") if name in bins.layers]
+    layers = {name: bins.layers[name] for name in names}
     test = presets.answer(graph_centrality, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
     design = read_design(snakemake.input.design)
