@@ -595,7 +595,8 @@ def read(folder: Path) -> None:
         shown = table.groupby(by, sort=False).agg(how).sort_values(["cohort", *keys, "order"])
         shown = shown.drop(columns=["order"])[[c for c in table if c in how and c != "order"]]
         print(
-            f"\n## {part}\n\n{shown.reset_index().to_csv(sep=chr(9), index=False, float_format='%.3g')}"
+            f"\n## {part}\n\n",
+            shown.reset_index().to_csv(sep="\t", index=False, float_format="%.3g"),
         )
 
 

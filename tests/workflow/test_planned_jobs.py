@@ -11,13 +11,19 @@ from popnet.files import read_table
 
 GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
-PER_TYPE = ["select_genes", "prepare_expression", "gather_networks", "map_networks"]
-PER_TYPE += ["export_networks", "count_connectivity", "gather_map_tests"]
-PER_TYPE += ["draw_quality", "draw_networks"]
+ONCE = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
+ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
+PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "gather_losses"]
+PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
+PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
+PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.
-PER_PHENOTYPE = ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
-PER_PHENOTYPE += ["associate_edges", "associate_connectivity", "associate_consensus"]
-PER_PHENOTYPE += ["make_design", "associate_map", "draw_associations"]
+PER_TYPE += ["associate_programmes", "draw_associations"]
+PER_NETWORK += ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
+PER_NETWORK += ["associate_edges", "associate_connectivity", "associate_consensus"]
+PER_NETWORK += ["make_design", "associate_map"]
+TABLES = ["programmes", "centrality", "graph_centrality", "gene_sets", "edges", "components"]
+TABLES += ["connectivity", "consensus"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -44,11 +50,15 @@ def plan_study(snakemake, plan):
     return study
 
 
-def expected(n_types: int, n_trained: int) -> dict[str, int]:
-    once = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
-    once += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
-    per_type = PER_TYPE + PER_PHENOTYPE
-    return dict.fromkeys(once, 1) | dict.fromkeys(per_type, n_types) | {"train_sivae": n_trained}
+def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
+    n_networks = 3 if preset == "robust" else 1
+    jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
+    jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
+    if preset == "robust":
+        return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
+    # The paper has neither programmes nor components.
+    jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}
+    return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}
 
 
 def expected_of_tune(n_types: int, n_bins: int) -> dict[str, int]:
@@ -86,7 +96,7 @@ def test_neurdiff(copy_clone, plan_study, shared_data):
     assert of_type["FPP"].to_dict() == dict.fromkeys(lines, 2)
     assert of_type["P_FPP"].to_dict() == dict.fromkeys(lines[:3], 1)
     # 12 bins and 3 bins, three to a job.
-    assert jobs == expected(n_types=2, n_trained=4 + 1)
+    assert jobs == expected(2, 4 + 1, "paper")
     # Four bins, or all three.
     assert tuning == expected_of_tune(n_types=2, n_bins=4 + 3)
 
@@ -110,5 +120,5 @@ def test_dementia(copy_clone, plan_study):
 
     bins, jobs, tuning = plan_study(clone, "dementia")
     assert len(bins) == 6 * len(types)
-    assert jobs == expected(n_types=5, n_trained=5 * 2)
+    assert jobs == expected(5, 5 * 2, "robust")
     assert tuning == expected_of_tune(n_types=5, n_bins=5 * 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -52,7 +52,7 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
 
 
 def network_sentences(
-    cell_type: str, network: str, size: int, similarity: pd.Series, strength_icc: float
+    cell_type: str, network: str, size: int, similarity: pd.DataFrame, reliability: pd.DataFrame
 ) -> list[str]:
     """Return what a network of a cell type is, and how much of it is reproducible.
 
@@ -63,16 +63,18 @@ def network_sentences(
         A key of `EDGES`.
     size : int
         Cells per bin.
-    similarity : Series
-        The row of the kernel "edge_jaccard" in map/<network>/reliability.tsv.
-    strength_icc : float
-        Median over genes of the ICC of strength over bins; NaN where no sample has two bins.
+    similarity : DataFrame with columns kernel, within_samples, within_donors and so on
+        map/<network>/reliability.tsv.
+    reliability : DataFrame, with a column strength_icc where strengths were gathered
+        networks/<network>/reliability.tsv.
     """
+    jaccard = similarity.set_index("kernel").loc["edge_jaccard"]
+    strength = reliability.get("strength_icc", pd.Series(dtype=float)).median()
     first = (
         f"{cell_type}: the weight of an edge is {EDGES[network]}; the strongest pairs are the "
         "network's edges."
     )
-    within = similarity["within_samples"]
+    within = jaccard["within_samples"]
     if not pd.notna(within):
         return [
             first,
@@ -80,37 +82,36 @@ def network_sentences(
             "is unknown: smaller bins would show it.",
         ]
     kinds = ["within_donors", "within_batches", "between_batches"]
-    pairs = similarity[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
-    between = float((similarity[kinds].fillna(0).to_numpy(float) * pairs).sum() / pairs.sum())
+    pairs = jaccard[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
+    between = float((jaccard[kinds].fillna(0).to_numpy(float) * pairs).sum() / pairs.sum())
     second = (
         f"Two bins of {size:,} cells of one sample share {within:.0%} of their edges, bins of two "
         f"samples {between:.0%}"
     )
-    if pd.notna(strength_icc):
+    if pd.notna(strength):
         second += (
             "; of the differences between samples in a gene's strength, "
-            f"{max(strength_icc, 0):.0%} (median gene) would come back with other cells"
+            f"{max(strength, 0):.0%} (median gene) would come back with other cells"
         )
     return [first, f"{second}."]
 
 
-def unused_dimensions(cell_type: str, model: str, active: float, latent: int) -> list[str]:
-    """Return a warning where most latent dimensions are switched off, else nothing.
+def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:
+    """Return a warning for every model of which most latent dimensions are switched off.
 
     Parameters
     ----------
-    cell_type, model : str
-        Which model of it.
-    active : float
+    cell_type : str
+    active : mapping of model to float
         Latent dimensions that the scores use.
     latent : int
         All of them.
     """
-    if active >= latent / 2:
-        return []
     return [
-        f"{cell_type}: {model} uses {active:.0f} of {latent} latent dimensions; the others are "
-        "switched off, and with them new wiring of few cells or genes. Lower sivae.kl."
+        f"{cell_type}: {model} uses {n:.0f} of {latent} latent dimensions; the others are switched "
+        "off, and with them new wiring of few cells or genes. Lower sivae.kl."
+        for model, n in active.items()
+        if n < latent / 2
     ]
 
 

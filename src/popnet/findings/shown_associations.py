@@ -138,8 +138,9 @@ def mitochondrial_edges(
 
     Parameters
     ----------
-    tests : DataFrame with columns gene1, gene2, statistic, p, q and optionally gene_set
-        One row per tested pair of genes; of several gene sets, that of mitochondrial genes counts.
+    tests : DataFrame with columns gene1, gene2, statistic, p, q and optionally gene_set, agrees
+        Significant is what agrees, where tests have that, or else q <= `fdr`. One row per tested
+        pair of genes; of several gene sets, that of mitochondrial genes counts.
     edges : DataFrame with columns sample, gene1, gene2, weight
         `weight` is the share of the sample's bins that have the edge; genes in either order.
     examples : Series
@@ -164,7 +165,8 @@ def mitochondrial_edges(
     complexes = complexes[complexes.isin(COMPLEXES)]
     shown = tests.dropna(subset=["p"])
     shown = shown[shown["gene1"].isin(complexes.index) & shown["gene2"].isin(complexes.index)]
-    shown = shown.assign(significant=shown["q"] <= fdr).sort_values("p", kind="stable")
+    significant = shown["agrees"].astype(bool) if "agrees" in shown else shown["q"] <= fdr
+    shown = shown.assign(significant=significant).sort_values("p", kind="stable")
     if shown["significant"].any():
         shown = shown[shown["significant"]].head(MOST_EDGES)
     else:

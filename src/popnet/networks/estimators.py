@@ -109,10 +109,15 @@ def bin_models(
     found = BinCentrality(
         bins, summary.var_names, number, of_models, values, variances > MIN_VARIANCE
     )
-    element = "varm/covariance_factor" if definition == "model" else "varm/sivae_loadings"
+    # The model's covariance over the bin's own deviations: its part of a correlation.
+    deviations = np.sqrt(np.where(variances > MIN_VARIANCE, variances, np.inf))[:, :, None]
 
     def embed(row: int) -> list[np.ndarray]:
-        return [models.files[model].read(element) for model in np.flatnonzero(number == row)]
+        own = np.flatnonzero(number == row)
+        if definition != "model":
+            return [models.files[model].read("varm/sivae_loadings") for model in own]
+        factors = (models.files[model].read("varm/covariance_factor") for model in own)
+        return [factor / deviations[model] for model, factor in zip(own, factors, strict=True)]
 
     return Estimator(found, definition, embed)
 

@@ -96,7 +96,7 @@ class Sivae(Section):
     gamma: Factor = Field(default=0.05, description="Weight of the interpretability term")
     kl: Factor | None = Field(
         default=None,
-        description="Weight of the KL terms against the reconstruction, which is summed over genes. "
+        description="Weight of the KL terms against the reconstruction, a sum over genes. "
         "1 is the paper's objective and switches most dimensions off; `null` follows the plan",
     )
     minibatch: Natural = Field(default=128, description="Cells per step")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.findings.rows import component_name, finding, findings_row, qualified
-from popnet.findings.sentences import compared, remarks
+from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
 from popnet.findings.study import all_associations, cohort_record, excluded_cells
 
 
@@ -25,7 +25,13 @@ def test_hits_are_named_by_their_p():
 
 
 def row(analysis: str, table: pd.DataFrame) -> dict[str, object]:
-    about = {"cell_type": "FPP", "phenotype": "age", "network": "shared", "preset": "robust", "fdr": 0.05}
+    about = {
+        "cell_type": "FPP",
+        "phenotype": "age",
+        "network": "shared",
+        "preset": "robust",
+        "fdr": 0.05,
+    }
     return findings_row(analysis, table, **about)
 
 
@@ -145,3 +151,51 @@ def test_cells_and_models_of_a_study():
     assert record["models"] == [
         {"cell_type": "FPP", "version": "1.0", "code": "abc", "n_models": 2}
     ]
+
+
+def test_what_a_network_is_and_how_much_of_it_comes_back():
+    similarity = pd.DataFrame(
+        {
+            "kernel": ["wl_gene", "edge_jaccard"],
+            "within_samples": [0.1, 0.8],
+            "within_donors": [0.1, 0.7],
+            "n_within_donors": [2, 2],
+            "within_batches": [0.1, None],
+            "n_within_batches": [0, 0],
+            "between_batches": [0.1, 0.6],
+            "n_between_batches": [6, 6],
+        }
+    )
+    reliability = pd.DataFrame({"strength_icc": [0.2, 0.5, 0.9]})
+    one, two = network_sentences("T cells", "shared", 300, similarity, reliability)
+    assert one.startswith("T cells: the weight of an edge is how far the expression of two genes")
+    # Mean over pairs of samples: (2 * .7 + 6 * .6) / 8.
+    assert "share 80% of their edges, bins of two samples 62%" in two
+    assert "50% (median gene) would come back" in two
+    alone = similarity.assign(within_samples=float("nan"))
+    assert "unknown" in network_sentences("T cells", "shared", 300, alone, reliability)[1]
+
+
+def test_most_dimensions_switched_off_is_a_warning():
+    (warning,) = unused_dimensions("T cells", {"the cohort's siVAE": 6, "another": 16}, 32)
+    assert "the cohort's siVAE uses 6 of 32 latent dimensions" in warning
+
+
+def test_an_edge_is_called_where_model_and_correlation_agree():
+    table = pd.DataFrame(
+        {
+            "gene_set": ["all", "all", "all", "MT"],
+            "gene1": ["a", "a", "b", "a"],
+            "gene2": ["b", "c", "c", "b"],
+            "p": [1e-4, 1e-3, 1e-2, 1e-4],
+            "q": [0.001, 0.01, 0.6, 0.001],
+            "correlation_q": [0.02, 0.3, None, 0.02],
+            "agrees": [True, False, False, True],
+            "switched": ["off in cases", "", "", "off in cases"],
+        }
+    )
+    found = row("edges", table)
+    assert (found["tested"], found["significant"], found["strongest"]) == (3, 1, "a - b")
+    assert found["smallest_q"] == 0.02
+    assert found["of_these"] == "1 of genes switched on or off"
+    assert row("model_edges", table)["significant"] == 2

@@ -38,6 +38,7 @@ def main(snakemake):
     top = shown.top_gene_sets(gene_sets, fdr=fdr)
     save(plots.gene_set_bars(top, subject, fdr=fdr), top, output.gene_sets[0])
     edges = read_parquet(files.edges)
+    edges["weight"] = edges.pop("share")
     examples = shown.example_samples(phenotype, edges["sample"].unique())
     tests = read_table(files.edge_tests)
     drawn = shown.mitochondrial_edges(tests, edges, examples, complexes, fdr=fdr)

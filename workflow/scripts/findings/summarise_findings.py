@@ -8,12 +8,7 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings.rows import findings_row
-from popnet.findings.sentences import (
-    compared,
-    network_sentences,
-    remarks,
-    unused_dimensions,
-)
+from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -41,7 +36,7 @@ def main(snakemake):
     sections = {"What is compared, and what could be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
-    networks, unused = described(snakemake)
+    networks, unused = described(snakemake.params)
     text = page(
         findings,
         f"Findings: {snakemake.params.cohort}",
@@ -53,27 +48,20 @@ def main(snakemake):
         path.write_text(text, "utf-8")
 
 
-def described(snakemake):
+def described(params):
     """Return what the networks are, how reproducible, and warnings of unused dimensions."""
     sentences, warnings = [], []
-    for cell_type, similarity, reliability, models, training in snakemake.params.networks:
-        kernels = read_table(similarity).set_index("kernel")
-        genes = read_table(reliability)
-        strength = genes["strength_icc"].median() if "strength_icc" in genes else float("nan")
+    for cell_type, similarity, reliability, models, training in params.networks:
         sentences += network_sentences(
-            cell_type,
-            snakemake.params.headline,
-            snakemake.params.size,
-            kernels.loc["edge_jaccard"],
-            strength,
+            cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)
         )
-        latent = snakemake.params.latent
+        active = {}
         for path in models:
-            active = json.loads(Path(path).read_text())["active_dimensions"]
-            warnings += unused_dimensions(cell_type, "the cohort's siVAE", active, latent)
+            about = json.loads(Path(path).read_text())
+            active["the cohort's siVAE"] = about["active_dimensions"]
         if training:
-            active = read_training(training)["active_dimensions"].median()
-            warnings += unused_dimensions(cell_type, "the median bin's siVAE", active, latent)
+            active["the median bin's siVAE"] = read_training(training)["active_dimensions"].median()
+        warnings += unused_dimensions(cell_type, active, params.latent)
     return sentences, warnings
 
 
