@@ -50,6 +50,11 @@ rule record_cohort:
         excluded="<results>/excluded.tsv",
         samples="<results>/samples.tsv",
         trained=lambda wildcards: trained_tables(),
+        shared=lambda wildcards: [
+            f"<results>/{cell_type}/shared/{part}/basis.json"
+            for cell_type in cell_types() * presets.shares_model(config)
+            for part in ("all", "fold1", "fold2")
+        ],
     output:
         "<results>/cohort.json",
     log:

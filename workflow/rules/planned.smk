@@ -137,7 +137,10 @@ TABLES = {"model_edges": "edges"}
 
 def networks_with(analysis):
     """Return the networks that an analysis is made of."""
-    return ["shared"] if analysis == "programmes" else NETWORKS
+    if analysis == "programmes":
+        return ["shared"]
+    # Alone and agreeing with itself, plain correlation calls the same.
+    return [one for one in NETWORKS if (analysis, one) != ("model_edges", "correlation")]
 
 
 def analyses_of(network):

@@ -18,7 +18,7 @@ ANALYSES = {
     "gene_sets": ("Centrality: gene sets", ["gene_set"]),
     "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
-    "programmes": ("Programmes of genes", ["kind", "name1", "name2"]),
+    "programmes": ("Programmes: variance and coupling", ["programme"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -78,6 +78,9 @@ def findings_row(
         )
     elif analysis == "graph_centrality":
         table = table.assign(q=table["q_all"])
+    elif analysis == "programmes":
+        coupled = table["name1"] + " with " + table["name2"]
+        table = table.assign(programme=table["name1"].where(table["kind"] == "variance", coupled))
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":

@@ -68,6 +68,7 @@ def cohort_record(
     bins: pd.DataFrame,
     excluded: pd.DataFrame,
     trained: pd.DataFrame,
+    shared: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what a study was made of: settings, seeds, models, samples kept and left out.
 
@@ -82,6 +83,8 @@ def cohort_record(
         Of `excluded_cells`.
     trained : DataFrame with columns cell_type, status, version, code
         One row per model, of all training jobs; version and code of what trained it.
+    shared : mapping of model to mapping, optional
+        basis.json of the models of the cohort: what they were trained with, and on which samples.
     """
     sample = ["cell_type", "sample"]
     failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
@@ -98,6 +101,7 @@ def cohort_record(
         "samples_kept": {
             cell_type: sorted(rows["sample"]) for cell_type, rows in kept.groupby("cell_type")
         },
+        "shared_models": dict(shared or {}),
         "models": models.size().rename("n_models").reset_index().to_dict("records"),
         "excluded": excluded.to_dict("records"),
     }

@@ -85,7 +85,12 @@ class TrainedModels:
 
 
 def read_training(tables: Sequence[str]) -> pd.DataFrame:
-    """Return the tables of a cell type's training jobs in one; column `table` has their paths."""
+    """Return the tables of training jobs in one; column `table` has their paths.
+
+    Without any table, as where no bin has a siVAE of its own, it has no rows.
+    """
+    if not tables:
+        return pd.DataFrame(columns=[*BIN, "repeat", "model", "status", "version", "code", "table"])
     parts = [read_table(path, text=["version", "code"]).assign(table=path) for path in tables]
     return pd.concat(parts, ignore_index=True)
 

@@ -199,3 +199,16 @@ def test_an_edge_is_called_where_model_and_correlation_agree():
     assert found["smallest_q"] == 0.02
     assert found["of_these"] == "1 of genes switched on or off"
     assert row("model_edges", table)["significant"] == 2
+
+
+def test_a_programme_is_named_once_and_a_coupling_by_both():
+    table = pd.DataFrame(
+        {
+            "kind": ["variance", "coupling"],
+            "name1": ["a/b", "a/b"],
+            "name2": ["a/b", "c/d"],
+            "p": [0.001, 0.002],
+            "q": [0.01, 0.02],
+        }
+    )
+    assert row("programmes", table)["strongest"] == "a/b, a/b with c/d"

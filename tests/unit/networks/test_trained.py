@@ -86,3 +86,10 @@ def test_models_go_by_bin_and_a_damaged_one_is_named(training, tmp_path):
     with pytest.raises(InputError, match=r"1\.h5ad") as error:
         models.read_all("var/variance")
     assert error.value.problems[0].remedy.startswith(f"delete it and {table}")
+
+
+def test_a_study_without_models_of_bins_has_no_rows():
+    found = read_training([])
+    assert found.empty
+    assert {"sample", "bin", "status", "version", "code", "table"} <= set(found)
+    assert untrained(found, ["sample", "bin"]).empty

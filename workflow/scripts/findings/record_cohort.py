@@ -26,6 +26,12 @@ def main(snakemake):
         bins,
         read_table(snakemake.input.excluded),
         trained,
+        {
+            f"{names[Path(path).parts[-4]]}, {Path(path).parts[-2]}": json.loads(
+                Path(path).read_text()
+            )
+            for path in snakemake.input.shared
+        },
     )
     record["versions"] = {"popnet": __version__} | provenance.versions(PACKAGES)
     record["commit"] = provenance.commit()
