@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.stats import rankdata
 
 from popnet.figures.style import (
     DARK,
@@ -134,6 +133,6 @@ def _layout(edges: pd.DataFrame, genes: pd.Index, seed: int) -> np.ndarray:
     igraph.set_random_number_generator(random.Random(seed))
     points = np.array(graph.layout("fr", niter=1000).coords)
     # Half the rank of a coordinate spreads the crowded middle, so that names find room.
-    ranks = rankdata(points, axis=0) / len(points)
+    ranks = pd.DataFrame(points).rank().to_numpy() / len(points)
     span = np.ptp(points, axis=0)
     return ((points - points.min(axis=0)) / np.where(span > 0, span, 1) + ranks) / 2

@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.stats import rankdata
 
 from popnet.networks.edges import adjacency_degree
 
@@ -166,7 +165,7 @@ def centrality_kernel(centrality: np.ndarray) -> np.ndarray:
     array of shape (n_bins, n_bins)
     """
     present = np.isfinite(centrality)
-    ranks = rankdata(centrality, axis=1, nan_policy="omit")
+    ranks = pd.DataFrame(centrality).rank(axis=1).to_numpy()
     middle = (present.sum(axis=1, keepdims=True) + 1) / 2
     ranks = np.where(present, ranks - middle, 0.0)
     length = np.linalg.norm(ranks, axis=1, keepdims=True)

@@ -9,7 +9,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.stats import rankdata
 
 from popnet.seeds import derive_seed
 from popnet.stats.ranks import patterns
@@ -203,7 +202,7 @@ def donor_rank(
     pairs = np.array([pair for rows in repeated for pair in combinations(rows, 2)])
     first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
     others = np.where(np.eye(n, dtype=bool), -np.inf, similarity)
-    rank = (rankdata(-others, axis=1) - 1) / (n - 2)
+    rank = (pd.DataFrame(-others).rank(axis=1).to_numpy() - 1) / (n - 2)
     own = np.isin(np.arange(n), first)
     same = donor[:, None] == donor
     nearest = np.where(same, others, -np.inf).max(axis=1) >= others.max(axis=1)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -14,7 +13,12 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     p = np.asarray(p, dtype=float)
     q = np.full(p.shape, np.nan)
     tested = np.isfinite(p)
-    q[tested] = false_discovery_control(p[tested])
+    values = p[tested]
+    order = np.argsort(values)
+    raised = values[order] * (len(values) / np.arange(1, len(values) + 1))
+    # The least of all that follow.
+    values[order] = np.minimum.accumulate(raised[::-1])[::-1].clip(0, 1)
+    q[tested] = values
     return q
 
 

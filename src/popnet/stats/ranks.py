@@ -8,7 +8,6 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from scipy.special import gammaln, ndtr, ndtri, stdtr
-from scipy.stats import rankdata
 
 COLUMNS_AT_ONCE = 256
 
@@ -114,7 +113,7 @@ def centred_ranks(values: np.ndarray) -> np.ndarray:
     ranks = np.empty(columns.shape)
     np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
     # Much slower than a sort, therefore only used for ties.
-    ranks[tied] = rankdata(columns[tied], axis=1)
+    ranks[tied] = pd.DataFrame(columns[tied]).rank(axis=1)
     return ranks.T - (len(values) + 1) / 2
 
 
