@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
 from torch import Tensor
 
+from popnet.seeds import derive_seed
 from popnet.sivae.storage import Block, Cells, dense, open_cells
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ __all__ = [
     "Transform",
     "feature_input",
     "fit_transform",
+    "heldout_of",
     "minibatches",
     "open_cells",
     "principal_scores",
@@ -285,6 +288,32 @@ def stratified(labels: np.ndarray, size: int, generator: torch.Generator) -> np.
     places = ((np.arange(size) + offset) * len(labels) / max(size, 1)).astype(int)
     drawn: np.ndarray = order[places]
     return drawn
+
+
+def heldout_of(cells: pd.DataFrame, share: float, seed: int) -> np.ndarray:
+    """Return which cells of every bin neither the cohort's model nor the bin's is trained on.
+
+    A bin's model that starts from the cohort's has seen the cells of both.
+
+    Parameters
+    ----------
+    cells : DataFrame of n_cells rows
+        Columns sample and bin.
+    share : float
+        Of each bin.
+    seed : int
+        Of the study. A bin's cells depend on it and on their number, not on other bins.
+
+    Returns
+    -------
+    ndarray of bool, (n_cells,)
+    """
+    heldout = np.zeros(len(cells), bool)
+    keys = [cells["sample"].to_numpy(dtype=str), cells["bin"].to_numpy()]
+    for (sample, number), positions in pd.Series(range(len(cells))).groupby(keys):
+        rng = np.random.default_rng(derive_seed(seed, "held out", sample, number))
+        heldout[rng.permutation(positions)[: round(share * len(positions))]] = True
+    return heldout
 
 
 def minibatches(n: int, size: int, n_steps: int, generator: torch.Generator) -> Tensor:

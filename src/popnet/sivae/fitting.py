@@ -64,6 +64,7 @@ def fit(
     *,
     rows: Sequence[int] | np.ndarray | None = None,
     start: Fit | None = None,
+    heldout: Sequence[bool] | np.ndarray | None = None,
     strata: str | Sequence[Any] | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
@@ -91,8 +92,10 @@ def fit(
     start : Fit, optional
         A fit to other cells with the same genes, whose feature input is "pca". Training goes on
         from its parameters, with the joint stage alone (:meth:`Settings.warm`). The input of genes
-        are the scores on its components. Held-out cells are unseen only if they were not among the
-        cells of the start, either.
+        are the scores on its components. Held-out cells are unseen only if the start was not
+        trained on them, either.
+    heldout : sequence of bool, optional
+        Which of the cells used are held out; by default a random share, `settings.heldout`.
     strata : str or sequence of (n_cells,), optional
         Labels of the cells used, or the column of obs that has them. Held-out and downsampled
         cells have the same proportions of labels as all of these cells.
@@ -128,7 +131,9 @@ def fit(
     (30, 2)
     """
     cells = open_cells(data, rows)
-    (result,) = _fit([cells], settings, [seed], device, [strata], covariates, progress, start)
+    (result,) = _fit(
+        [cells], settings, [seed], device, [heldout], [strata], covariates, progress, start
+    )
     if isinstance(result, DivergedError):
         raise result
     return result
@@ -141,13 +146,14 @@ def fit_stack(
     device: Device = "auto",
     *,
     start: Fit | None = None,
+    heldout: Sequence[np.ndarray] | None = None,
     covariates: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Fit | DivergedError]:
     """Train one siVAE on each of several data sets of the same shape, at the same time.
 
     On a GPU this is much faster than one after another. Each result equals that of `fit`, within
-    rounding. Parameters are those of `fit`, with one seed for each data set.
+    rounding. Parameters are those of `fit`, with one seed, and `heldout`, for each data set.
 
     Returns
     -------
@@ -164,7 +170,8 @@ def fit_stack(
     if not len(data):
         return []
     cells = [open_cells(one) for one in data]
-    return _fit(cells, settings, seeds, device, [None] * len(data), covariates, progress, start)
+    none = [None] * len(data)
+    return _fit(cells, settings, seeds, device, heldout or none, none, covariates, progress, start)
 
 
 def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
@@ -286,6 +293,7 @@ def _fit(
     settings: Settings | None,
     seeds: Sequence[int],
     device: str,
+    heldout: Sequence[Sequence[bool] | np.ndarray | None],
     strata: Sequence[str | Sequence[Any] | None],
     covariates: Sequence[str],
     progress: Progress | None,
@@ -300,8 +308,8 @@ def _fit(
     if target.type == "cuda":
         torch.cuda.reset_peak_memory_stats(target)
     tasks = [
-        _prepare(one, settings, seed, labels, covariates, start)
-        for one, seed, labels in zip(data, seeds, strata, strict=True)
+        _prepare(one, settings, seed, out, labels, covariates, start)
+        for one, seed, out, labels in zip(data, seeds, heldout, strata, strict=True)
     ]
     losses, failures = train(
         [task.model for task in tasks],
@@ -351,6 +359,7 @@ def _prepare(
     cells: Cells,
     settings: Settings,
     seed: int,
+    given: Sequence[bool] | np.ndarray | None,
     strata: str | Sequence[Any] | None,
     columns: Sequence[str],
     start: Fit | None,
@@ -361,10 +370,13 @@ def _prepare(
     if strata is not None:
         labels = np.asarray(cells.obs[strata] if isinstance(strata, str) else strata)
     heldout = np.zeros(cells.n_cells, dtype=bool)
-    heldout[stratified(labels, round(settings.heldout * cells.n_cells), generator)] = True
+    if given is None:
+        heldout[stratified(labels, round(settings.heldout * cells.n_cells), generator)] = True
+    else:
+        heldout[:] = given
     if heldout.all():
         raise ValueError(
-            f"heldout: {settings.heldout} of {cells.n_cells} cells leaves none to train on"
+            f"heldout: {heldout.mean():g} of {cells.n_cells} cells leaves none to train on"
         )
     trained = np.flatnonzero(~heldout)
     transform = fit_transform(cells, trained, settings)

@@ -23,6 +23,7 @@ from popnet.names import safe_name
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
 from popnet.sivae.covariance import covariance_factor
+from popnet.sivae.data import heldout_of
 from popnet.sivae.fitting import Device, fit_stack, stack_size
 from popnet.sivae.progress import Progress
 from popnet.sivae.result import Fit, load, model_digest
@@ -276,7 +277,12 @@ def train_stack(
     cells = [read_bin(job.expression, repeat.sample, repeat.bin) for repeat in stack]
     seeds = [repeat.next.seed for repeat in stack]
     progress.begin(len(stack))
-    fits = fit_stack(cells, job.settings, seeds, job.device, start=start, progress=progress)
+    # The start has seen other cells of the bins, so that these are held out by both.
+    unseen = [heldout_of(each.obs, job.settings.heldout, job.seed) for each in cells]
+    heldout = None if start is None else unseen
+    fits = fit_stack(
+        cells, job.settings, seeds, job.device, start=start, heldout=heldout, progress=progress
+    )
     progress.end()
     rows = []
     for repeat, own, fit in zip(stack, cells, fits, strict=True):

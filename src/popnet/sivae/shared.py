@@ -19,7 +19,7 @@ from popnet.errors import InputError
 from popnet.files import atomic, reading
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
-from popnet.sivae.data import open_cells
+from popnet.sivae.data import heldout_of, open_cells
 from popnet.sivae.fitting import Device, fit
 from popnet.sivae.progress import Progress
 from popnet.sivae.result import Fit, load, model_digest
@@ -364,7 +364,9 @@ def _train(
     _print_drawn(obs["sample"], obs["sample"].iloc[rows], donors)
     if part != "all":
         rows = rows[fold_of(obs, seed)[rows] != int(part.removeprefix("fold"))]
-    print(f"{part}: trained on {len(rows):,} cells")
+    # The same cells that the bins' models, which may start from this one, hold out.
+    heldout = heldout_of(obs, settings.heldout, seed)[rows]
+    print(f"{part}: trained on {(~heldout).sum():,} cells, {heldout.sum():,} held out")
     failed = None
     for again in ([], ["again"]):
         own = derive_seed(seed, "shared", part, *again)
@@ -373,7 +375,7 @@ def _train(
                 data = AnnData(file["X"], obs, pd.DataFrame(index=expression.genes))
                 progress = Progress(settings)
                 return fit(
-                    data, settings, own, device, rows=rows, strata="sample", progress=progress
+                    data, settings, own, device, rows=rows, heldout=heldout, progress=progress
                 )
         except DivergedError as error:
             print(f"{error}; tried again with another seed" if not again else error)

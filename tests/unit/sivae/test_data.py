@@ -18,6 +18,7 @@ from popnet.sivae.data import (
     Transform,
     feature_input,
     fit_transform,
+    heldout_of,
     minibatches,
     open_cells,
     principal_scores,
@@ -338,6 +339,19 @@ def test_streamed_scores_keep_the_variance_of_a_flat_spectrum(monkeypatch):
     assert (kept <= 1 + 1e-4).all()
     assert kept.min() > 0.95
     assert kept[:8].min() > 0.999
+
+
+def test_every_bin_holds_out_its_own_cells():
+    numbers = np.repeat([1, 2, 1], [20, 40, 20])
+    cells = pd.DataFrame({"sample": np.repeat(["a", "b"], [60, 20]), "bin": numbers})
+    heldout = heldout_of(cells, 0.25, 1)
+    assert heldout.reshape(4, 20).sum(1)[[0, 3]].tolist() == [5, 5]
+    assert heldout[20:60].sum() == 10
+    for part in (slice(20), slice(20, 60), slice(60, 80)):
+        alone = heldout_of(cells[part].astype({"sample": "category"}), 0.25, 1)
+        np.testing.assert_array_equal(alone, heldout[part])
+    assert not np.array_equal(heldout, heldout_of(cells, 0.25, 2))
+    assert not heldout_of(cells, 0, 1).any()
 
 
 def test_scores_of_many_cells_are_of_the_size_of_a_bins():

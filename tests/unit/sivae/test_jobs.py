@@ -19,6 +19,7 @@ from popnet.files import read_table
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
 from popnet.sivae import PLANS, DivergedError, fit, jobs
+from popnet.sivae.data import heldout_of
 from popnet.sivae.jobs import TrainingJob, fingerprint, train_models
 from popnet.sivae.settings import from_config
 
@@ -162,8 +163,8 @@ def test_the_fingerprint_covers_cells_genes_settings_seed_and_code(tmp_path):
     ]
     assert len(set(found)) == len(found)
     assert fingerprint(cells, from_config(KEYS, "fast"), 1, "abc") == found[0]
-    job = TrainingJob("", "", settings, 1)
-    assert job.code == code_hash("popnet.sivae.fitting")
+    own = [code_hash(one)[:8] for one in ("popnet.sivae.fitting", "popnet.sivae.covariance")]
+    assert TrainingJob("", "", settings, 1).code == "".join(own)
 
 
 def test_the_script_writes_the_table(root, tmp_path):
@@ -194,7 +195,7 @@ def test_the_script_writes_the_table(root, tmp_path):
         torch.set_num_threads(threads)
     table = read_table(tmp_path / "1.tsv", text=["version", "code"])
     assert table["model"].tolist() == ["007.2.h5ad", "007.2-2.h5ad"]
-    assert set(table["code"]) == {code_hash("popnet.sivae.fitting")}
+    assert set(table["code"]) == {TrainingJob("", "", from_config(KEYS, "fast"), 1).code}
     assert "0 of 2 models are trained already" in (tmp_path / "log").read_text()
 
 
@@ -362,8 +363,13 @@ def test_models_follow_the_one_they_start_from(job, tmp_path):
     assert job.stacks == []
     job(start=tmp_path / "start2")
     assert len(job.stacks) == 6
-    model = ad.read_h5ad(job.folder / "models" / warm["model"][0])
-    assert set(model.uns["losses"]["stage"]) == {"joint"}
+    # Repeats hold out the same cells, those that the cohort's model held out.
+    job(BINS[:1], seeds=2, start=tmp_path / "start1")
+    cells = read_bin(job.folder / "expression.h5ad", *BINS[0])
+    for name in ("007.1.h5ad", "007.1-2.h5ad"):
+        model = ad.read_h5ad(job.folder / "models" / name)
+        assert set(model.uns["losses"]["stage"]) == {"joint"}
+        np.testing.assert_array_equal(model.obs["heldout"], heldout_of(cells.obs, 0.25, 1))
 
 
 def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):

@@ -583,6 +583,15 @@ def test_counts_are_needed_where_counts_are_modelled(expression):
         fit(expression, tiny("sivae-nb"))
 
 
+def test_cells_to_hold_out_may_be_given(expression):
+    chosen = np.arange(N_CELLS) % 7 == 2
+    fitted = fit(expression, tiny(heldout=0.5), seed=1, heldout=chosen)
+    np.testing.assert_array_equal(fitted.heldout, chosen)
+    rows = np.arange(10, 50)
+    some = fit(expression, tiny(), seed=1, rows=rows, heldout=chosen[rows])
+    np.testing.assert_array_equal(some.heldout, chosen[rows])
+
+
 def test_nothing_left_to_train_on(expression):
     with pytest.raises(ValueError, match="heldout"):
         fit(expression[:2], tiny(heldout=0.9), seed=0)

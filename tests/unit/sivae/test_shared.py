@@ -13,6 +13,7 @@ from anndata import read_h5ad
 from popnet.cells.expression import BinnedExpression, PreparedSample, scale, write_expression
 from popnet.errors import InputError
 from popnet.sivae import DivergedError, load, settings_for, shared, storage
+from popnet.sivae.data import heldout_of
 from popnet.sivae.shared import (
     Basis,
     badly_fitted,
@@ -159,6 +160,7 @@ def test_parts_are_trained_on_their_cells(study, capsys):
         basis = trained(files, part)
         fitted = load(files[2])
         assert list(fitted.obs.index) == list(obs.index[rows])
+        np.testing.assert_array_equal(fitted.heldout, heldout_of(obs, 0.1, 1)[rows])
         assert list(fitted.var.index) == GENES
         assert basis.samples == basis.known
         assert set(basis.samples) == set(SIZES)
@@ -217,7 +219,7 @@ def test_a_model_stands_when_samples_are_added(study, capsys):
 
 
 def test_a_sample_that_fits_badly_is_named(study, capsys):
-    settings = replace(SETTINGS, steps=(200, 100, 300))
+    settings = replace(SETTINGS, steps=(300, 100, 600), hidden=(32, 16), kl=0.01)
     trained(study(), "fold1", settings)
     trained(study(SIZES | {"new": 90}), "fold1", settings)
     assert "--forcerun" not in capsys.readouterr().out
