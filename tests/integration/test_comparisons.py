@@ -41,7 +41,7 @@ SETTINGS = {
     "bins": {"size": 30},
     "sivae": {"latent": 4, "hidden": [16], "steps": [30, 30, 30], "precision": "float32"},
     "training": {"bins_per_job": 20, "device": "cpu"},
-    "networks": {"closest": 0.05, "central_genes": "all"},
+    "networks": {"estimators": ["sivae"], "closest": 0.05, "central_genes": "all"},
     "statistics": {"permutations": 50},
     "comparisons": COMPARED,
 }

@@ -418,7 +418,7 @@ def test_damaged_variants(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "name", ["binned_cells", *(f"all/networks/{name}" for name in ("edges", "bin_edges"))]
+    "name", ["binned_cells", *(f"all/networks/sivae/{name}" for name in ("edges", "bin_edges"))]
 )
 def test_damaged_tables(study, name):
     """The pages of values have checksums, the description of the table at the end has none."""
@@ -445,7 +445,7 @@ def test_a_table_of_training_that_lost_its_end(study):
     path = study.training / "1.tsv"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]))
-    status, output = study("all/networks/bins.h5ad")
+    status, output = study("all/networks/sivae/bins.h5ad")
     assert status != 0
     assert "The tables of training lack 1 bins, the first: s 1 bin 1" in output
     assert "delete these tables" in output
@@ -481,7 +481,7 @@ def test_damaged_model(study, reference):
     kept = other.stat().st_mtime_ns
     model.write_bytes(model.read_bytes()[:-3000])
     shutil.rmtree(study.results / "all" / "networks")
-    wanted = [*WANTED, "all/networks/bins.h5ad"]
+    wanted = [*WANTED, "all/networks/sivae/bins.h5ad"]
     status, output = study(*wanted)
     assert status != 0
     table = next(
@@ -516,7 +516,7 @@ def test_bins_that_diverge(study):
     assert sorted(excluded["sample"]) == sorted(lost["sample"])
     assert all(excluded["reason"].str.startswith(name).any() for name in names)
     assert (excluded["n_cells"] == 30).all()
-    gathered = ad.read_h5ad(study.results / "all" / "networks" / "bins.h5ad").obs
+    gathered = ad.read_h5ad(study.results / "all" / "networks" / "sivae" / "bins.h5ad").obs
     assert len(gathered) == len(BINS) - len(lost)
 
     study.set(sivae=large, training={"max_failed_bins": 0.01})

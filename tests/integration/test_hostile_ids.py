@@ -40,7 +40,7 @@ SETTINGS = {
     "genes": {"cohort": 40, "sample": 10},
     "sivae": {"latent": 3, "hidden": [8], "steps": [10, 10, 10], "minibatch": 12},
     "training": {"bins_per_job": 100},
-    "networks": {"closest": 0.05, "central_genes": "all", "neighbours": 5},
+    "networks": {"estimators": ["shared"], "closest": 0.05, "central_genes": "all"},
     "statistics": {"permutations": 50},
 }
 
@@ -166,13 +166,15 @@ def test_tables_hold_the_names_themselves(results):
             assert {row[column] for row in rows} == names, path
             assert set(ours[column]) == names
             assert set(plain[column]) == names
-    pairs = read_table(of_type / "map" / "kernel.tsv")
+    pairs = read_table(of_type / "map" / "shared" / "kernel.tsv")
     assert set(pairs["sample1"]) | set(pairs["sample2"]) == set(IDS)
-    assert set(pd.read_parquet(of_type / "networks" / "edges.parquet")["sample"]) == set(IDS)
+    assert set(pd.read_parquet(of_type / "networks" / "shared" / "edges.parquet")["sample"]) == set(
+        IDS
+    )
 
 
 def test_files_for_other_tools(results):
-    networks = results / safe_name(CELL_TYPE) / "networks"
+    networks = results / safe_name(CELL_TYPE) / "networks" / "shared"
     cohort = ad.read_h5ad(networks / "cohort.h5ad")
     assert list(cohort.obs_names) == sorted(IDS)
     assert PHENOTYPE in cohort.obs

@@ -132,22 +132,22 @@ def test_bins_and_models(results):
 
 
 def test_networks_are_means_over_seeds(results):
-    networks = results / "all" / "networks"
+    networks = results / "all" / "networks" / "sivae"
     reliability = read_table(networks / "reliability.tsv")
     assert reliability["icc_seeds"].notna().all()
     assert (reliability["n_repeats"] == SEEDS).all()
     assert (reliability["n_bins"] == len(IDS) * N_BINS).all()
-    assert set(pd.read_parquet(networks / "bin_edges.parquet")["weight"]) <= {0.5, 1}
-    assert set(pd.read_parquet(networks / "edges.parquet")["weight"]) <= {0.25, 0.5, 0.75, 1}
+    assert set(pd.read_parquet(networks / "bin_edges.parquet")["share"]) <= {0.5, 1}
+    assert set(pd.read_parquet(networks / "edges.parquet")["share"]) <= {0.25, 0.5, 0.75, 1}
 
 
 def test_names(results):
-    cohort = ad.read_h5ad(results / "all" / "networks" / "cohort.h5ad")
+    cohort = ad.read_h5ad(results / "all" / "networks" / "sivae" / "cohort.h5ad")
     assert set(cohort.obs_names) == set(IDS)
     assert set(cohort.obs[STATUS]) == {"yes", "no; $(touch x)"}
     assert "CD3" not in cohort.var_names
     for id in IDS:
-        assert (results / "all" / "networks" / f"{safe_name(id)}.graphml").exists()
+        assert (results / "all" / "networks" / "sivae" / f"{safe_name(id)}.graphml").exists()
     record = json.loads((results / "cohort.json").read_text(encoding="utf-8"))
     assert record["samples_kept"]["all"] == sorted(IDS)
 
@@ -182,7 +182,7 @@ def test_a_sample_that_is_added_trains_nothing_else_again(clone, results, snakem
     run = ["--config", "cohort=config/cohorts/tiny.yaml"]
     status, output = snakemake(clone, "--cores", "2", *run)
     assert status == 0, output
-    assert "A later" in read_table(folder / "networks" / "degree.tsv").columns
+    assert "A later" in read_table(folder / "networks" / "sivae" / "degree.tsv").columns
     assert (folder / "genes.tsv").read_bytes() == genes
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert len(list((folder / "models").iterdir())) == len(models) + N_BINS * SEEDS
