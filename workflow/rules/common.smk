@@ -5,7 +5,7 @@ import sys
 import tarfile
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -155,4 +155,10 @@ def follow_code():
 
 def code_behind(script, wildcards):
     """Return a digest of the code of a script, made for the jobs that are planned."""
+    return digest_of(script)
+
+
+@lru_cache(maxsize=None)
+def digest_of(script):
+    """Return a digest of the code of a script, the same for all jobs of a run."""
     return provenance.code_hash(script)
