@@ -68,12 +68,14 @@ def without_braces(name):
 
 
 def report_labels(title):
-    """Return the labels of a result in the report: what it is and of which cells."""
+    """Return the labels of a result in the report: what it is, of which cells and network."""
 
     def labels(wildcards):
         cell_type = wildcards.get("cell_type")
         name = without_braces(cell_type_name(cell_type)) if cell_type else "all"
-        return {"result": title, "cell type": name}
+        network = wildcards.get("network")
+        result = f"{title}: {network}" if network else title
+        return {"result": result, "cell type": name}
 
     return labels
 
