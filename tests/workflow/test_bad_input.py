@@ -11,6 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from popnet.checks.config import check_config
+from popnet.checks.study import read_study
+from popnet.errors import InputError, describe
+from popnet.study.cohort import load_cohort
+
 IDS = ["a|1", "b/2", "007", "d"]
 GENES = ["MT-ND1", "MT-CO1", "ISG15", "ACTB", "GAPDH", "HES4"]
 PER_SAMPLE = 30
@@ -119,6 +124,7 @@ CASES = [
             ("sheet.yaml: gene_sets.interferon = '{folder}/sets.gmt'", "Use symbols"),
         ],
     ),
+    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20 or less")]),
     (ensembl_ids, [], [("cells.gene_symbols", "Set cells.gene_symbols: symbol")]),
     (
         ids_that_no_cell_has,
@@ -130,23 +136,50 @@ CASES = [
     ),
     (filters_that_leave_nothing, [], [("cells.keep.day = [12]", "Values of the column")]),
     (one_class, [], [("phenotypes.status", "Add cases")]),
-    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20 or less")]),
     (one_vcf_for_all, [], [("wrong.vcf", "'chr7'"), ("wrong.vcf", "'MT'")]),
     (a_vcf_without_the_samples, [], [("someone", "good.vcf")]),
 ]
 
 
-@pytest.mark.parametrize(
-    ("spoil", "settings", "faults"), CASES, ids=[case[0].__name__ for case in CASES]
-)
-def test_bad_input(clone, snakemake, tmp_path, cells, spoil, settings, faults):
+def spoilt(spoil, cells, folder: Path) -> dict:
+    """Return the sheet of a faulty study whose other files are written."""
     sheet = copy.deepcopy(SHEET)
     spoil(sheet, cells)
-    cells.write_h5ad(tmp_path / "cells.h5ad")
-    (tmp_path / "sets.gmt").write_text("IFN\t-\tIFIT1\tMX1\n")
-    (tmp_path / "wrong.vcf").write_text(vcf("chr7", "d"))
-    (tmp_path / "good.vcf").write_text(vcf("chrM", "d"))
-    output = refused(clone, snakemake, tmp_path, sheet, settings)
+    cells.write_h5ad(folder / "cells.h5ad")
+    (folder / "sets.gmt").write_text("IFN\t-\tIFIT1\tMX1\n")
+    (folder / "wrong.vcf").write_text(vcf("chr7", "d"))
+    (folder / "good.vcf").write_text(vcf("chrM", "d"))
+    return sheet
+
+
+AT_THE_COMMAND_LINE, CALLED = CASES[:3], CASES[3:]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "settings", "faults"),
+    AT_THE_COMMAND_LINE,
+    ids=[case[0].__name__ for case in AT_THE_COMMAND_LINE],
+)
+def test_bad_input(clone, snakemake, tmp_path, cells, spoil, settings, faults):
+    sheet = spoilt(spoil, cells, tmp_path)
+    assert_said(refused(clone, snakemake, tmp_path, sheet, settings), faults, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "settings", "faults"), CALLED, ids=[case[0].__name__ for case in CALLED]
+)
+def test_bad_input_of_the_checks(tmp_path, cells, spoil, settings, faults):
+    """What Snakemake would say of them, without one more start of it for each."""
+    (tmp_path / "sheet.yaml").write_text(yaml.safe_dump(spoilt(spoil, cells, tmp_path)))
+    (tmp_path / "small.yaml").write_text("bins: {size: 10}\n")
+    config = {"bins": {"size": 10}}
+    assert check_config(config, "") == []
+    with pytest.raises(InputError) as raised:
+        read_study(load_cohort(str(tmp_path / "sheet.yaml")), config)
+    assert_said(describe(raised.value.problems), faults, tmp_path)
+
+
+def assert_said(output: str, faults, tmp_path: Path) -> None:
     for words in (word for fault in faults for word in fault):
         assert words.replace("{folder}", str(tmp_path)) in output, output
     assert f"{len(faults)} problem(s)" in output or len(faults) == 1, output

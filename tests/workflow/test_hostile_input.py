@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
 
 from popnet.checks.config import check_config
 from popnet.checks.study import read_study
-from popnet.errors import InputError
+from popnet.errors import InputError, describe
 from popnet.files import TEXT_COLUMNS
 from popnet.genotypes.reading import read_genotypes
 from popnet.names import safe_name
@@ -347,20 +349,45 @@ def test_no_tag_is_ever_executed(clone, snakemake, tmp_path):
     assert "os.system is not allowed" in output
 
 
-@pytest.mark.parametrize("how", ["named in the sheet", "--configfile"])
+TAGGED = (f"seed: {EXECUTING}", "not valid JSON or YAML")
+TWICE = ("seed: 1\nbins: {{size: 10}}\nseed: 2", "The key of line 1 is given twice")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f"seed: {EXECUTING}", "not valid JSON or YAML"),
+        TAGGED,
+        TWICE,
         ("seed: !custom 1", "not valid JSON or YAML"),
         ("seed: !!python/name:os.system", "is not allowed"),
         ("- seed", "keys at top level"),
-        ("seed: 1\nbins: {{size: 10}}\nseed: 2", "The key of line 1 is given twice"),
         ("a: &a [" + 999 * "x, " + "x]\nb: &b [" + 999 * "*a , " + "*a ]\nseed: *b ", "aliases"),
+    ],
+    ids=["tag", "twice", "other tag", "name", "list", "aliases"],
+)
+def test_what_no_config_may_hold(tmp_path, text, words):
+    """Snakemake reads these files, and then we read them again."""
+    path = tmp_path / "own.yaml"
+    path.write_text(text.format(folder=tmp_path) + "\n")
+    try:
+        load_configfile(str(path))
+        said = describe(read_sheet(str(path))[1])
+    except WorkflowError as error:
+        said = str(error)
+    assert words in said
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("how", "text", "words"),
+    [
+        ("named in the sheet", *TAGGED),
+        ("--configfile", *TAGGED),
+        ("named in the sheet", *TWICE),
+        ("--configfile", *TWICE),
     ],
 )
 def test_what_a_config_is_refused_for(clone, snakemake, tmp_path, how, text, words):
-    """Snakemake reads these files by itself, so the words are partly its own."""
     write(tmp_path, SHEET)
     named = how == "named in the sheet"
     settings = tmp_path / ("small.yaml" if named else "own.yaml")
