@@ -284,42 +284,6 @@ def test_report(demo, results, snakemake):
         assert f"Phenotype {phenotype}" in html
 
 
-def test_training_again(demo, results, snakemake):
-    """Kept models are kept; a model does not depend on which bins share its job."""
-    folder = results / "progenitor"
-    lost = folder / "training" / "2.tsv"
-    tables = [str(lost.with_name(f"{number}.tsv").relative_to(demo)) for number in (1, 2)]
-    status, output = snakemake(demo, "--cores", "2", *tables)
-    assert status == 0, output
-    table = lost.read_bytes()
-    models = {path: path.read_bytes() for path in (folder / "models").iterdir()}
-    stamps = {path: path.stat().st_mtime_ns for path in models}
-    lost.unlink()
-    status, output = snakemake(demo, "--cores", "2", str(lost.relative_to(demo)))
-    assert status == 0, output
-    assert lost.read_bytes() == table
-    assert {path: path.read_bytes() for path in (folder / "models").iterdir()} == models
-
-    trained = read_table(folder / "training" / "1.tsv")["model"][:2]
-    before = {name: ad.read_h5ad(folder / "models" / name) for name in trained}
-    for name in trained:
-        (folder / "models" / name).unlink()
-    (demo / "pairs.yaml").write_text("training: {bins_per_job: 2}\n")
-    configs = ["config/config.yaml", "pairs.yaml"]
-    target = str((folder / "training" / "1.tsv").relative_to(demo))
-    status, output = snakemake(demo, "--cores", "1", target, "--configfile", *configs)
-    assert status == 0, output
-    assert len(read_table(folder / "training" / "1.tsv")) == 2
-    for name, model in before.items():
-        again = ad.read_h5ad(folder / "models" / name)
-        assert again.var.equals(model.var)
-        np.testing.assert_array_equal(again.obsm["X_sivae"], model.obsm["X_sivae"])
-        loadings = (each.varm["sivae_loadings"] for each in (again, model))
-        np.testing.assert_array_equal(*loadings)
-    others = [path for path in stamps if path.name not in set(trained)]
-    assert all(path.stat().st_mtime_ns == stamps[path] for path in others)
-
-
 def test_tune(demo, results, snakemake):
     """Model selection beside a finished study, which stays as it is."""
     study = {path: path.stat().st_mtime_ns for path in results.rglob("*.tsv")}
