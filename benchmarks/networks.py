@@ -423,7 +423,9 @@ def planted(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
                 weights[:, columns], plain[:, columns], within_samples(bins, changed)
             )
             inside = touched[columns] == 2
-            right = np.sign(test["t"]) == (1 if kind == "gain" else -1)
+            # A gain is of positive weights; a loss is towards 0.
+            before = np.sign(weights[~changed][:, columns].mean(0))
+            right = np.sign(test["t"]) == (1 if kind == "gain" else -before)
             row: dict[str, Any] = {"kind": kind, "share": share, "module": seed}
             for what, n in (("both", 2), ("one", 1), ("none", 0)):
                 own = touched[columns] == n
