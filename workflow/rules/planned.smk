@@ -186,3 +186,9 @@ def gathered(folder):
     names += ["centrality.tsv", "degree.tsv", "mean_expression.tsv", "reliability.tsv"]
     names += {presets.pairs(config["preset"])} - set(names)
     return {Path(name).stem: f"{folder}/{name}" for name in names}
+
+
+def start_of_bins(wildcards):
+    """Return the model that those of the bins start from; none if they start from nothing."""
+    warm = presets.PRESETS[config["preset"]].warm
+    return f"<results>/{wildcards.cell_type}/shared/all/fit.json" if warm else []

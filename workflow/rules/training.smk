@@ -30,12 +30,6 @@ rule train_shared:
         "../scripts/sivae/train_shared.py"
 
 
-def start_of_bins(wildcards):
-    """Return the model that those of the bins start from; none if they start from nothing."""
-    warm = presets.PRESETS[config["preset"]].warm
-    return f"<results>/{wildcards.cell_type}/shared/all/fit.json" if warm else []
-
-
 # The models go to {cell_type}/models/, one file per bin and seed. How many bins there are is known only
 # after the checkpoint, so the declared output is the table of what a job trained; a job that runs
 # again keeps every model whose cells, settings and seed are unchanged.
