@@ -28,8 +28,8 @@ COMPARED = {
     "cells": 300,
     "genes": 40,
     "embeddings": ["pca", "sivae", "sivae-batch", "ldvae", "scetm"],
-    "networks": ["correlation", "aracne", "ldvae-euc", "sivae-euc", "sivae-clr"],
-    "sample_networks": ["correlation", "aracne"],
+    "networks": ["correlation", "sivae-clr"],
+    "sample_networks": ["correlation"],
     "folds": 2,
     "latents": [2],
     "gammas": [0, 100],
@@ -139,7 +139,7 @@ def test_samples_and_hits(results):
         others = agreement[agreement["method"] != "sivae"]
         assert others[["rho", "jaccard", "repeat_rho"]].notna().all(axis=None)
         hits = read_table(folder / safe_name(PHENOTYPE) / "hits.tsv", text=["seen_by"])
-        assert {"gene", "q", "correlation_q", "aracne_q", "seen_by"} <= set(hits.columns)
+        assert {"gene", "q", "correlation_q", "seen_by"} <= set(hits.columns)
 
 
 def test_figures_and_report(clone, results, snakemake):
