@@ -1,6 +1,6 @@
 """The demo on a real Slurm: daemons of its own on this machine, and the profile that is shipped.
 
-Its 42 jobs would take a quarter of an hour here, so one phenotype and short training stand in.
+All its jobs would take long here, so one phenotype, one network and short training stand in.
 """
 
 from __future__ import annotations
