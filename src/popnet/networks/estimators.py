@@ -168,6 +168,24 @@ def mean_factor(factors: Sequence[np.ndarray]) -> np.ndarray:
     return together
 
 
+def cohort_directions(fit: Fit) -> np.ndarray:
+    """Return the directions of the estimator "components", (n_genes, n_directions), orthonormal.
+
+    Those that the cohort's model has as input are of cells centred over their genes, and lack the
+    direction in which all genes rise together, which comes first here.
+
+    Parameters
+    ----------
+    fit : Fit
+        Of a shared model.
+    """
+    components = fit.components
+    assert components is not None, "a shared model always has components as input"
+    uniform = np.full((len(components), 1), 1 / np.sqrt(len(components)))
+    directions: np.ndarray = np.linalg.qr(np.column_stack([uniform, components]))[0]
+    return directions
+
+
 def shared_components(
     directions: np.ndarray, expression: BinnedExpression, summary: AnnData, min_detection: float
 ) -> Estimator:

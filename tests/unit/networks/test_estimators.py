@@ -14,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from popnet.networks import estimators
 from popnet.networks.edges import pair_weights
-from popnet.networks.estimators import correlation_factor, mean_factor, standardised
+from popnet.networks.estimators import (
+    cohort_directions,
+    correlation_factor,
+    mean_factor,
+    standardised,
+)
 
 N_GENES = 12
 LEAST = 0.05
@@ -157,3 +162,12 @@ def test_weights_of_a_shared_model_are_means_over_its_parts(cohort, fits):
         central[~VARIES[row]] = np.nan
         np.testing.assert_allclose(found.centrality.values[row], central, rtol=1e-4)
     assert found.definition == "model"
+
+
+def test_directions_of_the_cohort_begin_with_the_uniform_one():
+    components = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 4)))[0]
+    components = np.linalg.qr(components - components.mean(axis=0))[0]
+    found = cohort_directions(SimpleNamespace(components=components))
+    np.testing.assert_allclose(found.T @ found, np.eye(5), atol=1e-12)
+    np.testing.assert_allclose(np.abs(found[:, 0]), 1 / np.sqrt(12))
+    np.testing.assert_allclose(found[:, 1:] @ found[:, 1:].T, components @ components.T, atol=1e-12)

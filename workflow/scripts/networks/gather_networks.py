@@ -55,7 +55,8 @@ def estimator(snakemake, expression, summary):
         return estimators.correlation(expression, summary, least)
     fits = [load(Path(path).parent) for path in snakemake.input.models]
     if network == "components":
-        return estimators.shared_components(fits[0].components, expression, summary, least)
+        directions = estimators.cohort_directions(fits[0])
+        return estimators.shared_components(directions, expression, summary, least)
     fold = fold_of(expression.obs, params.seed)
     return estimators.shared_model(fits, fold, expression, summary, least)
 

@@ -78,6 +78,9 @@ def embed_variant(
     from anndata import AnnData
 
     settings = variant_settings(training.settings, variant, cells.n_obs)
+    if covariates:
+        # With less, the scores keep what the covariates are there to take up.
+        settings = replace(settings, kl=1.0)
     if settings.likelihood == "nb":
         cells, heldout = of_counts(cells), of_counts(heldout)
     for column in covariates:
