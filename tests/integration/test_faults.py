@@ -448,7 +448,7 @@ def test_a_table_of_training_that_lost_its_end(study):
     path.write_text("".join(lines[:-1]))
     status, output = study(NETWORKS)
     assert status != 0
-    assert "The tables of training lack 1 bins, the first: s 1 bin 1" in output
+    assert "The tables of training lack 1 bins, the first: s 2 bin 2" in output
     assert "delete these tables" in output
 
 
