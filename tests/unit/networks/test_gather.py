@@ -505,7 +505,7 @@ def test_the_script_writes_what_was_gathered(
         make = {
             "correlation": lambda: estimators.correlation(expression, summary, LEAST),
             "components": lambda: estimators.shared_components(
-                fits[0].components, expression, summary, LEAST
+                estimators.cohort_directions(fits[0]), expression, summary, LEAST
             ),
             "shared": lambda: estimators.shared_model(
                 fits, fold_of(expression.obs, 5), expression, summary, LEAST
