@@ -117,7 +117,7 @@ def test_the_library_does_not_know_scripts():
         ("popnet.stats", ("anndata", "cyvcf2", "torch", "matplotlib")),
         ("popnet.study", ("anndata", "cyvcf2", "torch", "matplotlib")),
         ("popnet.associations", ("torch", "matplotlib")),
-        ("popnet.networks", ("matplotlib", "cyvcf2")),
+        ("popnet.networks", ("torch", "matplotlib", "cyvcf2")),
     ],
 )
 def test_what_a_room_does_not_load(modules, absent):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,9 @@ from popnet.cells.expression import BinnedExpression
 from popnet.networks.centrality import MIN_VARIANCE, degree_centrality
 from popnet.networks.edges import Definition, pair_weights
 from popnet.networks.trained import TrainedModels
-from popnet.sivae.covariance import covariance_factor, low_rank
-from popnet.sivae.result import Fit
+
+if TYPE_CHECKING:
+    from popnet.sivae.result import Fit
 
 # What networks are called in reports.
 NAMES = {
@@ -145,6 +147,9 @@ def shared_model(
     summary, min_detection
         As in :func:`bin_models`.
     """
+    # Here, since most networks are read without a model: torch is an extra.
+    from popnet.sivae.covariance import covariance_factor
+
     _, *unseen = fits
 
     def relative(rows: slice, cells: np.ndarray) -> np.ndarray:
@@ -200,6 +205,8 @@ def shared_components(
     expression, summary, min_detection
         As in :func:`shared_model`.
     """
+    from popnet.sivae.covariance import low_rank
+
     directions = directions[:, :N_COMPONENTS].astype(np.float64)
 
     def relative(rows: slice, cells: np.ndarray) -> np.ndarray:

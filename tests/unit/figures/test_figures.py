@@ -577,7 +577,9 @@ def test_captions_are_sound_for_any_identifier(root, text):
     )
     caption = dict.fromkeys(keys, " ".join(text.split()))
     snakemake = SimpleNamespace(
-        config=config, params=SimpleNamespace(caption=caption, fdr=0.05, preset="robust")
+        config=config,
+        params=SimpleNamespace(caption=caption, fdr=0.05, preset="robust"),
+        wildcards=SimpleNamespace(network="shared"),
     )
     # Snakemake's own settings, but for what is undefined, which it leaves empty.
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
