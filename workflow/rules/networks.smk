@@ -1,11 +1,29 @@
 # What every estimator says of the bins: networks, centralities, reliability.
 rule gather_networks:
     input:
-        unpack(estimated_from),
+        trained=lambda wildcards: (trained_jobs(wildcards) if wildcards.network == "sivae" else []),
+        models=lambda wildcards: (
+            shared_models(f"<results>/{wildcards.cell_type}/shared")
+            if wildcards.network in ("shared", "components")
+            else []
+        ),
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:
-        **gathered("<results>/{cell_type}/networks/{network}"),
+        **(
+            {"pairs": "<results>/{cell_type}/networks/{network}/pairs.h5ad"}
+            if presets.pairs(config["preset"]) == "pairs.h5ad"
+            else {}
+        ),
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        bin_edges="<results>/{cell_type}/networks/{network}/bin_edges.parquet",
+        edges="<results>/{cell_type}/networks/{network}/edges.parquet",
+        neighbours="<results>/{cell_type}/networks/{network}/neighbours.parquet",
+        centrality="<results>/{cell_type}/networks/{network}/centrality.tsv",
+        degree="<results>/{cell_type}/networks/{network}/degree.tsv",
+        mean_expression="<results>/{cell_type}/networks/{network}/mean_expression.tsv",
+        reliability="<results>/{cell_type}/networks/{network}/reliability.tsv",
+        # What preset robust tests of pairs of genes; the paper tests the edges of bins.
     log:
         "<logs>/{cell_type}/gather_networks/{network}.log",
     benchmark:

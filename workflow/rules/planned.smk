@@ -171,23 +171,6 @@ def shared_models(folder):
     return [f"{folder}/{part}/fit.json" for part in ("all", "fold1", "fold2")]
 
 
-def estimated_from(wildcards):
-    """Return the models that a network is made of."""
-    if wildcards.network == "sivae":
-        return {"trained": trained_jobs(wildcards)}
-    if wildcards.network in ("shared", "components"):
-        return {"models": shared_models("<results>/{cell_type}/shared")}
-    return {}
-
-
-def gathered(folder):
-    """Return the files that a network is gathered into."""
-    names = ["bins.h5ad", "bin_edges.parquet", "edges.parquet", "neighbours.parquet"]
-    names += ["centrality.tsv", "degree.tsv", "mean_expression.tsv", "reliability.tsv"]
-    names += {presets.pairs(config["preset"])} - set(names)
-    return {Path(name).stem: f"{folder}/{name}" for name in names}
-
-
 def start_of_bins(wildcards):
     """Return the model that those of the bins start from; none if they start from nothing."""
     warm = presets.PRESETS[config["preset"]].warm
