@@ -44,7 +44,8 @@ def folder(clone, tmp_path):
     sheet = (clone / "config" / "cohorts" / "demo.yaml").read_text()
     sheet = sheet.replace("../../results/", "results/").replace("../demo.yaml", "small.yaml")
     (study / "sheet.yaml").write_text(sheet.replace("name: demo", "name: elsewhere"))
-    (study / "small.yaml").write_text("bins: {size: 150}\n")
+    settings = "bins: {size: 150}\nnetworks: {estimators: [shared, correlation]}\n"
+    (study / "small.yaml").write_text(settings)
     shutil.copy(clone / "config" / "cohorts" / "demo_samples.csv", study)
     (study / "popnet.yaml").write_text("cohort: sheet.yaml\n")
     return study
@@ -59,7 +60,8 @@ def test_from_another_folder(clone, folder, snakemake):
     command = ["-s", str(clone / "workflow" / "Snakefile"), "--configfile", "popnet.yaml"]
     status, output = snakemake(folder, *command, "--cores", "1", "--dry-run")
     assert status == 0, output
-    assert planned(output)["associate_centrality"] == 3
+    # Three phenotypes in two networks.
+    assert planned(output)["associate_centrality"] == 6
     # The settings that the sheet brings along count there, too.
     assert "plan bins of 150 cells" in output
     made = [path for path in clone.rglob("*") if path not in before]
