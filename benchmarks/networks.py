@@ -15,6 +15,8 @@ reliability  Bins of one sample against bins of others, 1 % strongest edges: Jac
              samples' (AUROC), the ICC of a bin's gene strength, the agreement of seeds.
 planted      20 genes are wired together in a share of the cells of half of the bins of each sample
              (gain), or lose their wiring (loss). Pairs are tested bin by bin within samples.
+weights      KL weights and latent sizes of one siVAE, over numbers of genes and cells: a gain of
+             wiring, and how the bins without it reproduce.
 pairs        Which blind rule keeps the pairs of a gained module among those that are tested.
 paired       Kang et al. 2018, stimulated against not, and 20 times with flipped pairs.
 programmes   The same cohort: variance and coupling of programmes.
@@ -40,6 +42,7 @@ import torch
 from scipy import sparse
 from scipy.stats import rankdata
 
+from popnet.associations import edges as pair_tests
 from popnet.cells.expression import scale
 from popnet.comparisons.networks.cs_core import latent_correlation
 from popnet.files import atomic
@@ -86,8 +89,11 @@ KANG = "kang2018_pbmc_8donors_ctrl_stim_1000hvg_counts.h5ad"
 MONOCYTES, CD4 = ("celltype", "CD14+ Monocytes"), ("celltype", "CD4 T cells")
 COHORTS = {
     "perez300": Source(PEREZ, "sample_id", 300, 300),
+    "perez50": Source(PEREZ, "sample_id", 50, 300),
+    "perez300g200": Source(PEREZ, "sample_id", 300, 200),
     "perez1000": Source(PEREZ, "sample_id", 1000, 600),
-    "bmmc500": Source(BMMC, "donor", 500, 1500),
+    "bmmc500": Source(BMMC, "donor_id", 500, 1500),
+    "bmmc500g3000": Source(BMMC, "donor_id", 500, 3000),
     "kang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
     "kangc": Source(KANG, "sample_id", 74, 400, CD4),
 }
@@ -275,7 +281,10 @@ ESTIMATORS: dict[str, Estimate] = {
     **{f"components {k}": components(k) for k in (16, 32, 64)},
     HEADLINE: shared(kl=0.1, heldout=0.1),
     **{f"{ONE}, KL {kl:g}": shared(1, kl=kl, heldout=0.1) for kl in (1, 0.3, 0.1, 0.03)},
-    f"{ONE}, KL 0.1, latent 16": shared(1, kl=0.1, heldout=0.1, latent=16),
+    **{
+        f"{ONE}, KL 0.1, latent {latent}": shared(1, kl=0.1, heldout=0.1, latent=latent)
+        for latent in (16, 64)
+    },
     **{
         f"siVAE per bin, KL {kl:g}, {definition}": own(definition, kl=kl, heldout=0.1)
         for kl, definition in ((1, "distance"), (1, "model"), (0.1, "model"), (0.1, "inner"))
@@ -392,13 +401,9 @@ def calls(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Return the model's tests, which pairs it calls, and which the correlation agrees on."""
     test, check = moderated_t(weights, design), moderated_t(plain, design)
-    called = benjamini_hochberg(test["p"].to_numpy()) <= FDR
-    agreeing = called.copy()
-    if called.any():
-        q = benjamini_hochberg(check["p"].to_numpy()[called])
-        same = np.sign(check["t"]) == np.sign(test["t"])
-        agreeing[called] = (q <= FDR) & same[called]
-    return test, called, agreeing
+    test = test.assign(q=benjamini_hochberg(test["p"].to_numpy()))
+    confirmed = pair_tests.agreement(test, check, FDR)["agrees"].to_numpy()
+    return test, (test["q"] <= FDR).to_numpy(), confirmed
 
 
 def planted(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
@@ -413,31 +418,53 @@ def planted(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
         if trains and name != HEADLINE and (kind, share) == ("loss", 0.2):
             continue
         for seed in SEEDS[:1] if once else SEEDS:
-            wired, changed, module = plant(bins, kind, share, seed)
-            upper = np.triu_indices(len(bins.genes), 1)
-            plain = correlation(wired, 0)[0][:, upper[0], upper[1]]
-            weights = estimate(wired, seed)[0][:, upper[0], upper[1]]
-            touched = np.isin(upper[0], module).astype(int) + np.isin(upper[1], module)
-            columns = candidates(np.sqrt((weights**2).mean(0)))
-            test, called, agreeing = calls(
-                weights[:, columns], plain[:, columns], within_samples(bins, changed)
-            )
-            inside = touched[columns] == 2
-            # A gain is of positive weights; a loss is towards 0.
-            before = np.sign(weights[~changed][:, columns].mean(0))
-            right = np.sign(test["t"]) == (1 if kind == "gain" else -before)
-            row: dict[str, Any] = {"kind": kind, "share": share, "module": seed}
-            for what, n in (("both", 2), ("one", 1), ("none", 0)):
-                own = touched[columns] == n
-                row |= {
-                    f"tested_{what}": int(own.sum()),
-                    f"called_{what}": int(called[own].sum()),
-                    f"agreeing_{what}": int(agreeing[own].sum()),
-                }
-            row["right_direction"] = float(right[inside & called].mean())
-            row["module_pairs"] = int((touched == 2).sum())
-            rows.append(row)
+            rows.append(planted_row(bins, estimate, kind, share, seed)[0])
     return rows
+
+
+def planted_row(
+    bins: Bins, estimate: Estimate, kind: str, share: float, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is found of one module, and how the bins without it reproduce."""
+    wired, changed, module = plant(bins, kind, share, seed)
+    upper = np.triu_indices(len(bins.genes), 1)
+    plain = correlation(wired, 0)[0][:, upper[0], upper[1]]
+    found, about = estimate(wired, seed)
+    weights = found[:, upper[0], upper[1]]
+    touched = np.isin(upper[0], module).astype(int) + np.isin(upper[1], module)
+    columns = candidates(np.sqrt((weights**2).mean(0)))
+    test, called, agreeing = calls(
+        weights[:, columns], plain[:, columns], within_samples(bins, changed)
+    )
+    inside = touched[columns] == 2
+    # A gain is of positive weights; a loss is towards 0.
+    before = np.sign(weights[~changed][:, columns].mean(0))
+    right = np.sign(test["t"]) == (1 if kind == "gain" else -before)
+    row: dict[str, Any] = {"kind": kind, "share": share, "module": seed}
+    for what, n in (("both", 2), ("one", 1), ("none", 0)):
+        own = touched[columns] == n
+        row |= {
+            f"tested_{what}": int(own.sum()),
+            f"called_{what}": int(called[own].sum()),
+            f"agreeing_{what}": int(agreeing[own].sum()),
+        }
+    row["right_direction"] = float(right[inside & called].mean())
+    row["module_pairs"] = int((touched == 2).sum())
+    row["module_t"] = float(np.abs(test["t"][inside]).median())
+    unchanged, samples = found[~changed], bins.samples[~changed]
+    if len(samples) == len(set(samples)):
+        return row, about
+    chosen = np.array([_edges(one) for one in unchanged])
+    return row, about | agreement(chosen, unchanged, samples)
+
+
+def model_weights(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is found of a gain, and the reliability of the bins without it."""
+    few_cells, many_genes = bins.expression.shape[1] < 100, bins.expression.shape[2] > 1000
+    share = 0.5 if few_cells or many_genes else 0.25
+    start = time.perf_counter()
+    row, about = planted_row(bins, estimate, "gain", share, 1)
+    return [row | about | {"seconds": time.perf_counter() - start}]
 
 
 def chosen_pairs(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
@@ -551,11 +578,20 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "planted": (planted, ("perez300", "bmmc500")),
     "paired": (paired, ("kang", "kangc")),
     "reliability": (reliability, ("perez300", "perez1000", "kang")),
+    "weights": (
+        model_weights,
+        ("perez50", "perez300g200", "perez300", "perez1000", "bmmc500", "bmmc500g3000"),
+    ),
     "pairs": (chosen_pairs, ("perez300",)),
     "programmes": (programmes, ("kang", "kangc")),
 }
 # Parts that say the same of every estimator, or nothing of one.
 ONLY = {
+    "weights": (
+        "correlation",
+        *(f"components {k}" for k in (16, 32, 64)),
+        *(name for name in ESTIMATORS if name.startswith(ONE)),
+    ),
     "pairs": ("correlation", "components 32", HEADLINE),
     "programmes": (HEADLINE,),
 }

@@ -219,13 +219,15 @@ def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float
     Returns
     -------
     DataFrame
-        correlation_estimate correlation_statistic correlation_p correlation_q
-        (Benjamini-Hochberg over the selected pairs) agrees.
+        correlation_estimate correlation_statistic correlation_p (two-sided) correlation_q
+        (one-sided, in the direction of the network's change; Benjamini-Hochberg over the selected
+        pairs) agrees.
     """
     table = of_correlation[["estimate", "statistic", "p"]].add_prefix("correlation_")
     selected = of_network["q"] <= fdr
-    q = benjamini_hochberg(table["correlation_p"].where(selected).to_numpy())
     same = of_network["statistic"] * table["correlation_statistic"] > 0
+    half = table["correlation_p"] / 2
+    q = benjamini_hochberg(half.where(same, 1 - half).where(selected).to_numpy())
     return table.assign(correlation_q=q, agrees=same & (q <= fdr))
 
 

@@ -277,7 +277,9 @@ def test_robust_tests_every_candidate_pair_twice(design_of):
         np.testing.assert_allclose(every[f"correlation_{column}"], plain[column], rtol=1e-4)
     selected = (every["q"] <= 0.05).to_numpy()
     assert selected[:8].all()
-    q = stats.false_discovery_control(every["correlation_p"][selected])
+    half = every["correlation_p"] / 2
+    same = every["statistic"] * every["correlation_statistic"] > 0
+    q = stats.false_discovery_control(half.where(same, 1 - half)[selected])
     np.testing.assert_allclose(every["correlation_q"][selected], q)
     assert every["correlation_q"][~selected].isna().all()
     assert every["agrees"].to_numpy().nonzero()[0].tolist() == [0, 1, 2]
@@ -344,7 +346,8 @@ def test_agreement():
     )
     found = agreement(of_network, of_correlation, 0.05)
     assert found["agrees"].tolist() == [True, False, False, False]
-    np.testing.assert_allclose(found["correlation_q"], [0.015, 0.003, 0.6, np.nan])
+    # One-sided, in the direction of the network: .005, 1 - .0005 and .3.
+    np.testing.assert_allclose(found["correlation_q"], [0.015, 0.9995, 0.45, np.nan])
 
 
 def test_no_edge_is_found_where_nothing_is(design_of):
