@@ -12,7 +12,8 @@ within each sample, then cut into bins. Parts:
 
 reliability  Bins of one sample against bins of others, 1 % strongest edges: Jaccard indices, the
              kernel's ICC = (within - between) / (1 - between), how often a bin is told from other
-             samples' (AUROC), the ICC of a bin's gene strength, the agreement of seeds.
+             samples' (AUROC), the ICC of a bin's gene strength, the agreement of seeds; of
+             simulated cells the share of true edges.
 planted      20 genes are wired together in a share of the cells of half of the bins of each sample
              (gain), or lose their wiring (loss). Pairs are tested bin by bin within samples.
 weights      KL weights and latent sizes of one siVAE, over numbers of genes and cells: a gain of
@@ -97,6 +98,9 @@ COHORTS = {
     "kang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
     "kangc": Source(KANG, "sample_id", 74, 400, CD4),
 }
+# Cells per bin of simulated cohorts.
+SIMULATED = {"simulated300": 300, "simulated100": 100}
+EVERY = [*COHORTS, *SIMULATED]
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ class Bins:
     depth : ndarray of shape (n_bins, n_cells)
         Their totals over all genes.
     obs : DataFrame, indexed by sample
+    module : ndarray of int, of shape (n_genes,), optional
+        Of simulated cells: the module of each gene, or -1.
     """
 
     expression: np.ndarray
@@ -122,6 +128,42 @@ class Bins:
     counts: list[Any]
     depth: np.ndarray
     obs: pd.DataFrame
+    module: np.ndarray | None = None
+
+
+def simulated(size: int, n_samples: int = 8, n_bins: int = 4, n_modules: int = 10) -> Bins:
+    """Return counts of 300 genes, half of them in modules of 15 that differ in strength by sample.
+
+    The log mean of a gene of a module depends on the module's state of the cell. Counts are
+    negative binomial, as sparse as those of real cells.
+    """
+    rng = np.random.default_rng(0)
+    n_genes, n_cells = 300, n_bins * size
+    module = np.full(n_genes, -1)
+    module[: 15 * n_modules] = np.repeat(np.arange(n_modules), 15)
+    module = rng.permutation(module)
+    level = rng.normal(-0.5, 1.2, n_genes)
+    loading = np.where(module < 0, 0, rng.choice([-1, 1], n_genes) * rng.uniform(0.2, 0.9, n_genes))
+    bins: list[np.ndarray] = []
+    counts, totals, labels = [], [], []
+    for sample in range(n_samples):
+        strength = np.append(rng.lognormal(0, 0.35, n_modules), 0)[module]
+        state = np.column_stack([rng.normal(size=(n_cells, n_modules)), np.zeros(n_cells)])
+        depth = rng.lognormal(0, 0.35, n_cells)[:, None]
+        mean = depth * np.exp(level + state[:, module] * loading * strength)
+        drawn = rng.poisson(mean * rng.gamma(3, 1 / 3, mean.shape)).astype(np.float32)
+        scaled = scale(np.log1p(drawn / depth).astype(np.float32))
+        for start in range(0, n_cells, size):
+            part = slice(start, start + size)
+            bins.append(standardised(scaled[part]))
+            counts.append(sparse.csr_matrix(drawn[part]))
+            # Of all genes of a cell, of which these are a few.
+            totals.append(3000 * depth[part, 0])
+            labels.append(f"sample {sample}")
+    samples = np.array(labels, dtype=object)
+    genes = pd.Index([f"gene {gene}" for gene in range(n_genes)])
+    obs = pd.DataFrame(index=np.unique(samples))
+    return Bins(np.array(bins), samples, genes, counts, np.array(totals), obs, module)
 
 
 def load(source: Source, folder: Path) -> Bins:
@@ -302,11 +344,29 @@ def reliability(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any
         row: dict[str, Any] = {"seed": seed, "seconds": time.perf_counter() - start} | about
         chosen = np.array([_edges(one) for one in weights])
         edges.append(chosen)
+        row |= true_edges(chosen, weights, bins)
         rows.append(row | agreement(chosen, weights, bins.samples))
     for row in rows[1:]:
         both = (edges[0] & edges[row["seed"] - 1]).sum(1)
         row["other_seed"] = float((both / (edges[0] | edges[row["seed"] - 1]).sum(1)).mean())
     return rows
+
+
+def true_edges(edges: np.ndarray, weights: np.ndarray, bins: Bins) -> dict[str, float]:
+    """Return the share of edges within modules, and how well strength tells these pairs (AUROC)."""
+    if bins.module is None:
+        return {}
+    first, second = np.triu_indices(len(bins.module), 1)
+    true = (bins.module[first] == bins.module[second]) & (bins.module[first] >= 0)
+    aurocs = []
+    for one in weights:
+        ranks = rankdata(np.abs(one)[first, second])
+        n_true, n_false = true.sum(), (~true).sum()
+        aurocs.append((ranks[true].sum() - n_true * (n_true + 1) / 2) / (n_true * n_false))
+    return {
+        "true_edges": float((edges & true).sum() / edges.sum()),
+        "true_auroc": float(np.mean(aurocs)),
+    }
 
 
 def _edges(weights: np.ndarray) -> np.ndarray:
@@ -575,9 +635,9 @@ def programmes(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]
 
 Part = Callable[[Bins, Estimate, str], list[dict[str, Any]]]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
-    "planted": (planted, ("perez300", "bmmc500")),
+    "planted": (planted, ("perez300", "bmmc500", "simulated300")),
     "paired": (paired, ("kang", "kangc")),
-    "reliability": (reliability, ("perez300", "perez1000", "kang")),
+    "reliability": (reliability, ("perez300", "perez1000", "kang", *SIMULATED)),
     "weights": (
         model_weights,
         ("perez50", "perez300g200", "perez300", "perez1000", "bmmc500", "bmmc500g3000"),
@@ -609,7 +669,11 @@ def work(arguments: argparse.Namespace) -> None:
                 left_out = name not in ONLY.get(part, (name,)) or name in EXCEPT.get(part, ())
                 if left_out or name not in arguments.estimators or target.exists():
                     continue
-                bins = bins or load(COHORTS[cohort], arguments.data)
+                bins = bins or (
+                    simulated(SIMULATED[cohort])
+                    if cohort in SIMULATED
+                    else load(COHORTS[cohort], arguments.data)
+                )
                 start = time.perf_counter()
                 rows = function(bins, estimate, name)
                 about = {"part": part, "cohort": cohort, "estimator": name}
@@ -648,7 +712,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--cohorts", nargs="+", choices=COHORTS, default=list(COHORTS))
+    parser.add_argument("--cohorts", nargs="+", choices=EVERY, default=EVERY)
     parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS))
     parser.add_argument("--read", action="store_true")
     arguments = parser.parse_args()
