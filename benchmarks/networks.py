@@ -18,6 +18,9 @@ planted      20 genes are wired together in a share of the cells of half of the 
              (gain), or lose their wiring (loss). Pairs are tested bin by bin within samples.
 weights      KL weights and latent sizes of one siVAE, over numbers of genes and cells: a gain of
              wiring, and how the bins without it reproduce.
+few          Few cells of many donors: 20 genes wired together in half of the cells of half of the
+             donors, tested over donors, among the candidate pairs and among all pairs. Donors are
+             parts of real samples, or simulated.
 pairs        Which blind rule keeps the pairs of a gained module among those that are tested.
 paired       Kang et al. 2018, stimulated against not, and 20 times with flipped pairs.
 programmes   The same cohort: variance and coupling of programmes.
@@ -100,7 +103,13 @@ COHORTS = {
 }
 # Cells per bin of simulated cohorts.
 SIMULATED = {"simulated300": 300, "simulated100": 100}
-EVERY = [*COHORTS, *SIMULATED]
+# Cells of each donor and donors of the cohorts of few cells.
+FEW = {
+    f"{kind}{cells}x{donors}": (cells, donors)
+    for cells, donors in ((50, 20), (50, 40), (50, 100), (100, 40), (200, 40))
+    for kind in ("few", "fewsimulated")
+}
+EVERY = [*COHORTS, *SIMULATED, *FEW]
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ def simulated(size: int, n_samples: int = 8, n_bins: int = 4, n_modules: int = 1
     return Bins(np.array(bins), samples, genes, counts, np.array(totals), obs, module)
 
 
-def load(source: Source, folder: Path) -> Bins:
+def load(source: Source, folder: Path, most_bins: int = MOST_BINS) -> Bins:
     """Read a cohort: depth made equal by thinning, genes of largest dispersion, bins."""
     cells = ad.read_h5ad(folder / source.file)
     if source.keep:
@@ -198,7 +207,7 @@ def load(source: Source, folder: Path) -> Bins:
     bins, of_bins, totals, labels = [], [], [], []
     for name in sorted(names):
         rows = rng.permutation(np.flatnonzero(samples == name))
-        rows = rows[: min(len(rows) // source.size, MOST_BINS) * source.size]
+        rows = rows[: min(len(rows) // source.size, most_bins) * source.size]
         scaled = scale(logs[rows])
         for start in range(0, len(rows), source.size):
             part = slice(start, start + source.size)
@@ -413,8 +422,12 @@ def single_bin_icc(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
     return between / (between + within + 1e-12)
 
 
-def plant(bins: Bins, kind: str, share: float, seed: int) -> tuple[Bins, np.ndarray, np.ndarray]:
-    """Return bins with a module wired anew, which bins these are, and its genes.
+def plant(
+    bins: Bins, kind: str, share: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[Bins, np.ndarray, np.ndarray]:
+    """Return bins with a module wired anew, half of each group, and which, and its genes.
+
+    Groups are samples unless others are given.
 
     Values of a gene are exchanged between cells of a bin, so that its distribution stays.
     """
@@ -423,8 +436,9 @@ def plant(bins: Bins, kind: str, share: float, seed: int) -> tuple[Bins, np.ndar
     strength = np.abs(np.corrcoef(pooled.T))
     np.fill_diagonal(strength, 0)
     changed = np.zeros(len(bins.samples), bool)
-    for name in np.unique(bins.samples):
-        rows = np.flatnonzero(bins.samples == name)
+    groups = bins.samples if groups is None else groups
+    for name in np.unique(groups):
+        rows = np.flatnonzero(groups == name)
         changed[rng.permutation(rows)[: len(rows) // 2]] = True
     n_genes = len(strength)
     if kind == "loss":
@@ -525,6 +539,53 @@ def model_weights(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, A
     start = time.perf_counter()
     row, about = planted_row(bins, estimate, "gain", share, 1)
     return [row | about | {"seconds": time.perf_counter() - start}]
+
+
+def few_cells(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is found of a gain, and beside it, with one small bin of each donor."""
+    rows = []
+    upper = np.triu_indices(len(bins.genes), 1)
+    for seed in SEEDS[:2]:
+        wired, changed, module = plant(bins, "gain", 0.5, seed, np.zeros(len(bins.samples)))
+        design = over_donors(bins.samples, changed)
+        plain = correlation(wired, 0)[0][:, upper[0], upper[1]]
+        found, about = estimate(wired, seed)
+        weights = found[:, upper[0], upper[1]]
+        inside = np.isin(upper[0], module) & np.isin(upper[1], module)
+        outside = ~np.isin(upper[0], module) & ~np.isin(upper[1], module)
+        row: dict[str, Any] = {"module": seed, "module_pairs": int(inside.sum())} | about
+        tested = {
+            "all": np.arange(len(inside)),
+            "chosen": candidates(np.sqrt((weights**2).mean(0))),
+        }
+        for label, columns in tested.items():
+            _, called, agreeing = calls(weights[:, columns], plain[:, columns], design)
+            for what, of_pairs in (("called", called), ("agreeing", agreeing)):
+                row[f"{what}_{label}"] = int(of_pairs[inside[columns]].sum())
+                row[f"{what}_{label}_false"] = int(of_pairs[outside[columns]].sum())
+        rows.append(row)
+    return rows
+
+
+def over_donors(donors: np.ndarray, changed: np.ndarray) -> Design:
+    """Return the design of a test of donors."""
+    table = pd.DataFrame({"donor": donors, "batch": ""}, index=donors)
+    return make_design(list(donors), table, pd.Series(changed.astype(float), donors), True)
+
+
+def few_of_each(cells: int, n_donors: int, folder: Path) -> Bins:
+    """Return one bin of real cells for each of many donors, which are parts of real samples."""
+    bins = load(Source(PEREZ, "sample_id", cells, 300), folder, most_bins=n_donors)
+    chosen = np.random.default_rng(0).permutation(len(bins.samples))[:n_donors]
+    donors = np.array([f"donor {number}" for number in range(n_donors)], dtype=object)
+    return Bins(
+        bins.expression[chosen],
+        donors,
+        bins.genes,
+        [bins.counts[row] for row in chosen],
+        bins.depth[chosen],
+        pd.DataFrame(index=donors),
+    )
 
 
 def chosen_pairs(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
@@ -642,11 +703,13 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
         model_weights,
         ("perez50", "perez300g200", "perez300", "perez1000", "bmmc500", "bmmc500g3000"),
     ),
+    "few": (few_cells, tuple(FEW)),
     "pairs": (chosen_pairs, ("perez300",)),
     "programmes": (programmes, ("kang", "kangc")),
 }
 # Parts that say the same of every estimator, or nothing of one.
 ONLY = {
+    "few": ("correlation", "components 16", "components 32", HEADLINE),
     "weights": (
         "correlation",
         *(f"components {k}" for k in (16, 32, 64)),
@@ -656,6 +719,16 @@ ONLY = {
     "programmes": (HEADLINE,),
 }
 EXCEPT = {"planted": ("cs-core", "siVAE per bin, KL 0.1, inner", "siVAE per bin, KL 1, distance")}
+
+
+def cohort_named(name: str, folder: Path) -> Bins:
+    """Return the bins of a cohort."""
+    if name in FEW:
+        cells, donors = FEW[name]
+        if "simulated" in name:
+            return simulated(cells, n_samples=donors, n_bins=1)
+        return few_of_each(cells, donors, folder)
+    return simulated(SIMULATED[name]) if name in SIMULATED else load(COHORTS[name], folder)
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -669,11 +742,7 @@ def work(arguments: argparse.Namespace) -> None:
                 left_out = name not in ONLY.get(part, (name,)) or name in EXCEPT.get(part, ())
                 if left_out or name not in arguments.estimators or target.exists():
                     continue
-                bins = bins or (
-                    simulated(SIMULATED[cohort])
-                    if cohort in SIMULATED
-                    else load(COHORTS[cohort], arguments.data)
-                )
+                bins = bins or cohort_named(cohort, arguments.data)
                 start = time.perf_counter()
                 rows = function(bins, estimate, name)
                 about = {"part": part, "cohort": cohort, "estimator": name}

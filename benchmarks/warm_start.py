@@ -2,6 +2,7 @@
 
     python benchmarks/warm_start.py full --cells a.h5ad --sample donor_id --keep runs
     python benchmarks/warm_start.py simulated --keep runs
+    python benchmarks/warm_start.py steps --cells a.h5ad --sample donor_id --keep runs
     python benchmarks/warm_start.py stack --keep runs
 
 Each prints a tab-separated table; `... COMMAND --help` says what it can vary. What is finished is
@@ -16,6 +17,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from popnet.files import atomic
 from popnet.networks.centrality import degree_centrality
 from popnet.sivae import Fit, Settings, training
 from popnet.sivae.covariance import covariance_factor
+from popnet.sivae.settings import WARM_STEPS
 
 # Cells of a bin that neither its fits nor the model that they start from see.
 HELDOUT = 0.1
@@ -365,6 +368,63 @@ def called(found: dict[str, Any], changed: np.ndarray, n_genes: int) -> dict[str
     }
 
 
+# Steps and widths of small bins
+
+
+def steps(options: argparse.Namespace) -> None:
+    """Compare numbers of steps and widths of the networks for bins of few cells."""
+    options.keep.mkdir(parents=True, exist_ok=True)
+    samples, _ = read_samples(options.cells, options.sample, options.depth, options.genes)
+    sample = max(samples, key=lambda name: len(samples[name]))
+    most = max(options.sizes)
+    unseen, rest = samples[sample][most : 2 * most], samples[sample][2 * most :]
+    pooled = [cells[: len(rest)] for name, cells in samples.items() if name != sample]
+    plan = sivae.settings_for(standardise=False)
+    widths = {"full": plan, "small": replace(plan, hidden=(256, 128, 64), latent=16)}
+    starts: dict[str, Fit] = {}
+    rows = []
+    for size, width, warm, share in product(
+        options.sizes, widths, (True, False), (0.125, 0.25, 0.5, 1.0)
+    ):
+        own = widths[width]
+        n_steps = tuple(max(1, round(share * n)) for n in own.steps)
+        if warm:
+            n_steps = (*own.steps[:2], round(share * WARM_STEPS))
+
+        def made(
+            size: int = size,
+            width: str = width,
+            warm: bool = warm,
+            n_steps: tuple[int, ...] = n_steps,
+        ) -> dict[str, Any]:
+            if warm and width not in starts:
+                cells = np.concatenate([rest, *pooled])
+                starts[width] = timed_fits([cells], widths[width], [100])[0][0]
+            settings = replace(widths[width], steps=n_steps, grow_beyond=None)
+            cells = samples[sample][:size]
+            fits, seconds = timed_fits(
+                [cells, cells], settings, [1, 2], starts[width] if warm else None
+            )
+            found = [summary(fit, cells, unseen, {}) for fit in fits]
+            return {
+                "seconds": seconds,
+                "heldout": np.mean([one["heldout"] for one in found]),
+                "edges": jaccard(found[0]["edges"], found[1]["edges"]),
+            }
+
+        name = Path(options.cells).stem.split("_")[0]
+        found = kept(options.keep, f"steps-{name}-{size}-{width}-{warm}-{share}", made)
+        about = {"cells": size, "width": width, "start": "cohort" if warm else "nothing"}
+        of_fit = {
+            "heldout_error": float(found["heldout"]),
+            "edges_other_seed": float(found["edges"]),
+            "seconds": float(found["seconds"]),
+        }
+        rows.append(about | {"joint_steps": n_steps[-1]} | of_fit)
+    print(machine())
+    print(pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.4g"), end="")
+
+
 # Stacks
 
 
@@ -400,27 +460,31 @@ def main(arguments: Iterable[str] | None = None) -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, dest="command")
-    for function in (full, simulated, stack):
+    for function in (full, simulated, steps, stack):
         command = commands.add_parser(function.__name__, help=(function.__doc__ or "").strip())
         command.set_defaults(function=function)
         command.add_argument("--keep", type=Path, required=True, help="folder of finished fits")
-        if function is full:
+        if function in (full, steps):
             command.add_argument("--cells", required=True, help="h5ad file of raw counts")
             command.add_argument("--sample", required=True, help="column of the samples")
             command.add_argument("--depth", help="column of the cells' total counts")
+        if function is steps:
+            command.add_argument("--genes", type=int, default=500)
+            command.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200, 500])
+        if function is full:
             command.add_argument("--bins", type=int, default=2, help="one of a sample each")
             command.add_argument("--size", type=int, default=1000, help="cells of a bin")
             command.add_argument("--genes", type=int, default=2000)
             command.add_argument("--pool", type=int, default=4000, help="cells of the cohort's")
             command.add_argument("--changes", nargs="*", choices=KINDS[1:], default=KINDS[1:])
             command.add_argument("--only", nargs="+", help="ways to train")
-        elif function is simulated:
+        if function is simulated:
             command.add_argument("--cohorts", type=int, default=2)
             command.add_argument("--bins", type=int, default=16)
             command.add_argument("--size", type=int, default=200, help="cells of a bin")
             command.add_argument("--genes", type=int, default=150)
             command.add_argument("--share", type=float, default=0.25, help="of the cells wired")
-        else:
+        if function is stack:
             command.add_argument("--stacks", type=int, nargs="+", default=[1, 4, 8])
     options = parser.parse_args(arguments)
     options.function(options)
