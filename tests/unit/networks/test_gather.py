@@ -487,6 +487,27 @@ def test_networks_without_a_sign(cohort, plain, tmp_path):
         np.testing.assert_allclose(gram.diagonal(), 1)
 
 
+def test_networks_of_counts_without_one_bin(cohort, tmp_path, monkeypatch):
+    expression, _ = cohort
+    whole = gathered(estimators.cs_core(*cohort, LEAST), cohort, tmp_path)
+    assert "signed_strength" in whole.bins.layers
+    assert (whole.pairs.weights < 0).any()
+    read = expression.read_counts
+
+    def read_counts(*key):
+        counts, depth = read(*key)
+        return counts if key != ("NA", 3) else np.ones_like(counts), depth
+
+    monkeypatch.setattr(expression, "read_counts", read_counts)
+    found = gathered(estimators.cs_core(*cohort, LEAST), cohort, tmp_path)
+    assert list(found.bins.obs["sample"]) == ["007", "007", "a|b"]
+    assert list(found.pairs.samples) == ["007", "a|b"]
+    for name in ("edges", "bin_edges"):
+        table = getattr(whole, name).astype({"sample": str})
+        expected = table[table["sample"] != "NA"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(getattr(found, name).astype({"sample": str}), expected)
+
+
 @pytest.mark.parametrize("central_genes", ["all", 1])
 def test_a_cohort_without_an_edge(binned, tmp_path, central_genes):
     cells = {("a", 1): np.zeros((5, N_GENES)), ("b", 1): np.zeros((5, N_GENES))}
