@@ -48,9 +48,9 @@ from scipy.stats import rankdata
 
 from popnet.associations import edges as pair_tests
 from popnet.cells.expression import scale
-from popnet.comparisons.networks.cs_core import latent_correlation
 from popnet.files import atomic
 from popnet.networks.edges import pair_weights, strongest_pairs
+from popnet.networks.cs_core import latent_correlation
 from popnet.networks.estimators import correlation_factor, standardised
 from popnet.networks.pairs import candidates
 from popnet.networks.programmes import find_programmes, programme_values

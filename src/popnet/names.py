@@ -1,4 +1,4 @@
-"""File names for identifiers, which may be any text."""
+"""Names of files, for identifiers that may be any text, and of networks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from hashlib import sha256
 
 # Names that the results tree uses beside cell types.
 RESERVED = {"variants", "figures", "logs", "benchmarks", "simulated", "training", "comparisons"}
+# What reports call the networks of the study.
+NETWORKS = {
+    "shared": "one siVAE for the cohort",
+    "sivae": "a siVAE per bin",
+    "correlation": "plain correlation",
+    "components": "shared principal components",
+    "spearman": "Spearman's correlation",
+    "cs-core": "CS-CORE",
+    "clr": "CLR",
+    "mrnet": "MRNET",
+    "aracne": "ARACNE",
+}
 
 
 def safe_name(text: str) -> str:

@@ -168,6 +168,11 @@ def shares_model(config: Mapping[str, Any]) -> bool:
     return warm or not {"shared", "components"}.isdisjoint(wanted)
 
 
+def needs_counts(config: Mapping[str, Any]) -> bool:
+    """Return whether a network is estimated from the counts of cells."""
+    return "cs-core" in estimators(config)
+
+
 def edge_definition(config: Mapping[str, Any]) -> str:
     """Return what an edge of a siVAE per bin is: the config's choice, or the preset's."""
     return str(config["networks"]["edges"] or PRESETS[config["preset"]].definition)

@@ -40,9 +40,13 @@ WANTED += [
 ]
 
 
+# Networks without a model, of which this study had none at first.
+OTHERS = ["spearman", "cs-core", "clr", "mrnet", "aracne"]
+
+
 @pytest.fixture(scope="module")
-def results(copy_clone, snakemake):
-    """The results of 8 samples, of which 3 have cells of the rare type: no MT genes, no sets."""
+def clone(copy_clone, snakemake):
+    """A study of 8 samples, of which 3 have cells of the rare type: no MT genes, no sets."""
     clone = copy_clone("sparse")
     rng = np.random.default_rng(0)
     obs = pd.DataFrame(
@@ -71,6 +75,11 @@ def results(copy_clone, snakemake):
     targets = [f"results/sparse/{name}" for name in WANTED]
     status, output = snakemake(clone, *targets, "--cores", "2", "--configfile", "sparse.yaml")
     assert status == 0, output
+    return clone
+
+
+@pytest.fixture(scope="module")
+def results(clone):
     return clone / "results" / "sparse"
 
 
@@ -85,3 +94,30 @@ def test_findings_say_what_was_tested(results):
 
 def test_every_figure_is_drawn(results):
     assert len(list((results / "figures").rglob("*.png"))) == 5 + 2 * 6
+
+
+def test_networks_without_a_model(clone, results, snakemake):
+    """Those of ranks, counts and mutual information go through maps and tests as others do."""
+    folder = results / safe_name(COMMON)
+    settings = SETTINGS | {"networks": {"estimators": ["shared", *OTHERS]}}
+    (clone / "sparse.yaml").write_text(yaml.safe_dump(settings))
+    maps = [folder / "map" / network / "kernel.tsv" for network in OTHERS]
+    tests = [
+        folder / "associations" / "score" / network / f"{analysis}.tsv"
+        for network in ("cs-core", "aracne")
+        for analysis in ("edges", "graph_centrality")
+    ]
+    targets = [str(path.relative_to(clone)) for path in [*maps, *tests]]
+    status, output = snakemake(clone, *targets, "--cores", "2", "--configfile", "sparse.yaml")
+    assert status == 0, output
+    for network, path in zip(OTHERS, maps, strict=True):
+        assert read_table(path)["similarity"].between(-1, 1.001).all()
+        layers = set(ad.read_h5ad(folder / "networks" / network / "bins.h5ad").layers)
+        assert ("signed_strength" in layers) == (network in ("spearman", "cs-core"))
+    for path in tests:
+        table = read_table(path)
+        assert len(table)
+        assert table["p"].between(0, 1).all()
+        if path.stem == "graph_centrality":
+            signed = "signed_strength" in set(table["measure"])
+            assert signed == (path.parent.name == "cs-core")

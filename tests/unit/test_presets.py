@@ -31,6 +31,17 @@ def test_the_config_decides_on_the_plan_where_it_names_one():
     assert {preset.plan for preset in presets.PRESETS.values()} <= set(PLANS)
 
 
+def test_counts_are_kept_for_the_estimator_that_reads_them():
+    def needed(*names):
+        return presets.needs_counts(
+            {"preset": "robust", "networks": {"estimators": list(names) or None}}
+        )
+
+    assert needed("shared", "cs-core")
+    assert not needed("clr", "spearman")
+    assert not needed()
+
+
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_a_preset_is_of_a_piece(name):
     preset = presets.PRESETS[name]

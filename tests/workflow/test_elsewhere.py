@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from typing import get_args
 
 import pytest
+
+from popnet.study.config import Modelled, Plain
 
 MODULE = """configfile: "popnet.yaml"
 
@@ -62,10 +65,28 @@ def test_from_another_folder(clone, folder, snakemake):
     assert status == 0, output
     # Three phenotypes in two networks.
     assert planned(output)["associate_centrality"] == 6
+    assert planned(output)["train_shared"] == 3
     # The settings that the sheet brings along count there, too.
     assert "plan bins of 150 cells" in output
     made = [path for path in clone.rglob("*") if path not in before]
     assert not [path for path in made if "__pycache__" not in path.parts]
+
+
+def test_every_network_is_planned(clone, folder, snakemake):
+    """Nine of them; without those that need a model, nothing is trained."""
+    command = ["-s", str(clone / "workflow" / "Snakefile"), "--configfile", "popnet.yaml"]
+    per_network = ("gather_networks", "map_networks", "export_networks", "count_connectivity")
+    tested = ("make_design", "associate_centrality", "associate_edges", "associate_map")
+    for names in (get_args(Plain), [*get_args(Modelled), *get_args(Plain)]):
+        settings = f"bins: {{size: 150}}\nnetworks: {{estimators: [{', '.join(names)}]}}\n"
+        (folder / "small.yaml").write_text(settings)
+        status, output = snakemake(folder, *command, "--cores", "1", "--dry-run")
+        assert status == 0, output
+        jobs = planned(output)
+        assert {jobs[rule] for rule in per_network} == {len(names)}
+        # Of three phenotypes.
+        assert {jobs[rule] for rule in tested} == {3 * len(names)}
+        assert ("train_shared" in jobs) == (len(names) == 9)
 
 
 def test_directory(clone, folder, snakemake):

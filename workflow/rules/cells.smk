@@ -40,6 +40,7 @@ rule prepare_expression:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         regress=config["genes"]["regress"],
+        keep_counts=presets.needs_counts(config),
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
         seed=config["seed"],

@@ -48,6 +48,7 @@ from popnet import presets, provenance
 from popnet.checks.config import check_config
 from popnet.checks.environment import check_python
 from popnet.errors import InputError, describe
+from popnet.names import NETWORKS as NETWORK_NAMES
 from popnet.names import safe_name
 from popnet.study.cohort import (
     cells_part,

@@ -9,10 +9,13 @@ def caption(wildcards):
     path = Path(RESULTS, "bins.tsv")
     planned = bins_of(path) if path.exists() else {}
     one_type = wildcards.get("cell_type")
+    network = wildcards.get("network", HEADLINE)
     rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])
     return {
         "cohort": cohort.name,
         "preset": config["preset"],
+        "network": network,
+        "of_network": NETWORK_NAMES[network],
         "plan": presets.training_plan(config),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",

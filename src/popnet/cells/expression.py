@@ -36,6 +36,8 @@ class PreparedSample:
         Columns sample, bin, n_cells, batch, mean_depth (mean of log10 total counts).
     mean_expression, detection_rate : ndarray of shape (n_bins, n_genes)
         Of log-normalised expression, before regression and scaling.
+    counts : csr_matrix of shape (n_cells, n_genes), float32, or None
+        What was normalised, where an estimator needs it.
     """
 
     expression: np.ndarray
@@ -43,6 +45,7 @@ class PreparedSample:
     bins: pd.DataFrame
     mean_expression: np.ndarray
     detection_rate: np.ndarray
+    counts: csr_matrix | None = None
 
 
 def prepare_sample(
@@ -54,6 +57,7 @@ def prepare_sample(
     regress: Sequence[str] = (),
     cell_cycle: pd.DataFrame | None = None,
     seed: int = 0,
+    keep_counts: bool = False,
 ) -> PreparedSample:
     """Normalise, regress and scale the expression of one sample over all its bins.
 
@@ -74,6 +78,8 @@ def prepare_sample(
         Columns gene and phase (S, G2M), for ``"cell_cycle"``.
     seed : int
         For the control genes of the cell-cycle scores.
+    keep_counts : bool
+        Whether an estimator needs the counts of the selected genes.
 
     Raises
     ------
@@ -125,7 +131,8 @@ def prepare_sample(
 
     obs = pd.DataFrame({"sample": sample, "bin": bin_of_cell, "n_counts": depth})
     obs.index = pd.Index(cells["cell"].astype(str), name=None)
-    return PreparedSample(scale(expression), obs, bins, mean_expression, detection_rate)
+    kept = counts[:, columns].astype(np.float32) if keep_counts else None
+    return PreparedSample(scale(expression), obs, bins, mean_expression, detection_rate, kept)
 
 
 def cell_cycle_scores(
@@ -233,8 +240,9 @@ def write_expression(
     Parameters
     ----------
     path : str or Path
-        The AnnData file, cells x genes: X float32, obs with sample, bin and n_counts. Cell names
-        that occur twice are prefixed by their sample.
+        The AnnData file, cells x genes: X float32, obs with sample, bin and n_counts; the layer
+        "counts" (sparse) where samples have counts. Cell names that occur twice are prefixed by
+        their sample.
     samples : iterable of PreparedSample
     genes : sequence of str
         The columns of the samples' expression.
@@ -265,6 +273,8 @@ def write_expression(
             n_written = len(matrix)
             matrix.resize(n_written + len(sample.expression), axis=0)
             matrix[n_written:] = sample.expression
+            if sample.counts is not None:
+                _append_counts(file, sample.counts)
             tables.append(sample.obs)
             summaries.append((sample.bins, sample.mean_expression, sample.detection_rate))
         obs = pd.concat(tables).astype({"sample": "category"})
@@ -282,6 +292,30 @@ def write_expression(
         var=var,
         layers={"detection_rate": np.vstack([rate for _, _, rate in summaries])},
     )
+
+
+def _append_counts(file: h5py.File, counts: csr_matrix) -> None:
+    """Add the counts of a sample to the layer of them, as AnnData stores a csr_matrix."""
+    layer = file.require_group("layers/counts")
+    if not len(layer):
+        file["layers"].attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+        layer.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        layer.attrs["shape"] = (0, counts.shape[1])
+        for name, dtype in (("data", np.float32), ("indices", np.int32), ("indptr", np.int64)):
+            size = int(name == "indptr")
+            layer.create_dataset(
+                name, (size,), dtype, maxshape=(None,), chunks=(2**14,), compression="gzip"
+            )
+    n_stored = len(layer["data"])
+    for name, values in (
+        ("data", counts.data),
+        ("indices", counts.indices),
+        ("indptr", counts.indptr[1:].astype(np.int64) + n_stored),
+    ):
+        start = len(layer[name])
+        layer[name].resize(start + len(values), axis=0)
+        layer[name][start:] = values
+    layer.attrs["shape"] = (len(layer["indptr"]) - 1, counts.shape[1])
 
 
 def read_bin(path: str | Path, sample: str, bin: int) -> AnnData:
@@ -350,3 +384,20 @@ class BinnedExpression:
         with reading(self.path), h5py.File(self.path, "r", locking=False) as file:
             values: np.ndarray = file["X"][self.rows(sample, bin)]
         return values
+
+    def read_counts(self, sample: str, bin: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the counts of the cells of a bin, (n_cells, n_genes), and their depth, (n_cells,).
+
+        Raises
+        ------
+        InputError
+            If the file is damaged, or was written without counts.
+        """
+        rows = self.rows(sample, bin)
+        with reading(self.path), h5py.File(self.path, "r", locking=False) as file:
+            layer = file["layers/counts"]
+            bounds = layer["indptr"][rows.start : rows.stop + 1]
+            part = slice(bounds[0], bounds[-1])
+            compressed = layer["data"][part], layer["indices"][part], bounds - bounds[0]
+            counts = csr_matrix(compressed, shape=(len(bounds) - 1, len(self.genes)))
+            return counts.toarray(), file["obs/n_counts"][rows]

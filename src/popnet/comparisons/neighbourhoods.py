@@ -17,8 +17,9 @@ from popnet.comparisons.hubs import (
     neighbour_correlation,
     neighbour_overlap,
 )
-from popnet.comparisons.networks.correlation import expression_of, pearson
+from popnet.comparisons.networks.correlation import expression_of
 from popnet.comparisons.prediction import variance_explained
+from popnet.networks.correlation import pearson
 from popnet.seeds import derive_seed
 
 if TYPE_CHECKING:

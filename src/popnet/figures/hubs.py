@@ -42,7 +42,11 @@ def hub_dots(hubs: pd.DataFrame, subject: Subject) -> Figure:
     axes.scatter(hubs["mean"], rows, s=16, c=colours, edgecolors=DARK, linewidths=0.4, zorder=3)
     axes.set_yticks(rows, [readable(gene, 20) for gene in hubs["gene"]])
     axes.set_ylim(len(hubs) - 0.4, -0.6)
-    axes.set_xlabel("degree centrality (0: perfect reconstruction, −1: no better than the mean)")
+    label = "degree centrality"
+    # Only minus a reconstruction error is never positive.
+    if (hubs["highest"] <= 0).all():
+        label += " (0: perfect reconstruction, −1: no better than the mean)"
+    axes.set_xlabel(label)
     present = [name for name in COMPLEXES if name in set(hubs["complex"])]
     handles = [dot(COMPLEXES[name], f"complex {name} (mtDNA)") for name in present]
     legend_below(figure, [*handles, dot(GREY, "other genes")] if handles else [])

@@ -54,7 +54,7 @@ def findings_row(
         The analysis's table of results.
     cell_type, phenotype : str
     network : str
-        Of :data:`popnet.networks.estimators.NAMES`; empty for genotypes.
+        Of :data:`popnet.names.NETWORKS`; empty for genotypes.
     preset : str
     fdr : float
         Largest q of a hit.

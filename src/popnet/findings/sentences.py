@@ -16,6 +16,15 @@ EDGES = {
     "correlation": "the plain correlation of the expression of two genes over a sample's cells",
     "components": "how far the expression of two genes varies together over a sample's cells, as "
     "principal components explain it that all samples share",
+    "spearman": "the rank correlation of the expression of two genes over a sample's cells",
+    "cs-core": "the correlation of the expression behind the counts of two genes, corrected for "
+    "sequencing depth, over a sample's cells",
+    "clr": "how far the mutual information of two genes, over a sample's cells, is above that of "
+    "each with other genes",
+    "mrnet": "the mutual information of two genes, over a sample's cells, that other genes do not "
+    "already give",
+    "aracne": "the mutual information of two genes over a sample's cells, without pairs that a "
+    "third gene explains",
 }
 
 

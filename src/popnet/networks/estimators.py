@@ -1,38 +1,44 @@
-"""Estimators of networks: what each says of the genes of a bin.
-
-An estimator gives every gene of a bin a vector, its embedding, from which
-`popnet.networks.edges.pair_weights` makes the weights of all pairs.
-"""
+"""Estimators of networks: the weights of the pairs of genes of a bin, and how central genes are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
+from popnet.errors import InputError, Problem
 from popnet.networks.centrality import MIN_VARIANCE, degree_centrality
+from popnet.networks.correlation import rank_correlation
+from popnet.networks.cs_core import NoVariation, latent_correlation
 from popnet.networks.edges import Definition, pair_weights
+from popnet.networks.information import (
+    context_likelihood,
+    mutual_information,
+    prune_triangles,
+    relevance_less_redundancy,
+)
 from popnet.networks.trained import TrainedModels
 
 if TYPE_CHECKING:
     from popnet.sivae.result import Fit
 
-# What networks are called in reports.
-NAMES = {
-    "shared": "one siVAE for the cohort",
-    "sivae": "a siVAE per bin",
-    "correlation": "plain correlation",
-    "components": "shared principal components",
-}
 # Principal components of the estimator "components".
 N_COMPONENTS = 32
 
-Embed = Callable[[int], list[np.ndarray]]
+# How the weights of a method follow from the mutual information of the same genes.
+OF_INFORMATION = {
+    "clr": context_likelihood,
+    "mrnet": relevance_less_redundancy,
+    "aracne": prune_triangles,
+}
+
+# Sample and number of a bin.
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -70,20 +76,35 @@ class Estimator:
     Parameters
     ----------
     centrality : BinCentrality
-    definition : {"model", "inner", "cosine", "distance"}
-        How weights follow from embeddings.
-    embed : callable
-        Takes a row of the bins and returns the embedding of all genes by each model of the bin:
-        arrays of shape (n_genes, n_dimensions).
+    weigh : callable
+        Takes a row of the bins and numbers of genes, and returns the weights of all pairs of these
+        genes by each model of the bin: float32 arrays of shape (n_chosen, n_chosen), symmetric,
+        zeros on the diagonal.
+    absolute : bool
+        Weights say how strongly two genes are related, not whether they rise together.
+    loadings : callable, optional
+        Where edges go by distance: takes a row of the bins and returns the loadings of all genes
+        by each model, (n_genes, n_dimensions). The weights are then those of edges alone, and 0
+        for all other pairs.
     """
 
     centrality: BinCentrality
-    definition: Definition
-    embed: Embed
+    weigh: Callable[[int, np.ndarray], list[np.ndarray]]
+    absolute: bool = False
+    loadings: Callable[[int], list[np.ndarray]] | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether weights can be negative."""
+        return not self.absolute and self.loadings is None
 
 
 def bin_models(
-    models: TrainedModels, summary: AnnData, min_detection: float | None, definition: Definition
+    models: TrainedModels,
+    summary: AnnData,
+    min_detection: float | None,
+    definition: Definition,
+    closest: float,
 ) -> Estimator:
     """Return a siVAE per bin as an estimator.
 
@@ -97,6 +118,8 @@ def bin_models(
         express have none there: too few cells tell nothing about a gene's edges, and a gene that
         one cell alone expresses is reconstructed best. With None it is the negative error.
     definition : {"model", "inner", "cosine", "distance"}
+    closest : float
+        Share of gene pairs that are edges, for "distance".
     """
     bins = _described(models.bins, summary)
     number = models.bin_number
@@ -111,17 +134,36 @@ def bin_models(
     found = BinCentrality(
         bins, summary.var_names, number, of_models, values, variances > MIN_VARIANCE
     )
+    varies = found.varies
     # The model's covariance over the bin's own deviations: its part of a correlation.
-    deviations = np.sqrt(np.where(variances > MIN_VARIANCE, variances, np.inf))[:, :, None]
+    deviations = np.sqrt(np.where(varies, variances, np.inf))[:, :, None]
 
-    def embed(row: int) -> list[np.ndarray]:
+    def loadings(row: int) -> list[np.ndarray]:
         own = np.flatnonzero(number == row)
-        if definition != "model":
-            return [models.files[model].read("varm/sivae_loadings") for model in own]
-        factors = (models.files[model].read("varm/covariance_factor") for model in own)
-        return [factor / deviations[model] for model, factor in zip(own, factors, strict=True)]
+        return [models.files[model].read("varm/sivae_loadings") for model in own]
 
-    return Estimator(found, definition, embed)
+    def factors(row: int) -> list[np.ndarray]:
+        own = np.flatnonzero(number == row)
+        read = (models.files[model].read("varm/covariance_factor") for model in own)
+        return [factor / deviations[model] for model, factor in zip(own, read, strict=True)]
+
+    def weigh(row: int, genes: np.ndarray) -> list[np.ndarray]:
+        embeddings = factors(row) if definition == "model" else loadings(row)
+        return [pair_weights(one[genes], definition, closest) for one in embeddings]
+
+    def weigh_closest(row: int, genes: np.ndarray) -> list[np.ndarray]:
+        # The closest pairs are those of the genes that vary.
+        weights = []
+        for model, embedding in zip(np.flatnonzero(number == row), loadings(row), strict=True):
+            own = np.flatnonzero(varies[model, genes])
+            of_model = np.zeros((len(genes),) * 2, np.float32)
+            of_model[np.ix_(own, own)] = pair_weights(embedding[genes[own]], "distance", closest)
+            weights.append(of_model)
+        return weights
+
+    if definition == "distance":
+        return Estimator(found, weigh_closest, loadings=loadings)
+    return Estimator(found, weigh)
 
 
 def shared_model(
@@ -152,11 +194,11 @@ def shared_model(
 
     _, *unseen = fits
 
-    def relative(rows: slice, cells: np.ndarray) -> np.ndarray:
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
         cells = standardised(cells)
         errors = np.empty_like(cells)
         for number, model in enumerate(unseen, start=1):
-            own = fold[rows] == number
+            own = fold[expression.rows(*key)] == number
             if own.any():
                 errors[own] = (model.reconstruct(_named(cells[own], model)) - cells[own]) ** 2
         return degree_centrality(errors.mean(axis=0), cells.var(axis=0))
@@ -164,7 +206,8 @@ def shared_model(
     def embed(cells: np.ndarray) -> np.ndarray:
         return mean_factor([covariance_factor(fit, standardised(cells)) for fit in fits])
 
-    return _of_cells(relative, embed, expression, summary, min_detection)
+    weigh = _of_factors(embed, expression)
+    return _of_cells(relative, weigh, expression, summary, min_detection)
 
 
 def mean_factor(factors: Sequence[np.ndarray]) -> np.ndarray:
@@ -209,7 +252,7 @@ def shared_components(
 
     directions = directions[:, :N_COMPONENTS].astype(np.float64)
 
-    def relative(rows: slice, cells: np.ndarray) -> np.ndarray:
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
         cells = standardised(cells)
         left = cells - (cells @ directions) @ directions.T
         return degree_centrality((left**2).mean(axis=0), cells.var(axis=0))
@@ -218,7 +261,8 @@ def shared_components(
         scores = standardised(cells).astype(np.float64) @ directions
         return low_rank(directions, np.cov(scores, rowvar=False, bias=True))
 
-    return _of_cells(relative, embed, expression, summary, min_detection)
+    weigh = _of_factors(embed, expression)
+    return _of_cells(relative, weigh, expression, summary, min_detection)
 
 
 def correlation(expression: BinnedExpression, summary: AnnData, min_detection: float) -> Estimator:
@@ -232,12 +276,101 @@ def correlation(expression: BinnedExpression, summary: AnnData, min_detection: f
         As in :func:`shared_model`.
     """
 
-    def relative(rows: slice, cells: np.ndarray) -> np.ndarray:
-        weights = pair_weights(correlation_factor(cells), "model", 1)
-        values: np.ndarray = np.abs(weights).sum(axis=1) / max(len(weights) - 1, 1)
-        return values
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        return mean_strength(pair_weights(correlation_factor(cells), "model", 1))
 
-    return _of_cells(relative, correlation_factor, expression, summary, min_detection)
+    weigh = _of_factors(correlation_factor, expression)
+    return _of_cells(relative, weigh, expression, summary, min_detection)
+
+
+def spearman(expression: BinnedExpression, summary: AnnData, min_detection: float) -> Estimator:
+    """Return Spearman's correlation as an estimator, by the ranks of the bin's cells.
+
+    Centrality is the mean absolute correlation of a gene with the others.
+
+    Parameters
+    ----------
+    expression, summary, min_detection
+        As in :func:`shared_model`.
+    """
+
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        return mean_strength(rank_correlation(standardised(cells)))
+
+    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
+        return rank_correlation(standardised(expression.read(*key)[:, genes]))
+
+    return _of_cells(relative, weigh, expression, summary, min_detection)
+
+
+def cs_core(expression: BinnedExpression, summary: AnnData, min_detection: float) -> Estimator:
+    """Return CS-CORE as an estimator: the correlation of latent expression (Su et al. 2023).
+
+    It reads the counts of the cells and their depth, so that nothing is regressed out. Centrality
+    is the mean absolute correlation of a gene with the others. Bins in which no gene varies more
+    than Poisson counts do have no network.
+
+    Parameters
+    ----------
+    expression : BinnedExpression
+        With counts.
+    summary, min_detection
+        As in :func:`shared_model`.
+
+    Raises
+    ------
+    InputError
+        If no bin has a network.
+    """
+
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        return mean_strength(latent_correlation(*expression.read_counts(*key)))
+
+    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
+        return latent_correlation(*expression.read_counts(*key), genes)
+
+    return _of_cells(relative, weigh, expression, summary, min_detection)
+
+
+def of_information(
+    method: Literal["clr", "mrnet", "aracne"],
+    expression: BinnedExpression,
+    summary: AnnData,
+    min_detection: float,
+) -> Estimator:
+    """Return a method that starts from mutual information as an estimator.
+
+    Mutual information is that of the ranks of the bin's cells. Centrality is a gene's mean mutual
+    information with all others. The method itself sees the genes of the graph alone: for all genes
+    MRNET and ARACNE take long.
+
+    Parameters
+    ----------
+    method : {"clr", "mrnet", "aracne"}
+    expression, summary, min_detection
+        As in :func:`shared_model`.
+
+    References
+    ----------
+    Faith et al., PLoS Biology 5 (2007), CLR; Meyer et al., EURASIP Journal on Bioinformatics and
+    Systems Biology (2007), MRNET; Margolin et al., BMC Bioinformatics 7 (2006), ARACNE.
+    """
+
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        return mean_strength(mutual_information(standardised(cells)))
+
+    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
+        information = mutual_information(standardised(expression.read(*key)[:, genes]))
+        return OF_INFORMATION[method](information)
+
+    return _of_cells(relative, weigh, expression, summary, min_detection, absolute=True)
+
+
+def mean_strength(weights: np.ndarray) -> np.ndarray:
+    """Return the mean absolute weight of each gene with the others, (n_genes,)."""
+    strength = np.abs(weights).sum(axis=1) - np.abs(weights.diagonal())
+    mean: np.ndarray = strength / max(len(weights) - 1, 1)
+    return mean
 
 
 def standardised(cells: np.ndarray) -> np.ndarray:
@@ -258,28 +391,57 @@ def correlation_factor(cells: np.ndarray) -> np.ndarray:
     return factor
 
 
+def _of_factors(
+    embed: Callable[[np.ndarray], np.ndarray], expression: BinnedExpression
+) -> Callable[[Key, np.ndarray], np.ndarray]:
+    """Return a function that weighs pairs by F F', where `embed` makes F of a bin's cells."""
+
+    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
+        return pair_weights(embed(expression.read(*key))[genes], "model", 1)
+
+    return weigh
+
+
 def _of_cells(
-    relative: Callable[[slice, np.ndarray], np.ndarray],
-    embed: Callable[[np.ndarray], np.ndarray],
+    relative: Callable[[Key, np.ndarray], np.ndarray],
+    weigh: Callable[[Key, np.ndarray], np.ndarray],
     expression: BinnedExpression,
     summary: AnnData,
     min_detection: float,
+    absolute: bool = False,
 ) -> Estimator:
-    """Return an estimator without models of its own bins; every planned bin has a network."""
+    """Return an estimator without models of its own bins; a bin in which it fails is left out."""
     bins = _described(summary.obs[["sample", "bin"]].astype({"sample": str}), summary)
     detected = summary[bins["name"]].layers["detection_rate"] >= min_detection
     values = np.empty(detected.shape)
     varies = np.empty(detected.shape, bool)
-    for row, (sample, number) in enumerate(zip(bins["sample"], bins["bin"], strict=True)):
-        cells = expression.read(sample, number)
+    done = np.ones(len(bins), bool)
+    keys: list[Key] = list(zip(bins["sample"], bins["bin"], strict=True))
+    for row, key in enumerate(keys):
+        cells = expression.read(*key)
         varies[row] = detected[row] & (cells.var(axis=0) > MIN_VARIANCE)
-        values[row] = relative(expression.rows(sample, number), cells)
+        try:
+            values[row] = relative(key, cells)
+        except NoVariation as error:
+            print(f"left out: {key[0]} bin {key[1]} ({error})")
+            done[row] = False
+    if not done.any():
+        message = "a network of networks.estimators can be estimated in no bin; see the log"
+        remedy = "leave it out of networks.estimators"
+        raise InputError([Problem("config", "networks.estimators", None, message, remedy)])
+    bins, values, varies = bins[done].reset_index(drop=True), values[done], varies[done]
     values[~varies] = np.nan
     found = BinCentrality(
         bins, summary.var_names, np.arange(len(bins)), values, values.copy(), varies
     )
     keys = list(zip(bins["sample"], bins["bin"], strict=True))
-    return Estimator(found, "model", lambda row: [embed(expression.read(*keys[row]))])
+
+    def of_bin(row: int, genes: np.ndarray) -> list[np.ndarray]:
+        weights = weigh(keys[row], genes).astype(np.float32)
+        np.fill_diagonal(weights, 0)
+        return [weights]
+
+    return Estimator(found, of_bin, absolute)
 
 
 def _described(bins: pd.DataFrame, summary: AnnData) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from popnet.cells.expression import BinnedExpression
 from popnet.files import atomic
 from popnet.networks.centrality import MEASURES, graph_centralities
 from popnet.networks.centrality import central_genes as most_central
-from popnet.networks.edges import nearest_neighbours, pair_weights, strongest_pairs
+from popnet.networks.edges import nearest_neighbours, strongest_pairs
 from popnet.networks.estimators import BinCentrality, Estimator, correlation_factor
 from popnet.networks.pairs import PairMoments, PairWeights, candidates
 from popnet.networks.reliability import icc, seed_reliability
@@ -182,8 +182,7 @@ def gather(
         f"{len(found.of_models)} networks of {len(found.bins)} bins, {len(found.genes)} genes, "
         f"{len(nodes)} of them in the graph"
     )
-    unsigned = estimator.definition == "distance"
-    measures = [name for name in MEASURES if not (unsigned and name == "signed_strength")]
+    measures = [name for name in MEASURES if estimator.signed or name != "signed_strength"]
     graphs = {measure: np.full(found.values.shape, np.nan) for measure in measures}
     bin_edges, edges = [], []
     n_samples = found.bins["sample"].nunique()
@@ -198,7 +197,7 @@ def gather(
                 bin_edges.append(network.bin_edges)
                 edges.append(network.edges)
                 if collected is not None:
-                    collected.add(network, found.bins, expression)
+                    collected.add(network, found.bins, expression, estimator.absolute)
                 table = network.neighbours
                 writer = writer or pq.ParquetWriter(path, table.schema, write_page_checksum=True)
                 writer.write_table(table)
@@ -232,15 +231,12 @@ def sample_networks(
     upper = np.triu_indices(len(nodes), 1)
     for sample, bins in found.bins.groupby("sample", sort=False):
         rows = bins.index.to_numpy()
-        embeddings, measures, bin_edges, weights = [], [], [], []
+        measures, bin_edges, weights = [], [], []
         for row in rows:
             own = np.flatnonzero(found.bin_number == row)
-            of_bin = estimator.embed(row)
             varying = [found.varies[model, nodes] for model in own]
-            of_graph, weight, graph = bin_graph(
-                [embedding[nodes] for embedding in of_bin], varying, estimator.definition, closest
-            )
-            embeddings += of_bin
+            share = 1 if estimator.loadings else closest
+            of_graph, weight, graph = bin_graph(estimator.weigh(row, nodes), varying, share)
             measures.append(of_graph.set_axis(nodes[of_graph.index]))
             weights.append(weight[upper])
             bin_edges.append(graph.assign(sample=sample, bin=bins["bin"][row]))
@@ -250,12 +246,12 @@ def sample_networks(
         for table in (edges, kept):
             for column in PAIR:
                 table[column] = nodes[table[column]].astype(np.int32)
-        if estimator.definition == "distance":
+        if estimator.loadings:
             of_sample = np.isin(found.bin_number, rows)
             everywhere = np.flatnonzero(found.varies[of_sample].all(axis=0))
             listed = closest_neighbours(
                 str(sample),
-                [one[everywhere] for one in embeddings],
+                [one[everywhere] for row in rows for one in estimator.loadings(row)],
                 n_neighbours,
                 found.genes[everywhere],
             )
@@ -269,48 +265,39 @@ def sample_networks(
 
 
 def bin_graph(
-    embeddings: Sequence[np.ndarray],
-    varying: Sequence[np.ndarray],
-    definition: Any,
-    closest: float,
+    weights: Sequence[np.ndarray], varying: Sequence[np.ndarray], share: float
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     """Return the graph centralities of a bin, means over its models, its weights and its edges.
 
     Parameters
     ----------
-    embeddings : sequence of arrays of shape (n_genes, n_dimensions)
+    weights : sequence of arrays of shape (n_genes, n_genes)
         Of each model, of the genes that graphs may hold.
     varying : sequence of bool arrays of shape (n_genes,)
         The genes of each model's graph.
-    definition, closest
-        As for :func:`popnet.networks.edges.pair_weights`.
+    share : float
+        Of the pairs, the strongest ones, that are edges.
 
     Returns
     -------
     measures : DataFrame, indexed by the number of the gene
     weights : float32 array of shape (n_genes, n_genes)
-        Mean over the models; with "distance" 0 for what is no edge.
+        Mean over the models.
     edges : DataFrame
         gene1, gene2 (numbers of genes) and share, of the models that have the edge.
     """
-    n_genes = len(embeddings[0])
     measures, graphs = [], []
-    total = np.zeros((n_genes, n_genes), np.float32)
-    for embedding, mask in zip(embeddings, varying, strict=True):
+    for of_model, mask in zip(weights, varying, strict=True):
         own = np.flatnonzero(mask)
-        weights = pair_weights(embedding[own], definition, closest)
-        pairs = strongest_pairs(weights, 1 if definition == "distance" else closest)
-        measures.append(pd.DataFrame(graph_centralities(weights, *pairs), own))
+        of_graph = of_model[np.ix_(own, own)]
+        pairs = strongest_pairs(of_graph, share)
+        measures.append(pd.DataFrame(graph_centralities(of_graph, *pairs), own))
         graphs.append(pd.DataFrame(dict(zip(PAIR, (own[end] for end in pairs), strict=True))))
-        if definition == "distance":
-            total[np.ix_(own, own)] += weights
-        else:
-            total += pair_weights(embedding, definition, closest)
-    share = pd.concat(graphs).groupby(PAIR).size() / len(graphs)
+    of_edge = pd.concat(graphs).groupby(PAIR).size() / len(graphs)
     return (
         pd.concat(measures).groupby(level=0).mean(),
-        total / len(embeddings),
-        share.rename("share").reset_index(),
+        np.mean(weights, axis=0),
+        of_edge.rename("share").reset_index(),
     )
 
 
@@ -366,13 +353,24 @@ class _Pairs:
         self.moments = PairMoments(shape[1])
         self.samples: list[str] = []
 
-    def add(self, network: SampleNetwork, bins: pd.DataFrame, expression: BinnedExpression) -> None:
-        """Add a sample: its weights, and the plain correlation in the cells of the same bins."""
+    def add(
+        self,
+        network: SampleNetwork,
+        bins: pd.DataFrame,
+        expression: BinnedExpression,
+        absolute: bool,
+    ) -> None:
+        """Add a sample: its weights, and the plain correlation in the cells of the same bins.
+
+        The correlation confirms the weights, so that it has no sign where these have none.
+        """
         row = len(self.samples)
         self.weights[row] = self.moments.add(np.array(network.weights))
         for number in bins["bin"][network.rows]:
             factor = correlation_factor(expression.read(network.sample, number)[:, self.nodes])
             self.correlation[row] += (factor @ factor.T)[self.upper] / len(network.rows)
+        if absolute:
+            np.abs(self.correlation[row], out=self.correlation[row])
         self.samples.append(network.sample)
 
     def chosen(self, genes: pd.Index) -> PairWeights:

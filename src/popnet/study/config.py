@@ -23,7 +23,9 @@ Widths = Annotated[list[Natural], Field(min_length=1)]
 Methods = Annotated[Unique[list[str]], Field(min_length=1)]
 Rates = Annotated[Unique[list[LearningRate]], Field(min_length=1)]
 Factors = Annotated[Unique[list[Factor]], Field(min_length=1)]
-Estimator = Literal["shared", "sivae", "correlation", "components"]
+Modelled = Literal["shared", "sivae", "components"]
+Plain = Literal["correlation", "spearman", "cs-core", "clr", "mrnet", "aracne"]
+Estimator = Literal[Modelled, Plain]
 Estimators = Annotated[Unique[list[Estimator]], Field(min_length=1)]
 Naturals = Annotated[Unique[list[Natural]], Field(min_length=1)]
 
@@ -194,8 +196,10 @@ class Networks(Section):
         default=None,
         description="Networks of every bin, the headline first; null is the preset's. `shared` "
         "(one siVAE for the cohort, whose loadings all samples share), `sivae` (one per bin), "
-        "`correlation` and `components` (shared principal components). Preset `robust`: `[shared, "
-        "sivae, correlation]`; `paper`: `[sivae]`. `[shared, correlation]` is the quick look",
+        "`correlation`, `components` (shared principal components), `spearman`, `cs-core` "
+        "(correlation behind the counts, corrected for depth), `clr`, `mrnet` and `aracne` (from "
+        "mutual information). Preset `robust`: `[shared, sivae, correlation]`; `paper`: `[sivae]`. "
+        "`[shared, correlation]` is the quick look",
     )
     edges: Literal["model", "inner", "cosine", "distance"] | None = Field(
         default=None,

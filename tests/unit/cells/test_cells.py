@@ -726,6 +726,12 @@ def test_prepare_sample(counts, adata, sample_cells):
     ]
     assert prepared.obs.index.tolist() == adata.obs_names.tolist()
     assert prepared.obs["n_counts"].tolist() == depth.tolist()
+    assert prepared.counts is None
+    counted = prepare_sample(
+        adata.X, depth, sample_cells, adata.var_names, selected, keep_counts=True
+    )
+    np.testing.assert_array_equal(counted.counts.toarray(), counts[:, [3, 5, 9, 40]])
+    np.testing.assert_array_equal(counted.expression, prepared.expression)
 
     with pytest.raises(ValueError, match="sorted by bin"):
         prepare_sample(adata.X, depth, sample_cells[::-1], adata.var_names, selected)

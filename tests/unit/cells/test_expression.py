@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix, vstack
 
 from popnet.cells import expression as cells_expression
 from popnet.cells.expression import BinnedExpression, PreparedSample, read_bin, write_expression
@@ -15,7 +17,7 @@ GENES = ["MT-CO1", "NA", "1"]
 BINS = {"007": {1: 4, 2: 3}, "NA": {3: 5}, "s|1": {1: 2, 10: 6}}
 
 
-def prepared(sample, sizes):
+def prepared(sample, sizes, counted=False):
     rng = np.random.default_rng([*sample.encode()])
     numbers = np.repeat(list(sizes), list(sizes.values()))
     names = pd.Index([f"cell-{number}" for number in range(len(numbers))])
@@ -23,7 +25,8 @@ def prepared(sample, sizes):
     bins = pd.DataFrame({"sample": sample, "bin": list(sizes)})
     means = np.zeros((len(bins), len(GENES)))
     values = rng.normal(size=(len(numbers), len(GENES))).astype(np.float32)
-    return PreparedSample(values, obs, bins, means, means)
+    counts = csr_matrix(rng.poisson(0.7, values.shape).astype(np.float32)) if counted else None
+    return PreparedSample(values, obs, bins, means, means, counts)
 
 
 @pytest.fixture
@@ -54,6 +57,35 @@ def test_bins_are_read_as_they_were_written(path):
             assert found.obs.index[found.rows(sample, number)].tolist() == part.obs_names.tolist()
             start += size
     assert len(found.obs) == start
+
+
+def test_counts_are_read_as_they_were_written(tmp_path):
+    path = tmp_path / "counted.h5ad"
+    samples = {sample: prepared(sample, sizes, True) for sample, sizes in BINS.items()}
+    # A sample may have no counts of these genes at all.
+    samples["NA"].counts.data[:] = 0
+    samples["NA"].counts.eliminate_zeros()
+    write_expression(path, samples.values(), GENES)
+    found = BinnedExpression(path)
+    for sample, sizes in BINS.items():
+        start = 0
+        for number, size in sizes.items():
+            counts, depth = found.read_counts(sample, number)
+            expected = samples[sample].counts.toarray()[start : start + size]
+            np.testing.assert_array_equal(counts, expected)
+            np.testing.assert_array_equal(depth, np.ones(size))
+            start += size
+    # It is a layer as AnnData writes one.
+    whole = ad.read_h5ad(path)
+    expected = vstack([sample.counts for sample in samples.values()])
+    assert (whole.layers["counts"] != expected).nnz == 0
+    assert whole.layers["counts"].dtype == np.float32
+
+
+def test_counts_that_were_not_kept(path):
+    with pytest.raises(InputError, match="counts"):
+        BinnedExpression(path).read_counts("007", 1)
+    assert not ad.read_h5ad(path).layers
 
 
 def test_nothing_but_the_bin_is_read(path, monkeypatch):

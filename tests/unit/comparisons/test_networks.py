@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.spatial.distance import cdist
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import spearmanr
 
 from popnet import sivae
 from popnet.comparisons import hubs
@@ -13,6 +13,7 @@ from popnet.comparisons.networks import boosting, correlation, cs_core, informat
 from popnet.comparisons.networks import sivae as of_sivae
 from popnet.comparisons.prediction import variance_explained
 from popnet.comparisons.registry import NETWORKS
+from popnet.networks.correlation import pearson
 
 SMALL = sivae.settings_for(latent=3, hidden=[16, 8], steps=[20, 10, 20], precision="float32")
 TRAINING = Training(SMALL, epochs=1, device="cpu")
@@ -30,11 +31,6 @@ def cells() -> ad.AnnData:
     expression = np.log1p(counts / depth[:, None] * 1000).astype(np.float32)
     obs = pd.DataFrame({"depth": depth}, index=[f"c{i}" for i in range(400)])
     return ad.AnnData(expression, obs, layers={"counts": counts})
-
-
-@pytest.fixture(scope="module")
-def mutual(cells) -> np.ndarray:
-    return information.mutual_information(cells.X)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -59,15 +55,6 @@ def test_methods_find_the_followers_of_a_hub(cells, name, monkeypatch):
     assert set(np.argsort(-found[0])[:6]) == set(range(1, 7))
 
 
-def test_correlation_is_that_of_scipy_and_0_for_constant_genes(cells):
-    expression = cells.X.astype(float)
-    expression[:, 3] = 0.1
-    found = correlation.pearson(expression)
-    assert found[2, 5] == pytest.approx(pearsonr(expression[:, 2], expression[:, 5])[0])
-    assert not found[3].any()
-    assert found[2, 2] == pytest.approx(1)
-
-
 def test_sparse_expression_gives_the_same(cells):
     from scipy.sparse import csr_matrix
 
@@ -75,148 +62,6 @@ def test_sparse_expression_gives_the_same(cells):
     sparse.layers["counts"] = csr_matrix(cells.layers["counts"])
     for infer in (correlation.correlation, cs_core.cs_core, information.clr):
         np.testing.assert_allclose(infer(sparse, TRAINING, 0), infer(cells, TRAINING, 0))
-
-
-def test_mutual_information_is_that_of_a_normal_pair(cells):
-    found = information.mutual_information(cells.X)
-    rho = spearmanr(cells.X[:, 2], cells.X[:, 5])[0]
-    assert found[2, 5] == pytest.approx(-0.5 * np.log(1 - rho**2))
-    twins = information.mutual_information(cells.X[:, [0, 0, 1]])
-    assert twins[0, 1] == pytest.approx(-0.5 * np.log(1e-6))
-    assert twins[0, 0] == 0
-
-
-def test_clr_by_its_definition(mutual):
-    n = len(mutual)
-    z = np.zeros((n, n))
-    for i in range(n):
-        others = [mutual[i, j] for j in range(n) if j != i]
-        for j in range(n):
-            z[i, j] = max(0.0, (mutual[i, j] - np.mean(others)) / np.std(others))
-    expected = [[np.hypot(z[i, j], z[j, i]) if i != j else 0 for j in range(n)] for i in range(n)]
-    np.testing.assert_allclose(information.context_likelihood(mutual), expected, rtol=1e-6)
-
-
-def test_mrnet_by_its_definition(mutual):
-    n = len(mutual)
-    expected = np.zeros((n, n))
-    for target in range(n):
-        left, chosen = [g for g in range(n) if g != target], []
-        while left:
-            scores = [
-                mutual[target, g] - (np.mean([mutual[g, c] for c in chosen]) if chosen else 0)
-                for g in left
-            ]
-            best = int(np.argmax(scores))
-            if scores[best] < 0:
-                break
-            gene = left.pop(best)
-            chosen.append(gene)
-            expected[target, gene] = max(expected[target, gene], scores[best])
-            expected[gene, target] = max(expected[gene, target], scores[best])
-    np.testing.assert_allclose(information.relevance_less_redundancy(mutual), expected, atol=1e-12)
-    assert (expected == 0).sum() > n
-
-
-def test_aracne_by_its_definition(mutual):
-    n = len(mutual)
-    expected = mutual.copy()
-    for i in range(n):
-        for j in range(i + 1, n):
-            for k in range(n):
-                if k not in (i, j) and mutual[i, j] < min(mutual[i, k], mutual[j, k]):
-                    expected[i, j] = expected[j, i] = 0
-    found = information.prune_triangles(mutual)
-    np.testing.assert_array_equal(found, expected)
-    # A hub keeps its followers, which lose each other.
-    assert (found[0, 1:7] > 0).all()
-    assert not found[1:7, 1:7].any()
-
-
-def poisson_lognormal(n_cells: int, rho: float, depth: np.ndarray, seed: int) -> np.ndarray:
-    """Return counts of 20 genes in 10 pairs, whose z are log-normal and correlate by rho."""
-    rng = np.random.default_rng(seed)
-    sd = 0.7
-    logs = np.log1p(rho * np.expm1(sd**2)) / sd**2
-    shared, own = rng.normal(size=(n_cells, 10)), rng.normal(size=(2, n_cells, 10))
-    normal = np.sqrt(logs) * shared + np.sqrt(1 - logs) * own
-    z = np.exp(sd * np.concatenate(list(normal), axis=1) - 7.5)
-    return rng.poisson(depth[:, None] * z)
-
-
-def test_cs_core_finds_the_correlation_beneath_the_counts():
-    rng = np.random.default_rng(3)
-    depth = np.exp(rng.normal(8, 0.5, size=8000))
-    counts = poisson_lognormal(8000, 0.6, depth, 1)
-    found = cs_core.latent_correlation(counts, depth)
-    pairs = found[np.arange(10), np.arange(10, 20)]
-    assert pairs.mean() == pytest.approx(0.6, abs=0.05)
-    others = np.delete(found[0], [0, 10])
-    assert np.abs(others).mean() < 0.06
-    plain = correlation.pearson(np.log1p(counts / depth[:, None] * depth.mean()))
-    assert plain[np.arange(10), np.arange(10, 20)].mean() < 0.35
-    raw = correlation.pearson(counts.astype(float))
-    # Depth correlates the counts of independent genes; the model does not see it.
-    assert np.delete(raw[0], [0, 10]).mean() > 0.1
-
-
-def test_cs_core_by_its_published_algorithm():
-    depth = np.exp(np.random.default_rng(4).normal(6, 0.6, size=200))
-    x = poisson_lognormal(200, 0.5, depth, 2)[:, :12]
-    x[:, 5] = np.arange(200) < 2
-    x[:, 6] = 0
-    n, p = x.shape
-    found = cs_core.latent_correlation(x, depth)
-    # Gene by gene and cell by cell, as Methods of Su et al. 2023 and their package have it.
-    s2, s4 = sum(depth**2), sum(depth**4)
-    mu = [sum(x[i, j] * depth[i] for i in range(n)) / s2 for j in range(p)]
-    var = [
-        sum(
-            ((x[i, j] - depth[i] * mu[j]) ** 2 - depth[i] * mu[j]) * depth[i] ** 2 for i in range(n)
-        )
-        / s4
-        for j in range(p)
-    ]
-
-    def ratios():
-        return [mu[j] ** 2 / var[j] if var[j] > 0 else None for j in range(p)]
-
-    def spread(i, j, phi):
-        mean = depth[i] * mu[j]
-        return mean + mean**2 / phi if mean > 0 else 1.0
-
-    theta = ratios()
-    for _ in range(11):
-        before, phi = theta, np.median([t for t in theta if t is not None])
-        for j in range(p):
-            w = [spread(i, j, phi) for i in range(n)]
-            mu[j] = sum(x[i, j] * depth[i] / w[i] for i in range(n)) / sum(depth**2 / w)
-            h = [spread(i, j, phi) ** 2 for i in range(n)]
-            var[j] = sum(
-                ((x[i, j] - depth[i] * mu[j]) ** 2 - depth[i] * mu[j]) * depth[i] ** 2 / h[i]
-                for i in range(n)
-            ) / sum(depth**4 / h)
-        theta = ratios()
-        both = [(a, b) for a, b in zip(theta, before, strict=True) if a and b]
-        if max(abs(np.log(a / b)) for a, b in both) <= 0.05:
-            break
-    phi = np.median([t for t in theta if t is not None])
-    for j, k in [(0, 10), (1, 11), (2, 3), (0, 7), (4, 5), (6, 8)]:
-        above = below = 0.0
-        for i in range(n):
-            w = spread(i, j, phi) * spread(i, k, phi)
-            a, b = x[i, j] - depth[i] * mu[j], x[i, k] - depth[i] * mu[k]
-            above += depth[i] ** 2 * a * b / w
-            below += depth[i] ** 4 / w
-        known = var[j] > 0 and var[k] > 0
-        expected = np.clip(above / below / np.sqrt(var[j] * var[k]), -1, 1) if known else 0
-        assert found[j, k] == pytest.approx(expected, abs=1e-8)
-    assert not found[6].any()
-
-
-def test_cs_core_says_what_it_cannot_do():
-    with pytest.raises(ValueError, match="no gene varies more"):
-        cs_core.latent_correlation(np.ones((50, 3)), np.ones(50))
 
 
 def test_grnboost2_stops_and_weighs_as_arboreto_does(cells):
@@ -329,7 +174,7 @@ def test_overlap_and_correlation_of_neighbours_by_their_definition(cells):
     rng = np.random.default_rng(0)
     sets = {name: np.stack([rng.permutation(18)[:6] for _ in range(4)]) for name in ("a", "b", "c")}
     overlap = hubs.neighbour_overlap(sets)
-    rho = correlation.pearson(cells.X.astype(float))
+    rho = pearson(cells.X.astype(float))
     mean = hubs.neighbour_correlation(sets, rho)
     for one in sets:
         for two in sets:

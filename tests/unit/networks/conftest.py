@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy.sparse import csr_matrix
 
 from popnet.cells.expression import BinnedExpression, PreparedSample, write_expression
 from popnet.sivae import Fit, fit, settings_for
@@ -18,12 +19,16 @@ GENES = [f"G{number}" for number in range(12)]
 def prepared(sample: str, bins: Mapping[int, np.ndarray]) -> PreparedSample:
     """Return the cells of a sample's bins as one sample; every cell expresses all genes."""
     sizes = [len(cells) for cells in bins.values()]
-    obs = pd.DataFrame({"sample": sample, "bin": np.repeat(list(bins), sizes), "n_counts": 1.0})
+    cells = np.concatenate(list(bins.values())).astype(np.float32)
+    rng = np.random.default_rng(len(cells))
+    depth = np.exp(rng.normal(6, 0.4, len(cells)))
+    counts = rng.poisson(depth[:, None] / 50 * np.exp(0.7 * cells))
+    obs = pd.DataFrame({"sample": sample, "bin": np.repeat(list(bins), sizes), "n_counts": depth})
     obs.index = f"{sample}:" + obs.index.astype(str)
     about = {"sample": sample, "bin": list(bins), "n_cells": sizes, "batch": "", "mean_depth": 3.0}
-    cells = np.concatenate(list(bins.values())).astype(np.float32)
     mean = np.array([of_bin.mean(axis=0) for of_bin in bins.values()])
-    return PreparedSample(cells, obs, pd.DataFrame(about), mean, np.ones_like(mean))
+    counts = csr_matrix(counts.astype(np.float32))
+    return PreparedSample(cells, obs, pd.DataFrame(about), mean, np.ones_like(mean), counts)
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
-from scipy.stats import zscore
+from scipy.stats import spearmanr, zscore
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from popnet.networks import estimators
-from popnet.networks.edges import pair_weights
+from popnet.errors import InputError
+from popnet.networks import estimators, information
+from popnet.networks.cs_core import latent_correlation
 from popnet.networks.estimators import (
     cohort_directions,
     correlation_factor,
@@ -22,6 +23,7 @@ from popnet.networks.estimators import (
 )
 
 N_GENES = 12
+ALL, SOME = np.arange(N_GENES), np.array([1, 4, 5, 11])
 LEAST = 0.05
 # The cohort has a gene that the cells of its second bin do not vary in.
 VARIES = np.ones((4, N_GENES), bool)
@@ -30,6 +32,10 @@ VARIES[1, -1] = False
 
 def covariance(factor):
     return factor.astype(float) @ factor.T
+
+
+def without_diagonal(matrix):
+    return matrix - np.diag(np.diagonal(matrix))
 
 
 def cells_of(cohort):
@@ -70,13 +76,15 @@ def test_plain_correlation_equals_that_of_numpy(cohort):
     varies = VARIES.copy()
     varies[0, 3] = False
     found = estimators.correlation(*cohort, LEAST)
-    assert found.definition == "model"
+    assert found.signed
     for row, cells in enumerate(cells_of(cohort)):
         with np.errstate(invalid="ignore"):
             expected = np.nan_to_num(np.corrcoef(cells, rowvar=False))
         np.fill_diagonal(expected, 0)
-        (factor,) = found.embed(row)
-        np.testing.assert_allclose(pair_weights(factor, "model", 1), expected, atol=1e-6)
+        (weights,) = found.weigh(row, ALL)
+        np.testing.assert_allclose(weights, expected, atol=1e-6)
+        (weights,) = found.weigh(row, SOME)
+        np.testing.assert_allclose(weights, expected[np.ix_(SOME, SOME)], atol=1e-6)
         central = np.abs(expected).sum(axis=1) / (N_GENES - 1)
         central[~varies[row]] = np.nan
         np.testing.assert_allclose(found.centrality.values[row], central, atol=1e-6)
@@ -93,6 +101,91 @@ def test_plain_correlation_equals_that_of_numpy(cohort):
     assert bins["n_cells"].tolist() == [35, 40, 45, 50]
 
 
+def test_rank_correlation_equals_that_of_scipy(cohort):
+    found = estimators.spearman(*cohort, LEAST)
+    assert found.signed
+    for row, cells in enumerate(cells_of(cohort)):
+        with np.errstate(invalid="ignore"):
+            expected = without_diagonal(np.nan_to_num(spearmanr(cells)[0]))
+        # Rounding is no variation, which ranks would make of it.
+        expected[~VARIES[row]] = expected[:, ~VARIES[row]] = 0
+        for genes in (ALL, SOME):
+            (weights,) = found.weigh(row, genes)
+            assert weights.dtype == np.float32
+            np.testing.assert_allclose(weights, expected[np.ix_(genes, genes)], atol=1e-6)
+        central = np.abs(expected).sum(axis=1) / (N_GENES - 1)
+        central[~VARIES[row]] = np.nan
+        np.testing.assert_allclose(found.centrality.values[row], central, atol=1e-6)
+
+
+def test_cs_core_is_that_of_the_counts(cohort):
+    expression, summary = cohort
+    found = estimators.cs_core(*cohort, LEAST)
+    assert found.signed
+    keys = list(zip(summary.obs["sample"], summary.obs["bin"], strict=True))
+    for row, key in enumerate(keys):
+        expected = without_diagonal(latent_correlation(*expression.read_counts(*key)))
+        for genes in (ALL, SOME):
+            (weights,) = found.weigh(row, genes)
+            np.testing.assert_allclose(weights, expected[np.ix_(genes, genes)], atol=1e-6)
+        central = np.abs(expected).sum(axis=1) / (N_GENES - 1)
+        central[~VARIES[row]] = np.nan
+        np.testing.assert_allclose(found.centrality.values[row], central, atol=1e-6)
+
+
+def fail_in(expression, failing, monkeypatch):
+    """Let no gene vary more than Poisson counts do in some bins."""
+    read = expression.read_counts
+
+    def read_counts(*key):
+        counts, depth = read(*key)
+        return (np.ones_like(counts), np.ones_like(depth)) if key in failing else (counts, depth)
+
+    monkeypatch.setattr(expression, "read_counts", read_counts)
+
+
+def test_a_bin_without_a_network_is_left_out(cohort, monkeypatch, capsys):
+    expression, _ = cohort
+    whole = estimators.cs_core(*cohort, LEAST)
+    fail_in(expression, [("007", 2), ("a|b", 1)], monkeypatch)
+    found = estimators.cs_core(*cohort, LEAST)
+    assert found.centrality.bins["name"].tolist() == ["007.1", "NA.3"]
+    assert found.centrality.bin_number.tolist() == [0, 1]
+    np.testing.assert_array_equal(found.centrality.values, whole.centrality.values[[0, 3]])
+    np.testing.assert_array_equal(found.weigh(1, SOME), whole.weigh(3, SOME))
+    out = capsys.readouterr().out
+    assert "left out: 007 bin 2 (counts: no gene varies more than Poisson counts do)" in out
+    fail_in(expression, [("007", 1), ("NA", 3), ("007", 2), ("a|b", 1)], monkeypatch)
+    with pytest.raises(InputError, match=r"leave it out of networks\.estimators"):
+        estimators.cs_core(*cohort, LEAST)
+
+
+@pytest.mark.parametrize(
+    ("method", "refine"),
+    [
+        ("clr", information.context_likelihood),
+        ("mrnet", information.relevance_less_redundancy),
+        ("aracne", information.prune_triangles),
+    ],
+)
+def test_methods_of_information_see_the_genes_of_the_graph(cohort, method, refine):
+    found = estimators.of_information(method, *cohort, LEAST)
+    assert not found.signed
+    assert found.absolute
+    for row, cells in enumerate(cells_of(cohort)):
+        with np.errstate(invalid="ignore"):
+            rho = without_diagonal(np.nan_to_num(spearmanr(cells)[0]))
+        rho[~VARIES[row]] = rho[:, ~VARIES[row]] = 0
+        mutual = -0.5 * np.log(1 - rho**2)
+        for genes in (ALL, SOME):
+            (weights,) = found.weigh(row, genes)
+            expected = refine(mutual[np.ix_(genes, genes)])
+            np.testing.assert_allclose(weights, expected, atol=1e-5)
+        central = mutual.sum(axis=1) / (N_GENES - 1)
+        central[~VARIES[row]] = np.nan
+        np.testing.assert_allclose(found.centrality.values[row], central, atol=1e-6)
+
+
 def test_shared_components_equal_those_of_sklearn(cohort, monkeypatch):
     monkeypatch.setattr(estimators, "N_COMPONENTS", 4)
     bins = cells_of(cohort)
@@ -103,10 +196,10 @@ def test_shared_components_equal_those_of_sklearn(cohort, monkeypatch):
     for row, cells in enumerate(bins):
         explained = pca.inverse_transform(pca.transform(cells))
         expected = np.cov(explained, rowvar=False, bias=True)
-        weights = covariance(found.embed(row)[0])
+        weights = found.weigh(row, ALL)[0]
         # The factor keeps 99.9 % of the variance.
-        np.testing.assert_allclose(weights, expected, atol=0.001 * np.trace(expected))
-        assert np.trace(weights) == pytest.approx(np.trace(expected), rel=0.001)
+        error = 0.001 * np.trace(expected)
+        np.testing.assert_allclose(weights, without_diagonal(expected), atol=error)
         central = -((cells - explained) ** 2).mean(axis=0)
         central[~VARIES[row]] = np.nan
         np.testing.assert_allclose(found.centrality.values[row], central, atol=1e-5)
@@ -155,13 +248,14 @@ def test_weights_of_a_shared_model_are_means_over_its_parts(cohort, fits):
             for fit in fits
         ]
         expected = np.mean([np.cov(x, rowvar=False, bias=True) for x in predicted], axis=0)
-        weights = covariance(found.embed(row)[0])
-        np.testing.assert_allclose(weights, expected, atol=0.001 * np.trace(expected))
+        weights = found.weigh(row, ALL)[0]
+        error = 0.001 * np.trace(expected)
+        np.testing.assert_allclose(weights, without_diagonal(expected), atol=error)
         # Reconstructions of the second part, which has not seen the cells of fold 1.
         central = -((predicted[1] - cells) ** 2).mean(axis=0)
         central[~VARIES[row]] = np.nan
         np.testing.assert_allclose(found.centrality.values[row], central, rtol=1e-4)
-    assert found.definition == "model"
+    assert found.signed
 
 
 def test_directions_of_the_cohort_begin_with_the_uniform_one():

@@ -13,13 +13,15 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from popnet.errors import InputError
-from popnet.files import read_table, write_table
+from popnet.files import read_parquet, read_table, write_parquet, write_table
 from popnet.networks import estimators
 from popnet.networks.edges import closest_pairs, nearest_neighbours, pair_weights, strongest_pairs
 from popnet.networks.gather import gather, sample_edges
+from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.networks.pairs import candidates, read_pairs
 from popnet.networks.reliability import icc
 from popnet.networks.trained import trained_models
+from popnet.presets import PRESETS
 from popnet.sivae.shared import fold_of
 
 N_CELLS, N_GENES = 30, 12
@@ -89,11 +91,15 @@ class Gathering:
         self, max_failed=0.1, relative=True, definition="distance", weigh_pairs=True, **settings
     ):
         expression, summary = self.write()
-        estimator = estimators.bin_models(
-            self.models(summary, max_failed), summary, LEAST if relative else None, definition
-        )
         path = self.folder / "neighbours.parquet"
         settings = SETTINGS | settings | {"weigh_pairs": weigh_pairs}
+        estimator = estimators.bin_models(
+            self.models(summary, max_failed),
+            summary,
+            LEAST if relative else None,
+            definition,
+            settings["closest"],
+        )
         return tables(gather(estimator, summary, expression, path, **settings), path)
 
     def read(self, seed):
@@ -441,9 +447,8 @@ def test_the_pairs_of_a_shared_model_come_with_their_plain_correlation(
         [
             np.mean(
                 [
-                    pair_weights(factor, "model", 1)
+                    estimator.weigh(row, np.arange(N_GENES))[0]
                     for row in np.flatnonzero(summary.obs["sample"] == sample)
-                    for factor in estimator.embed(row)
                 ],
                 axis=0,
             )[UPPER]
@@ -453,6 +458,54 @@ def test_the_pairs_of_a_shared_model_come_with_their_plain_correlation(
     np.testing.assert_allclose(pairs.weights, weights[:, index], atol=1e-6)
     rms = np.sqrt((weights**2).mean(axis=0))
     np.testing.assert_array_equal(index, candidates(rms))
+
+
+def test_networks_without_a_sign(cohort, plain, tmp_path):
+    """Their pairs are confirmed by the absolute correlation."""
+    estimator = estimators.of_information("clr", *cohort, LEAST)
+    found = gathered(estimator, cohort, tmp_path)
+    assert "signed_strength" not in found.bins.layers
+    assert "signed_strength_icc" not in found.reliability
+    strength = np.array([estimator.weigh(row, np.arange(N_GENES))[0].sum(axis=1) for row in (0, 2)])
+    np.testing.assert_allclose(found.bins.layers["strength"][[0, 2]], strength, rtol=1e-5)
+    assert np.isnan(found.bins.layers["strength"][1, -1])
+    assert (found.edges["weight"] > 0).all()
+    pairs = found.pairs
+    assert (pairs.weights >= 0).all()
+    mean = [np.mean([w for key, w in plain.items() if key[0] == s], axis=0) for s in pairs.samples]
+    index = [
+        PAIRS.index(pair) for pair in zip(pairs.pairs["gene1"], pairs.pairs["gene2"], strict=True)
+    ]
+    expected = np.abs(np.array([of_sample[UPPER] for of_sample in mean]))
+    np.testing.assert_allclose(pairs.correlation, expected[:, index], atol=1e-6)
+    # All kernels of the map take their graphs.
+    write_parquet(found.bin_edges, tmp_path / "bin_edges.parquet")
+    graphs, n_genes = bin_graphs(found.bins, read_parquet(tmp_path / "bin_edges.parquet"))
+    for kernel in PRESETS["robust"].kernels:
+        gram = gram_matrix(kernel, graphs, n_genes, found.bins.X)
+        assert np.isfinite(gram).all()
+        np.testing.assert_allclose(gram.diagonal(), 1)
+
+
+def test_networks_of_counts_without_one_bin(cohort, tmp_path, monkeypatch):
+    expression, _ = cohort
+    whole = gathered(estimators.cs_core(*cohort, LEAST), cohort, tmp_path)
+    assert "signed_strength" in whole.bins.layers
+    assert (whole.pairs.weights < 0).any()
+    read = expression.read_counts
+
+    def read_counts(*key):
+        counts, depth = read(*key)
+        return counts if key != ("NA", 3) else np.ones_like(counts), depth
+
+    monkeypatch.setattr(expression, "read_counts", read_counts)
+    found = gathered(estimators.cs_core(*cohort, LEAST), cohort, tmp_path)
+    assert list(found.bins.obs["sample"]) == ["007", "007", "a|b"]
+    assert list(found.pairs.samples) == ["007", "a|b"]
+    for name in ("edges", "bin_edges"):
+        table = getattr(whole, name).astype({"sample": str})
+        expected = table[table["sample"] != "NA"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(getattr(found, name).astype({"sample": str}), expected)
 
 
 @pytest.mark.parametrize("central_genes", ["all", 1])
@@ -489,6 +542,9 @@ PARQUET = ("bin_edges", "edges", "neighbours")
         ("correlation", "robust", "model"),
         ("components", "robust", "model"),
         ("shared", "robust", "model"),
+        ("spearman", "robust", "model"),
+        ("cs-core", "robust", "model"),
+        ("mrnet", "robust", "model"),
     ],
 )
 def test_the_script_writes_what_was_gathered(
@@ -510,6 +566,9 @@ def test_the_script_writes_what_was_gathered(
             "shared": lambda: estimators.shared_model(
                 fits, fold_of(expression.obs, 5), expression, summary, LEAST
             ),
+            "spearman": lambda: estimators.spearman(expression, summary, LEAST),
+            "cs-core": lambda: estimators.cs_core(expression, summary, LEAST),
+            "mrnet": lambda: estimators.of_information("mrnet", expression, summary, LEAST),
         }[network]
         expected = gathered(make(), (expression, summary), tmp_path)
     folder = study.folder

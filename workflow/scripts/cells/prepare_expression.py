@@ -22,9 +22,8 @@ def main(snakemake):
         for rows, counts, depth in read_samples(sources, cells, genes):
             sample = rows["sample"].iloc[0]
             seed = derive_seed(params.seed, "cell cycle", sample)
-            yield prepare_sample(
-                counts, depth, rows, genes, selected, params.regress, cell_cycle, seed
-            )
+            regress = params.regress, cell_cycle, seed
+            yield prepare_sample(counts, depth, rows, genes, selected, *regress, params.keep_counts)
             print(f"{sample}: {len(rows)} cells")
 
     summary = write_expression(snakemake.output.expression, samples(), selected)

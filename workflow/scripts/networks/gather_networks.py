@@ -48,11 +48,18 @@ def estimator(snakemake, expression, summary):
             snakemake.input.trained, summary.obs, params.models, params.max_failed_bins
         )
         relative = presets.PRESETS[params.preset].relative
-        return estimators.bin_models(
-            models, summary, least if relative else None, params.definition
-        )
-    if network == "correlation":
-        return estimators.correlation(expression, summary, least)
+        least = least if relative else None
+        definition, closest = params.definition, params.networks["closest"]
+        return estimators.bin_models(models, summary, least, definition, closest)
+    if network in estimators.OF_INFORMATION:
+        return estimators.of_information(network, expression, summary, least)
+    plain = {
+        "correlation": estimators.correlation,
+        "spearman": estimators.spearman,
+        "cs-core": estimators.cs_core,
+    }
+    if network in plain:
+        return plain[network](expression, summary, least)
     fits = [load(Path(path).parent) for path in snakemake.input.models]
     if network == "components":
         directions = estimators.cohort_directions(fits[0])

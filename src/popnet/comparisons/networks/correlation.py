@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from popnet.comparisons.methods import Training
+from popnet.networks.correlation import pearson
 
 
 def correlation(cells: Any, training: Training, seed: int) -> np.ndarray:
@@ -36,13 +37,3 @@ def expression_of(cells: Any) -> np.ndarray:
     """Return X of an AnnData as a dense matrix, (n_cells, n_genes), float64."""
     expression = cells.X.toarray() if hasattr(cells.X, "toarray") else cells.X
     return np.asarray(expression, dtype=np.float64)
-
-
-def pearson(values: np.ndarray) -> np.ndarray:
-    """Return the correlation of columns, (n_columns, n_columns); 0 for constant columns."""
-    centred = values - values.mean(0)
-    norm = np.linalg.norm(centred, axis=0)
-    # By rounding, a constant column can differ slightly from its mean.
-    varies = norm > 1e-10 * np.maximum(np.linalg.norm(values, axis=0), 1e-300)
-    centred = np.where(varies, centred / np.where(varies, norm, 1), 0)
-    return np.clip(centred.T @ centred, -1, 1)
