@@ -57,7 +57,7 @@ from popnet.networks.programmes import find_programmes, programme_values
 from popnet.sivae.covariance import covariance_factor, low_rank, training_factor
 from popnet.sivae.fitting import fit, fit_stack
 from popnet.sivae.settings import settings_for
-from popnet.sivae.shared import draw_cells
+from popnet.sivae.shared import draw_cells, shared_settings
 from popnet.stats.designs import Design, make_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -299,7 +299,7 @@ def own(definition: Any, **changes: Any) -> Estimate:
 
 
 def _shared_fits(bins: Bins, seed: int, changes: dict[str, Any]) -> list[Any]:
-    cells, settings = _equal_cells(bins), settings_for(**SMALL | changes)
+    cells, settings = _equal_cells(bins), shared_settings(settings_for(**SMALL | changes))
     half = np.random.default_rng(seed).permutation(len(cells)) % 2 == 0
     var = pd.DataFrame(index=bins.genes)
     return [

@@ -128,7 +128,7 @@ class Sivae(Section):
     genes_per_step: Natural | Literal["all"] | None = Field(
         default=None,
         description='A whole number of random genes per step, or "all". Fewer genes are faster; '
-        "their sums are rescaled to all genes",
+        "their sums are rescaled to all genes. The model of the cohort always has all",
     )
     feature_input: FeatureInput | None = Field(
         default=None,
