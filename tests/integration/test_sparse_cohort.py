@@ -117,7 +117,9 @@ def test_networks_without_a_model(clone, results, snakemake):
     for path in tests:
         table = read_table(path)
         assert len(table)
-        assert table["p"].between(0, 1).all()
+        # A gene without a value, or with the same one in all samples, has no p.
+        assert table["p"].notna().any()
+        assert table["p"].dropna().between(0, 1).all()
         if path.stem == "graph_centrality":
             signed = "signed_strength" in set(table["measure"])
             assert signed == (path.parent.name == "cs-core")

@@ -566,6 +566,8 @@ def test_captions_are_sound_for_any_identifier(root, text):
             "cell_type",
             "phenotype",
             "preset",
+            "network",
+            "of_network",
             "plan",
             "n_samples",
             "n_bins",
