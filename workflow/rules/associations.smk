@@ -109,57 +109,6 @@ rule enrich_gene_sets:
         "../scripts/associations/enrich_gene_sets.py"
 
 
-rule associate_edges:
-    input:
-        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
-        pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
-        gene_sets="<results>/study/gene_sets.json",
-        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
-    output:
-        edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",
-        components="<results>/{cell_type}/associations/{phenotype}/{network}/components.tsv",
-    log:
-        "<logs>/{cell_type}/associate_edges/{network}/{phenotype}.log",
-    benchmark:
-        "<benchmarks>/{cell_type}/associate_edges/{network}/{phenotype}.tsv"
-    conda:
-        "../../envs/statistics.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-    params:
-        preset=config["preset"],
-        statistics=config["statistics"],
-        seed=config["seed"],
-    message:
-        "Associate edges in {wildcards.cell_type} with {wildcards.phenotype}"
-    script:
-        "../scripts/associations/associate_edges.py"
-
-
-rule associate_programmes:
-    input:
-        programmes="<results>/{cell_type}/networks/shared/programmes.h5ad",
-        names="<results>/{cell_type}/networks/shared/programmes.tsv",
-        design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
-    output:
-        "<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",
-    log:
-        "<logs>/{cell_type}/associate_programmes/{phenotype}.log",
-    benchmark:
-        "<benchmarks>/{cell_type}/associate_programmes/{phenotype}.tsv"
-    conda:
-        "../../envs/statistics.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-    params:
-        statistics=config["statistics"],
-        seed=config["seed"],
-    message:
-        "Associate the programmes of {wildcards.cell_type} with {wildcards.phenotype}"
-    script:
-        "../scripts/associations/associate_programmes.py"
-
-
 # Every network has its own tests; here they stand in one table for each question.
 rule gather_tests:
     input:

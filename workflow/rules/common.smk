@@ -5,7 +5,6 @@ import sys
 import tarfile
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,7 +43,7 @@ CLONE = clone_folder(RULES)
 # Scripts look for modules where this process does.
 sys.path[:0] = [str(CLONE / "src"), str(CLONE / "workflow" / "scripts")]
 
-from popnet import presets, provenance
+from popnet import presets
 from popnet.checks.config import check_config
 from popnet.checks.environment import check_python
 from popnet.errors import InputError, describe
@@ -142,24 +141,3 @@ def load_study():
 
 cohort = load_study()
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}
-
-
-def follow_code():
-    """Let every rule above follow the code that its script reaches, by a digest of it."""
-    for each in workflow.rules:
-        of_ours = each.script and str(each.basedir) == str(RULES)
-        # Another workflow may take this one as a module twice.
-        if of_ours and "code" not in each.params.keys():
-            script = CLONE / "workflow" / each.script.removeprefix("../")
-            each.set_params(code=partial(code_behind, script))
-
-
-def code_behind(script, wildcards):
-    """Return a digest of the code of a script, made for the jobs that are planned."""
-    return digest_of(script)
-
-
-@lru_cache(maxsize=None)
-def digest_of(script):
-    """Return a digest of the code of a script, the same for all jobs of a run."""
-    return provenance.code_hash(script)

@@ -1,4 +1,31 @@
-# Numbers of edges and consensus networks against a phenotype.
+# Edges, their numbers and consensus networks against a phenotype.
+rule associate_edges:
+    input:
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
+        gene_sets="<results>/study/gene_sets.json",
+        design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
+    output:
+        edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",
+        components="<results>/{cell_type}/associations/{phenotype}/{network}/components.tsv",
+    log:
+        "<logs>/{cell_type}/associate_edges/{network}/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/associate_edges/{network}/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    params:
+        preset=config["preset"],
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Associate edges in {wildcards.cell_type} with {wildcards.phenotype}"
+    script:
+        "../scripts/associations/associate_edges.py"
+
+
 rule associate_connectivity:
     input:
         connectivity="<results>/{cell_type}/networks/{network}/connectivity.parquet",

@@ -66,30 +66,6 @@ rule gather_losses:
         "../scripts/networks/gather_losses.py"
 
 
-rule find_programmes:
-    input:
-        models=shared_models("<results>/{cell_type}/shared"),
-        expression="<results>/{cell_type}/expression.h5ad",
-        bins="<results>/{cell_type}/networks/shared/bins.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
-    output:
-        table="<results>/{cell_type}/networks/shared/programmes.tsv",
-        values="<results>/{cell_type}/networks/shared/programmes.h5ad",
-    log:
-        "<logs>/{cell_type}/find_programmes.log",
-    benchmark:
-        "<benchmarks>/{cell_type}/find_programmes.tsv"
-    conda:
-        training_environment()
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-    message:
-        "Find the programmes of {wildcards.cell_type}"
-    script:
-        "../scripts/networks/find_programmes.py"
-
-
 # One GraphML file per sample goes beside the cohort's file, for Cytoscape and Gephi.
 rule export_networks:
     input:

@@ -1,6 +1,5 @@
-# What is planned: cell types, their bins, the jobs that train them; which part of the sheet a rule takes.
+# What is planned: cell types, their bins, the jobs that train them, their networks and analyses.
 import csv
-from dataclasses import asdict
 from functools import lru_cache
 from types import SimpleNamespace
 
@@ -8,65 +7,10 @@ from types import SimpleNamespace
 RESULTS = workflow.pathvars.get("results")
 
 
-def cell_files():
-    """Return the files that hold the cells and what annotates them."""
-    cells, own = cohort.cells, [sample.path for sample in cohort.samples or ()]
-    shared = [] if "{sample}" in (cells.path or "{sample}") else [cells.path]
-    tables = [cells.annotations.table] if cells.annotations else []
-    return list(dict.fromkeys(path for path in [*shared, *own, *tables] if path))
-
-
-def vcf_files():
-    """Return the VCFs of all samples that the sheet names."""
-    path = cohort.variants.path if cohort.variants else None
-    shared = [] if "{sample}" in (path or "{sample}") else [path]
-    own = [sample.vcf for sample in cohort.samples or ()]
-    return list(dict.fromkeys(path for path in [*own, *shared] if path))
-
-
-def simulated_files():
-    """Return where the simulation writes what the sheet names."""
-    return {
-        "cells": cohort.cells.path,
-        "vcfs": {sample.id: sample.vcf for sample in cohort.samples},
-        "gmt": next(gene_set.gmt for gene_set in cohort.gene_sets if gene_set.gmt),
-    }
-
-
 def training_environment():
     """Return the environment of training, which brings PyTorch for a GPU or for none."""
     name = "training_cpu" if config["training"]["device"] == "cpu" else "training"
     return f"../../envs/{name}.yaml"
-
-
-def phenotype_params(wildcards):
-    """Return how a phenotype is defined, for the scripts."""
-    return asdict(phenotypes[wildcards.phenotype])
-
-
-def covariate_names():
-    """Return the names of the sheet's covariates."""
-    return [covariate.name for covariate in cohort.covariates]
-
-
-def categorical_names():
-    """Return those covariates that are read as text."""
-    return [one.name for one in cohort.covariates if one.type == "categorical"]
-
-
-def covariates_part():
-    """Return what decides the covariates of the samples."""
-    part = phenotype_part(cohort, cohort.phenotypes[0].name)
-    samples = [
-        {key: sample[key] for key in ("id", "donor", "covariates")}
-        for sample in part["samples"] or ()
-    ]
-    return {"covariates": part["covariates"], "donor": part["donor"], "samples": samples}
-
-
-def phenotype_columns(phenotype):
-    """Return the columns of samples.tsv that the tests of a phenotype need."""
-    return ["sample", "donor", "batch", phenotypes[phenotype].name, *covariate_names()]
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -36,6 +37,9 @@ OF_INFORMATION = {
     "mrnet": relevance_less_redundancy,
     "aracne": prune_triangles,
 }
+
+# Bins whose loadings stay in memory: more than most samples have.
+BINS_KEPT = 32
 
 # Sample and number of a bin.
 Key = tuple[str, int]
@@ -138,6 +142,8 @@ def bin_models(
     # The model's covariance over the bin's own deviations: its part of a correlation.
     deviations = np.sqrt(np.where(varies, variances, np.inf))[:, :, None]
 
+    # The bins of a sample are asked for twice: for their weights, and for nearest neighbours.
+    @lru_cache(maxsize=BINS_KEPT)
     def loadings(row: int) -> list[np.ndarray]:
         own = np.flatnonzero(number == row)
         return [models.files[model].read("varm/sivae_loadings") for model in own]
@@ -276,31 +282,19 @@ def correlation(expression: BinnedExpression, summary: AnnData, min_detection: f
         As in :func:`shared_model`.
     """
 
-    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
-        return mean_strength(pair_weights(correlation_factor(cells), "model", 1))
+    def correlated(cells: np.ndarray) -> np.ndarray:
+        return pair_weights(correlation_factor(cells), "model", 1)
 
-    weigh = _of_factors(correlation_factor, expression)
-    return _of_cells(relative, weigh, expression, summary, min_detection)
+    return _of_pairs(correlated, expression, summary, min_detection)
 
 
 def spearman(expression: BinnedExpression, summary: AnnData, min_detection: float) -> Estimator:
-    """Return Spearman's correlation as an estimator, by the ranks of the bin's cells.
+    """Return Spearman's correlation, by the ranks of the bin's cells; as :func:`correlation`."""
 
-    Centrality is the mean absolute correlation of a gene with the others.
+    def correlated(cells: np.ndarray) -> np.ndarray:
+        return rank_correlation(standardised(cells))
 
-    Parameters
-    ----------
-    expression, summary, min_detection
-        As in :func:`shared_model`.
-    """
-
-    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
-        return mean_strength(rank_correlation(standardised(cells)))
-
-    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
-        return rank_correlation(standardised(expression.read(*key)[:, genes]))
-
-    return _of_cells(relative, weigh, expression, summary, min_detection)
+    return _of_pairs(correlated, expression, summary, min_detection)
 
 
 def cs_core(expression: BinnedExpression, summary: AnnData, min_detection: float) -> Estimator:
@@ -389,6 +383,23 @@ def correlation_factor(cells: np.ndarray) -> np.ndarray:
     """Return F whose F F' is the correlation of the genes, (n_genes, n_cells)."""
     factor: np.ndarray = standardised(cells).T / np.sqrt(len(cells))
     return factor
+
+
+def _of_pairs(
+    correlated: Callable[[np.ndarray], np.ndarray],
+    expression: BinnedExpression,
+    summary: AnnData,
+    min_detection: float,
+) -> Estimator:
+    """Return an estimator whose weight of a pair does not depend on other genes."""
+
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        return mean_strength(correlated(cells))
+
+    def weigh(key: Key, genes: np.ndarray) -> np.ndarray:
+        return correlated(expression.read(*key)[:, genes])
+
+    return _of_cells(relative, weigh, expression, summary, min_detection)
 
 
 def _of_factors(

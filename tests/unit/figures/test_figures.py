@@ -589,5 +589,6 @@ def test_captions_are_sound_for_any_identifier(root, text):
     assert captions
     for path in captions:
         source = environment.from_string(path.read_text()).render(snakemake=snakemake)
+        assert "c.network" not in source
         publish_parts(source, writer="html", settings_overrides={"halt_level": 2})
         assert path.stem in ("workflow", "findings") or "n = " in source
