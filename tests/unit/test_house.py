@@ -18,6 +18,7 @@ ROOMS = (
     *("simulation", "comparisons", "findings", "checks", "figures", "report"),
 )
 LONGEST_SCRIPT = 80
+LONGEST_RULES = 150
 CLONE = Path(__file__).resolve().parents[2]
 LIBRARY = CLONE / "src" / "popnet"
 SCRIPTS = sorted((CLONE / "workflow" / "scripts").rglob("*.py"))
@@ -155,6 +156,11 @@ def test_scripts_are_thin(path):
         assert path.parent.name in ROOMS
         functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         assert "main" in functions
+
+
+def test_files_of_rules_are_short():
+    for path in (CLONE / "workflow" / "rules").glob("*.smk"):
+        assert len(path.read_text().splitlines()) <= LONGEST_RULES, path.name
 
 
 def test_scripts_do_not_import_each_other():
