@@ -197,7 +197,9 @@ def connectivity_scatter(
         axes.set_ylabel("\n".join(wrap(label, 34)))
         axes.yaxis.set_major_locator(ticks(5))
         statistic, q = tests.loc[column, ["statistic", "q"]]
-        axes.set_title(f"{statistic:.2f}, {format_p(q, 'q')}", fontsize=6, loc="left")
+        # Without a value, as where no unit has such an edge.
+        found = f"{statistic:.2f}, {format_p(q, 'q')}" if np.isfinite(statistic) else "no test"
+        axes.set_title(found, fontsize=6, loc="left")
         axes.margins(0.08)
     return figure
 
