@@ -405,7 +405,8 @@ ESTIMATORS: dict[str, Estimate] = {
     f"{ONE}, KL 0.1, {BATCH} genes a step": shared(1, kl=0.1, heldout=0.1, genes_per_step=BATCH),
     **{
         f"siVAE per bin, KL {kl:g}, {definition}": own(definition, kl=kl, heldout=0.1)
-        for kl, definition in ((1, "distance"), (1, "model"), (0.1, "model"), (0.1, "inner"), (0.1, "distance"))
+        for kl in (1, 0.1)
+        for definition in ("distance", "model", "inner")
     },
 }
 STOCHASTIC = "siVAE"
@@ -820,7 +821,8 @@ UNSIGNED = ("clr", "mrnet", "aracne")
 EXCEPT = {
     "planted": (
         NOT_SCALED,
-        *("cs-core", "siVAE per bin, KL 0.1, inner", "siVAE per bin, KL 1, distance"),
+        "cs-core",
+        *(name for name in ESTIMATORS if name.endswith(("inner", "distance"))),
         *UNSIGNED,
     ),
     "paired": (NOT_SCALED, *UNSIGNED),
