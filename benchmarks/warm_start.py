@@ -400,7 +400,7 @@ def steps(options: argparse.Namespace) -> None:
             if warm and width not in starts:
                 cells = np.concatenate([rest, *pooled])
                 starts[width] = timed_fits([cells], widths[width], [100])[0][0]
-            settings = replace(widths[width], steps=n_steps, grow_beyond=None)
+            settings = widths[width].with_steps(n_steps)
             cells = samples[sample][:size]
             fits, seconds = timed_fits(
                 [cells, cells], settings, [1, 2], starts[width] if warm else None

@@ -70,6 +70,10 @@ class Preset:
     strict_genotypes: bool
 
 
+# Sizes of siVAE's networks, and the largest bins that have smaller ones.
+WHOLE_SIZES: dict[str, Any] = {"latent": 32, "hidden": [1024, 512, 128]}
+FEW_CELLS = 500
+
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")
 
 PRESETS: dict[str, Preset] = {
@@ -139,6 +143,19 @@ def unit(preset: str) -> Literal["donor", "bin"]:
 def training_plan(config: Mapping[str, Any]) -> str:
     """Return the training plan of a config: its own, or the preset's."""
     return config["sivae"]["plan"] or PRESETS[config["preset"]].plan
+
+
+def sivae(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `sivae` of a config, with the sizes that it leaves open.
+
+    The plan `fast` has smaller networks for bins of few cells (docs/networks.md, "Few cells: steps
+    and widths").
+    """
+    small = training_plan(config) == "fast" and config["bins"]["size"] <= FEW_CELLS
+    sizes = {"latent": 16, "hidden": [256, 128, 64]} if small else WHOLE_SIZES
+    return config["sivae"] | {
+        key: size for key, size in sizes.items() if config["sivae"][key] is None
+    }
 
 
 def main_kernel(preset: str) -> str:

@@ -41,7 +41,7 @@ rule draw_training:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
-        latent=config["sivae"]["latent"],
+        latent=SIVAE["latent"],
     message:
         "Draw the training of {wildcards.cell_type}"
     script:

@@ -52,7 +52,7 @@ rule summarise_findings:
         networks=lambda wildcards: in_place(described_networks()),
         headline=HEADLINE,
         size=config["bins"]["size"],
-        latent=config["sivae"]["latent"],
+        latent=SIVAE["latent"],
         cohort=cohort.name,
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],

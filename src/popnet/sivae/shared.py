@@ -268,14 +268,15 @@ def shared_settings(settings: Settings) -> Settings:
 
     A bin's model can only start from it if it knows a gene by more than the cells it was trained
     on. All genes are in every step: with 512 of 1,500, new wiring of 20 genes was not learnt
-    (docs/networks.md, "KL weights and latent sizes").
+    (docs/networks.md, "KL weights and latent sizes"). Steps do not shrink with few cells: they are
+    cells of many samples.
 
     Parameters
     ----------
     settings : Settings
         Of a study's models.
     """
-    whole = replace(settings, genes_per_step=None)
+    whole = replace(settings, genes_per_step=None, shrink_below=None)
     if settings.feature_input.method == "pca":
         return whole
     return replace(whole, feature_input=FeatureInput(**PLANS["fast"]["feature_input"]))

@@ -90,10 +90,15 @@ class Sivae(Section):
         description="Training plan: fast or paper; null is that of the preset. It is `fast` with "
         "preset `robust` and `paper` with preset `paper`",
     )
-    latent: Natural = Field(default=32, description="Dimensions of the embeddings")
-    hidden: Widths = Field(
-        default=[1024, 512, 128],
-        description="Widths of the encoders' hidden layers. The decoders mirror them",
+    latent: Natural | None = Field(
+        default=None,
+        description="Dimensions of the embeddings; null is 32, or 16 with the plan `fast` and bins "
+        "of up to 500 cells",
+    )
+    hidden: Widths | None = Field(
+        default=None,
+        description="Widths of the encoders' hidden layers, which the decoders mirror; null is "
+        "[1024, 512, 128], or [256, 128, 64] with the plan `fast` and bins of up to 500 cells",
     )
     gamma: Factor = Field(default=0.05, description="Weight of the interpretability term")
     kl: Factor | None = Field(
@@ -110,7 +115,8 @@ class Sivae(Section):
     steps: Annotated[list[Natural], Field(min_length=3, max_length=3)] | None = Field(
         default=None,
         description="Minibatch steps: [cell-wise, feature-wise, joint]. The 500, 300 and 1,000 of "
-        "the plan `fast` grow where a bin has more than 1,000 training cells",
+        "the plan `fast` grow where a bin has more than 1,000 training cells, and shrink in "
+        "proportion where it has fewer than 900",
     )
     learning_rate: LearningRate | None = Field(
         default=None,
