@@ -185,6 +185,14 @@ def shares_model(config: Mapping[str, Any]) -> bool:
     return warm or not {"shared", "components"}.isdisjoint(wanted)
 
 
+def cross_fits(config: Mapping[str, Any]) -> bool:
+    """Return whether the errors of bins' own models are those of cells that these did not see.
+
+    In a small bin a model learns its cells by heart.
+    """
+    return PRESETS[config["preset"]].warm and config["bins"]["size"] <= FEW_CELLS
+
+
 def needs_counts(config: Mapping[str, Any]) -> bool:
     """Return whether a network is estimated from the counts of cells."""
     return "cs-core" in estimators(config)

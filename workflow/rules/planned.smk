@@ -119,6 +119,8 @@ def shared_models(folder):
 
 
 def start_of_bins(wildcards):
-    """Return the model that those of the bins start from; none if they start from nothing."""
-    warm = presets.PRESETS[config["preset"]].warm
-    return f"<results>/{wildcards.cell_type}/shared/all/fit.json" if warm else []
+    """Return the models that those of the bins start from; none if they start from nothing."""
+    models = shared_models(f"<results>/{wildcards.cell_type}/shared")
+    # The models of the folds are for errors in unseen cells.
+    n_starts = presets.PRESETS[config["preset"]].warm * (3 if presets.cross_fits(config) else 1)
+    return models[:n_starts]
