@@ -70,8 +70,7 @@ class Preset:
     strict_genotypes: bool
 
 
-# Sizes of siVAE's networks, and the largest bins that have smaller ones.
-WHOLE_SIZES: dict[str, Any] = {"latent": 32, "hidden": [1024, 512, 128]}
+# The largest bins that have narrower networks and cross-fitted errors.
 FEW_CELLS = 500
 
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")
@@ -146,16 +145,14 @@ def training_plan(config: Mapping[str, Any]) -> str:
 
 
 def sivae(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section `sivae` of a config, with the sizes that it leaves open.
+    """Return the section `sivae` of a config, with the widths that it leaves open.
 
-    The plan `fast` has smaller networks for bins of few cells (docs/networks.md, "Few cells: steps
+    The plan `fast` has narrower networks for bins of few cells (docs/networks.md, "Few cells: steps
     and widths").
     """
-    small = training_plan(config) == "fast" and config["bins"]["size"] <= FEW_CELLS
-    sizes = {"latent": 16, "hidden": [256, 128, 64]} if small else WHOLE_SIZES
-    return config["sivae"] | {
-        key: size for key, size in sizes.items() if config["sivae"][key] is None
-    }
+    few = training_plan(config) == "fast" and config["bins"]["size"] <= FEW_CELLS
+    widths = [256, 128, 64] if few else [1024, 512, 128]
+    return config["sivae"] | {"hidden": config["sivae"]["hidden"] or widths}
 
 
 def main_kernel(preset: str) -> str:

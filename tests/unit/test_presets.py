@@ -31,17 +31,16 @@ def test_the_config_decides_on_the_plan_where_it_names_one():
     assert {preset.plan for preset in presets.PRESETS.values()} <= set(PLANS)
 
 
-def test_networks_are_smaller_for_bins_of_few_cells():
-    def sizes(size, plan="fast", **given):
-        section = {"plan": plan, "latent": None, "hidden": None, "kl": 0.1} | given
+def test_networks_are_narrower_for_bins_of_few_cells():
+    def widths(size, plan="fast", hidden=None):
+        section = {"plan": plan, "hidden": hidden, "kl": 0.1}
         found = presets.sivae({"preset": "robust", "bins": {"size": size}, "sivae": section})
         assert found["kl"] == 0.1
-        return found["latent"], found["hidden"]
+        return found["hidden"]
 
-    assert sizes(1000) == sizes(501) == sizes(100, "paper") == (32, [1024, 512, 128])
-    assert sizes(500) == sizes(50) == (16, [256, 128, 64])
-    assert sizes(50, latent=8) == (8, [256, 128, 64])
-    assert sizes(1000, hidden=[20]) == (32, [20])
+    assert widths(1000) == widths(501) == widths(100, "paper") == [1024, 512, 128]
+    assert widths(500) == widths(50) == [256, 128, 64]
+    assert widths(50, hidden=[20]) == [20]
 
 
 def test_counts_are_kept_for_the_estimator_that_reads_them():

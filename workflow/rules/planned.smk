@@ -68,7 +68,7 @@ def trained_jobs(wildcards):
     return [f"{folder}/{job}.tsv" for job in jobs(wildcards.cell_type)]
 
 
-# Sizes of the networks follow those of the bins.
+# Widths of the networks follow the sizes of the bins.
 SIVAE = presets.sivae(config)
 
 # Every bin has these networks; figures and findings are about the first.

@@ -90,11 +90,7 @@ class Sivae(Section):
         description="Training plan: fast or paper; null is that of the preset. It is `fast` with "
         "preset `robust` and `paper` with preset `paper`",
     )
-    latent: Natural | None = Field(
-        default=None,
-        description="Dimensions of the embeddings; null is 32, or 16 with the plan `fast` and bins "
-        "of up to 500 cells",
-    )
+    latent: Natural = Field(default=32, description="Dimensions of the embeddings")
     hidden: Widths | None = Field(
         default=None,
         description="Widths of the encoders' hidden layers, which the decoders mirror; null is "
