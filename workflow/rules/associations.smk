@@ -18,7 +18,7 @@ rule make_design:
         phenotype=phenotype_params,
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=config["statistics"]["adjust"],
+        adjust=presets.adjusted(config),
         preset=config["preset"],
     message:
         "Say what is compared for {wildcards.phenotype} in {wildcards.cell_type}"
