@@ -51,6 +51,7 @@ rule associate_centrality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         preset=config["preset"],
+        matched=presets.matches_depth(config),
         statistics=config["statistics"],
         seed=config["seed"],
         caption=caption,
