@@ -52,7 +52,8 @@ rule summarise_findings:
         ],
         networks=lambda wildcards: in_place(described_networks()),
         depths=lambda wildcards, input: [
-            [cell_type_name(cell_type), path] for cell_type, path in zip(cell_types(), input.depths)
+            [cell_type_name(cell_type), path]
+            for cell_type, path in zip(cell_types(), input.depths)
         ],
         headline=HEADLINE,
         size=config["bins"]["size"],

@@ -126,8 +126,8 @@ def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], li
     warnings = [
         f"{cell_type}: {len(shallow)} of {len(depths)} samples are shallow, with less than half of "
         f"the depth that the others were thinned to: {', '.join(shallow.head(NAMED))}"
-        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test is "
-        "adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
+        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test "
+        "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
     ]
     return sentences, warnings * bool(len(shallow))
 
