@@ -945,9 +945,15 @@ def depth_artefacts(bins: Bins, estimate: Estimate, name: str) -> list[dict[str,
             rewired(one, genes, kind, share, [seed, row]) if half[row] else one
             for row, one in enumerate(bins.counts)
         ]
-        places = [(1.0, ""), *product(LEVELS, ("the shallow half", "the deep half"))]
+        which = {
+            "the shallow half": half,
+            "the deep half": ~half,
+            "half of shallow bins": np.ones(n, bool),
+            "half of deep bins": np.zeros(n, bool),
+        }
+        places = [(1.0, "half of deep bins"), *product(LEVELS, list(which)[:3])]
         for level, place in places:
-            shallow = np.zeros(n, bool) if level == 1 else half == (place == "the shallow half")
+            shallow = which[place]
             counts = [
                 thinned(wired[row], level, [2, seed, row]) if shallow[row] else wired[row]
                 for row in range(n)
@@ -1036,7 +1042,7 @@ ONLY = {
     ),
     "pairs": ("correlation", "components 32", HEADLINE),
     "programmes": (HEADLINE,),
-    "depth": ("correlation", "components 16", "components 32"),
+    "depth": ("correlation", "components 32"),
     "sequenced": ("correlation", "components 16", "components 32", HEADLINE),
 }
 # What reads counts sees nothing planted; weights without a sign need another second stage.
