@@ -26,6 +26,9 @@ class Preset:
         What figures call the statistic of a test.
     burden_effects : mapping of phenotype type to str
         The same for tests of variants per gene.
+    depth : {"match", "none"}
+        Whether counts are thinned to the same depth in all samples, where the config does not say
+        it.
     grakel : bool
     relative : bool
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
@@ -56,6 +59,7 @@ class Preset:
     main_kernel: str
     effects: Mapping[str, str]
     burden_effects: Mapping[str, str]
+    depth: Literal["match", "none"]
     grakel: bool
     relative: bool
     estimators: tuple[str, ...]
@@ -89,6 +93,7 @@ PRESETS: dict[str, Preset] = {
             "continuous": "partial rank correlation",
             "binary": "adjusted rank-biserial correlation",
         },
+        depth="match",
         grakel=False,
         relative=True,
         estimators=("shared", "sivae", "correlation"),
@@ -109,6 +114,7 @@ PRESETS: dict[str, Preset] = {
         main_kernel="wl_degree",
         effects={"continuous": "Spearman ρ", "binary": "rank-biserial correlation"},
         burden_effects={"continuous": "Pearson r", "binary": "rank-biserial correlation"},
+        depth="none",
         grakel=True,
         relative=False,
         estimators=("sivae",),
@@ -193,6 +199,20 @@ def cross_fits(config: Mapping[str, Any]) -> bool:
 def needs_counts(config: Mapping[str, Any]) -> bool:
     """Return whether a network is estimated from the counts of cells."""
     return "cs-core" in estimators(config)
+
+
+def matches_depth(config: Mapping[str, Any]) -> bool:
+    """Return whether counts are thinned to the same depth: the config's choice, or the preset's."""
+    return (config["bins"]["depth"] or PRESETS[config["preset"]].depth) == "match"
+
+
+def adjusted(config: Mapping[str, Any]) -> list[str]:
+    """Return what tests are adjusted for beside covariates: not depth, where it is made equal.
+
+    Where depth is associated with the phenotype, the covariate would take true effects away.
+    """
+    made_equal = ("depth",) if matches_depth(config) else ()
+    return [one for one in config["statistics"]["adjust"] if one not in made_equal]
 
 
 def edge_definition(config: Mapping[str, Any]) -> str:

@@ -54,6 +54,26 @@ def test_counts_are_kept_for_the_estimator_that_reads_them():
     assert not needed()
 
 
+@pytest.mark.parametrize(
+    ("preset", "depth", "adjusted"),
+    [
+        ("robust", None, ["cells"]),
+        ("robust", "none", ["depth", "cells"]),
+        ("paper", None, ["depth", "cells"]),
+        ("paper", "match", ["cells"]),
+    ],
+)
+def test_depth_that_is_made_equal_is_not_adjusted_for(preset, depth, adjusted):
+    config = {
+        "preset": preset,
+        "bins": {"depth": depth},
+        "statistics": {"adjust": ["depth", "cells"]},
+    }
+    assert presets.matches_depth(config) == ("depth" not in adjusted)
+    assert presets.adjusted(config) == adjusted
+    assert config["statistics"]["adjust"] == ["depth", "cells"]
+
+
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_a_preset_is_of_a_piece(name):
     preset = presets.PRESETS[name]

@@ -18,7 +18,7 @@ rule make_design:
         phenotype=phenotype_params,
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=config["statistics"]["adjust"],
+        adjust=presets.adjusted(config),
         preset=config["preset"],
     message:
         "Say what is compared for {wildcards.phenotype} in {wildcards.cell_type}"
@@ -51,6 +51,7 @@ rule associate_centrality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         preset=config["preset"],
+        matched=presets.matches_depth(config),
         statistics=config["statistics"],
         seed=config["seed"],
         caption=caption,

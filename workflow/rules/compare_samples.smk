@@ -2,7 +2,7 @@
 rule infer_sample_networks:
     input:
         plan="<results>/bins.tsv",
-        cells="<results>/binned_cells.parquet",
+        cells=COUNTED,
         expression="<results>/{cell_type}/expression.h5ad",
         bins=f"<results>/{{cell_type}}/networks/{COMPARED}/bins.h5ad",
     output:

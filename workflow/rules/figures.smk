@@ -5,6 +5,7 @@ rule draw_quality:
         bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
         reliability=f"<results>/{{cell_type}}/networks/{HEADLINE}/reliability.tsv",
         variance=f"<results>/{{cell_type}}/networks/{HEADLINE}/variance.tsv",
+        depths="<results>/{cell_type}/depth.tsv" if presets.matches_depth(config) else [],
     output:
         **figures(
             "<results>/figures/{cell_type}",

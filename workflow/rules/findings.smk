@@ -29,6 +29,7 @@ rule summarise_findings:
         networks=lambda wildcards: [
             path for row in described_networks() for path in (*row[1:3], *row[3], *row[4])
         ],
+        depths=lambda wildcards: depth_files("depth.tsv"),
     output:
         table="<results>/findings.tsv",
         page=report(
@@ -50,6 +51,10 @@ rule summarise_findings:
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
         networks=lambda wildcards: in_place(described_networks()),
+        depths=lambda wildcards, input: [
+            [cell_type_name(cell_type), path]
+            for cell_type, path in zip(cell_types(), input.depths)
+        ],
         headline=HEADLINE,
         size=config["bins"]["size"],
         latent=SIVAE["latent"],

@@ -71,6 +71,20 @@ def trained_jobs(wildcards):
 # Widths of the networks follow the sizes of the bins.
 SIVAE = presets.sivae(config)
 
+# The cells of a cell type as their counts are read: thinned where depth is made equal.
+COUNTED = (
+    "<results>/{cell_type}/matched_cells.parquet"
+    if presets.matches_depth(config)
+    else "<results>/binned_cells.parquet"
+)
+
+
+def depth_files(name):
+    """Return a file of every cell type of what `match_depth` makes; none where depth is as it is."""
+    matched = presets.matches_depth(config)
+    return [f"<results>/{cell_type}/{name}" for cell_type in cell_types()] if matched else []
+
+
 # Every bin has these networks; figures and findings are about the first.
 NETWORKS = presets.estimators(config)
 HEADLINE = NETWORKS[0]

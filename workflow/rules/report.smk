@@ -17,6 +17,8 @@ def caption(wildcards):
         "network": network,
         "of_network": NETWORK_NAMES[network],
         "plan": presets.training_plan(config),
+        "matched": presets.matches_depth(config),
+        "adjusted": adjusted_for(),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
@@ -26,6 +28,13 @@ def caption(wildcards):
         "permutations": config["statistics"]["permutations"],
         "fdr": config["statistics"]["fdr"],
     }
+
+
+def adjusted_for():
+    """Return what robust tests are adjusted for, in words."""
+    words = {"depth": "depth", "cells": "number of cells"}
+    *first, last = ["covariates", *(words[one] for one in presets.adjusted(config))]
+    return " and ".join(filter(None, [", ".join(first), last]))
 
 
 TITLES = {

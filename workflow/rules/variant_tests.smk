@@ -93,7 +93,7 @@ rule associate_wiring:
     params:
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=config["statistics"]["adjust"],
+        adjust=presets.adjusted(config),
         components=getattr(cohort.variants, "components", 0),
         statistics=config["statistics"],
         seed=config["seed"],

@@ -105,6 +105,33 @@ def network_sentences(
     return [first, f"{second}."]
 
 
+def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return what making depth equal cost the samples of a cell type, and warnings of shallow ones.
+
+    Parameters
+    ----------
+    cell_type : str
+    depths : DataFrame with columns sample, matched_depth, share_kept, shallow
+        depth.tsv of the cell type.
+    """
+    kept = depths.sort_values("share_kept", kind="stable")
+    goal = depths.loc[~depths["shallow"], "matched_depth"].median()
+    sentences = [
+        f"{cell_type}: counts were thinned until all samples have the same sequencing depth, "
+        f"{goal:,.0f} counts in the median cell. The median sample keeps "
+        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%} "
+        f"({kept['sample'].iloc[0]}) to {kept['share_kept'].iloc[-1]:.0%}."
+    ]
+    shallow = depths.loc[depths["shallow"], "sample"]
+    warnings = [
+        f"{cell_type}: {len(shallow)} of {len(depths)} samples are shallow, with less than half of "
+        f"the depth that the others were thinned to: {', '.join(shallow.head(NAMED))}"
+        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test "
+        "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
+    ]
+    return sentences, warnings * bool(len(shallow))
+
+
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:
     """Return a warning for every model of which most latent dimensions are switched off.
 

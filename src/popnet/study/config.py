@@ -31,11 +31,18 @@ Naturals = Annotated[Unique[list[Natural]], Field(min_length=1)]
 
 
 class Bins(Section):
-    """Equal numbers of cells for every network."""
+    """Equal numbers of cells, of equal depth, for every network."""
 
     size: Annotated[int, Field(ge=10)] = Field(
         default=1000,
         description="Cells per bin. Cells of a sample that do not fill a bin are left out",
+    )
+    depth: Literal["match", "none"] | None = Field(
+        default=None,
+        description="Sequencing depth: match or none; null is the preset's. `match` thins the "
+        "counts of each cell type to the same distribution of total counts in all samples, before "
+        "genes are selected; tests are then not adjusted for depth. `null` is `match` with preset "
+        "`robust` and `none` with `paper`",
     )
 
 
@@ -245,8 +252,8 @@ class Statistics(Section):
     adjust: Unique[list[Literal["depth", "cells"]]] = Field(
         default=["depth", "cells"],
         description="What tests are adjusted for beside covariates and batches. Log sequencing "
-        "depth and log number of cells, with preset `robust`; the last one is left out where "
-        "samples are few",
+        "depth (not where `bins.depth` makes it equal) and log number of cells, with preset "
+        "`robust`; the last one is left out where samples are few",
     )
 
 

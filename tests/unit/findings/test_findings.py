@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 
 from popnet.findings.rows import component_name, finding, findings_row, qualified
-from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
+from popnet.findings.sentences import (
+    compared,
+    depth_sentences,
+    network_sentences,
+    remarks,
+    unused_dimensions,
+)
 from popnet.findings.study import all_associations, cohort_record, excluded_cells
 
 
@@ -145,12 +151,32 @@ def test_cells_and_models_of_a_study():
         "bin 1 did not train: failed: diverged",
     ]
     config = {"cohort": "sheet.yaml", "preset": "robust", "seed": 1}
-    record = cohort_record("demo", config, bins, excluded, trained)
+    target = {"FPP": {"quantiles": [1.0], "samples": {"a": "x"}, "code": "c"}}
+    record = cohort_record("demo", config, bins, excluded, trained, None, target)
+    assert record["depth_targets"] == target
     assert record["bins"] == {"FPP": 3}
     assert record["samples_kept"] == {"FPP": ["b"]}
     assert record["models"] == [
         {"cell_type": "FPP", "version": "1.0", "code": "abc", "n_models": 2}
     ]
+
+
+def test_what_equal_depth_costs_is_said_and_who_is_too_shallow():
+    depths = pd.DataFrame(
+        {
+            "sample": ["a", "b", "c", "d"],
+            "matched_depth": [1000.0, 1010, 990, 300],
+            "share_kept": [0.5, 1, 0.25, 1],
+            "shallow": [False, False, False, True],
+        }
+    )
+    [said], [warned] = depth_sentences("T cells", depths)
+    assert "1,000 counts in the median cell" in said
+    assert "keeps 75% of its counts, from 25% (c) to 100%" in said
+    assert "1 of 4 samples are shallow" in warned
+    assert "thinned to: d." in warned
+    said, warned = depth_sentences("T cells", depths[:3])
+    assert (len(said), warned) == (1, [])
 
 
 def test_what_a_network_is_and_how_much_of_it_comes_back():

@@ -20,7 +20,7 @@ def main(snakemake):
     )
     save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
 
-    depth = shown.depth_of_samples(bins.obs)
+    depth = shown.depth_of_samples(bins.obs, read_table(files.depths) if files.depths else None)
     save(qc.qc_depth(depth, per_sample), depth, output.depth[0])
 
     reliability = shown.reliability_of_genes(

@@ -8,7 +8,13 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings.rows import findings_row
-from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
+from popnet.findings.sentences import (
+    compared,
+    depth_sentences,
+    network_sentences,
+    remarks,
+    unused_dimensions,
+)
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -49,8 +55,11 @@ def main(snakemake):
 
 
 def described(params):
-    """Return what the networks are, how reproducible, and warnings of unused dimensions."""
+    """Return what is said of depth and of networks, and warnings."""
     sentences, warnings = [], []
+    for cell_type, path in params.depths:
+        said, warned = depth_sentences(cell_type, read_table(path))
+        sentences, warnings = sentences + said, warnings + warned
     for cell_type, similarity, reliability, models, training in params.networks:
         sentences += network_sentences(
             cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)
