@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -70,6 +70,8 @@ class Preset:
     strict_genotypes: bool
 
 
+# Analyses of graphs, which values of genes alone do not have.
+OF_GRAPHS = ("graph_centrality", "edges", "model_edges", "components", "connectivity", "consensus")
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")
 
 PRESETS: dict[str, Preset] = {
@@ -141,9 +143,17 @@ def training_plan(config: Mapping[str, Any]) -> str:
     return config["sivae"]["plan"] or PRESETS[config["preset"]].plan
 
 
-def main_kernel(preset: str) -> str:
-    """Return the kernel whose map is drawn and reported."""
-    return PRESETS[preset].main_kernel
+def main_kernel(preset: str, known: Iterable[str] | None = None) -> str:
+    """Return the kernel whose map is drawn and reported.
+
+    Parameters
+    ----------
+    preset : str
+    known : iterable of str, optional
+        Those that a network has: without edges it is compared by its centralities alone.
+    """
+    main = PRESETS[preset].main_kernel
+    return main if known is None or main in set(known) else "centrality"
 
 
 def effect_name(preset: str, phenotype_type: str) -> str:
@@ -158,7 +168,8 @@ def burden_effect_name(preset: str, phenotype_type: str) -> str:
 
 def estimators(config: Mapping[str, Any]) -> list[str]:
     """Return the names of a study's networks; the first is the headline."""
-    return list(config["networks"]["estimators"] or PRESETS[config["preset"]].estimators)
+    chosen = config["networks"]["estimators"]
+    return list(PRESETS[config["preset"]].estimators if chosen is None else chosen)
 
 
 def shares_model(config: Mapping[str, Any]) -> bool:

@@ -51,6 +51,8 @@ rule summarise_findings:
         ],
         networks=lambda wildcards: in_place(described_networks()),
         headline=HEADLINE,
+        own=list(OWN),
+        has_cells=cohort.has_cells,
         size=config["bins"]["size"],
         latent=config["sivae"]["latent"],
         cohort=cohort.name,

@@ -15,7 +15,7 @@ def caption(wildcards):
         "cohort": cohort.name,
         "preset": config["preset"],
         "network": network,
-        "of_network": NETWORK_NAMES[network],
+        "of_network": NETWORK_NAMES.get(network, "of your own"),
         "plan": presets.training_plan(config),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",

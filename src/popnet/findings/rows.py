@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from popnet import presets
+from popnet.associations.expression_switch import UNKNOWN
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -54,7 +55,7 @@ def findings_row(
         The analysis's table of results.
     cell_type, phenotype : str
     network : str
-        Of :data:`popnet.names.NETWORKS`; empty for genotypes.
+        Of :data:`popnet.names.NETWORKS`, or a name of the user's; empty for genotypes.
     preset : str
     fdr : float
         Largest q of a hit.
@@ -67,7 +68,7 @@ def findings_row(
     """
     if analysis in MAP_TESTS:
         table = table[table["phenotype"] == phenotype]
-        table = table[table["kernel"] == presets.main_kernel(preset)]
+        table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
             table = table[table["test"].isin(MAP_TESTS[analysis])]
     elif analysis == "components":
@@ -157,7 +158,10 @@ def qualified(hits: pd.DataFrame) -> str:
         Significant rows of centrality.tsv.
     """
     counts = hits["explained_by"].fillna("none").value_counts()
-    parts = [f"{n} explained by {why}" for why, n in counts.items() if why != "none"]
+    explained = counts.drop(["none", UNKNOWN], errors="ignore")
+    parts = [f"{n} explained by {why}" for why, n in explained.items()]
+    if UNKNOWN in counts:
+        parts.append(f"of {counts[UNKNOWN]} the expression is unknown")
     unknown = hits["icc"].isna()
     if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
         parts.append(f"{unreliable} not reliable over bins")

@@ -53,7 +53,7 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
             f"{cell_type}: bins that did not train and are left out: {len(rows)}, see excluded.tsv."
             for cell_type, rows in untrained.groupby("cell_type", sort=False)
         ),
-        "Mean expression or sequencing depth may explain why a gene's centrality is associated "
+        "Mean expression or sequencing depth, where they are known, may explain why a gene's centrality is associated "
         "with the phenotype: see the column explained_by of its table.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
@@ -69,7 +69,7 @@ def network_sentences(
     ----------
     cell_type : str
     network : str
-        A key of `EDGES`.
+        A key of `EDGES`, or the name of one of the user's own.
     size : int
         Cells per bin.
     similarity : DataFrame with columns kernel, within_samples, within_donors and so on
@@ -77,12 +77,17 @@ def network_sentences(
     reliability : DataFrame, with a column strength_icc where strengths were gathered
         networks/<network>/reliability.tsv.
     """
-    jaccard = similarity.set_index("kernel").loc["edge_jaccard"]
+    of_kernel = similarity.set_index("kernel")
+    has_edges = "edge_jaccard" in of_kernel.index
+    jaccard = of_kernel.loc["edge_jaccard" if has_edges else "centrality"]
     strength = reliability.get("strength_icc", pd.Series(dtype=float)).median()
+    edge = EDGES.get(network, f"that in the table of your own network {network}")
     first = (
-        f"{cell_type}: the weight of an edge is {EDGES[network]}; the strongest pairs are the "
-        "network's edges."
+        f"{cell_type}: the weight of an edge is {edge}; the strongest pairs are the network's "
+        "edges."
     )
+    if not has_edges:
+        first = f"{cell_type}: {network} are values of genes from a table of your own."
     within = jaccard["within_samples"]
     if not pd.notna(within):
         return [
@@ -93,16 +98,48 @@ def network_sentences(
     kinds = ["within_donors", "within_batches", "between_batches"]
     pairs = jaccard[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
     between = float((jaccard[kinds].fillna(0).to_numpy(float) * pairs).sum() / pairs.sum())
+    cells = f" of {size:,} cells" if network in EDGES else ""
     second = (
-        f"Two bins of {size:,} cells of one sample share {within:.0%} of their edges, bins of two "
-        f"samples {between:.0%}"
+        f"Two bins{cells} of one sample share {within:.0%} of their edges, bins of two samples "
+        f"{between:.0%}"
     )
+    if not has_edges:
+        second = (
+            f"The rank correlation of two bins of one sample is {within:.2f}, of bins of two "
+            f"samples {between:.2f}"
+        )
     if pd.notna(strength):
         second += (
             "; of the differences between samples in a gene's strength, "
             f"{max(strength, 0):.0%} (median gene) would come back with other cells"
         )
     return [first, f"{second}."]
+
+
+def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
+    """Return how networks of the user's own are tested; nothing if there are none.
+
+    Parameters
+    ----------
+    networks : iterable of str
+        Their names.
+    has_cells : bool
+        Whether the study has cells.
+    """
+    names = ", ".join(networks)
+    if not names:
+        return []
+    sentences = [
+        f"Of your own: {names}. Pairs of genes are tested by their weights alone, without the plain "
+        "correlation: they have the row of edges by the network, and not the one where both agree."
+    ]
+    if not has_cells:
+        sentences.append(
+            "The study has no cells. So tests are not adjusted for sequencing depth or the number "
+            "of cells, and whether expression explains a hit is unknown: explained_by says so. If "
+            "you know depth, name it as a covariate."
+        )
+    return sentences
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

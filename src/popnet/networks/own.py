@@ -108,13 +108,14 @@ def read_own(
     problems: list[Problem] = []
     coded = {name: _coded(network, table, name, problems) for name in _texts(network)}
     value = _numbers(network, table, problems)
-    _raise(problems)
     names, code = coded["sample"]
     known = set(names) if samples is None else set(samples)
     if unknown := sorted(set(names) - known - set(left_out)):
         message = f"{len(unknown)} samples of the table are not in the sheet: {_named(unknown)}"
         remedy = "Write ids exactly as in the sheet, add them to it, or take their rows away"
         problems.append(_problem(network, "column sample", unknown[0], message, remedy))
+    # What follows compares rows, which must be whole.
+    _raise(problems)
     bins, row = _bins(coded, len(code), network, problems)
     genes, ends = _genes([coded[name] for name in ("gene1", "gene2", "gene") if name in coded])
     _check_genes(network, genes, ends, code, len(names), problems)
@@ -145,6 +146,45 @@ def read_own_bins(network: OwnNetwork) -> pd.DataFrame:
     bins, _ = _bins(coded, len(table), network, problems)
     _raise(problems)
     return bins
+
+
+def plan_own_bins(
+    networks: Sequence[OwnNetwork], samples: Sequence[str], cell_types: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the bins of a study without cells: those of any network.
+
+    Parameters
+    ----------
+    networks : sequence of OwnNetwork
+        Checked.
+    samples, cell_types : sequence of str
+        Those of the study.
+
+    Returns
+    -------
+    bins : DataFrame
+        cell_type, sample, bin, n_cells and batch; the last two are empty.
+    excluded : DataFrame
+        cell_type, sample, n_cells (0) and reason: samples that no network has.
+    """
+    tables = []
+    for network in networks:
+        bins = read_own_bins(network)
+        of_types = [bins] if "cell_type" in network.columns else []
+        of_types = of_types or [bins.assign(cell_type=name) for name in cell_types]
+        tables += of_types
+    bins = pd.concat(tables).drop_duplicates()
+    bins = bins[bins["sample"].isin(samples) & bins["cell_type"].isin(cell_types)]
+    bins = bins.sort_values(["cell_type", "sample", "bin"], ignore_index=True)
+    found = set(zip(bins["cell_type"], bins["sample"], strict=True))
+    lacking = [
+        (name, sample, 0, "no network has it")
+        for name in cell_types
+        for sample in samples
+        if (name, sample) not in found
+    ]
+    excluded = pd.DataFrame(lacking, columns=["cell_type", "sample", "n_cells", "reason"])
+    return bins.assign(n_cells=np.nan, batch=""), excluded
 
 
 def described(bins: pd.DataFrame, batches: pd.Series, summary: AnnData | None) -> pd.DataFrame:

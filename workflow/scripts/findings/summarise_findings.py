@@ -8,7 +8,13 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings.rows import findings_row
-from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
+from popnet.findings.sentences import (
+    compared,
+    network_sentences,
+    own_sentences,
+    remarks,
+    unused_dimensions,
+)
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -37,10 +43,11 @@ def main(snakemake):
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
     networks, unused = described(snakemake.params)
+    own = own_sentences(snakemake.params.own, snakemake.params.has_cells)
     text = page(
         findings,
         f"Findings: {snakemake.params.cohort}",
-        [*networks, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
+        [*networks, *own, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
         [*unused, *warnings],
         sections,
     )
