@@ -85,12 +85,12 @@ rule draw_networks:
 
 rule draw_associations:
     input:
+        **(edge_tables() if SHOWS_EDGES else {}),
         plan="<results>/bins.tsv",
         coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
         map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",
         centrality=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/centrality.tsv",
         gene_sets=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/gene_sets.tsv",
-        **(edge_tables() if SHOWS_EDGES else {}),
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
         **figures(

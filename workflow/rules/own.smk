@@ -29,9 +29,9 @@ rule gather_own_values:
         samples="<results>/study/donors.tsv",
         summary=expression_summary,
     output:
+        **({"mean_expression": f"{OF_OWN}/mean_expression.tsv"} if cohort.has_cells else {}),
         bins=f"{OF_OWN}/bins.h5ad",
         centrality=f"{OF_OWN}/centrality.tsv",
-        **({"mean_expression": f"{OF_OWN}/mean_expression.tsv"} if cohort.has_cells else {}),
         reliability=f"{OF_OWN}/reliability.tsv",
     log:
         "<logs>/{cell_type}/gather_own_values/{network}.log",
@@ -55,6 +55,7 @@ rule gather_own_values:
 
 use rule gather_own_values as gather_own_network with:
     output:
+        **({"mean_expression": f"{OF_OWN}/mean_expression.tsv"} if cohort.has_cells else {}),
         bins=f"{OF_OWN}/bins.h5ad",
         bin_edges=f"{OF_OWN}/bin_edges.parquet",
         edges=f"{OF_OWN}/edges.parquet",
@@ -62,7 +63,6 @@ use rule gather_own_values as gather_own_network with:
         neighbours=f"{OF_OWN}/neighbours.parquet",
         centrality=f"{OF_OWN}/centrality.tsv",
         degree=f"{OF_OWN}/degree.tsv",
-        **({"mean_expression": f"{OF_OWN}/mean_expression.tsv"} if cohort.has_cells else {}),
         reliability=f"{OF_OWN}/reliability.tsv",
     log:
         "<logs>/{cell_type}/gather_own_network/{network}.log",

@@ -11,7 +11,7 @@ MIN_DETECTION = 0.05
 OFF_IN_ALL = "off in all"
 # What explains a hit of such a gene.
 SWITCHED, HARDLY_EXPRESSED = "expression switched on or off", "hardly expressed"
-# What is said of a hit of a user's own network, where the study does not know the gene's expression.
+# What is said of a hit of a user's own network where the gene's expression is not known.
 UNKNOWN = "expression unknown"
 
 

@@ -153,7 +153,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
     and the control itself is associated with the phenotype (p <= 0.05). Before that, a gene that a
     group hardly expresses has no network there: its hit is no change of wiring. Of a network of
-    the user's own the expression may be unknown: then a hit is not explained, nor is it unexplained.
+    the user's own the expression may be unknown: then a hit is neither explained nor unexplained.
 
     Parameters
     ----------
@@ -190,13 +190,16 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     prepared = []
     explains = []
     for name, by_bin in controls.items():
-        control = design.units.average(by_bin)
+        known = np.isfinite(by_bin).any(axis=0)
+        # Of what is not known of any gene, one column says as much.
+        control = design.units.average(by_bin if known.any() else by_bin[:, :1])
         ready = prepare(control, design)
         # What is adjusted for already has nothing left: by itself it may be associated with it.
         alone = design if ready.tested.any() else design.without_covariates()
         found = permutation_test(control, alone, n_permutations, seed).table
         prepared.append(ready)
         given = partial(own, [ready], design)
+        given.loc[np.broadcast_to(~known, len(given))] = np.nan
         for column in ("statistic", "p", "q"):
             # One control for all genes is one row.
             table[f"{name}_{column}"] = np.broadcast_to(found[column], len(table))

@@ -112,9 +112,7 @@ def check_networks(cohort: Cohort, study: Study, config: Mapping[str, Any]) -> l
     return _raise_errors(check_own_networks(cohort, list(ids), types, config))
 
 
-def _study_of_tables(
-    cohort: Cohort, config: Mapping[str, Any], problems: list[Problem]
-) -> Study:
+def _study_of_tables(cohort: Cohort, config: Mapping[str, Any], problems: list[Problem]) -> Study:
     """Return a study of own networks alone: samples and their values are those of the sheet."""
     assert cohort.samples is not None
     types, samples = types_of_tables(cohort, problems), list(cohort.samples)
@@ -126,7 +124,7 @@ def _study_of_tables(
             "n_cells": np.nan,
         }
     )
-    given = pd.Series(dtype=str), pd.DataFrame(), []
+    given: tuple[pd.Series, pd.DataFrame, list[str]] = pd.Series(dtype=str), pd.DataFrame(), []
     warnings = _check_values(cohort, config, table, samples, given, set(), problems)
     cells = pd.DataFrame({"cell_type": pd.Categorical([], types)})
     excluded = _excluded(types, cohort.excluded, pd.Series(dtype=int))

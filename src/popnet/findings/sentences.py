@@ -53,8 +53,8 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
             f"{cell_type}: bins that did not train and are left out: {len(rows)}, see excluded.tsv."
             for cell_type, rows in untrained.groupby("cell_type", sort=False)
         ),
-        "Mean expression or sequencing depth, where they are known, may explain why a gene's centrality is associated "
-        "with the phenotype: see the column explained_by of its table.",
+        "Mean expression or sequencing depth, where they are known, may explain why a gene's "
+        "centrality is associated with the phenotype: see the column explained_by of its table.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
@@ -90,10 +90,11 @@ def network_sentences(
         first = f"{cell_type}: {network} are values of genes from a table of your own."
     within = jaccard["within_samples"]
     if not pd.notna(within):
+        remedy = "smaller bins" if network in EDGES else "networks by bin, in a column bin,"
         return [
             first,
             f"No sample of {cell_type} has two bins, so that how much of a network is reproducible "
-            "is unknown: smaller bins would show it.",
+            f"is unknown: {remedy} would show it.",
         ]
     kinds = ["within_donors", "within_batches", "between_batches"]
     pairs = jaccard[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
@@ -130,8 +131,8 @@ def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
     if not names:
         return []
     sentences = [
-        f"Of your own: {names}. Pairs of genes are tested by their weights alone, without the plain "
-        "correlation: they have the row of edges by the network, and not the one where both agree."
+        f"Of your own: {names}. Pairs of genes are tested by their weights alone, without the "
+        "plain correlation: they have the row of edges by the network, and not the one where both agree."
     ]
     if not has_cells:
         sentences.append(

@@ -595,9 +595,7 @@ def _named(names: Collection[str]) -> str:
     return ", ".join(listed) + (", ..." if len(names) > NAMED else "")
 
 
-def _problem(
-    network: OwnNetwork, place: str, value: object, message: str, remedy: str
-) -> Problem:
+def _problem(network: OwnNetwork, place: str, value: object, message: str, remedy: str) -> Problem:
     field = f"own_networks.{network.name}, {place}"
     return Problem(network.path, field, value, message, remedy)
 

@@ -10,6 +10,7 @@ import csv
 import gzip
 import re
 from pathlib import Path
+from typing import Literal
 
 from popnet.errors import Problem, nearest
 from popnet.names import NETWORKS
@@ -88,7 +89,7 @@ def own_network(
         problems.append(Problem(file, f"{place}.directed", True, message, "Take directed away"))
     if problems:
         return None, problems
-    form = "edges" if forms == ["edges"] else "values"
+    form: Literal["edges", "values"] = "edges" if forms == ["edges"] else "values"
     return OwnNetwork(name, path, form, tuple(columns), entry.directed), []
 
 
@@ -102,7 +103,7 @@ def table_columns(path: str) -> list[str]:
 
         return list(pq.read_schema(path).names)
     opened = gzip.open if start[:2] == GZIP else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:  # type: ignore[operator]
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         header = file.readline()
     return next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter(header)), [])
 

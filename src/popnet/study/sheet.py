@@ -340,7 +340,7 @@ class Sheet(Section):
         "`--configfile` and `--config` still win",
     )
     simulation: SimulationEntry | None = None
-    cells: Part[Cells] | None = Field(
+    cells: Part[Cells | None] = Field(
         default=None,
         description="Where the cells are and what their columns mean; left out, the study is made "
         "of `own_networks` alone",
