@@ -132,7 +132,7 @@ def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
         return []
     sentences = [
         f"Of your own: {names}. Pairs of genes are tested by their weights alone, without the "
-        "plain correlation: they have the row of edges by the network, and not the one where both agree."
+        "plain correlation: they have the row of edges by the network, not the one of agreement."
     ]
     if not has_cells:
         sentences.append(

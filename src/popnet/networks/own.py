@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,15 @@ from popnet.names import safe_name
 from popnet.networks.estimators import BinCentrality, Estimator
 from popnet.networks.pairs import PairMoments, PairWeights
 from popnet.study.definitions import OwnNetwork
-from popnet.study.own import GZIP, PARQUET, delimiter, table_columns
+from popnet.study.own import is_gzip, is_parquet, read_header
 
 # The cell type of a table without a column of it, where the study has no cells either.
 EVERY_CELL = "all"
 # Pairs that are tested one by one, those of largest root mean square over samples: more would not
 # fit into memory with their permutations.
 MOST_PAIRS = 500_000
+# Columns that hold numbers, one of which each form has.
+NUMBERS = ("weight", "value")
 # Names that a message gives.
 NAMED = 5
 
@@ -355,27 +356,24 @@ def _wanted(network: OwnNetwork) -> list[str]:
 
 def _read(network: OwnNetwork, columns: Sequence[str]) -> pa.Table:
     """Return columns of a table, text as dictionaries."""
-    path, text = network.path, [name for name in columns if name not in ("weight", "value")]
-    with Path(path).open("rb") as file:
-        start = file.read(4)
+    path, text = network.path, [name for name in columns if name not in NUMBERS]
     with reading(path, "make the table again, as Parquet or as TSV in UTF-8"):
-        if start == PARQUET:
+        if is_parquet(path):
             return pq.read_table(path, columns=list(columns), read_dictionary=text)
         types = {name: pa.dictionary(pa.int32(), pa.string()) for name in text}
-        types |= {name: pa.float64() for name in columns if name not in text}
-        options = pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(columns))
-        with pa.input_stream(path, compression="gzip" if start[:2] == GZIP else None) as stream:
-            return pyarrow.csv.read_csv(
-                stream,
-                pyarrow.csv.ReadOptions(column_names=table_columns(path), skip_rows=1),
-                pyarrow.csv.ParseOptions(delimiter=_delimiter(network)),
-                options,
-            )
-
-
-def _delimiter(network: OwnNetwork) -> str:
-    with pa.input_stream(network.path, compression="detect") as stream:
-        return delimiter(stream.read(2**16).split(b"\n")[0].decode("utf-8-sig"))
+        types |= {name: pa.float64() for name in columns if name in NUMBERS}
+        names, delimiter = read_header(path)
+        with pa.input_stream(path, compression="gzip" if is_gzip(path) else None) as stream:
+            try:
+                return pyarrow.csv.read_csv(
+                    stream,
+                    pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
+                    pyarrow.csv.ParseOptions(delimiter=delimiter),
+                    pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(columns)),
+                )
+            except pa.ArrowInvalid as error:
+                remedy = "Correct the row: as many fields as the header, and numbers as weights"
+                raise InputError([_problem(network, "table", None, str(error), remedy)]) from error
 
 
 def _coded(

@@ -64,7 +64,7 @@ def own_network(
         remedy = nearest_file(path) + "Paths are relative to the sheet"
         return None, [Problem(file, f"{place}.path", path, fault, remedy)]
     try:
-        columns = table_columns(path)
+        columns, _ = read_header(path)
     except Exception as error:  # Which errors a damaged file sets off no library says.
         message = f"The table cannot be read: {error}"
         return None, [Problem(path, place, None, message, "Save it as Parquet, or as TSV in UTF-8")]
@@ -93,21 +93,33 @@ def own_network(
     return OwnNetwork(name, path, form, tuple(columns), entry.directed), []
 
 
-def table_columns(path: str) -> list[str]:
-    """Return the columns of a Parquet file or of a table of text, which may be gzipped."""
-    with Path(path).open("rb") as file:
-        start = file.read(4)
-    if start == PARQUET:
+def read_header(path: str) -> tuple[list[str], str]:
+    """Return the columns of a table, and what separates them: tabs, commas, nothing in Parquet.
+
+    Text may be gzipped; what a file is its first bytes say.
+    """
+    if is_parquet(path):
         # Here, since no other study needs it to be planned.
         import pyarrow.parquet as pq
 
-        return list(pq.read_schema(path).names)
-    opened = gzip.open if start[:2] == GZIP else open
+        return list(pq.read_schema(path).names), ""
+    opened = gzip.open if is_gzip(path) else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-    return next(csv.reader([header.rstrip("\r\n")], delimiter=delimiter(header)), [])
+        header = file.readline().rstrip("\r\n")
+    delimiter = "\t" if "\t" in header else ","
+    return next(csv.reader([header], delimiter=delimiter), []), delimiter
 
 
-def delimiter(header: str) -> str:
-    """Return what separates the columns of a table of text: tabs, or else commas."""
-    return "\t" if "\t" in header else ","
+def is_parquet(path: str) -> bool:
+    """Return whether a file is Parquet."""
+    return _start(path) == PARQUET
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether a file is gzipped."""
+    return _start(path).startswith(GZIP)
+
+
+def _start(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(len(PARQUET))
