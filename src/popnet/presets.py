@@ -41,9 +41,9 @@ class Preset:
     pairs : str
         The file with what is tested of pairs of genes: the weights of the candidate pairs in every
         sample, or the table of edges.
-    maps, analyses, variants : tuple of str
+    maps, analyses, controls, variants : tuple of str
         Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
-        of genotypes.
+        of its expression, of genotypes.
     wiring : bool
         Genotypes are tested against the wiring of the complexes, too.
     strict_genotypes : bool
@@ -65,6 +65,7 @@ class Preset:
     pairs: str
     maps: tuple[str, ...]
     analyses: tuple[str, ...]
+    controls: tuple[str, ...]
     variants: tuple[str, ...]
     wiring: bool
     strict_genotypes: bool
@@ -97,6 +98,7 @@ PRESETS: dict[str, Preset] = {
         pairs="pairs.h5ad",
         maps=("axes", "map"),
         analyses=("programmes", *ANALYSES, "model_edges", "components"),
+        controls=("expression", "detection"),
         variants=("single", "burden", "heteroplasmy"),
         wiring=True,
         strict_genotypes=True,
@@ -117,6 +119,7 @@ PRESETS: dict[str, Preset] = {
         pairs="bin_edges.parquet",
         maps=("axes",),
         analyses=ANALYSES,
+        controls=(),
         variants=("single", "burden"),
         wiring=False,
         strict_genotypes=False,

@@ -55,6 +55,9 @@ def tested_tables():
             }
             name = cell_type_name(cell_type)
             tables += [[name, phenotype.name, network, *item] for item in paths.items()]
+        for cell_type, analysis in product(cell_types(), controls()):
+            path = f"<results>/{cell_type}/associations/{safe}/expression.tsv"
+            tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, path])
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}.tsv"
             tables.append(["all", phenotype.name, "", analysis, path])

@@ -105,6 +105,11 @@ def analyses():
     return [one for one in wanted if set(networks_with(one)) & set(NETWORKS)]
 
 
+def controls():
+    """Return the analyses of expression, which networks are held against."""
+    return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
+
+
 def trained_tables():
     """Return the tables of all training jobs of the study; none if no bin has its own siVAE."""
     if "sivae" not in NETWORKS:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from popnet import presets
+from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 
 STRONGEST = 5
@@ -23,6 +24,8 @@ ANALYSES = {
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
+    "expression": ("Expression (positive control)", ["gene"]),
+    "detection": ("Detection (positive control)", ["gene"]),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
     "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
@@ -55,7 +58,8 @@ def findings_row(
         The analysis's table of results.
     cell_type, phenotype : str
     network : str
-        Of :data:`popnet.names.NETWORKS`, or a name of the user's; empty for genotypes.
+        Of :data:`popnet.names.NETWORKS`, or a name of the user's; empty for genotypes and for
+        expression.
     preset : str
     fdr : float
         Largest q of a hit.
@@ -77,6 +81,8 @@ def findings_row(
             q=table["p_family"],
             component=table["genes"].map(component_name),
         )
+    elif analysis in MEASURES:
+        table = table[table["measure"] == analysis]
     elif analysis == "graph_centrality":
         table = table.assign(q=table["q_all"])
     elif analysis == "programmes":

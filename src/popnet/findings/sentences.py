@@ -55,6 +55,9 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         ),
         "Mean expression or sequencing depth, where they are known, may explain why a gene's "
         "centrality is associated with the phenotype: see the column explained_by of its table.",
+        "Expression and detection, where they have a row, are positive controls: the same tests on "
+        "the same samples. A phenotype that moves neither may be too weak, or the samples too few, "
+        "for networks as well; hits of networks beside none of these deserve a second look.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
@@ -141,6 +144,55 @@ def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
             "you know depth, name it as a covariate."
         )
     return sentences
+
+
+def against_correlation(findings: pd.DataFrame, headline: str) -> list[str]:
+    """Return where the headline network finds more than plain correlation, and where it does not.
+
+    Parameters
+    ----------
+    findings : DataFrame with columns phenotype, cell_type, network, analysis, significant
+        findings.tsv.
+    headline : str
+
+    Returns
+    -------
+    list of str
+        A sentence per phenotype and cell type that both networks are tested in.
+    """
+    sentences = []
+    about = ["phenotype", "cell_type"]
+    if headline == "correlation":
+        return []
+    for (phenotype, cell_type), rows in findings.groupby(about, sort=False):
+        hits = rows.pivot_table(
+            index="analysis", columns="network", values="significant", sort=False
+        )
+        if not {headline, "correlation"} <= set(hits.columns):
+            continue
+        hits = hits[[headline, "correlation"]].dropna().astype(int)
+        own, plain = hits[headline], hits["correlation"]
+        parts = [
+            f"{what} in {_counted(hits[rows])}"
+            for what, rows in (
+                ("finds more", own > plain),
+                ("finds less", own < plain),
+                ("finds as much", (own == plain) & (own > 0)),
+            )
+            if rows.any()
+        ]
+        sentence = "; it ".join(parts) or "finds as little, which is nothing, in all analyses"
+        sentences.append(
+            f"{phenotype} in {cell_type}: beside plain correlation, {headline} {sentence}."
+        )
+    return sentences
+
+
+def _counted(hits: pd.DataFrame) -> str:
+    """Return analyses with the hits of two networks, in words."""
+    return ", ".join(
+        f"{analysis} ({own} against {plain})" for analysis, own, plain in hits.itertuples()
+    )
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

