@@ -27,6 +27,8 @@ EVERY_CELL = "all"
 # Pairs that are tested one by one, those of largest root mean square over samples: more would not
 # fit into memory with their permutations.
 MOST_PAIRS = 500_000
+# Places for bins x pairs, for each row, up to which rows are marked in them.
+DENSE = 8
 # Columns that hold numbers, one of which each form has.
 NUMBERS = ("weight", "value")
 # Names that a message gives.
@@ -515,7 +517,15 @@ def _distinct(
             print(f"{network.name}: {n_lost:,} edges of a gene with itself are left out")
         if not network.directed:
             one, two = np.minimum(first, second), np.maximum(first, second)
-    key = (row.astype(np.int64) * len(genes) + one) * len(genes) + two
+    key = one.astype(np.int64) * len(genes) + two
+    pair, pairs = pd.factorize(key)
+    # Where most bins have most pairs, marking them is far faster than sorting all rows.
+    if len(bins) * len(pairs) <= DENSE * len(row):
+        seen = np.zeros(len(bins) * len(pairs), bool)
+        seen[row.astype(np.int64) * len(pairs) + pair] = True
+        if seen.sum() == len(row):
+            return kept
+    key += row * np.int64(len(genes) ** 2)
     order = np.argsort(key, kind="stable")
     again = np.flatnonzero(key[order[1:]] == key[order[:-1]])
     if not len(again):
