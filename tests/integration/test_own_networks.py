@@ -1,4 +1,4 @@
-"""A study of the user's own networks alone, without cells, from end to end."""
+"""Studies of the user's own networks, without cells and beside them, from end to end."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def values() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["sample", "gene", "value"])
 
 
+def samples() -> list[dict]:
+    return [
+        {"id": id, "phenotypes": {"ill": int(case)}} for id, case in zip(IDS, CASE, strict=True)
+    ]
+
+
 @pytest.fixture(scope="module")
 def study(copy_clone, snakemake):
     """The tables, and the results of the study."""
@@ -55,12 +61,9 @@ def study(copy_clone, snakemake):
     tables = edges(), values()
     tables[0].to_parquet(data / "scorpion.parquet")
     tables[1].to_csv(data / "regulons.tsv", sep="\t", index=False)
-    samples = [
-        {"id": id, "phenotypes": {"ill": int(case)}} for id, case in zip(IDS, CASE, strict=True)
-    ]
     sheet = {
         "name": "own",
-        "samples": samples,
+        "samples": samples(),
         "phenotypes": {"ill": {"type": "binary"}},
         "gene_sets": {"wired": {"genes": GENES[:7]}},
         "own_networks": {
@@ -134,3 +137,62 @@ def test_findings_and_report(study):
     figures = {path.stem for path in (results / "figures").rglob("*.png")}
     assert {"reliability", "hubs", "kernel", "map", "centrality", "circos"} <= figures
     assert not {"depth", "cells", "losses"} & figures
+
+
+@pytest.fixture(scope="module")
+def beside_cells(copy_clone, snakemake):
+    """The results of a study of plain correlation and of a table."""
+    clone = copy_clone("beside")
+    rng = np.random.default_rng(2)
+    obs = pd.DataFrame({"line": np.repeat(IDS, 25), "type": "T"})
+    obs.index = [f"cell{number}" for number in range(len(obs))]
+    rate = np.exp(rng.normal(1, 0.5, (1, len(GENES))) + rng.normal(0, 0.5, (len(obs), 1)))
+    # The sick express one gene far less.
+    rate[:, 5] *= np.where(np.repeat(CASE, 25), 0.3, 1)
+    counts = rng.poisson(rate).astype(np.float32)
+    cells = ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=GENES))
+    (clone / "data").mkdir()
+    cells.write_h5ad(clone / "data" / "cells.h5ad")
+    table = edges()
+    table["gene2"] = table["gene2"].replace(GENES[-1], "no gene of the cells")
+    table.to_parquet(clone / "data" / "scorpion.parquet")
+    sheet = {
+        "name": "beside",
+        "cells": {"path": "../../data/cells.h5ad", "sample": "line", "cell_type": "type"},
+        "samples": samples(),
+        "phenotypes": {"ill": {"type": "binary"}},
+        "own_networks": {"scorpion": {"path": "../../data/scorpion.parquet"}},
+    }
+    path = clone / "config" / "cohorts" / "beside.yaml"
+    path.write_text(yaml.safe_dump(sheet, sort_keys=False))
+    changed = {"bins": {"size": 12}, "networks": {"estimators": ["correlation"], "closest": 0.1}}
+    (clone / "beside.yaml").write_text(yaml.safe_dump(SETTINGS | changed))
+    run = ["--configfile", "beside.yaml", "--config", "cohort=config/cohorts/beside.yaml"]
+    status, output = snakemake(clone, "--cores", "2", *run)
+    assert status == 0, output
+    return clone / "results" / "beside"
+
+
+def test_own_networks_beside_cells(beside_cells):
+    tests = read_table(beside_cells / "T/associations/ill/centrality.tsv").set_index("network")
+    assert list(dict.fromkeys(tests.index)) == ["correlation", "scorpion"]
+    own = tests.loc["scorpion"].set_index("gene")
+    assert np.isnan(own.loc["no gene of the cells", "mean_p"])
+    assert own.drop("no gene of the cells")["mean_p"].notna().all()
+    design = read_table(
+        beside_cells / "T/associations/ill/scorpion/design.tsv", text=["value"]
+    ).set_index("item")["value"]
+    assert "depth" in design["adjusted for"]
+    edges = read_table(beside_cells / "T/associations/ill/edges.tsv").groupby("network")
+    assert edges["agrees"].count()["correlation"] > 0
+    assert edges["agrees"].count()["scorpion"] == 0
+
+
+def test_expression_is_the_positive_control(beside_cells):
+    findings = read_table(beside_cells / "findings.tsv")
+    control = findings[findings["network"].isna()].set_index("analysis")
+    for what in ("Expression", "Detection"):
+        assert control.loc[f"{what} (positive control)", "tested"] == len(GENES)
+    assert GENES[5] in control.loc["Expression (positive control)", "strongest"]
+    tests = read_table(beside_cells / "T/associations/ill/expression.tsv")
+    assert list(tests["measure"].unique()) == ["expression", "detection"]
