@@ -96,14 +96,14 @@ def jobs(folder: Path) -> pd.DataFrame:
     of_jobs = folder / "results/own/benchmarks"
     files = sorted(of_jobs.rglob("*.tsv"))
     tables = [
-        pd.read_csv(file, sep="\t").assign(job=str(file.relative_to(of_jobs)))
-        for file in files
+        pd.read_csv(file, sep="\t").assign(job=str(file.relative_to(of_jobs))) for file in files
     ]
     found = pd.concat(tables)[["job", "s", "cpu_time", "max_rss"]]
     return found.sort_values("s", ascending=False).head(SLOWEST)
 
 
 def main() -> None:
+    """Make the table, run the study and print what it needed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--edges", type=int, default=100_000, help="of every sample")
