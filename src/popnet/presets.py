@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -44,9 +44,9 @@ class Preset:
     pairs : str
         The file with what is tested of pairs of genes: the weights of the candidate pairs in every
         sample, or the table of edges.
-    maps, analyses, variants : tuple of str
+    maps, analyses, controls, variants : tuple of str
         Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
-        of genotypes.
+        of its expression, of genotypes.
     wiring : bool
         Genotypes are tested against the wiring of the complexes, too.
     strict_genotypes : bool
@@ -69,6 +69,7 @@ class Preset:
     pairs: str
     maps: tuple[str, ...]
     analyses: tuple[str, ...]
+    controls: tuple[str, ...]
     variants: tuple[str, ...]
     wiring: bool
     strict_genotypes: bool
@@ -77,6 +78,8 @@ class Preset:
 # The largest bins that have narrower networks and cross-fitted errors.
 FEW_CELLS = 500
 
+# Analyses of graphs, which values of genes alone do not have.
+OF_GRAPHS = ("graph_centrality", "edges", "model_edges", "components", "connectivity", "consensus")
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")
 
 PRESETS: dict[str, Preset] = {
@@ -103,6 +106,7 @@ PRESETS: dict[str, Preset] = {
         pairs="pairs.h5ad",
         maps=("axes", "map"),
         analyses=("programmes", *ANALYSES, "model_edges", "components"),
+        controls=("expression", "detection"),
         variants=("single", "burden", "heteroplasmy"),
         wiring=True,
         strict_genotypes=True,
@@ -124,6 +128,7 @@ PRESETS: dict[str, Preset] = {
         pairs="bin_edges.parquet",
         maps=("axes",),
         analyses=ANALYSES,
+        controls=(),
         variants=("single", "burden"),
         wiring=False,
         strict_genotypes=False,
@@ -161,9 +166,17 @@ def sivae(config: Mapping[str, Any]) -> dict[str, Any]:
     return config["sivae"] | {"hidden": config["sivae"]["hidden"] or widths}
 
 
-def main_kernel(preset: str) -> str:
-    """Return the kernel whose map is drawn and reported."""
-    return PRESETS[preset].main_kernel
+def main_kernel(preset: str, known: Iterable[str] | None = None) -> str:
+    """Return the kernel whose map is drawn and reported.
+
+    Parameters
+    ----------
+    preset : str
+    known : iterable of str, optional
+        Those that a network has: without edges it is compared by its centralities alone.
+    """
+    main = PRESETS[preset].main_kernel
+    return main if known is None or main in set(known) else "centrality"
 
 
 def effect_name(preset: str, phenotype_type: str) -> str:
@@ -178,7 +191,8 @@ def burden_effect_name(preset: str, phenotype_type: str) -> str:
 
 def estimators(config: Mapping[str, Any]) -> list[str]:
     """Return the names of a study's networks; the first is the headline."""
-    return list(config["networks"]["estimators"] or PRESETS[config["preset"]].estimators)
+    chosen = config["networks"]["estimators"]
+    return list(PRESETS[config["preset"]].estimators if chosen is None else chosen)
 
 
 def shares_model(config: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ ONCE = ["list_excluded", "record_cohort", "correct_study", "summarise_findings",
 ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
 PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
+CONTROLS = ["make_expression_design", "associate_expression"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.
@@ -56,6 +57,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
         jobs["match_depth"] = n_types
+        jobs |= dict.fromkeys(CONTROLS, n_types)
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
     jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}

@@ -1,11 +1,11 @@
 checkpoint plan_bins:
     input:
-        cell_files(),
+        cell_files() if cohort.has_cells else [network.path for network in OWN.values()],
     output:
+        **({"cells": "<results>/binned_cells.parquet"} if cohort.has_cells else {}),
         bins="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
         donors="<results>/study/donors.tsv",
-        cells="<results>/binned_cells.parquet",
     log:
         "<logs>/plan_bins.log",
     benchmark:

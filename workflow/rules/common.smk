@@ -128,10 +128,11 @@ def load_study():
         raise WorkflowError(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
-        from popnet.checks.study import read_study
+        from popnet.checks.study import check_networks, read_study
 
         try:
-            warnings += read_study(study, config).warnings
+            found = read_study(study, config)
+            warnings += [*found.warnings, *check_networks(study, found, config)]
         except InputError as error:
             raise WorkflowError(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:
@@ -140,4 +141,10 @@ def load_study():
 
 
 cohort = load_study()
+# Names of networks: the estimators' and those of the user's own, of which some have no edges.
+OWN = {network.name: network for network in cohort.own_networks}
+OWN_VALUES = [network.name for network in cohort.own_networks if network.form == "values"]
+if not cohort.has_cells:
+    config["networks"]["estimators"] = []
+    config["bins"]["depth"] = "none"
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}

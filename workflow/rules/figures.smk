@@ -1,3 +1,16 @@
+def edge_tables():
+    """Return what figures show of the edges of the headline network."""
+    folder = f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}"
+    return {
+        "edge_tests": f"{folder}/edges.tsv",
+        "connectivity": f"{folder}/connectivity.tsv",
+        "sample_connectivity": f"{folder}/sample_connectivity.tsv",
+        "consensus": f"{folder}/consensus.tsv",
+        "consensus_edges": f"{folder}/consensus_edges.parquet",
+        "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
+    }
+
+
 rule draw_quality:
     input:
         plan="<results>/bins.tsv",
@@ -9,7 +22,8 @@ rule draw_quality:
     output:
         **figures(
             "<results>/figures/{cell_type}",
-            *["cells", "depth", "reliability"],
+            *(["cells", "depth"] if cohort.has_cells else []),
+            "reliability",
             category="Quality",
         ),
     log:
@@ -72,22 +86,18 @@ rule draw_networks:
 
 rule draw_associations:
     input:
+        **(edge_tables() if SHOWS_EDGES else {}),
         plan="<results>/bins.tsv",
         coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
         map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",
         centrality=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/centrality.tsv",
         gene_sets=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/gene_sets.tsv",
-        edge_tests=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/edges.tsv",
-        connectivity=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/connectivity.tsv",
-        sample_connectivity=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/sample_connectivity.tsv",
-        consensus=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus.tsv",
-        consensus_edges=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus_edges.parquet",
-        edges=f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
         **figures(
             "<results>/figures/{cell_type}/{phenotype}",
-            *["map", "centrality", "gene_sets", "circos", "sets", "connectivity"],
+            *["map", "centrality", "gene_sets"],
+            *(["circos", "sets", "connectivity"] if SHOWS_EDGES else []),
             category=phenotype_category,
         ),
     log:

@@ -56,6 +56,8 @@ rule summarise_findings:
             for cell_type, path in zip(cell_types(), input.depths)
         ],
         headline=HEADLINE,
+        own=list(OWN),
+        has_cells=cohort.has_cells,
         size=config["bins"]["size"],
         latent=SIVAE["latent"],
         cohort=cohort.name,

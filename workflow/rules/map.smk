@@ -1,7 +1,7 @@
 rule map_networks:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
-        edges="<results>/{cell_type}/networks/{network}/bin_edges.parquet",
+        edges=lambda wildcards: edges_of(wildcards, "bin_edges.parquet"),
         samples="<results>/study/donors.tsv",
     output:
         kernel="<results>/{cell_type}/map/{network}/kernel.tsv",

@@ -28,6 +28,8 @@ rule gather_networks:
         "<logs>/{cell_type}/gather_networks/{network}.log",
     benchmark:
         "<benchmarks>/{cell_type}/gather_networks/{network}.tsv"
+    wildcard_constraints:
+        network="|".join(presets.estimators(config)) or "(?!)",
     conda:
         training_environment()
     threads: 1
@@ -45,6 +47,13 @@ rule gather_networks:
         "Gather the networks of {wildcards.cell_type} ({wildcards.network})"
     script:
         "../scripts/networks/gather_networks.py"
+
+
+def edges_of(wildcards, name):
+    """Return a table of edges of a network; nothing if it has none."""
+    if wildcards.network in OWN_VALUES:
+        return []
+    return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
 
 
 rule gather_losses:
@@ -71,7 +80,7 @@ rule gather_losses:
 rule export_networks:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
-        edges="<results>/{cell_type}/networks/{network}/edges.parquet",
+        edges=lambda wildcards: edges_of(wildcards, "edges.parquet"),
         kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
         samples="<results>/samples.tsv",
     output:

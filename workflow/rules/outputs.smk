@@ -37,6 +37,8 @@ def tuning_tables(wildcards):
 
 def tuning_results(wildcards):
     """Return what `snakemake tune` makes."""
+    if not cohort.has_cells:
+        raise WorkflowError("The sheet names no cells, and without cells there is nothing to tune")
     return [f"{RESULTS}/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
@@ -53,10 +55,13 @@ def tested_tables():
             }
             name = cell_type_name(cell_type)
             tables += [[name, phenotype.name, network, *item] for item in paths.items()]
+        for cell_type, analysis in product(cell_types(), controls()):
+            path = f"<results>/{cell_type}/associations/{safe}/expression.tsv"
+            tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, path])
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}.tsv"
             tables.append(["all", phenotype.name, "", analysis, path])
-    for cell_type in cell_types() if cohort.variants and preset.wiring else ():
+    for cell_type in cell_types() if cohort.variants and preset.wiring and SHOWS_EDGES else ():
         path = f"<results>/{cell_type}/variants/connectivity.tsv"
         name = cell_type_name(cell_type)
         tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", path])
@@ -101,7 +106,7 @@ def study_results(wildcards):
         folder = f"{RESULTS}/{cell_type}"
         results += [f"{folder}/networks/{network}/cohort.h5ad" for network in NETWORKS]
         results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
-        drawn = ["depth", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
+        drawn = ["reliability", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
         results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
         results += [
             f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
@@ -115,6 +120,8 @@ def study_results(wildcards):
 
 def comparison_results(wildcards):
     """Return what `snakemake comparisons` makes; figures bring the tables that they show."""
+    if not cohort.has_cells:
+        raise WorkflowError("The sheet names no cells, and methods are compared on cells")
     names = ["embeddings", "interpretations", "gene_communities", "hub_centrality"]
     figures = [f"{RESULTS}/figures/comparisons/{name}.png" for name in names]
     for cell_type in cell_types():

@@ -15,7 +15,7 @@ def caption(wildcards):
         "cohort": cohort.name,
         "preset": config["preset"],
         "network": network,
-        "of_network": NETWORK_NAMES[network],
+        "of_network": NETWORK_NAMES.get(network, "of your own"),
         "plan": presets.training_plan(config),
         "matched": presets.matches_depth(config),
         "adjusted": adjusted_for(),

@@ -35,11 +35,12 @@ def technical_covariates(bins: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame, indexed by sample
-        depth (mean over the sample's bins) and cells (log10 of the number in all bins).
+        depth (mean over the sample's bins) and cells (log10 of the number in all bins). A column
+        that is known of no sample, as of networks without cells, is left out.
     """
     grouped = bins.groupby(bins["sample"].astype(str), observed=True)
-    depth, cells = grouped["mean_depth"].mean(), np.log10(grouped["n_cells"].sum())
-    return pd.DataFrame({"depth": depth, "cells": cells})
+    depth, cells = grouped["mean_depth"].mean(), np.log10(grouped["n_cells"].sum(min_count=1))
+    return pd.DataFrame({"depth": depth, "cells": cells}).dropna(axis=1, how="all")
 
 
 def design_of(

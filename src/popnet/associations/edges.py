@@ -39,6 +39,8 @@ COMPONENT_COLUMNS = (
 # Share of the observations that have an edge; the paper tested all edges.
 PAPER_WINDOW = (0.0, 1.0)
 PAIR = ["gene1", "gene2"]
+# What the correlation of the same cells says of a pair.
+AGREEMENT = [f"correlation_{name}" for name in ("estimate", "statistic", "p", "q")] + ["agrees"]
 # The rows of all candidate pairs, beside those of the gene sets.
 EVERY_PAIR = "all"
 
@@ -153,7 +155,9 @@ def robust(
     A network of few dimensions spreads a change over all pairs that share its dimensions. So the
     moderated t of the network's weights selects pairs (q <= `fdr`), and among these the plain
     correlation must change in the same direction, with a Benjamini-Hochberg correction of its own.
-    The first stage is a claim about the network, both together about the pair.
+    The first stage is a claim about the network, both together about the pair. A network of the
+    user's own has the first stage alone, which there is about the pair: its weights are what they
+    are.
 
     Parameters
     ----------
@@ -170,19 +174,23 @@ def robust(
         (partial correlation), estimate (cases minus controls, or per standard deviation of the
         phenotype's ranks), t and p are of the weights; q is over all candidate pairs;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
-        correlation_q, over the selected pairs, NaN for others; agrees; icc; switched (of either
+        correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
+        is no correlation); icc; switched (of either
         gene); n (observations).
     """
     design = design.over(list(observed.samples))
     weights = _by_observation(observed.weights, design.units)
     pairs = observed.pairs.reset_index(drop=True)
     of_network = moderated_t(weights, design)
-    of_correlation = moderated_t(_by_observation(observed.correlation, design.units), design)
     table = annotate_complexes(pairs[PAIR], complexes).join(
         of_network[["statistic", "estimate", "t", "p"]]
     )
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
-    table = table.join(agreement(table, of_correlation, testing.fdr))
+    if observed.correlation is None:
+        table[AGREEMENT] = np.nan
+    else:
+        correlation = _by_observation(observed.correlation, design.units)
+        table = table.join(agreement(table, moderated_t(correlation, design), testing.fdr))
     table["icc"] = pairs["icc"]
     off = pd.Series(dtype=object) if switched is None else switched
     table["switched"] = _either(
@@ -191,7 +199,7 @@ def robust(
     table["n"] = of_network["n"]
     print(
         f"{len(pairs)} pairs; {(table['q'] <= testing.fdr).sum()} by the network; "
-        f"{table['agrees'].sum()} where the correlation agrees"
+        f"{table['agrees'].sum():.0f} where the correlation agrees"
     )
     first, second = (pairs[gene].astype(object) for gene in PAIR)
     of_set = {

@@ -11,6 +11,8 @@ MIN_DETECTION = 0.05
 OFF_IN_ALL = "off in all"
 # What explains a hit of such a gene.
 SWITCHED, HARDLY_EXPRESSED = "expression switched on or off", "hardly expressed"
+# What is said of a hit of a user's own network where the gene's expression is not known.
+UNKNOWN = "expression unknown"
 
 
 def switched(detection: np.ndarray, design: Design) -> np.ndarray:

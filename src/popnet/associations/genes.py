@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from popnet.associations.expression_switch import explanation, switched
+from popnet.associations.expression_switch import UNKNOWN, explanation, switched
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -39,7 +39,7 @@ class BinValues:
     Parameters
     ----------
     centrality, mean_expression, detection_rate : ndarray of shape (n_bins, n_genes)
-        The last two of the same cells.
+        The last two of the same cells; NaN where they are not known.
     depth : ndarray of shape (n_bins,)
         Mean log10 total counts of the bin's cells.
     genes : Index of shape (n_genes,)
@@ -152,7 +152,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
 
     A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
     and the control itself is associated with the phenotype (p <= 0.05). Before that, a gene that a
-    group hardly expresses has no network there: its hit is no change of wiring.
+    group hardly expresses has no network there: its hit is no change of wiring. Of a network of
+    the user's own the expression may be unknown: then a hit is neither explained nor unexplained.
 
     Parameters
     ----------
@@ -171,7 +172,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         n_permutations switched (:func:`popnet.associations.expression_switch.switched`)
         explained_by. The last is empty for what is no hit, ``none`` where nothing explains the hit,
         ``expression switched on or off`` or ``hardly expressed`` for a gene that is switched,
-        otherwise the controls joined by ``;``, or ``all together``.
+        otherwise the controls joined by ``;``, or ``all together``; ``expression unknown`` where
+        nothing was found and `mean_expression` has no value.
     """
     controls = {
         "mean": values.mean_expression,
@@ -188,13 +190,16 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     prepared = []
     explains = []
     for name, by_bin in controls.items():
-        control = design.units.average(by_bin)
+        known = np.isfinite(by_bin).any(axis=0)
+        # Of what is not known of any gene, one column says as much.
+        control = design.units.average(by_bin if known.any() else by_bin[:, :1])
         ready = prepare(control, design)
         # What is adjusted for already has nothing left: by itself it may be associated with it.
         alone = design if ready.tested.any() else design.without_covariates()
         found = permutation_test(control, alone, n_permutations, seed).table
         prepared.append(ready)
         given = partial(own, [ready], design)
+        given.loc[np.broadcast_to(~known, len(given))] = np.nan
         for column in ("statistic", "p", "q"):
             # One control for all genes is one row.
             table[f"{name}_{column}"] = np.broadcast_to(found[column], len(table))
@@ -229,9 +234,10 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     jointly = ~(together["p"] <= CONTROL_ALPHA).to_numpy()
     table["switched"] = switched(values.detection_rate, design)
     expression = explanation(table["switched"].to_numpy())
+    unknown = ~np.isfinite(values.mean_expression).any(axis=0)
     table["explained_by"] = np.select(
-        [~hit, expression != "", by != "", jointly],
-        ["", expression, by, "all together"],
+        [~hit, expression != "", by != "", jointly, unknown],
+        ["", expression, by, "all together", UNKNOWN],
         default="none",
     )
     return GeneTests(

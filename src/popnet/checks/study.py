@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from popnet.checks.bins import check_bins, study_types
 from popnet.checks.cells import cell_table, check_columns, filtered, read_annotations, read_obs
 from popnet.checks.designs import check_designs
 from popnet.checks.genes import check_genes
+from popnet.checks.own import check_own_networks, types_of_tables
 from popnet.checks.samples import left_out_samples, warn_astray, warn_empty, with_samples_of_cells
 from popnet.checks.sources import check_counts, open_sources
 from popnet.checks.values import check_contrast, check_texts, values_of
@@ -51,7 +52,8 @@ class Study:
 def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     """Check a cohort against its cells, gene sets and VCFs, and say which cells make it up.
 
-    Of the cells the annotations are read, and of the counts a few blocks of rows.
+    Of the cells the annotations are read, and of the counts a few blocks of rows. A study of own
+    networks alone has none. The rows of own networks are checked by :func:`check_networks`.
 
     Parameters
     ----------
@@ -65,6 +67,8 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
         With everything that does not fit together.
     """
     problems: list[Problem] = []
+    if not cohort.has_cells:
+        return _study_of_tables(cohort, config, problems)
     cells, obs, columns = _annotated_cells(cohort, config["seed"], problems)
     passed = filtered(cohort, obs, problems)
     try:
@@ -87,10 +91,65 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     _set_batches(cohort, cells, samples, config["genes"]["regress"], problems)
 
     table = _sample_table(samples, cells)
+    given = cells["sample"], obs, columns
+    warnings = _check_values(cohort, config, table, samples, given, with_bins, problems)
+
+    cells["sample"] = pd.Categorical(cells["sample"], table["sample"])
+    cells["cell_type"] = pd.Categorical(cells["cell_type"], types)
+    return Study(table, cells, _excluded(types, left_out, counts), warnings)
+
+
+def check_networks(cohort: Cohort, study: Study, config: Mapping[str, Any]) -> list[Problem]:
+    """Check every row of the own networks of a study, and return warnings.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with them.
+    """
+    ids = study.samples["sample"] if cohort.samples is None else [one.id for one in cohort.samples]
+    types = list(study.cells["cell_type"].cat.categories)
+    return _raise_errors(check_own_networks(cohort, list(ids), types, config))
+
+
+def _study_of_tables(cohort: Cohort, config: Mapping[str, Any], problems: list[Problem]) -> Study:
+    """Return a study of own networks alone: samples and their values are those of the sheet."""
+    assert cohort.samples is not None
+    types, samples = types_of_tables(cohort, problems), list(cohort.samples)
+    table = pd.DataFrame(
+        {
+            "sample": [sample.id for sample in samples],
+            "donor": [sample.donor for sample in samples],
+            "batch": [sample.batch or "" for sample in samples],
+            "n_cells": np.nan,
+        }
+    )
+    given: tuple[pd.Series, pd.DataFrame, list[str]] = pd.Series(dtype=str), pd.DataFrame(), []
+    warnings = _check_values(cohort, config, table, samples, given, set(), problems)
+    cells = pd.DataFrame({"cell_type": pd.Categorical([], types)})
+    excluded = _excluded(types, cohort.excluded, pd.Series(dtype=int))
+    return Study(table, cells, excluded, warnings)
+
+
+def _check_values(
+    cohort: Cohort,
+    config: Mapping[str, Any],
+    table: pd.DataFrame,
+    samples: Sequence[Sample],
+    given: tuple[pd.Series, pd.DataFrame, list[str]],
+    with_bins: Collection[str],
+    problems: list[Problem],
+) -> list[Problem]:
+    """Add phenotypes and covariates to the table of samples, and check what follows from them.
+
+    `given` are the sample of every cell, the annotations of the cells and the names of all of them.
+    Returns warnings.
+    """
+    sample_of_cell, obs, columns = given
     definitions: list[Phenotype | Covariate] = [*cohort.phenotypes, *cohort.covariates]
     for definition in definitions:
         n_problems = len(problems)
-        values = values_of(cohort, definition, samples, cells["sample"], obs, columns, problems)
+        values = values_of(cohort, definition, samples, sample_of_cell, obs, columns, problems)
         numeric = definition.type in ("continuous", "numeric")
         table[definition.name] = pd.Series(values, dtype=float if numeric else object)
         if isinstance(definition, Phenotype) and len(problems) == n_problems:
@@ -103,11 +162,7 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)
     check_texts(cohort, table, problems)
-    warnings = _raise_errors(problems)
-
-    cells["sample"] = pd.Categorical(cells["sample"], table["sample"])
-    cells["cell_type"] = pd.Categorical(cells["cell_type"], types)
-    return Study(table, cells, _excluded(types, left_out, counts), warnings)
+    return _raise_errors(problems)
 
 
 def _annotated_cells(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from popnet import presets
+from popnet.associations.expression import MEASURES
+from popnet.associations.expression_switch import UNKNOWN
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -22,6 +24,8 @@ ANALYSES = {
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
+    "expression": ("Expression (positive control)", ["gene"]),
+    "detection": ("Detection (positive control)", ["gene"]),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
     "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
@@ -54,7 +58,8 @@ def findings_row(
         The analysis's table of results.
     cell_type, phenotype : str
     network : str
-        Of :data:`popnet.names.NETWORKS`; empty for genotypes.
+        Of :data:`popnet.names.NETWORKS`, or a name of the user's; empty for genotypes and for
+        expression.
     preset : str
     fdr : float
         Largest q of a hit.
@@ -67,7 +72,7 @@ def findings_row(
     """
     if analysis in MAP_TESTS:
         table = table[table["phenotype"] == phenotype]
-        table = table[table["kernel"] == presets.main_kernel(preset)]
+        table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
             table = table[table["test"].isin(MAP_TESTS[analysis])]
     elif analysis == "components":
@@ -76,6 +81,8 @@ def findings_row(
             q=table["p_family"],
             component=table["genes"].map(component_name),
         )
+    elif analysis in MEASURES:
+        table = table[table["measure"] == analysis]
     elif analysis == "graph_centrality":
         table = table.assign(q=table["q_all"])
     elif analysis == "programmes":
@@ -157,7 +164,10 @@ def qualified(hits: pd.DataFrame) -> str:
         Significant rows of centrality.tsv.
     """
     counts = hits["explained_by"].fillna("none").value_counts()
-    parts = [f"{n} explained by {why}" for why, n in counts.items() if why != "none"]
+    explained = counts.drop(["none", UNKNOWN], errors="ignore")
+    parts = [f"{n} explained by {why}" for why, n in explained.items()]
+    if UNKNOWN in counts:
+        parts.append(f"of {counts[UNKNOWN]} the expression is unknown")
     unknown = hits["icc"].isna()
     if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
         parts.append(f"{unreliable} not reliable over bins")

@@ -53,8 +53,11 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
             f"{cell_type}: bins that did not train and are left out: {len(rows)}, see excluded.tsv."
             for cell_type, rows in untrained.groupby("cell_type", sort=False)
         ),
-        "Mean expression or sequencing depth may explain why a gene's centrality is associated "
-        "with the phenotype: see the column explained_by of its table.",
+        "Mean expression or sequencing depth, where they are known, may explain why a gene's "
+        "centrality is associated with the phenotype: see the column explained_by of its table.",
+        "Expression and detection, where they have a row, are positive controls: the same tests on "
+        "the same samples. A phenotype that moves neither may be too weak, or the samples too few, "
+        "for networks as well; hits of networks beside none of these deserve a second look.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
@@ -69,7 +72,7 @@ def network_sentences(
     ----------
     cell_type : str
     network : str
-        A key of `EDGES`.
+        A key of `EDGES`, or the name of one of the user's own.
     size : int
         Cells per bin.
     similarity : DataFrame with columns kernel, within_samples, within_donors and so on
@@ -77,26 +80,38 @@ def network_sentences(
     reliability : DataFrame, with a column strength_icc where strengths were gathered
         networks/<network>/reliability.tsv.
     """
-    jaccard = similarity.set_index("kernel").loc["edge_jaccard"]
+    of_kernel = similarity.set_index("kernel")
+    has_edges = "edge_jaccard" in of_kernel.index
+    jaccard = of_kernel.loc["edge_jaccard" if has_edges else "centrality"]
     strength = reliability.get("strength_icc", pd.Series(dtype=float)).median()
+    edge = EDGES.get(network, f"that in the table of your own network {network}")
     first = (
-        f"{cell_type}: the weight of an edge is {EDGES[network]}; the strongest pairs are the "
-        "network's edges."
+        f"{cell_type}: the weight of an edge is {edge}; the strongest pairs are the network's "
+        "edges."
     )
+    if not has_edges:
+        first = f"{cell_type}: {network} are values of genes from a table of your own."
     within = jaccard["within_samples"]
     if not pd.notna(within):
+        remedy = "smaller bins" if network in EDGES else "networks by bin, in a column bin,"
         return [
             first,
             f"No sample of {cell_type} has two bins, so that how much of a network is reproducible "
-            "is unknown: smaller bins would show it.",
+            f"is unknown: {remedy} would show it.",
         ]
     kinds = ["within_donors", "within_batches", "between_batches"]
     pairs = jaccard[[f"n_{kind}" for kind in kinds]].fillna(0).to_numpy(float)
     between = float((jaccard[kinds].fillna(0).to_numpy(float) * pairs).sum() / pairs.sum())
+    cells = f" of {size:,} cells" if network in EDGES else ""
     second = (
-        f"Two bins of {size:,} cells of one sample share {within:.0%} of their edges, bins of two "
-        f"samples {between:.0%}"
+        f"Two bins{cells} of one sample share {within:.0%} of their edges, bins of two samples "
+        f"{between:.0%}"
     )
+    if not has_edges:
+        second = (
+            f"The rank correlation of two bins of one sample is {within:.2f}, of bins of two "
+            f"samples {between:.2f}"
+        )
     if pd.notna(strength):
         second += (
             "; of the differences between samples in a gene's strength, "
@@ -130,6 +145,81 @@ def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], li
         "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
     ]
     return sentences, warnings * bool(len(shallow))
+
+
+def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
+    """Return how networks of the user's own are tested; nothing if there are none.
+
+    Parameters
+    ----------
+    networks : iterable of str
+        Their names.
+    has_cells : bool
+        Whether the study has cells.
+    """
+    names = ", ".join(networks)
+    if not names:
+        return []
+    sentences = [
+        f"Of your own: {names}. Pairs of genes are tested by their weights alone, without the "
+        "plain correlation: they have the row of edges by the network, not the one of agreement."
+    ]
+    if not has_cells:
+        sentences.append(
+            "The study has no cells. So tests are not adjusted for sequencing depth or the number "
+            "of cells, and whether expression explains a hit is unknown: explained_by says so. If "
+            "you know depth, name it as a covariate."
+        )
+    return sentences
+
+
+def against_correlation(findings: pd.DataFrame, headline: str) -> list[str]:
+    """Return where the headline network finds more than plain correlation, and where it does not.
+
+    Parameters
+    ----------
+    findings : DataFrame with columns phenotype, cell_type, network, analysis, significant
+        findings.tsv.
+    headline : str
+
+    Returns
+    -------
+    list of str
+        A sentence per phenotype and cell type that both networks are tested in.
+    """
+    sentences = []
+    about = ["phenotype", "cell_type"]
+    if headline == "correlation":
+        return []
+    for (phenotype, cell_type), rows in findings.groupby(about, sort=False):
+        hits = rows.pivot_table(
+            index="analysis", columns="network", values="significant", sort=False
+        )
+        if not {headline, "correlation"} <= set(hits.columns):
+            continue
+        hits = hits[[headline, "correlation"]].dropna().astype(int)
+        own, plain = hits[headline], hits["correlation"]
+        parts = [
+            f"{what} in {_counted(hits[rows])}"
+            for what, rows in (
+                ("finds more", own > plain),
+                ("finds less", own < plain),
+                ("finds as much", (own == plain) & (own > 0)),
+            )
+            if rows.any()
+        ]
+        sentence = "; it ".join(parts) or "finds as little, which is nothing, in all analyses"
+        sentences.append(
+            f"{phenotype} in {cell_type}: beside plain correlation, {headline} {sentence}."
+        )
+    return sentences
+
+
+def _counted(hits: pd.DataFrame) -> str:
+    """Return analyses with the hits of two networks, in words."""
+    return ", ".join(
+        f"{analysis} ({own} against {plain})" for analysis, own, plain in hits.itertuples()
+    )
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

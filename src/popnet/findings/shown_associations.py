@@ -139,7 +139,7 @@ def mitochondrial_edges(
     Parameters
     ----------
     tests : DataFrame with columns gene1, gene2, statistic, p, q and optionally gene_set, agrees
-        Significant is what agrees, where tests have that, or else q <= `fdr`. One row per tested
+        Significant is what agrees, where tests say that, or else q <= `fdr`. One row per tested
         pair of genes; of several gene sets, that of mitochondrial genes counts.
     edges : DataFrame with columns sample, gene1, gene2, weight
         `weight` is the share of the sample's bins that have the edge; genes in either order.
@@ -165,7 +165,8 @@ def mitochondrial_edges(
     complexes = complexes[complexes.isin(COMPLEXES)]
     shown = tests.dropna(subset=["p"])
     shown = shown[shown["gene1"].isin(complexes.index) & shown["gene2"].isin(complexes.index)]
-    significant = shown["agrees"].astype(bool) if "agrees" in shown else shown["q"] <= fdr
+    agreed = "agrees" in shown and shown["agrees"].notna().any()
+    significant = shown["agrees"].astype(bool) if agreed else shown["q"] <= fdr
     shown = shown.assign(significant=significant).sort_values("p", kind="stable")
     if shown["significant"].any():
         shown = shown[shown["significant"]].head(MOST_EDGES)

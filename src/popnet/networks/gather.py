@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic
+from popnet.files import atomic, write_parquet, write_table
 from popnet.networks.centrality import MEASURES, graph_centralities
 from popnet.networks.centrality import central_genes as most_central
 from popnet.networks.edges import nearest_neighbours, strongest_pairs
@@ -72,7 +72,7 @@ class BinNetworks:
     expression : AnnData of shape (n_bins, n_genes)
         Mean log-normalised expression and, as a layer, the detection rate.
     bin_edges, edges : DataFrame
-        As of :class:`SampleNetwork`, of all samples, with genes by name.
+        As of :class:`SampleNetwork`, of all samples, with genes by name; None without edges.
     pairs : PairWeights or None
         The candidate pairs; None where presence is what counts.
     """
@@ -80,8 +80,8 @@ class BinNetworks:
     centrality: BinCentrality
     graphs: dict[str, np.ndarray]
     expression: AnnData
-    bin_edges: pd.DataFrame
-    edges: pd.DataFrame
+    bin_edges: pd.DataFrame | None
+    edges: pd.DataFrame | None
     pairs: PairWeights | None
 
     def to_anndata(self) -> AnnData:
@@ -104,14 +104,11 @@ class BinNetworks:
         Returns
         -------
         dict
-            ``centrality``, ``degree`` and ``mean_expression``: a column gene and one per sample,
-            without genes that have no value at all.
+            ``centrality``, ``degree`` (where there are graphs) and ``mean_expression``: a column
+            gene and one per sample, without genes that have no value at all.
         """
-        values = {
-            "centrality": self.centrality.values,
-            "degree": self.graphs["degree"],
-            "mean_expression": self.expression.X,
-        }
+        values = {"centrality": self.centrality.values, "mean_expression": self.expression.X}
+        values |= {name: self.graphs[name] for name in ("degree",) if name in self.graphs}
         samples = self.centrality.bins["sample"].to_numpy()
         return {
             name: pd.DataFrame(of_bins, columns=self.centrality.genes)
@@ -139,11 +136,31 @@ class BinNetworks:
         rest = [column for column in found if column not in columns]
         return found.assign(gene=self.centrality.genes)[["gene", *columns, *rest]]
 
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write those of the tables that have a file.
+
+        Parameters
+        ----------
+        files : mapping of table to path
+            bins, bin_edges, edges, pairs, reliability and those of :meth:`sample_means`.
+        """
+        with atomic(files["bins"]) as path:
+            self.to_anndata().write_h5ad(path, compression="gzip")
+        for name, table in (("bin_edges", self.bin_edges), ("edges", self.edges)):
+            if table is not None:
+                write_parquet(table, files[name])
+        if self.pairs is not None:
+            self.pairs.write(files["pairs"])
+        for name, table in self.sample_means().items():
+            if name in files:
+                write_table(table, files[name])
+        write_table(self.reliability(), files["reliability"])
+
 
 def gather(
     estimator: Estimator,
     summary: AnnData,
-    expression: BinnedExpression,
+    expression: BinnedExpression | None,
     neighbour_file: str | Path,
     *,
     weigh_pairs: bool,
@@ -158,8 +175,8 @@ def gather(
     estimator : Estimator
     summary : AnnData of shape (n_planned_bins, n_genes)
         Of :func:`popnet.cells.expression.write_expression`.
-    expression : BinnedExpression
-        Of the same bins.
+    expression : BinnedExpression or None
+        Of the same bins; needed to weigh pairs.
     neighbour_file : str or Path
         Becomes a parquet file of all samples' nearest neighbours.
     weigh_pairs : bool
@@ -197,6 +214,7 @@ def gather(
                 bin_edges.append(network.bin_edges)
                 edges.append(network.edges)
                 if collected is not None:
+                    assert expression is not None, "pairs are weighed in cells"
                     collected.add(network, found.bins, expression, estimator.absolute)
                 table = network.neighbours
                 writer = writer or pq.ParquetWriter(path, table.schema, write_page_checksum=True)

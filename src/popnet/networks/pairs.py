@@ -27,22 +27,22 @@ class PairWeights:
     samples : ndarray of str, of shape (n_samples,)
     weights : float32 ndarray of shape (n_samples, n_pairs)
         Signed; means over a sample's bins.
-    correlation : float32 ndarray of shape (n_samples, n_pairs)
-        The plain correlation in the same cells.
+    correlation : float32 ndarray of shape (n_samples, n_pairs) or None
+        The plain correlation in the same cells; None of networks without cells.
     """
 
     pairs: pd.DataFrame
     samples: np.ndarray
     weights: np.ndarray
-    correlation: np.ndarray
+    correlation: np.ndarray | None
 
     def write(self, path: str | Path) -> None:
-        """Write samples x pairs as AnnData: X and the layer "correlation"."""
+        """Write samples x pairs as AnnData: X and, if there is one, the layer "correlation"."""
         table = AnnData(
             self.weights,
             obs=pd.DataFrame(index=list(self.samples)),
             var=self.pairs.set_axis(self.pairs.index.astype(str)),
-            layers={"correlation": self.correlation},
+            layers={} if self.correlation is None else {"correlation": self.correlation},
         )
         with atomic(path) as temporary:
             table.write_h5ad(temporary, compression="gzip")
@@ -59,7 +59,7 @@ def read_pairs(path: str | Path) -> PairWeights:
     table = read_h5ad(path)
     pairs = table.var.reset_index(drop=True).astype({"gene1": str, "gene2": str})
     samples = table.obs_names.to_numpy(object)
-    return PairWeights(pairs, samples, table.X, table.layers["correlation"])
+    return PairWeights(pairs, samples, table.X, table.layers.get("correlation"))
 
 
 def candidates(rms: np.ndarray, share: float = TESTED) -> np.ndarray:

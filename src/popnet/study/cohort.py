@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from popnet.errors import InputError, Problem
-from popnet.study.definitions import MT_PREFIX, Covariate, GeneSet, Phenotype
+from popnet.study.definitions import MT_PREFIX, Covariate, GeneSet, OwnNetwork, Phenotype
 from popnet.study.documents import read_sheet
+from popnet.study.own import own_names, own_network
 from popnet.study.paths import is_absent, path_fault, resolve_path
 from popnet.study.problems import merged, name_problems, template_problems
 from popnet.study.samples import Definitions, Notes, Sample, Written, listed, resolved, tabulated
@@ -56,6 +57,9 @@ class Cohort:
     name, file, description, config : str
         The study's name, the sheet, what it is, and its settings file (or None).
     cells : Cells
+        Without any key where the sheet has no cells.
+    has_cells : bool
+        False of a study of own networks alone.
     cell_types : tuple of str or None
         None stands for all that the cells have.
     samples : tuple of Sample or None
@@ -69,6 +73,7 @@ class Cohort:
         The table of samples, and in `table_columns` what it has.
     phenotypes, covariates, gene_sets : tuple
     variants : Variants or None
+    own_networks : tuple of OwnNetwork
     simulation : Simulation or None
     files : tuple of str
         The files that the sheet names.
@@ -84,6 +89,8 @@ class Cohort:
     covariates: tuple[Covariate, ...] = ()
     gene_sets: tuple[GeneSet, ...] = ()
     variants: Variants | None = None
+    own_networks: tuple[OwnNetwork, ...] = ()
+    has_cells: bool = True
     simulation: Simulation | None = None
     donor: str | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
@@ -178,7 +185,7 @@ def cells_part(cohort: Cohort) -> dict[str, Any]:
     """Return what decides which cells are read and how they are binned, as JSON can hold it."""
     samples = cohort.samples
     return {
-        "cells": cohort.cells.model_dump(mode="json"),
+        "cells": cohort.cells.model_dump(mode="json") if cohort.has_cells else None,
         "cell_types": cohort.cell_types and list(cohort.cell_types),
         "samples": samples
         and [{"id": one.id, "path": one.path, "batch": one.batch} for one in samples],
@@ -250,6 +257,7 @@ class _Resolver:
         covariates = self._covariates(phenotypes)
         gene_sets = self._gene_sets()
         variants = self._variants()
+        own_networks = self._own_networks()
         source = sheet.samples if isinstance(sheet.samples, SampleTable | SamplesOfCells) else None
         samples, columns = self._samples(cells, phenotypes, covariates, variants)
         if samples is None and isinstance(source, SamplesOfCells):
@@ -263,6 +271,7 @@ class _Resolver:
         made = _files_of_samples(cells, samples, variants, lenient)
         made += [gene_set.gmt for gene_set in gene_sets if gene_set.gmt]
         others = [cells.annotations.table if cells.annotations else None]
+        others += [network.path for network in own_networks]
         simulation = None
         if sheet.simulation:
             simulation = Simulation(sheet.simulation.seed, tuple(dict.fromkeys(made)))
@@ -283,13 +292,18 @@ class _Resolver:
             covariates=covariates,
             gene_sets=gene_sets,
             variants=variants,
+            own_networks=own_networks,
+            has_cells="cells" in self.written,
             simulation=simulation,
             files=tuple(dict.fromkeys(filter(None, [table, *made, *others]))),
         )
 
     def _cells(self) -> Cells:
         notes = self.notes
-        cells = Cells() if is_broken(self.sheet.cells) else self.sheet.cells
+        if self.sheet.cells is None or is_broken(self.sheet.cells):
+            self._check_without_cells()
+            return Cells()
+        cells = self.sheet.cells
         path = notes.path(cells.path)
         if path and "{sample}" not in path:
             notes.checked("cells.path", path, made=True)
@@ -299,9 +313,43 @@ class _Resolver:
             annotations = annotations.model_copy(update={"table": table})
         return cells.model_copy(update={"path": path, "annotations": annotations})
 
+    def _check_without_cells(self) -> None:
+        """Say what a sheet without cells lacks, or cannot have."""
+        if "cells" in self.written:
+            return  # They are there, but cannot be used.
+        if "own_networks" not in self.written:
+            message = "The key is missing"
+            remedy = "Add it: where the cells are and what their columns mean; or own_networks"
+            self.notes.add("cells", None, message, remedy)
+        elif isinstance(self.sheet.samples, SamplesOfCells):
+            message = "The sheet names no cells that could say which samples there are"
+            self.notes.add("samples.cells", "all", message, "List the samples, or name a table")
+        elif self.sheet.simulation:
+            message = "Cells are simulated, and the sheet names none"
+            self.notes.add("simulation", None, message, "Add cells, or take simulation away")
+
+    def _own_networks(self) -> tuple[OwnNetwork, ...]:
+        notes = self.notes
+        entries = self.sheet.own_networks
+        notes.problems.extend(own_names(notes.file, list(entries)))
+        networks = []
+        for name, entry in entries.items():
+            field = f"own_networks.{name}"
+            path = str(notes.checked(f"{field}.path", notes.path(entry.path)))
+            if path_fault(path):
+                continue
+            network, problems = own_network(notes.file, name, path, entry)
+            notes.problems.extend(problems)
+            networks += [network] if network else []
+        if not entries and "own_networks" in self.written and "cells" not in self.written:
+            message = "The study has neither cells nor own networks"
+            notes.add("own_networks", None, message, "Name a table, or add cells")
+        return tuple(networks)
+
     def _cell_types(self, cells: Cells) -> tuple[str, ...] | None:
         if self.sheet.cell_types is None:
-            return None if cells.cell_type else ("all",)
+            known = "cells" in self.written and not cells.cell_type
+            return ("all",) if known else None
         entries = [
             (f"cell_types[{number}]", name)
             for number, name in enumerate(self.sheet.cell_types)
@@ -309,7 +357,7 @@ class _Resolver:
         ]
         self.notes.problems.extend(name_problems(self.notes.file, entries, "cell type"))
         names = tuple(name for _, name in entries)
-        if not cells.cell_type and names != ("all",):
+        if "cells" in self.written and not cells.cell_type and names != ("all",):
             message = 'Without a column of cell types all cells are one type, "all"'
             remedy = "Name the obs column in cells.cell_type, or leave cell_types out"
             self.notes.add("cells.cell_type", None, message, remedy)
@@ -421,7 +469,9 @@ class _Resolver:
             for name, entry in entries.items()
             if getattr(entry, "column", None) is not None
         }
-        samples = resolved(written, table, cells, definitions, named, variants, self.notes)
+        has_cells = "cells" in self.written
+        asked = definitions, named, variants, self.notes, has_cells
+        samples = resolved(written, table, cells, *asked)
         return samples, columns
 
     def _check_cells_of_all(self, cells: Cells) -> None:

@@ -42,3 +42,27 @@ class GeneSet:
     gmt: str | None = None
     genes: tuple[str, ...] = ()
     implicit: bool = False
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A table of networks, or of values of genes, that the user made with another tool.
+
+    Parameters
+    ----------
+    name : str
+        What results call it, beside the estimators.
+    path : str
+    form : {"edges", "values"}
+        What its columns say it holds.
+    columns : tuple of str
+        All that it has.
+    directed : bool
+        An edge from gene1 to gene2 is another than that from gene2 to gene1.
+    """
+
+    name: str
+    path: str
+    form: Literal["edges", "values"]
+    columns: tuple[str, ...]
+    directed: bool = False

@@ -21,6 +21,7 @@ from popnet.study.config import Config, section_of
 from popnet.study.sheet import (
     CovariateEntry,
     GeneSetEntry,
+    OwnNetworkEntry,
     PhenotypeEntry,
     SampleEntry,
     SamplesOfCells,
@@ -43,6 +44,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "phenotype": PhenotypeEntry,
     "covariate": CovariateEntry,
     "gene set": GeneSetEntry,
+    "own network": OwnNetworkEntry,
 }
 
 

@@ -188,6 +188,7 @@ def resolved(
     named: Iterable[str],
     variants: Variants | None,
     notes: Notes,
+    has_cells: bool = True,
 ) -> tuple[Sample, ...]:
     """Return the samples that are not excluded, checked.
 
@@ -203,6 +204,8 @@ def resolved(
         Dotted keys of the definitions that name a column.
     notes : Notes
         Gains what is wrong.
+    has_cells : bool
+        Whether samples need files of cells.
     """
     known = {sample.id for sample in written}
     lenient = source is not None and source.without_cells == "exclude"
@@ -212,7 +215,8 @@ def resolved(
             certain = source is not None or f"{kind}.{definition.name}" not in named
             _parse_values(kept, kind, definition, certain, lenient, notes)
     samples = tuple(_sample(sample, cells, variants, notes) for sample in kept)
-    _check_cells(kept, samples, cells, notes)
+    if has_cells:
+        _check_cells(kept, samples, cells, notes)
     _check_paths(kept, samples, cells, variants, lenient, notes)
     for id in variants.samples if variants else ():
         if id not in known:

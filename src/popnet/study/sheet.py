@@ -256,6 +256,19 @@ class GeneSetEntry(Section):
         return self
 
 
+class OwnNetworkEntry(Section):
+    """A table of networks by another tool, or of values of genes, tested as centralities are."""
+
+    path: Text = Field(
+        description="Parquet, or TSV with a header. Edges have the columns `sample`, `gene1`, "
+        "`gene2`, `weight`; values of genes `sample`, `gene`, `value`. Optional: `cell_type`, `bin`"
+    )
+    directed: bool = Field(
+        default=False,
+        description="Edges go from `gene1` to `gene2`: the opposite edge is another edge",
+    )
+
+
 class Variants(Section):
     """Genotypes of the samples."""
 
@@ -327,7 +340,11 @@ class Sheet(Section):
         "`--configfile` and `--config` still win",
     )
     simulation: SimulationEntry | None = None
-    cells: Part[Cells]
+    cells: Part[Cells | None] = Field(
+        default=None,
+        description="Where the cells are and what their columns mean; left out, the study is made "
+        "of `own_networks` alone",
+    )
     cell_types: Annotated[list[Part[Id]], Field(min_length=1)] | None = Field(
         default=None, description="The cell types to analyse, each by itself; left out, all of them"
     )
@@ -348,3 +365,8 @@ class Sheet(Section):
         "`{gmt: file}`. `MT` (prefix `MT-`) is always among them",
     )
     variants: Variants | None = None
+    own_networks: dict[str, OwnNetworkEntry] = Field(
+        default={},
+        description="Networks or values of genes by other tools, `name: {path}`, see "
+        "docs/own-networks.md",
+    )

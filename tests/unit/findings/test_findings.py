@@ -5,9 +5,11 @@ import pandas as pd
 
 from popnet.findings.rows import component_name, finding, findings_row, qualified
 from popnet.findings.sentences import (
+    against_correlation,
     compared,
     depth_sentences,
     network_sentences,
+    own_sentences,
     remarks,
     unused_dimensions,
 )
@@ -238,3 +240,64 @@ def test_a_programme_is_named_once_and_a_coupling_by_both():
         }
     )
     assert row("programmes", table)["strongest"] == "a/b, a/b with c/d"
+
+
+def test_expression_and_detection_are_rows_of_one_table():
+    table = pd.DataFrame(
+        {"gene": list("abab"), "measure": ["expression"] * 2 + ["detection"] * 2, "p": 0.01}
+    )
+    table["q"] = [0.01, 0.5, 0.5, 0.5]
+    found = row("expression", table)
+    assert found["analysis"] == "Expression (positive control)"
+    assert (found["tested"], found["significant"], found["strongest"]) == (2, 1, "a")
+    assert row("detection", table)["significant"] == 0
+
+
+def test_where_the_headline_adds_to_correlation():
+    hits = {"Edges": (12, 3), "Genes": (0, 4), "Sets": (2, 2), "Map": (0, 0)}
+    rows = [
+        ("age", "T", network, analysis, n)
+        for analysis, found in hits.items()
+        for network, n in zip(("shared", "correlation"), found, strict=True)
+    ]
+    rows += [("age", "T", "shared", "Programmes", 5), ("age", "T", "", "Expression", 9)]
+    rows += [("age", "B", "shared", "Edges", 0), ("age", "B", "correlation", "Edges", 0)]
+    columns = ["phenotype", "cell_type", "network", "analysis", "significant"]
+    findings = pd.DataFrame(rows, columns=columns)
+    assert against_correlation(findings, "shared") == [
+        "age in T: beside plain correlation, shared finds more in Edges (12 against 3); it finds "
+        "less in Genes (0 against 4); it finds as much in Sets (2 against 2).",
+        "age in B: beside plain correlation, shared finds as little, which is nothing, in all "
+        "analyses.",
+    ]
+    assert against_correlation(findings, "correlation") == []
+    assert against_correlation(findings, "mine") == []
+
+
+def test_networks_of_the_users_own_are_told():
+    assert own_sentences([], has_cells=True) == []
+    (alone,) = own_sentences(["a", "b"], has_cells=True)
+    assert alone.startswith("Of your own: a, b.")
+    assert "not adjusted for sequencing depth" in own_sentences(["a"], has_cells=False)[1]
+    similarity = pd.DataFrame(
+        {
+            "kernel": ["centrality"],
+            "within_samples": [0.9],
+            "within_donors": [np.nan],
+            "within_batches": [0.25],
+            "between_batches": [0.75],
+            "n_within_donors": [0],
+            "n_within_batches": [1],
+            "n_between_batches": [1],
+        }
+    )
+    sentences = network_sentences("T", "regulons", 1000, similarity, pd.DataFrame())
+    assert sentences == [
+        "T: regulons are values of genes from a table of your own.",
+        "The rank correlation of two bins of one sample is 0.90, of bins of two samples 0.50.",
+    ]
+    edges = network_sentences(
+        "T", "mine", 1000, similarity.assign(kernel="edge_jaccard"), pd.DataFrame()
+    )
+    assert "that in the table of your own network mine" in edges[0]
+    assert edges[1].startswith("Two bins of one sample share 90%")

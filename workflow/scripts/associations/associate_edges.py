@@ -18,8 +18,10 @@ def main(snakemake):
     files, params = snakemake.input, snakemake.params
     bins = read_h5ad(files.bins)
     genes = bins.var_names[in_graph(bins)]
-    gene_sets = resolve_gene_sets(read_gene_sets(files.gene_sets), genes)
-    gene_sets = {name: genes.intersection(members) for name, members in gene_sets.items()}
+    # Pairs of a user's own network need not be of the graph's genes.
+    named = bins.var_names
+    gene_sets = resolve_gene_sets(read_gene_sets(files.gene_sets), named)
+    gene_sets = {name: named.intersection(members) for name, members in gene_sets.items()}
     complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
     design = read_design(files.design)
     testing = Testing.from_config(params.statistics, params.seed)

@@ -11,13 +11,14 @@ from popnet.genotypes.table import read_genotypes_h5ad
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
+    technical = technical_covariates(read_h5ad(files.bins).obs)
     table = wiring.robust(
         read_parquet(files.connectivity),
         read_genotypes_h5ad(files.genotypes),
         read_table(resource("mtdna_genes.tsv")),
         read_table(files.covariates, text=params.categorical).set_index("sample"),
         params.covariates,
-        technical_covariates(read_h5ad(files.bins).obs)[params.adjust],
+        technical[[name for name in params.adjust if name in technical]],
         params.components,
         Testing.from_config(params.statistics, params.seed),
     )

@@ -12,13 +12,14 @@ def main(snakemake):
     bins = read_h5ad(snakemake.input.bins).obs
     text = [params.phenotype["name"], *params.categorical]
     samples = read_table(snakemake.input.phenotype, text=text).set_index("sample")
+    technical = technical_covariates(bins)
     design = design_of(
         bins["sample"].astype(str).to_numpy(),
         samples,
         params.phenotype,
         params.covariates,
         presets.unit(params.preset),
-        technical_covariates(bins)[params.adjust],
+        technical[[name for name in params.adjust if name in technical]],
     )
     print(f"{design.n} observations, each a {design.units.kind}; {design.df} degrees of freedom")
     print(*design.remarks, sep="\n")

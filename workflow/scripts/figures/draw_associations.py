@@ -20,14 +20,14 @@ def main(snakemake):
     name, preset, cell_type = definition["name"], about["preset"], about["cell_type"]
     phenotype = encoded(read_table(files.phenotype, text=[name]).set_index("sample"), definition)
     groups = (definition["control"], definition["case"]) if about["binary"] else None
-    effect, kernel = presets.effect_name(preset, definition["type"]), presets.main_kernel(preset)
+    effect = presets.effect_name(preset, definition["type"])
+    coordinates = read_table(files.coordinates)
+    kernel = presets.main_kernel(preset, coordinates["kernel"])
     complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
-    association, gene_sets, connectivity = (
-        read_table(files[table]) for table in ("centrality", "gene_sets", "connectivity")
-    )
+    association, gene_sets = read_table(files.centrality), read_table(files.gene_sets)
     subject = Subject(cell_type, name, *shown.units_of_tests(association, preset))
 
-    points = shown.map_points(read_table(files.coordinates), phenotype, kernel)
+    points = shown.map_points(coordinates, phenotype, kernel)
     tests = shown.map_tests(read_table(files.map_tests, text=["phenotype"]), name, kernel)
     of_map = Subject(cell_type, name, int(tests["n"].max()), shown.map_unit(subject.unit))
     names = {"kernel": KERNEL_NAMES[kernel], "effect": effect, "groups": groups}
@@ -37,6 +37,14 @@ def main(snakemake):
     save(figure, genes, output.centrality[0])
     top = shown.top_gene_sets(gene_sets, fdr=fdr)
     save(plots.gene_set_bars(top, subject, fdr=fdr), top, output.gene_sets[0])
+    if output.get("circos"):
+        shared = subject, phenotype, complexes, gene_sets, groups, fdr
+        draw_edges(files, output, *shared)
+
+
+def draw_edges(files, output, subject, phenotype, complexes, gene_sets, groups, fdr):
+    """Draw what is about edges, which values of genes do not have."""
+    connectivity = read_table(files.connectivity)
     edges = read_parquet(files.edges)
     edges["weight"] = edges.pop("share")
     examples = shown.example_samples(phenotype, edges["sample"].unique())

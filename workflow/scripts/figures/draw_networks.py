@@ -22,8 +22,9 @@ def main(snakemake):
     hubs = hub_genes(centrality, complexes)
     save(hub_dots(hubs, subject), hubs, snakemake.output.hubs[0])
 
-    kernel = presets.main_kernel(about["preset"])
-    pairs = read_table(snakemake.input.kernel).query("kernel == @kernel")
+    pairs = read_table(snakemake.input.kernel)
+    kernel = presets.main_kernel(about["preset"], pairs["kernel"])
+    pairs = pairs.query("kernel == @kernel")
     similarity = cluster_order(square_similarity(pairs))
     figure = kernel_heatmap(similarity, subject, kernel=KERNEL_NAMES[kernel])
     save(figure, pairs, snakemake.output.kernel[0])

@@ -14,18 +14,18 @@ def main(snakemake):
     name = snakemake.params.caption["cell_type"]
     per_sample = Subject(name, None, n=bins.obs["sample"].nunique())
 
-    plan, excluded = read_table(files.plan), read_table(files.excluded)
-    cells = shown.cells_per_sample(
-        plan[plan["cell_type"] == name], excluded[excluded["cell_type"] == name]
-    )
-    save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
+    if output.get("cells"):
+        plan, excluded = read_table(files.plan), read_table(files.excluded)
+        cells = shown.cells_per_sample(
+            plan[plan["cell_type"] == name], excluded[excluded["cell_type"] == name]
+        )
+        save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
+        depth = shown.depth_of_samples(bins.obs, read_table(files.depths) if files.depths else None)
+        save(qc.qc_depth(depth, per_sample), depth, output.depth[0])
 
-    depth = shown.depth_of_samples(bins.obs, read_table(files.depths) if files.depths else None)
-    save(qc.qc_depth(depth, per_sample), depth, output.depth[0])
-
-    reliability = shown.reliability_of_genes(
-        read_table(files.reliability), bins.to_df(layer="degree")
-    )
+    # Values of genes have no graph: all of them are tested.
+    of_graph = bins.to_df(layer="degree" if "degree" in bins.layers else None)
+    reliability = shown.reliability_of_genes(read_table(files.reliability), of_graph)
     figure = qc.qc_reliability(
         reliability,
         per_sample,

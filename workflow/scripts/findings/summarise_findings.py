@@ -7,14 +7,8 @@ import pandas as pd
 from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
+from popnet.findings import sentences as say
 from popnet.findings.rows import findings_row
-from popnet.findings.sentences import (
-    compared,
-    depth_sentences,
-    network_sentences,
-    remarks,
-    unused_dimensions,
-)
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -35,7 +29,7 @@ def main(snakemake):
     )
     write_table(findings, snakemake.output.table)
 
-    warnings, designs, covariates = compared(
+    warnings, designs, covariates = say.compared(
         (cell_type, phenotype, read_table(design, text=["value"]), read_table(of_design))
         for cell_type, phenotype, design, of_design in snakemake.params.designs
     )
@@ -43,10 +37,17 @@ def main(snakemake):
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
     networks, unused = described(snakemake.params)
+    added = say.against_correlation(findings, snakemake.params.headline)
+    own = say.own_sentences(snakemake.params.own, snakemake.params.has_cells)
     text = page(
         findings,
         f"Findings: {snakemake.params.cohort}",
-        [*networks, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
+        [
+            *networks,
+            *own,
+            *added,
+            *say.remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
+        ],
         [*unused, *warnings],
         sections,
     )
@@ -58,10 +59,10 @@ def described(params):
     """Return what is said of depth and of networks, and warnings."""
     sentences, warnings = [], []
     for cell_type, path in params.depths:
-        said, warned = depth_sentences(cell_type, read_table(path))
+        said, warned = say.depth_sentences(cell_type, read_table(path))
         sentences, warnings = sentences + said, warnings + warned
     for cell_type, similarity, reliability, models, training in params.networks:
-        sentences += network_sentences(
+        sentences += say.network_sentences(
             cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)
         )
         active = {}
@@ -70,7 +71,7 @@ def described(params):
             active["the cohort's siVAE"] = about["active_dimensions"]
         if training:
             active["the median bin's siVAE"] = read_training(training)["active_dimensions"].median()
-        warnings += unused_dimensions(cell_type, active, params.latent)
+        warnings += say.unused_dimensions(cell_type, active, params.latent)
     return sentences, warnings
 
 

@@ -19,7 +19,8 @@ def main(snakemake):
     target = Path(snakemake.output[0])
     with atomic(target) as path:
         cohort.write_h5ad(path)
-    for sample, graph in sample_graphs(cohort, read_parquet(snakemake.input.edges)):
+    edges = snakemake.input.edges
+    for sample, graph in sample_graphs(cohort, read_parquet(edges)) if edges else ():
         with atomic(target.with_name(f"{safe_name(sample)}.graphml")) as path:
             graph.write_graphml(str(path))
     print(f"{cohort.n_obs} samples")

@@ -7,7 +7,7 @@ from adapter import logged
 
 from popnet import presets
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, read_h5ad, write_parquet, write_table
+from popnet.files import read_h5ad
 from popnet.networks import estimators
 from popnet.networks.gather import gather
 from popnet.networks.trained import trained_models
@@ -28,15 +28,7 @@ def main(snakemake):
         weigh_pairs=presets.PRESETS[snakemake.params.preset].unit == "donor",
         **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
     )
-    with atomic(output.bins) as path:
-        networks.to_anndata().write_h5ad(path, compression="gzip")
-    write_parquet(networks.bin_edges, output.bin_edges)
-    write_parquet(networks.edges, output.edges)
-    if networks.pairs is not None:
-        networks.pairs.write(output.pairs)
-    for name, table in networks.sample_means().items():
-        write_table(table, output[name])
-    write_table(networks.reliability(), output.reliability)
+    networks.write(dict(output.items()))
 
 
 def estimator(snakemake, expression, summary):

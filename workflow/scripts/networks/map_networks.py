@@ -12,11 +12,13 @@ def main(snakemake):
     params, output = snakemake.params, snakemake.output
     preset = PRESETS[params.preset]
     bins = read_h5ad(snakemake.input.bins)
-    graphs, n_genes = maps.bin_graphs(bins, read_parquet(snakemake.input.edges))
+    graphs, n_genes = None, 0
+    if edges := snakemake.input.edges:
+        graphs, n_genes = maps.bin_graphs(bins, read_parquet(edges))
     donors = read_table(snakemake.input.samples).set_index("sample")["donor"]
     groups = maps.bin_groups(bins.obs, donors)
     found = []
-    for kernel in preset.kernels:
+    for kernel in preset.kernels if graphs else ["centrality"]:
         gram = maps.gram_matrix(kernel, graphs, n_genes, bins.X, preset.grakel)
         found.append(
             maps.network_map(kernel, gram, groups, params.statistics["permutations"], params.seed)

@@ -1,0 +1,46 @@
+"""Genes whose expression is associated with a phenotype: the positive control of the networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from popnet.associations.testing import Testing
+from popnet.stats.designs import Design
+from popnet.stats.permutation import permutation_test
+
+# What is tested of a gene's expression, as the column measure says it.
+MEASURES = ("expression", "detection")
+COLUMNS = ("gene", "measure", "statistic", "p", "q", "p_family", "n", "n_permutations")
+
+
+def robust(
+    expression: np.ndarray, detection: np.ndarray, genes: pd.Index, design: Design, testing: Testing
+) -> pd.DataFrame:
+    """Test mean expression and detection of every gene by permutation, as centrality is tested.
+
+    Parameters
+    ----------
+    expression : ndarray of shape (n_bins, n_genes)
+        Mean log-normalised expression.
+    detection : ndarray of shape (n_bins, n_genes)
+        Share of the bin's cells that express the gene.
+    genes : Index of shape (n_genes,)
+    design : Design
+        Over the bins.
+    testing : Testing
+
+    Returns
+    -------
+    DataFrame sorted by measure and p
+        gene measure statistic p q (Benjamini-Hochberg within the measure) p_family (within the
+        measure) n n_permutations.
+    """
+    tables = []
+    for measure, values in zip(MEASURES, (expression, detection), strict=True):
+        observed = design.units.average(values)
+        permuted = testing.permutations, testing.seed
+        table = permutation_test(observed, design, *permuted, resolve=True).table
+        table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
+        tables.append(table.sort_values("p", kind="stable"))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]

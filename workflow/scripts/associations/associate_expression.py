@@ -1,0 +1,21 @@
+"""Associate the expression and the detection of every gene with a phenotype."""
+
+from adapter import logged
+
+from popnet.associations import expression
+from popnet.associations.designs import read_design
+from popnet.associations.testing import Testing
+from popnet.files import read_h5ad, write_table
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    bins = read_h5ad(files.summary)
+    testing = Testing.from_config(params.statistics, params.seed)
+    values = bins.X, bins.layers["detection_rate"], bins.var_names
+    tested = expression.robust(*values, read_design(files.design), testing)
+    write_table(tested, snakemake.output[0])
+
+
+with logged(snakemake.log[0]):
+    main(snakemake)
