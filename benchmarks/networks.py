@@ -132,7 +132,7 @@ SEQUENCED = {
     "sequencedkang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
 }
 EVERY = [*COHORTS, *SIMULATED, *FEW, *SEQUENCED]
-LEVELS, HANDLED, SPLITS, STRATUM = (0.6, 0.3), ("as it is", "covariate", "matched"), 20, 15
+LEVELS, HANDLED, SPLITS, STRATUM = (0.6, 0.3), ("as it is", "covariate", "matched"), 60, 15
 
 
 @dataclass(frozen=True)
@@ -969,6 +969,7 @@ def depth_artefacts(bins: Bins, estimate: Estimate, name: str) -> list[dict[str,
         shallow = half & (level < 1)
         counts = [low[row] if shallow[row] else bins.counts[row] for row in range(n)]
         about = {"kind": "none", "level": level, "planted_in": "", "split": split}
+        about["halves"] = "1 to 20" if split < 20 else "21 to 60"
         rows += [about | row for row in handled_depth(bins, estimate, counts, half, nothing)]
     pooled = np.concatenate(expressed(bins, bins.counts).expression)
     strength = np.abs(np.corrcoef(pooled.T))
@@ -994,6 +995,7 @@ def depth_artefacts(bins: Bins, estimate: Estimate, name: str) -> list[dict[str,
                 for row in range(n)
             ]
             about = {"kind": kind, "level": level, "planted_in": place, "module": seed}
+            about["halves"] = ""
             rows += [about | row for row in handled_depth(bins, estimate, counts, half, module)]
     return rows
 
@@ -1134,7 +1136,7 @@ def read(folder: Path) -> None:
         if not of_part:
             continue
         table = pd.concat(of_part, ignore_index=True)
-        known = ("kind", "share", "level", "planted_in", "depth", "rule", "programmes")
+        known = ("kind", "share", "level", "planted_in", "halves", "depth", "rule", "programmes")
         keys = [key for key in known if key in table]
         order = {name: place for place, name in enumerate(ESTIMATORS)}
         table["order"] = table["estimator"].map(order)
