@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import betaincinv
 
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -31,6 +32,11 @@ FEW = 10
 
 
 FOR_EACH_TEST = 50
+
+
+# Permutations after which tests of permuted phenotypes are given up that no longer can be called,
+# each time more, and the risk of a wrong farewell.
+FIRST_LOOK, NEXT_LOOK, MISJUDGED = 200, 5, 1e-6
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,9 @@ class Permuted:
         Whether all arrangements were used.
     smallest_p : float
         The p of a variable that is perfectly associated with the phenotype.
+    by_chance : ndarray of shape (n_phenotypes, m)
+        The p of every variable with each permuted phenotype; a mere estimate where
+        Benjamini-Hochberg cannot call it.
     """
 
     table: pd.DataFrame
@@ -151,6 +160,7 @@ class Permuted:
     largest: float
     exact: bool
     smallest_p: float
+    by_chance: np.ndarray
 
 
 def permutation_test(
@@ -161,8 +171,14 @@ def permutation_test(
     rank: bool = True,
     watch: Callable[[np.ndarray], None] | None = None,
     resolve: bool = False,
+    phenotypes: np.ndarray | None = None,
+    fdr: float = 0.05,
 ) -> Permuted:
-    """Test every column against the design's phenotype.
+    """Test every column against the design's phenotype, and against permuted ones.
+
+    Permutations within blocks are a group: those of a permuted phenotype are those of the observed
+    one. So the statistics of both have one null distribution, and one set of permutations gives the
+    p of all. (With covariates this is as nearly true as Freedman and Lane's test is.)
 
     Parameters
     ----------
@@ -179,8 +195,14 @@ def permutation_test(
     resolve : bool
         Permute variables of small p further, so that BH can call one of many (Besag and Clifford,
         Biometrika 78, 1991). `n_permutations` of the table then differs between variables.
+    phenotypes : ndarray of int, shape (n_phenotypes, n), optional
+        Arrangements that give the permuted phenotypes, of :meth:`Design.permuted`.
+    fdr : float
+        Largest q of a call under a permuted phenotype.
     """
     prepared = prepare(values, design, rank)
+    if phenotypes is None:
+        phenotypes = np.zeros((0, design.n), np.intp)
     arrangements = design.arrangements(n_permutations, seed)
     most = FOR_EACH_TEST * int(prepared.tested.sum()) if resolve else 0
     if most > n_permutations:
@@ -194,6 +216,8 @@ def permutation_test(
     perfect = 0
     follows, reached = _perfect(design)
     extended = np.column_stack([prepared.residuals, follows])
+    of_phenotypes = _correlations(phenotypes, prepared.residuals, design) if len(phenotypes) else []
+    chance = _Chance(np.reshape(of_phenotypes, (-1, m)), prepared.tested, fdr, arrangements)
     if design.testable:
         for r in permuted_correlations(extended, design, arrangements):
             size = np.abs(r)
@@ -201,6 +225,7 @@ def permutation_test(
             if watch is not None:
                 watch(r[:, :-1])
             size = size[:, :-1]
+            chance.count(size)
             exceeding += (size >= threshold).sum(0)
             largest = size.max(1, initial=0)
             maxima.append(largest)
@@ -210,15 +235,19 @@ def permutation_test(
     least = least_p(design, n_permutations, seed)
     if not arrangements.exact and most > arrangements.n:
         few = np.flatnonzero(prepared.tested & (exceeding < FEW))
-        counted, n_permuted[few] = permute_on(
-            prepared.residuals[:, few],
-            threshold[few],
-            exceeding[few],
+        run, column = chance.few()
+        counted, n_counted = permute_on(
+            prepared.residuals[:, np.append(few, column)],
+            np.append(threshold[few], chance.threshold[run, column]),
+            np.append(exceeding[few], chance.exceeding[run, column]),
             design,
             arrangements.n,
             design.arrangements(most, seed),
         )
-        p[few] = (counted + 1) / (n_permuted[few] + 1)
+        n_permuted[few] = n_counted[: len(few)]
+        p[few] = (counted[: len(few)] + 1) / (n_permuted[few] + 1)
+        chance.exceeding[run, column] = counted[len(few) :]
+        chance.n[run, column] = n_counted[len(few) :]
     untested = ~prepared.tested
     table = pd.DataFrame(
         {
@@ -238,7 +267,71 @@ def permutation_test(
         float(t_statistic(np.abs(observed).max(initial=0), design.df)),
         arrangements.exact,
         max(smallest_p(design, arrangements, perfect, most), least),
+        np.maximum(chance.p(), least),
     )
+
+
+class _Chance:
+    """Permutations that exceed the statistics of permuted phenotypes, counted as far as needed.
+
+    Hardly any of these tests can be called. Once the lower bounds of their p say so, a test is
+    given up, and its p remains an estimate, too large to be called.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_phenotypes, m)
+    tested : bool ndarray of shape (m,)
+    fdr : float
+    arrangements : Arrangements
+    """
+
+    def __init__(
+        self, correlations: np.ndarray, tested: np.ndarray, fdr: float, arrangements: Arrangements
+    ) -> None:
+        self.threshold = np.abs(correlations) - TIE
+        self.exceeding, self.n = np.zeros((2, *correlations.shape))
+        self.tested, self.fdr, self.exact = tested, fdr, arrangements.exact
+        self.least = np.where(tested, np.zeros(correlations.shape), np.nan)
+        self.run, self.column = np.nonzero(np.isfinite(self.least))
+        self.done, self.look = 0, FIRST_LOOK
+
+    def count(self, size: np.ndarray) -> None:
+        """Add permutations, given their absolute correlations (some, m)."""
+        while len(size) and len(self.run):
+            part, size = np.split(size, [self.look - self.done])
+            if self.look == FIRST_LOOK:
+                for exceeding, threshold in zip(self.exceeding, self.threshold, strict=True):
+                    exceeding += (part >= threshold).sum(0)
+            else:
+                reached = part[:, self.column] >= self.threshold[self.run, self.column]
+                self.exceeding[self.run, self.column] += reached.sum(0)
+            self.n[self.run, self.column] += len(part)
+            self.done += len(part)
+            if self.done == self.look:
+                self._give_up()
+                self.look *= NEXT_LOOK
+
+    def _give_up(self) -> None:
+        """Keep the tests that Benjamini-Hochberg would call if p were at its lower bound."""
+        counts = np.arange(1, self.done + 1)
+        bounds = np.append(0, betaincinv(counts, self.done - counts + 1, MISJUDGED))
+        exceeding = self.exceeding[self.run, self.column].astype(int)
+        self.least[self.run, self.column] = bounds[exceeding]
+        called = np.array([benjamini_hochberg(least) <= self.fdr for least in self.least])
+        kept = called[self.run, self.column]
+        self.run, self.column = self.run[kept], self.column[kept]
+
+    def few(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return phenotype and variable of the tests that few permutations exceed."""
+        few = self.exceeding[self.run, self.column] < FEW
+        return self.run[few], self.column[few]
+
+    def p(self) -> np.ndarray:
+        """Return p, (n_phenotypes, m)."""
+        observed = 0 if self.exact else 1
+        with np.errstate(invalid="ignore"):
+            p = (self.exceeding + observed) / (self.n + observed)
+        return np.where(self.tested, p, np.nan)
 
 
 def permute_on(
