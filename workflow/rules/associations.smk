@@ -39,6 +39,7 @@ rule associate_centrality:
             category=phenotype_category,
             labels=report_labels("Degree centrality (table)"),
         ),
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/centrality.null.tsv",
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.tsv",
         maxima="<results>/{cell_type}/associations/{phenotype}/{network}/maxima.parquet",
     log:

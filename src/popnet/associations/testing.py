@@ -54,16 +54,18 @@ class Testing:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
 
-    def count(self, analysis: str, p: np.ndarray) -> None:
-        """Put down what one family of tests calls under each permuted phenotype.
+    def count(self, analysis: str, p: np.ndarray, families: np.ndarray | None = None) -> None:
+        """Put down what the tests of an analysis call under each permuted phenotype.
 
         Parameters
         ----------
         analysis : str
         p : ndarray of shape (n_phenotypes, m)
             NaN where nothing is tested.
+        families : ndarray of shape (m,), optional
+            As in :func:`popnet.stats.multiplicity.benjamini_hochberg`.
         """
-        called = [int((benjamini_hochberg(row) <= self.fdr).sum()) for row in p]
+        called = [int((benjamini_hochberg(row, families) <= self.fdr).sum()) for row in p]
         self.put(analysis, np.isfinite(p).sum(axis=1), called)
 
     def put(self, analysis: str, tested: Any, significant: Any) -> None:

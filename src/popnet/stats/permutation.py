@@ -113,10 +113,11 @@ def permuted_correlations(
     at_once = max(1, STATISTICS_AT_ONCE // max(*residuals.shape, 1))
     for places in arrangements:
         for start in range(0, len(places), at_once):
-            yield _correlations(places[start : start + at_once], residuals, design)
+            yield correlations_at(places[start : start + at_once], residuals, design)
 
 
-def _correlations(rows: np.ndarray, residuals: np.ndarray, design: Design) -> np.ndarray:
+def correlations_at(rows: np.ndarray, residuals: np.ndarray, design: Design) -> np.ndarray:
+    """Return the partial correlations under some permutations, (some, m)."""
     outcome = design.residual / np.sqrt((design.residual**2).sum())
     r = outcome[rows] @ residuals
     if design.nuisance.shape[1]:
@@ -171,6 +172,7 @@ def permutation_test(
     rank: bool = True,
     watch: Callable[[np.ndarray], None] | None = None,
     resolve: bool = False,
+    families: np.ndarray | None = None,
     phenotypes: np.ndarray | None = None,
     fdr: float = 0.05,
 ) -> Permuted:
@@ -195,6 +197,8 @@ def permutation_test(
     resolve : bool
         Permute variables of small p further, so that BH can call one of many (Besag and Clifford,
         Biometrika 78, 1991). `n_permutations` of the table then differs between variables.
+    families : ndarray of shape (m,), optional
+        The family of each variable, within which Benjamini-Hochberg corrects; one without them.
     phenotypes : ndarray of int, shape (n_phenotypes, n), optional
         Arrangements that give the permuted phenotypes, of :meth:`Design.permuted`.
     fdr : float
@@ -216,8 +220,11 @@ def permutation_test(
     perfect = 0
     follows, reached = _perfect(design)
     extended = np.column_stack([prepared.residuals, follows])
-    of_phenotypes = _correlations(phenotypes, prepared.residuals, design) if len(phenotypes) else []
-    chance = _Chance(np.reshape(of_phenotypes, (-1, m)), prepared.tested, fdr, arrangements)
+    of_phenotypes = np.full((len(phenotypes), m), np.nan)
+    if len(phenotypes):
+        found = correlations_at(phenotypes, prepared.residuals, design)
+        of_phenotypes = np.where(prepared.tested, found, np.nan)
+    chance = _Chance(of_phenotypes, families, fdr, arrangements.exact)
     if design.testable:
         for r in permuted_correlations(extended, design, arrangements):
             size = np.abs(r)
@@ -257,7 +264,7 @@ def permutation_test(
         }
     )
     table.loc[untested, ["statistic", "p", "p_family"]] = np.nan
-    table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy()))
+    table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy(), families))
     table["n"] = prepared.present.sum(0)
     table["n_permutations"] = n_permuted
     found = np.concatenate(maxima) if maxima else np.zeros(0)
@@ -280,19 +287,21 @@ class _Chance:
     Parameters
     ----------
     correlations : ndarray of shape (n_phenotypes, m)
-    tested : bool ndarray of shape (m,)
+        NaN where nothing is tested.
+    families : ndarray of shape (m,), optional
     fdr : float
-    arrangements : Arrangements
+    exact : bool
+        As in :class:`popnet.stats.designs.Arrangements`.
     """
 
     def __init__(
-        self, correlations: np.ndarray, tested: np.ndarray, fdr: float, arrangements: Arrangements
+        self, correlations: np.ndarray, families: np.ndarray | None, fdr: float, exact: bool
     ) -> None:
         self.threshold = np.abs(correlations) - TIE
         self.exceeding, self.n = np.zeros((2, *correlations.shape))
-        self.tested, self.fdr, self.exact = tested, fdr, arrangements.exact
-        self.least = np.where(tested, np.zeros(correlations.shape), np.nan)
-        self.run, self.column = np.nonzero(np.isfinite(self.least))
+        self.families, self.fdr, self.observed = families, fdr, 0 if exact else 1
+        self.run, self.column = np.nonzero(np.isfinite(correlations))
+        self.least = 0 * correlations
         self.done, self.look = 0, FIRST_LOOK
 
     def count(self, size: np.ndarray) -> None:
@@ -317,8 +326,8 @@ class _Chance:
         bounds = np.append(0, betaincinv(counts, self.done - counts + 1, MISJUDGED))
         exceeding = self.exceeding[self.run, self.column].astype(int)
         self.least[self.run, self.column] = bounds[exceeding]
-        called = np.array([benjamini_hochberg(least) <= self.fdr for least in self.least])
-        kept = called[self.run, self.column]
+        q = np.array([benjamini_hochberg(least, self.families) for least in self.least])
+        kept = q[self.run, self.column] <= self.fdr
         self.run, self.column = self.run[kept], self.column[kept]
 
     def few(self) -> tuple[np.ndarray, np.ndarray]:
@@ -328,10 +337,8 @@ class _Chance:
 
     def p(self) -> np.ndarray:
         """Return p, (n_phenotypes, m)."""
-        observed = 0 if self.exact else 1
-        with np.errstate(invalid="ignore"):
-            p = (self.exceeding + observed) / (self.n + observed)
-        return np.where(self.tested, p, np.nan)
+        n = np.where(self.n > 0, self.n, np.nan)
+        return (self.exceeding + self.observed) / (n + self.observed)
 
 
 def permute_on(
@@ -363,7 +370,7 @@ def permute_on(
         passed += len(places)
         for start in range(0, len(later), n_done):
             rows = later[start : start + n_done]
-            r = np.abs(_correlations(rows, residuals[:, going], design))
+            r = np.abs(correlations_at(rows, residuals[:, going], design))
             exceeding[going] += (r >= threshold[going]).sum(0)
             n_permuted[going] += len(rows)
             going = going[exceeding[going] < FEW]
