@@ -54,7 +54,13 @@ class Testing:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
 
-    def count(self, analysis: str, p: np.ndarray, families: np.ndarray | None = None) -> None:
+    def count(
+        self,
+        analysis: str,
+        p: np.ndarray,
+        families: np.ndarray | None = None,
+        counted: np.ndarray | None = None,
+    ) -> None:
         """Put down what the tests of an analysis call under each permuted phenotype.
 
         Parameters
@@ -64,9 +70,12 @@ class Testing:
             NaN where nothing is tested.
         families : ndarray of shape (m,), optional
             As in :func:`popnet.stats.multiplicity.benjamini_hochberg`.
+        counted : bool ndarray of shape (m,), optional
+            Tests that are counted; the others are corrected with them.
         """
-        called = [int((benjamini_hochberg(row, families) <= self.fdr).sum()) for row in p]
-        self.put(analysis, np.isfinite(p).sum(axis=1), called)
+        q = np.reshape([benjamini_hochberg(row, families) for row in p], p.shape)
+        q = q if counted is None else q[:, counted]
+        self.put(analysis, np.isfinite(q).sum(axis=1), (q <= self.fdr).sum(axis=1))
 
     def put(self, analysis: str, tested: Any, significant: Any) -> None:
         """Put down numbers of tests and of hits under each permuted phenotype, (n_phenotypes,)."""

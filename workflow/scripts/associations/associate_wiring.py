@@ -11,6 +11,7 @@ from popnet.genotypes.table import read_genotypes_h5ad
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
+    testing = Testing.from_config(params.statistics, params.seed)
     table = wiring.robust(
         read_parquet(files.connectivity),
         read_genotypes_h5ad(files.genotypes),
@@ -19,9 +20,10 @@ def main(snakemake):
         params.covariates,
         technical_covariates(read_h5ad(files.bins).obs)[params.adjust],
         params.components,
-        Testing.from_config(params.statistics, params.seed),
+        testing,
     )
-    write_table(table, snakemake.output[0])
+    write_table(table, snakemake.output.table)
+    write_table(testing.by_chance("genomes"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

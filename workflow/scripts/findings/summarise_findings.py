@@ -7,8 +7,16 @@ import pandas as pd
 from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
-from popnet.findings.rows import findings_row
-from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
+from popnet.findings.rows import by_chance, findings_row
+from popnet.findings.sentences import (
+    beside_chance,
+    compared,
+    network_sentences,
+    no_better_than_chance,
+    remarks,
+    unused_dimensions,
+    what_chance_brings,
+)
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -25,7 +33,8 @@ def main(snakemake):
             preset=preset,
             fdr=fdr,
         )
-        for cell_type, phenotype, network, analysis, path in snakemake.params.tables
+        | by_chance(read_table(null))
+        for cell_type, phenotype, network, analysis, path, null in snakemake.params.tables
     )
     write_table(findings, snakemake.output.table)
 
@@ -38,10 +47,14 @@ def main(snakemake):
         sections["How covariates are associated with the phenotypes"] = covariates
     networks, unused = described(snakemake.params)
     text = page(
-        findings,
+        beside_chance(findings),
         f"Findings: {snakemake.params.cohort}",
-        [*networks, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
-        [*unused, *warnings],
+        [
+            *networks,
+            what_chance_brings(findings, preset),
+            *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
+        ],
+        [*unused, *warnings, *no_better_than_chance(findings, fdr)],
         sections,
     )
     with atomic(snakemake.output.page) as path:
