@@ -30,11 +30,13 @@ EDGES = {
 }
 
 
-def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
+def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float) -> list[str]:
     """Return how to read the findings, and which samples and bins are left out.
 
     Parameters
     ----------
+    findings : DataFrame
+        findings.tsv.
     excluded : DataFrame with columns cell_type, sample, reason
         excluded.tsv.
     preset : str
@@ -46,6 +48,7 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         f"Preset {preset}. A finding is significant at a false discovery rate of {fdr:.0%} within "
         "its row (connected components: by the family-wise P; mtDNA against wiring: within each "
         "analysis). A name in brackets is the best of a row without a significant finding.",
+        what_chance_brings(findings, preset),
         *(
             f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
             f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."

@@ -220,7 +220,7 @@ class Design:
                         seen |= {moved.tobytes(), (0 - moved).tobytes()}
                 if len(found) == n:
                     break
-        return np.array(found, np.intp).reshape(-1, self.n)
+        return np.array(found, np.intp).reshape(len(found), self.n)
 
     def _drawn(self, n: int, seed: int, at_once: int | None = None) -> Iterator[np.ndarray]:
         """Yield random arrangements, some at a time."""

@@ -15,7 +15,6 @@ from popnet.findings.sentences import (
     no_better_than_chance,
     remarks,
     unused_dimensions,
-    what_chance_brings,
 )
 from popnet.networks.trained import read_training
 from popnet.report.page import page
@@ -49,11 +48,7 @@ def main(snakemake):
     text = page(
         beside_chance(findings),
         f"Findings: {snakemake.params.cohort}",
-        [
-            *networks,
-            what_chance_brings(findings, preset),
-            *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
-        ],
+        [*networks, *remarks(findings, read_table(snakemake.input.excluded), preset, fdr)],
         [*unused, *warnings, *no_better_than_chance(findings, fdr)],
         sections,
     )
