@@ -326,12 +326,14 @@ class _Chance:
         bounds = np.append(0, betaincinv(counts, self.done - counts + 1, MISJUDGED))
         exceeding = self.exceeding[self.run, self.column].astype(int)
         self.least[self.run, self.column] = bounds[exceeding]
-        q = np.array([benjamini_hochberg(least, self.families) for least in self.least])
+        corrected = [benjamini_hochberg(least, self.families) for least in self.least]
+        q = np.reshape(corrected, self.least.shape)
         kept = q[self.run, self.column] <= self.fdr
         self.run, self.column = self.run[kept], self.column[kept]
 
     def few(self) -> tuple[np.ndarray, np.ndarray]:
         """Return phenotype and variable of the tests that few permutations exceed."""
+        self._give_up()
         few = self.exceeding[self.run, self.column] < FEW
         return self.run[few], self.column[few]
 
