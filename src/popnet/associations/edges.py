@@ -222,21 +222,19 @@ def _count_by_chance(
     testing : Testing
     """
     phenotypes = testing.phenotypes(design)
-    # The second stage is one-sided: twice its p is needed.
-    of_network, of_correlation = (
-        permuted_t(values, design, phenotypes, 2 * testing.fdr) for values in (weights, correlation)
-    )
-    called = np.zeros((2, len(phenotypes)), int)
-    for run, (statistic, p, plain, plain_p) in enumerate(
-        zip(*of_network, *of_correlation, strict=True)
-    ):
-        network = pd.DataFrame({"statistic": statistic, "q": benjamini_hochberg(p)})
-        check = pd.DataFrame({"estimate": np.nan, "statistic": plain, "p": plain_p})
-        agrees = agreement(network, check, testing.fdr)["agrees"]
-        called[:, run] = agrees.sum(), (network["q"] <= testing.fdr).sum()
-    tested = np.isfinite(of_network[1]).sum(axis=1)
-    for analysis, significant in zip(("edges", "model_edges"), called, strict=True):
-        testing.put(analysis, tested, significant)
+    t, p = permuted_t(weights, design, phenotypes, testing.fdr)
+    q = np.reshape([benjamini_hochberg(row) for row in p], p.shape)
+    both, selected = np.zeros(len(q), int), (q <= testing.fdr).sum(axis=1)
+    # Without a selected pair there is no second stage. It is one-sided: twice its p is needed.
+    runs = np.flatnonzero(selected)
+    plain = permuted_t(correlation, design, phenotypes[runs], 2 * testing.fdr)
+    for run, plain_t, plain_p in zip(runs, *plain, strict=True):
+        network = pd.DataFrame({"statistic": t[run], "q": q[run]})
+        check = pd.DataFrame({"estimate": np.nan, "statistic": plain_t, "p": plain_p})
+        both[run] = agreement(network, check, testing.fdr)["agrees"].sum()
+    tested = np.isfinite(p).sum(axis=1)
+    testing.put("edges", tested, both)
+    testing.put("model_edges", tested, selected)
 
 
 def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float) -> pd.DataFrame:

@@ -128,7 +128,7 @@ def permuted_t(
 
     Returns
     -------
-    statistic, p : ndarray of shape (n_phenotypes, m)
+    t, p : ndarray of shape (n_phenotypes, m)
         As in :func:`moderated_t`.
     """
     m = values.shape[1]
@@ -149,13 +149,12 @@ def permuted_t(
     own_df[np.isnan(variance)] = np.nan
     t, p = np.full((2, *slope.shape), np.nan)
     for run in range(len(phenotypes)):
-        moderated = _moderate(slope[run], error[run], variance[run], own_df[run])
-        t[run], total_df = moderated
+        t[run], total_df = _moderate(slope[run], error[run], variance[run], own_df[run])
         p[run] = np.where(np.isfinite(t[run]), 1.0, np.nan)
         most = np.nanmax(total_df, initial=1)
         small = np.flatnonzero(np.abs(t[run]) >= -stdtrit(most, min(below, 1) / 2))
         p[run, small] = 2 * stdtr(total_df[small], -np.abs(t[run, small]))
-    return t / np.sqrt(t**2 + own_df), p
+    return t, p
 
 
 def _regress_permuted(
@@ -215,8 +214,10 @@ def variance_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]
     if len(variances) < 2 or median <= 0:
         return 0.0, 0.0
     logs = np.log(np.maximum(variances, 1e-5 * median))
-    logs += np.log(df / 2) - digamma(df / 2)
-    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
+    # Numbers of degrees of freedom are few, the polygamma function of each column takes long.
+    halves, which = np.unique(df / 2, return_inverse=True)
+    logs += (np.log(halves) - digamma(halves))[which]
+    excess = float(logs.var(ddof=1) - polygamma(1, halves)[which].mean())
     if excess <= 0:
         return math.exp(logs.mean()), math.inf
     half = inverse_trigamma(excess)

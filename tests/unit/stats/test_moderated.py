@@ -207,14 +207,14 @@ def test_permuted_phenotypes_are_freedman_and_lanes():
         values[:, :5] += 2 * design.outcome[:, None]
         values[:, 7] = 0
         places = design.permuted(4, seed=1)
-        statistic, p = permuted_t(values, design, places, 1.0)
+        t, p = permuted_t(values, design, places, 1.0)
         _, some = permuted_t(values, design, places, 0.1)
         left = design.residuals(values)
         for run, row in enumerate(places):
             back = np.empty(design.n, int)
             back[row] = np.arange(design.n)
             expected = moderated_t(values - left + left[back], design)
-            np.testing.assert_allclose(statistic[run], expected["statistic"], err_msg=name)
+            np.testing.assert_allclose(t[run], expected["t"], err_msg=name)
             np.testing.assert_allclose(p[run], expected["p"], err_msg=name)
             needed = expected["p"] <= 0.1
             np.testing.assert_allclose(some[run, needed], expected["p"][needed], err_msg=name)
@@ -229,14 +229,14 @@ def test_missing_values_are_permuted_among_those_that_are_there():
     there = rng.random(24) < 0.8
     values[~there, 10:] = np.nan
     places = design.permuted(5, seed=1)
-    statistic, p = permuted_t(values, design, places, 1.0)
+    t, p = permuted_t(values, design, places, 1.0)
     part = design.subset(there)
     kept = moderated._among(there, places, design.blocks)
     np.testing.assert_array_equal(np.sort(kept, 1), np.tile(np.arange(part.n), (5, 1)))
     np.testing.assert_array_equal(part.blocks[kept], np.tile(part.blocks, (5, 1)))
     left = part.residuals(values[there])
     expected = (part.residual / np.linalg.norm(part.residual))[kept[0]] @ left[:, 10:]
-    assert np.array_equal(np.sign(expected), np.sign(statistic[0, 10:]))
+    assert np.array_equal(np.sign(expected), np.sign(t[0, 10:]))
     assert np.isfinite(p).all()
     values[:13, 3] = np.nan
     assert np.isnan(permuted_t(values, design, places, 1.0)[1][:, 3]).all()
