@@ -22,7 +22,8 @@ rule correct_study:
 
 rule summarise_findings:
     input:
-        tables=lambda wildcards: [table[-1] for table in tested_tables()],
+        tables=lambda wildcards: [table[-2] for table in tested_tables()],
+        nulls=lambda wildcards: [table[-1] for table in tested_tables()],
         designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
         covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
@@ -44,7 +45,8 @@ rule summarise_findings:
         "../../envs/cells.yaml"
     params:
         tables=lambda wildcards, input: [
-            [*table[:-1], path] for table, path in zip(tested_tables(), input.tables)
+            [*table[:-2], *files]
+            for table, *files in zip(tested_tables(), input.tables, input.nulls)
         ],
         designs=lambda wildcards, input: [
             [*test[:2], *files]

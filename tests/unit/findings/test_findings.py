@@ -100,7 +100,8 @@ def test_remarks_name_samples_and_bins_that_are_left_out():
             "reason": ["no bin: 3 cells"] * 12 + ["bin 1 did not train: failed"],
         }
     )
-    lines = remarks(excluded, preset="robust", fdr=0.05)
+    findings = pd.DataFrame({"permuted_phenotypes": [20, 20]})
+    lines = remarks(findings, excluded, "robust", 0.05)
     assert (
         "FPP: samples that fill no bin and are left out: 12 "
         "(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, …)." in lines

@@ -27,6 +27,7 @@ def main(snakemake):
     testing = Testing.from_config(params.statistics, params.seed)
     tested = test(values, read_design(snakemake.input.design), testing)
     write_table(tested.table, output.table)
+    write_table(testing.by_chance("centrality"), output.null)
     write_table(tested.described, output.design)
     write_parquet(pd.DataFrame({"t": tested.maxima}), output.maxima)
 
