@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 from scipy.stats import rankdata
 
+from popnet.networks.centrality import MEASURES, SCALED_BY, in_graph, match_means
+from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.seeds import derive_seed
 from popnet.stats.ranks import patterns
 
@@ -41,6 +44,25 @@ COLUMNS = (
     *("adjusted_for", "within", "between", "auroc", "p", "fingerprint", "chance", "icc_seeds"),
     *("verdict", "needed_cells", "sentence"),
 )
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How reliability is judged.
+
+    Parameters
+    ----------
+    min_icc : float
+        Least ICC of a sample's mean that is called measurable.
+    seed : int
+        Of random relabellings of the bins.
+    adjust : sequence of {"depth", "batch"}
+        What ICC and agreement are adjusted for, the most important first.
+    """
+
+    min_icc: float
+    seed: int
+    adjust: Sequence[str] = ("depth", "batch")
 
 
 @dataclass(frozen=True)
@@ -92,6 +114,17 @@ class Components:
     df_within: np.ndarray
 
 
+def one_bin_each(table: pd.DataFrame) -> bool:
+    """Return whether most samples have one bin, so that halves of bins are compared instead.
+
+    Parameters
+    ----------
+    table : DataFrame of n_bins rows
+        sample.
+    """
+    return bool(table["sample"].astype(str).value_counts().median() < 2)
+
+
 def describe_bins(
     table: pd.DataFrame, adjust: Sequence[str] = ("depth", "batch"), halves: bool = False
 ) -> Bins:
@@ -114,7 +147,8 @@ def describe_bins(
         "depth": table["mean_depth"].to_numpy(float)[:, None],
         "batch": pd.get_dummies(table["batch"].astype(str), dtype=float).to_numpy(),
     }
-    fixed, names = np.ones((len(table), 1)), []
+    fixed = np.ones((len(table), 1))
+    names: list[str] = []
     for name in adjust:
         wider = _basis(np.column_stack([fixed, columns[name]]))
         if wider.shape[1] > fixed.shape[1] and _df(samples, wider)[0] >= MIN_DF:
@@ -137,8 +171,8 @@ def components(values: np.ndarray, bins: Bins, own: np.ndarray | None = None) ->
         NaN where missing.
     bins : Bins
     own : ndarray of shape (n_bins, m), optional
-        A further covariate of each column, such as the gene's mean expression in the bin. It is left
-        out where degrees of freedom are few.
+        A further covariate of each column, such as the gene's mean expression in the bin. It is
+        left out where degrees of freedom are few.
 
     References
     ----------
@@ -293,13 +327,61 @@ def _recognised(gram: np.ndarray, samples: np.ndarray) -> float:
     return float((best[np.arange(asked.sum()), samples[asked]] / best.sum(axis=1)).mean())
 
 
-def of_values(
-    values: np.ndarray,
-    bins: Bins,
-    min_icc: float,
-    seed: int,
-    own: np.ndarray | None = None,
+def of_network(
+    network: str,
+    bins: AnnData,
+    edges: pd.DataFrame,
+    icc_of_pairs: np.ndarray,
+    kernels: Sequence[str],
+    how: Judging,
+    halves: bool = False,
     icc_seeds: float = math.nan,
+) -> list[dict[str, object]]:
+    """Return the reliability of all that is measured of a network: rows of measures.tsv.
+
+    Values are those that are tested: graph centralities are divided by their mean over the genes of
+    the bin's graph.
+
+    Parameters
+    ----------
+    network : str
+    bins : AnnData of shape (n_bins, n_genes)
+        Of :meth:`popnet.networks.gather.BinNetworks.to_anndata`.
+    edges : DataFrame
+        sample, bin, gene1, gene2.
+    icc_of_pairs : ndarray of shape (n_pairs,)
+        Of :class:`popnet.networks.pairs.PairWeights`.
+    kernels : sequence of str
+        Of the map.
+    how : Judging
+    halves : bool
+        See `Bins`.
+    icc_seeds : float
+        Agreement of the models of a bin; median gene.
+    """
+    described = describe_bins(bins.obs, how.adjust, halves)
+    own = bins.layers["mean_expression"]
+    rows = [of_values(bins.X, described, how, own) | {"icc_seeds": icc_seeds}]
+    measures = [name for name in MEASURES if name in bins.layers]
+    genes = in_graph(bins)
+    layers = {name: bins.layers[name][:, genes] for name in measures}
+    for name in measures:
+        values = match_means(layers[name], layers.get(SCALED_BY.get(name, name)))
+        rows.append(of_values(values, described, how, own[:, genes]))
+    graphs, n_genes = bin_graphs(bins, edges)
+    of_kernels = {
+        kernel: of_kernel(gram_matrix(kernel, graphs, n_genes, bins.X), described, how)
+        for kernel in kernels
+    }
+    rows.append(of_pairs(icc_of_pairs, of_kernels["edge_jaccard"], described, how))
+    names = ["centrality", *measures, "edges", *(MAP + kernel for kernel in kernels)]
+    rows += of_kernels.values()
+    about = [{"network": network, "measure": name} for name in names]
+    return [one | row for one, row in zip(about, rows, strict=True)]
+
+
+def of_values(
+    values: np.ndarray, bins: Bins, how: Judging, own: np.ndarray | None = None
 ) -> dict[str, object]:
     """Return the reliability of a measure of genes: a row of measures.tsv without its names.
 
@@ -309,12 +391,9 @@ def of_values(
     ----------
     values : ndarray of shape (n_bins, n_genes)
     bins : Bins
-    min_icc : float
-    seed : int
+    how : Judging
     own : ndarray of shape (n_bins, n_genes), optional
         Each gene's mean expression in the bins.
-    icc_seeds : float
-        Agreement of the models of a bin, see :func:`popnet.networks.reliability.seed_reliability`.
     """
     found = components(values, bins, own)
     deviation = np.sqrt((found.residuals**2).mean(axis=0))
@@ -324,11 +403,11 @@ def of_values(
     if known.any():
         df = float(found.df_between[known].mean()), float(found.df_within[known].mean())
     names = (*bins.adjusted_for, *(() if own is None else ("mean expression",)))
-    alike = agreement(_cosine(profiles @ profiles.T), bins, seed, df)
-    return _row(found.icc, alike, bins, names, min_icc, icc_seeds)
+    alike = agreement(_cosine(profiles @ profiles.T), bins, how.seed, df)
+    return _row(found.icc, alike, bins, names, how)
 
 
-def of_kernel(gram: np.ndarray, bins: Bins, min_icc: float, seed: int) -> dict[str, object]:
+def of_kernel(gram: np.ndarray, bins: Bins, how: Judging) -> dict[str, object]:
     """Return the reliability of a kernel: a row of measures.tsv without its names.
 
     `within` and `between` are of the kernel itself, all else of the kernel given the covariates.
@@ -336,20 +415,20 @@ def of_kernel(gram: np.ndarray, bins: Bins, min_icc: float, seed: int) -> dict[s
     Parameters
     ----------
     gram : ndarray of shape (n_bins, n_bins)
-    bins, min_icc, seed
+    bins, how
         As of :func:`of_values`.
     """
     icc, left = kernel_components(gram, bins)
-    alike = agreement(_cosine(left), bins, seed)
+    alike = agreement(_cosine(left), bins, how.seed)
     first, second = np.triu_indices(len(gram), 1)
     same = bins.samples[first] == bins.samples[second]
     for name, rows in (("within", same), ("between", ~same)):
         alike[name] = float(gram[first[rows], second[rows]].mean()) if rows.any() else math.nan
-    return _row(np.array([icc]), alike, bins, bins.adjusted_for, min_icc)
+    return _row(np.array([icc]), alike, bins, bins.adjusted_for, how)
 
 
 def of_pairs(
-    icc_sample: np.ndarray, kernel: Mapping[str, object], bins: Bins, min_icc: float
+    icc_sample: np.ndarray, kernel: Mapping[str, object], bins: Bins, how: Judging
 ) -> dict[str, object]:
     """Return the reliability of the weights of pairs: a row of measures.tsv without its names.
 
@@ -360,7 +439,7 @@ def of_pairs(
         not adjusted for anything.
     kernel : mapping
         What :func:`of_kernel` returns of the kernel of edges, for the agreement of bins.
-    bins, min_icc
+    bins, how
         As of :func:`of_values`.
     """
     alike = {name: kernel[name] for name in ("within", "between", "auroc", "p")}
@@ -369,7 +448,7 @@ def of_pairs(
     icc = np.asarray(icc_sample, float)
     # Spearman and Brown, backwards.
     single = icc / np.maximum(k - (k - 1) * icc, ROUNDING)
-    return _row(np.clip(single, -1, 1), alike, bins, (), min_icc)
+    return _row(np.clip(single, -1, 1), alike, bins, (), how)
 
 
 def _row(
@@ -377,8 +456,7 @@ def _row(
     alike: Mapping[str, object],
     bins: Bins,
     adjusted_for: Sequence[str],
-    min_icc: float,
-    icc_seeds: float = math.nan,
+    how: Judging,
 ) -> dict[str, object]:
     known = icc[np.isfinite(icc)]
     k, n_samples = float(np.median(bins.sizes)), len(bins.sizes)
@@ -395,16 +473,16 @@ def _row(
         "reliable_share": math.nan,
         "adjusted_for": ";".join(adjusted_for),
         **alike,
-        "icc_seeds": icc_seeds,
+        "icc_seeds": math.nan,
     }
     if len(known):
         of_mean = spearman_brown(known, k)
         row["icc_bin"] = float(np.median(known))
         row["icc_sample"] = float(np.median(of_mean))
         row["lower_quartile"], row["upper_quartile"] = np.quantile(of_mean, [0.25, 0.75])
-        row["reliable_share"] = float((of_mean >= min_icc).mean())
+        row["reliable_share"] = float((of_mean >= how.min_icc).mean())
     df = _df(bins.samples, bins.fixed)
-    return row | judge(row, df, min_icc, bins.halves)
+    return row | judge(row, df, how.min_icc, bins.halves)
 
 
 def spearman_brown(icc: np.ndarray | float, k: float) -> np.ndarray:

@@ -1,15 +1,19 @@
 """Gather the networks of a cell type by one estimator: edges, centralities, reliability."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import anndata as ad
 import torch
 from adapter import logged
 
 from popnet import presets
 from popnet.cells.expression import BinnedExpression
+from popnet.cells.halves import halve
 from popnet.files import atomic, read_h5ad, write_parquet, write_table
 from popnet.networks import estimators
 from popnet.networks.gather import gather
+from popnet.networks.measures import one_bin_each
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -20,14 +24,14 @@ def main(snakemake):
     files, output = snakemake.input, snakemake.output
     settings = dict(snakemake.params.networks)
     expression, summary = BinnedExpression(files.expression), read_h5ad(files.summary)
-    networks = gather(
-        estimator(snakemake, expression, summary),
-        summary,
-        expression,
-        output.neighbours,
-        weigh_pairs=presets.PRESETS[snakemake.params.preset].unit == "donor",
-        **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
-    )
+    settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
+    robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
+
+    def gathered(expression, summary, neighbours):
+        found = estimator(snakemake, expression, summary)
+        return gather(found, summary, expression, neighbours, weigh_pairs=robust, **settings)
+
+    networks = gathered(expression, summary, output.neighbours)
     with atomic(output.bins) as path:
         networks.to_anndata().write_h5ad(path, compression="gzip")
     write_parquet(networks.bin_edges, output.bin_edges)
@@ -37,6 +41,18 @@ def main(snakemake):
     for name, table in networks.sample_means().items():
         write_table(table, output[name])
     write_table(networks.reliability(), output.reliability)
+    if robust:
+        halves = ad.AnnData(networks.centrality.values[:0]), networks.bin_edges[:0]
+        # What trains a model for each bin would have to train it for each half.
+        if one_bin_each(networks.centrality.bins) and snakemake.wildcards.network != "sivae":
+            with TemporaryDirectory() as folder:
+                halved = halve(expression, summary, snakemake.params.seed)
+                networks = gathered(*halved, Path(folder, "neighbours.parquet"))
+            halves = networks.to_anndata(), networks.bin_edges
+            halves[0].uns["icc_of_pairs"] = networks.pairs.pairs["icc"].to_numpy()
+        with atomic(output.halves) as path:
+            halves[0].write_h5ad(path, compression="gzip")
+        write_parquet(halves[1], output.half_edges)
 
 
 def estimator(snakemake, expression, summary):
