@@ -31,6 +31,7 @@ rule associate_centrality:
         plan="<results>/bins.tsv",
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         reliability="<results>/{cell_type}/networks/{network}/reliability.tsv",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table=report(
@@ -63,6 +64,7 @@ rule associate_centrality:
 rule associate_graph_centrality:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         "<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
@@ -88,6 +90,7 @@ rule enrich_gene_sets:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         gene_sets="<results>/study/gene_sets.json",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         "<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
@@ -112,7 +115,8 @@ rule enrich_gene_sets:
 # Every network has its own tests; here they stand in one table for each question.
 rule gather_tests:
     input:
-        lambda wildcards: [
+        measures=measures,
+        tables=lambda wildcards: [
             f"<results>/{wildcards.cell_type}/associations/{wildcards.phenotype}/{network}/{wildcards.analysis}.tsv"
             for network in networks_with(wildcards.analysis)
         ],

@@ -119,3 +119,9 @@ def start_of_bins(wildcards):
     """Return the model that those of the bins start from; none if they start from nothing."""
     warm = presets.PRESETS[config["preset"]].warm
     return f"<results>/{wildcards.cell_type}/shared/all/fit.json" if warm else []
+
+
+def measures(wildcards):
+    """Return the table of what can be measured; none with preset paper, which tests everything."""
+    robust = presets.PRESETS[config["preset"]].unit == "donor"
+    return f"<results>/{wildcards.cell_type}/networks/measures.tsv" if robust else []

@@ -173,7 +173,7 @@ def robust(
         correlation_q, over the selected pairs, NaN for others; agrees; icc; switched (of either
         gene); n (observations).
     """
-    design = design.over(list(observed.samples))
+    design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = _by_observation(observed.weights, design.units)
     pairs = observed.pairs.reset_index(drop=True)
     of_network = moderated_t(weights, design)

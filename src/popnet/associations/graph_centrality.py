@@ -80,6 +80,9 @@ def robust(
         design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
         for name in measures
     ]
+    for name, columns in zip(measures, values, strict=True):
+        if name in testing.untested:
+            columns[:] = np.nan
     tested = permutation_test(
         np.concatenate(values, axis=1), design, testing.permutations, testing.seed
     )

@@ -24,14 +24,16 @@ class HalvedExpression(BinnedExpression):
         self.obs = whole.obs.copy()
         self._half: dict[tuple[str, int], np.ndarray] = {}
         bins = whole.obs[["sample", "bin"]].drop_duplicates()
+        numbers = np.empty(len(self.obs), int)
         for sample, number in bins.itertuples(index=False, name=None):
             rows = whole.rows(sample, number)
             n_cells = rows.stop - rows.start
             order = np.random.default_rng(derive_seed(seed, "halves", sample, number))
             second = order.permutation(n_cells) % 2 == 1
-            self.obs.iloc[rows, self.obs.columns.get_loc("bin")] = 2 * number - 1 + second
+            numbers[rows] = 2 * number - 1 + second
             for half, members in ((2 * number - 1, ~second), (2 * number, second)):
                 self._half[sample, half] = np.flatnonzero(members)
+        self.obs["bin"] = numbers
 
     def rows(self, sample: str, bin: int) -> np.ndarray:  # type: ignore[override]
         """Return where the cells of a half are."""

@@ -12,6 +12,7 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.stats import rankdata
 
+from popnet.files import read_table
 from popnet.networks.centrality import MEASURES, SCALED_BY, in_graph, match_means
 from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.seeds import derive_seed
@@ -569,6 +570,20 @@ def headline(measures: pd.DataFrame, networks: Sequence[str]) -> str:
         if wanted in verdicts:
             return networks[verdicts.index(wanted)]
     return networks[0]
+
+
+def read_measures(path: str | Sequence[str]) -> pd.DataFrame | None:
+    """Read measures.tsv; None of an empty list, where the study has none (preset paper).
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
+    if not path:
+        return None
+    table = read_table(str(path), text=["network"])
+    return table.fillna({"network": ""})
 
 
 def not_measurable(measures: pd.DataFrame, network: str) -> dict[str, str]:

@@ -238,7 +238,13 @@ class Statistics(Section):
     min_icc: Share = Field(
         default=0.4,
         description="Least reliability of a gene that is believed. It is the intraclass "
-        "correlation over bins",
+        "correlation over bins. A measure whose median gene reaches it is called measurable",
+    )
+    test_unmeasurable: bool = Field(
+        default=False,
+        description="Whether to test what cannot be measured. With preset `robust`, measures by "
+        "which bins of one sample are no more alike than bins of two are not tested "
+        "(`networks/measures.tsv`)",
     )
     adjust: Unique[list[Literal["depth", "cells"]]] = Field(
         default=["depth", "cells"],
