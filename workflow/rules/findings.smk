@@ -1,7 +1,8 @@
 rule correct_study:
     input:
-        tables=lambda wildcards: [test[2] for test in centrality_tests("centrality.tsv")],
-        maxima=lambda wildcards: [test[2] for test in centrality_tests("maxima.parquet")],
+        measures=lambda wildcards: [table for _, table in measured_tables()],
+        tables=lambda wildcards: [test[-1] for test in centrality_tests("centrality.tsv")],
+        maxima=lambda wildcards: [test[-1] for test in centrality_tests("maxima.parquet")],
     output:
         "<results>/associations.tsv",
     log:
@@ -10,9 +11,10 @@ rule correct_study:
         "../../envs/statistics.yaml"
     params:
         tests=lambda wildcards, input: [
-            [*test[:2], *files]
-            for test, *files in zip(centrality_tests(), input.tables, input.maxima)
+            [*test, *files] for test, *files in zip(centrality_tests(), input.tables, input.maxima)
         ],
+        measures=lambda wildcards: in_place(measured_tables()),
+        networks=NETWORKS,
         seed=config["seed"],
     message:
         "Correct the tests of all cell types and phenotypes for each other"
@@ -22,12 +24,13 @@ rule correct_study:
 
 rule summarise_findings:
     input:
+        measures=lambda wildcards: [table for _, table in measured_tables()],
         tables=lambda wildcards: [table[-1] for table in tested_tables()],
-        designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
-        covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
+        designs=lambda wildcards: [test[-1] for test in centrality_tests("design.tsv")],
+        covariates=lambda wildcards: [test[-1] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
         networks=lambda wildcards: [
-            path for row in described_networks() for path in (*row[1:3], *row[3], *row[4])
+            path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
         ],
     output:
         table="<results>/findings.tsv",
@@ -46,11 +49,13 @@ rule summarise_findings:
             [*table[:-1], path] for table, path in zip(tested_tables(), input.tables)
         ],
         designs=lambda wildcards, input: [
-            [*test[:2], *files]
+            [*test, *files]
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
-        networks=lambda wildcards: in_place(described_networks()),
-        headline=HEADLINE,
+        described=lambda wildcards: in_place(described_networks()),
+        measures=lambda wildcards: in_place(measured_tables()),
+        networks=NETWORKS,
+        test_unmeasurable=config["statistics"]["test_unmeasurable"],
         size=config["bins"]["size"],
         latent=config["sivae"]["latent"],
         cohort=cohort.name,

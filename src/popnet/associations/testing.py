@@ -63,5 +63,5 @@ class Testing:
             known = dict(zip(rows["measure"], rows["icc_sample"], strict=True))
             if not statistics["test_unmeasurable"]:
                 untested = not_measurable(measures, network)
-        settings = (statistics[name] for name in ("fdr", "min_icc"))
-        return cls(statistics["permutations"], seed, *settings, untested, known)
+        fdr, min_icc = statistics["fdr"], statistics["min_icc"]
+        return cls(statistics["permutations"], seed, fdr, min_icc, untested, known)

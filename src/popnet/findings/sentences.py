@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
+
+from popnet.names import NETWORKS
+from popnet.networks.measures import IN_PART, MEASURABLE, headline, verdict_of
 
 NAMED = 10
 # What an edge of each network is, for a reader who knows none of the methods.
@@ -103,6 +106,61 @@ def network_sentences(
             f"{max(strength, 0):.0%} (median gene) would come back with other cells"
         )
     return [first, f"{second}."]
+
+
+def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence[str]) -> str:
+    """Return which network the findings of a cell type begin with, and why.
+
+    Parameters
+    ----------
+    cell_type : str
+    measures : DataFrame
+        measures.tsv.
+    networks : sequence of str
+        In the order of the config.
+    """
+    chosen = headline(measures, networks)
+    verdict = verdict_of(measures, chosen)
+    why = "no network is known to be measurable, and it is the first of the config"
+    if verdict == MEASURABLE:
+        why = "it is the first whose gene strengths are measurable"
+    elif verdict == IN_PART:
+        why = "no gene strengths are fully measurable, and it is the first where they are in part"
+    return (
+        f"{cell_type}: findings begin with {NETWORKS[chosen]}: {why}. No phenotype was looked at."
+    )
+
+
+def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what can be measured of all cell types, as the page shows it.
+
+    Parameters
+    ----------
+    tables : mapping of cell type to DataFrame
+        measures.tsv.
+    """
+    table = pd.concat(
+        [one.assign(cell_type=cell_type) for cell_type, one in tables.items()], ignore_index=True
+    )
+    quartiles = [
+        "" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
+        for low, high in zip(table["lower_quartile"], table["upper_quartile"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "cell type": table["cell_type"],
+            "network": table["network"],
+            "measure": table["measure"],
+            "is it measurable?": table["sentence"],
+            "ICC of a sample, median gene": table["icc_sample"],
+            "quartiles": quartiles,
+            "ICC of a bin": table["icc_bin"],
+            "AUROC of bins": table["auroc"],
+            "P": table["p"],
+            "bins that find their sample": table["fingerprint"],
+            "by chance": table["chance"],
+        }
+    )
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

@@ -29,11 +29,12 @@ PERMUTATIONS, CHANCE_PERMUTATIONS = 199, 20
 DECIDING = "strength"
 # The kernel of the map called k is the measure "map k".
 MAP = "map "
-# Beside every row of these tables: the measure that was tested, unless the row says which.
+# What the analyses test; those that test several measures name them in a column.
 TESTED = {
     "centrality": "centrality",
     "gene_sets": "centrality",
     "edges": "edges",
+    "model_edges": "edges",
     "components": "edges",
     "connectivity": "degree",
     "consensus": "degree",
@@ -551,7 +552,7 @@ def _two_digits(number: float) -> int:
     return int(round(number, digits))
 
 
-def headline(measures: pd.DataFrame, networks: Sequence[str]) -> str:
+def headline(measures: pd.DataFrame | None, networks: Sequence[str]) -> str:
     """Return the network that figures and findings are about: the first that is measurable.
 
     No phenotype is looked at. A network is as measurable as the strength of its genes; without a
@@ -559,17 +560,24 @@ def headline(measures: pd.DataFrame, networks: Sequence[str]) -> str:
 
     Parameters
     ----------
-    measures : DataFrame with columns network, measure, verdict
-        measures.tsv.
+    measures : DataFrame with columns network, measure, verdict, or None
+        measures.tsv; without it the first network is the headline.
     networks : sequence of str
         In the order of the config.
     """
-    deciding = measures[measures["measure"] == DECIDING].set_index("network")["verdict"]
-    verdicts = [deciding.get(network, UNKNOWN) for network in networks]
+    if measures is None:
+        return networks[0]
+    verdicts = [verdict_of(measures, network) for network in networks]
     for wanted in (MEASURABLE, IN_PART):
         if wanted in verdicts:
             return networks[verdicts.index(wanted)]
     return networks[0]
+
+
+def verdict_of(measures: pd.DataFrame, network: str) -> str:
+    """Return whether a network is measurable: the verdict on the strength of its genes."""
+    deciding = measures[measures["measure"] == DECIDING].set_index("network")["verdict"]
+    return str(deciding.get(network, UNKNOWN))
 
 
 def read_measures(path: str | Sequence[str]) -> pd.DataFrame | None:
@@ -592,6 +600,23 @@ def not_measurable(measures: pd.DataFrame, network: str) -> dict[str, str]:
     return dict(zip(rows["measure"], rows["sentence"], strict=True))
 
 
+def measure_of(table: pd.DataFrame, analysis: str) -> pd.Series:
+    """Return which measure of measures.tsv each row of a table of tests is about.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a column `measure` (of graph centralities), `kernel` (of maps) or `kind` (of
+        programmes) where rows differ in it.
+    analysis : str
+    """
+    if analysis in TESTED:
+        return pd.Series(TESTED[analysis], table.index)
+    if analysis == "programmes":
+        return "programme " + table["kind"]
+    return MAP + table["kernel"] if "kernel" in table else table["measure"]
+
+
 def beside(
     table: pd.DataFrame, analysis: str, network: str, measures: pd.DataFrame
 ) -> pd.DataFrame:
@@ -600,20 +625,14 @@ def beside(
     Parameters
     ----------
     table : DataFrame
-        With a column `measure` (of graph centralities), `kernel` (of maps) or `kind` (of
-        programmes) where rows differ in it.
+        As of :func:`measure_of`.
     analysis : str
     network : str
     measures : DataFrame
         measures.tsv.
     """
     rows = measures[measures["network"] == network].set_index("measure")
-    if analysis in TESTED:
-        measure = pd.Series(TESTED[analysis], table.index)
-    elif analysis == "programmes":
-        measure = "programme " + table["kind"]
-    else:
-        measure = MAP + table["kernel"] if "kernel" in table else table["measure"]
+    measure = measure_of(table, analysis)
     return table.assign(
         measure_icc=measure.map(rows["icc_sample"]), verdict=measure.map(rows["verdict"])
     )

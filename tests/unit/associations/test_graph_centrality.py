@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from popnet.associations import graph_centrality as graph_tests
-from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS, match_means
+from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS
 from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES
 from popnet.stats.designs import make_design, unadjusted

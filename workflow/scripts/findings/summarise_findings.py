@@ -7,14 +7,20 @@ import pandas as pd
 from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
-from popnet.findings.rows import findings_row
-from popnet.findings.sentences import compared, network_sentences, remarks, unused_dimensions
+from popnet.findings import sentences
+from popnet.findings.rows import findings_row, headline_first
+from popnet.networks.measures import headline, read_measures
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
 
 def main(snakemake):
     preset, fdr = snakemake.params.preset, snakemake.params.fdr
+    tables = {cell_type: read_measures(path) for cell_type, path in snakemake.params.measures}
+    chosen = {
+        cell_type: headline(tables.get(cell_type), snakemake.params.networks)
+        for cell_type, *_ in snakemake.params.described
+    }
     findings = pd.DataFrame(
         findings_row(
             analysis,
@@ -24,36 +30,49 @@ def main(snakemake):
             network=network,
             preset=preset,
             fdr=fdr,
+            measures=tables.get(cell_type),
         )
         for cell_type, phenotype, network, analysis, path in snakemake.params.tables
     )
+    findings = headline_first(findings, chosen)
     write_table(findings, snakemake.output.table)
 
-    warnings, designs, covariates = compared(
+    warnings, designs, covariates = sentences.compared(
         (cell_type, phenotype, read_table(design, text=["value"]), read_table(of_design))
-        for cell_type, phenotype, design, of_design in snakemake.params.designs
+        for cell_type, network, phenotype, design, of_design in snakemake.params.designs
+        if network == chosen[cell_type]
     )
     sections = {"What is compared, and what could be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
-    networks, unused = described(snakemake.params)
+    networks, unused = described(snakemake.params, chosen)
+    networks[:0] = [
+        sentences.headline_sentence(cell_type, table, snakemake.params.networks)
+        for cell_type, table in tables.items()
+    ]
     text = page(
         findings,
         f"Findings: {snakemake.params.cohort}",
-        [*networks, *remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr)],
+        [
+            *networks,
+            *sentences.remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
+        ],
         [*unused, *warnings],
         sections,
+        {"Is it measurable?": sentences.measured(tables)} if tables else None,
     )
     with atomic(snakemake.output.page) as path:
         path.write_text(text, "utf-8")
 
 
-def described(params):
+def described(params, chosen):
     """Return what the networks are, how reproducible, and warnings of unused dimensions."""
-    sentences, warnings = [], []
-    for cell_type, similarity, reliability, models, training in params.networks:
-        sentences += network_sentences(
-            cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)
+    lines, warnings = [], []
+    for cell_type, network, similarity, reliability, models, training in params.described:
+        if network != chosen[cell_type]:
+            continue
+        lines += sentences.network_sentences(
+            cell_type, network, params.size, read_table(similarity), read_table(reliability)
         )
         active = {}
         for path in models:
@@ -61,8 +80,8 @@ def described(params):
             active["the cohort's siVAE"] = about["active_dimensions"]
         if training:
             active["the median bin's siVAE"] = read_training(training)["active_dimensions"].median()
-        warnings += unused_dimensions(cell_type, active, params.latent)
-    return sentences, warnings
+        warnings += sentences.unused_dimensions(cell_type, active, params.latent)
+    return lines, warnings
 
 
 with logged(snakemake.log[0]):
