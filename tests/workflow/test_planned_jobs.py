@@ -55,7 +55,8 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
-        return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
+        jobs |= {"train_shared": 3 * n_types, "measure_reliability": n_types}
+        return jobs | {"gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
     jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}
     return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}

@@ -55,7 +55,6 @@ rule summarise_findings:
         described=lambda wildcards: in_place(described_networks()),
         measures=lambda wildcards: in_place(measured_tables()),
         networks=NETWORKS,
-        test_unmeasurable=config["statistics"]["test_unmeasurable"],
         size=config["bins"]["size"],
         latent=config["sivae"]["latent"],
         cohort=cohort.name,

@@ -65,10 +65,11 @@ def halve(
     """
     halved = HalvedExpression(expression, seed)
     number = np.repeat(summary.obs["bin"].to_numpy(), 2)
-    both = summary[np.repeat(np.arange(len(summary)), 2)].copy()
-    both.obs["bin"] = 2 * number - 1 + np.tile([0, 1], len(summary))
-    both.obs_names = both.obs["sample"].astype(str) + "." + both.obs["bin"].astype(str)
+    rows = np.repeat(np.arange(len(summary)), 2)
+    obs = summary.obs.iloc[rows].assign(bin=2 * number - 1 + np.tile([0, 1], len(summary)))
     sizes = halved.obs.groupby(["sample", "bin"], observed=True).size()
-    keys = zip(both.obs["sample"].astype(str), both.obs["bin"], strict=True)
-    both.obs["n_cells"] = [sizes[key] for key in keys]
-    return halved, both
+    keys = zip(obs["sample"].astype(str), obs["bin"], strict=True)
+    obs["n_cells"] = [sizes[key] for key in keys]
+    obs.index = obs["sample"].astype(str) + "." + obs["bin"].astype(str)
+    layers = {name: layer[rows] for name, layer in summary.layers.items()}
+    return halved, AnnData(summary.X[rows], obs=obs, var=summary.var, layers=layers)

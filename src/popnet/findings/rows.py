@@ -102,9 +102,7 @@ def findings_row(
         of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
     if measures is not None and network and analysis != "genomes":
-        tested = (
-            measure_of(table, analysis).unique() if analysis not in TESTED else [TESTED[analysis]]
-        )
+        tested = [TESTED[analysis]] if analysis in TESTED else measure_of(table, analysis).unique()
         own = measures[(measures["network"] == network) & measures["measure"].isin(tested)]
         row["measurable"] = measurable(own)
         if not row["tested"] and len(own) and (own["verdict"] == NOT_MEASURABLE).all():

@@ -126,9 +126,8 @@ def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence
         why = "it is the first whose gene strengths are measurable"
     elif verdict == IN_PART:
         why = "no gene strengths are fully measurable, and it is the first where they are in part"
-    return (
-        f"{cell_type}: findings begin with {NETWORKS[chosen]}: {why}. No phenotype was looked at."
-    )
+    name = NETWORKS[chosen]
+    return f"{cell_type}: findings begin with {name}: {why}. This was decided blind to phenotypes."
 
 
 def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
