@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ MIN_DF = 3
 ALPHA = 0.05
 # Random relabellings of the bins: for p, and for what fingerprints find by chance.
 PERMUTATIONS, CHANCE_PERMUTATIONS = 199, 20
+# Share of the genes, those that differ most, which p is about.
+TOP = 0.1
 # What a network's edges of a gene add up to: it says whether the network is measurable.
 DECIDING = "strength"
 # The kernel of the map called k is the measure "map k".
@@ -243,13 +245,8 @@ def kernel_components(gram: np.ndarray, bins: Bins) -> tuple[float, np.ndarray]:
     return float(_icc(*(np.atleast_1d(part) for part in parts))[0]), left
 
 
-def agreement(
-    left: np.ndarray, bins: Bins, seed: int, df: tuple[float, float] | None = None
-) -> dict[str, float]:
+def agreement(left: np.ndarray, bins: Bins, seed: int) -> dict[str, float]:
     """Return how much more alike bins of one sample are than bins of two, against chance.
-
-    p is that of the F ratio of samples to bins, given the covariates, under random relabellings of
-    the bins: residuals are permuted and regressed on the covariates again (Freedman and Lane).
 
     Parameters
     ----------
@@ -258,21 +255,17 @@ def agreement(
     bins : Bins
     seed : int
         Of random relabellings of the bins.
-    df : tuple of float, optional
-        Degrees of freedom between samples and within them, where covariates of single genes have
-        taken some of them.
 
     Returns
     -------
     dict
         within, between: mean similarity of two bins of one sample and of two. auroc: how often the
-        former are more alike; 0.5 is chance. p. fingerprint: share of the bins, of samples with
+        former are more alike; 0.5 is chance. fingerprint: share of the bins, of samples with
         several, that are most like the other bins of their own sample (mean similarity); chance:
         the same of relabelled bins. NaN without two bins of one sample, or without two samples.
     """
-    names = ("within", "between", "auroc", "p", "fingerprint", "chance")
-    by_bins = _df(bins.samples, bins.fixed)
-    if min(by_bins) < 1:
+    if min(_df(bins.samples, bins.fixed)) < 1:
+        names = ("within", "between", "auroc", "fingerprint", "chance")
         return dict.fromkeys(names, math.nan)
     first, second = np.triu_indices(len(left), 1)
     same = bins.samples[first] == bins.samples[second]
@@ -281,38 +274,100 @@ def agreement(
     within, between = pairs[same], pairs[~same]
     ranks = rankdata(pairs)[same]
     auroc = (ranks.sum() - len(within) * (len(within) + 1) / 2) / (len(within) * len(between))
-    own = np.flatnonzero(same)
+    fixed, chance = _basis(bins.fixed), []
+    for order in _relabelled(len(left), seed, CHANCE_PERMUTATIONS):
+        relabelled = _given(left[np.ix_(order, order)], fixed)
+        chance.append(_recognised(_cosine(relabelled), bins.samples))
+    return {
+        "within": float(within.mean()),
+        "between": float(between.mean()),
+        "auroc": float(auroc),
+        "fingerprint": _recognised(left, bins.samples),
+        "chance": float(np.mean(chance)),
+    }
+
+
+def p_of_values(found: Components, bins: Bins, seed: int) -> float:
+    """Return p of the hypothesis that no column differs between samples, given the covariates.
+
+    The statistic is the mean F ratio of the tenth of the columns in which it is largest: in a
+    cohort that differs in a few genes alone, the median gene has no reliability, and these few have
+    it. Residuals are permuted over the bins and regressed on the covariates again (Freedman and
+    Lane, Journal of Business and Economic Statistics 1, 1983).
+
+    Parameters
+    ----------
+    found : Components
+    bins : Bins
+    seed : int
+    """
+    known = np.isfinite(found.icc)
+    by_bins = _df(bins.samples, bins.fixed)
+    if min(by_bins) < 1 or not known.any():
+        return math.nan
+    residuals = found.residuals[:, known]
+    residuals = residuals / np.sqrt((residuals**2).sum(axis=0))
+    fixed, member = _basis(bins.fixed), _indicators(bins.samples)
+    inner = _basis(_within(bins.fixed, member))
+    top = max(1, round(TOP * residuals.shape[1]))
+    root = np.sqrt(bins.sizes)[:, None]
+
+    def statistic(values: np.ndarray, df: tuple[np.ndarray | float, np.ndarray | float]) -> float:
+        of_samples = ((member @ values / root) ** 2).sum(axis=0)
+        within = (values**2).sum(axis=0) - of_samples - ((inner.T @ values) ** 2).sum(axis=0)
+        total = (values**2).sum(axis=0) - ((fixed.T @ values) ** 2).sum(axis=0)
+        within = np.maximum(within, ROUNDING)
+        ratio = (total - within) / df[0] / (within / df[1])
+        return float(np.partition(ratio, len(ratio) - top)[-top:].mean())
+
+    df = found.df_between[known], found.df_within[known]
+    observed = statistic(residuals, df) * (1 - ROUNDING)
+    orders = _relabelled(len(residuals), seed, PERMUTATIONS)
+    reached = sum(statistic(residuals[order], by_bins) >= observed for order in orders)
+    return (reached + 1) / (PERMUTATIONS + 1)
+
+
+def p_of_kernel(left: np.ndarray, bins: Bins, seed: int) -> float:
+    """Return p of the hypothesis that samples do not differ, given the covariates.
+
+    As :func:`p_of_values`, with the F ratio of the kernel's squared distances.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n_bins, n_bins)
+        The kernel given the covariates.
+    bins, seed
+        As of :func:`p_of_values`.
+    """
+    df = _df(bins.samples, bins.fixed)
+    if min(df) < 1:
+        return math.nan
+    first, second = np.triu_indices(len(left), 1)
+    own = bins.samples[first] == bins.samples[second]
     first, second, itself = first[own], second[own], left.diagonal()
     weight = 1 / bins.sizes[bins.samples]
     fixed = _basis(bins.fixed)
     inner = _basis(_within(bins.fixed, _indicators(bins.samples)))
 
-    def ratio(order: np.ndarray, df: tuple[float, float]) -> float:
+    def statistic(order: np.ndarray) -> float:
         of_samples = (weight * itself[order]).sum()
         of_samples += 2 * (weight[first] * left[order[first], order[second]]).sum()
         back = np.argsort(order)
         explained, more = (((left @ one[back]) * one[back]).sum() for one in (fixed, inner))
         within = itself.sum() - of_samples - more
         between = itself.sum() - explained - within
-        return float((between / df[0]) / (within / df[1])) if within > 0 else math.inf
+        return float(between / within) if within > 0 else math.inf
 
-    observed = ratio(np.arange(len(left)), df or by_bins) * (1 - ROUNDING)
+    observed = statistic(np.arange(len(left))) * (1 - ROUNDING)
+    orders = _relabelled(len(left), seed, PERMUTATIONS)
+    reached = sum(statistic(order) >= observed for order in orders)
+    return (reached + 1) / (PERMUTATIONS + 1)
+
+
+def _relabelled(n: int, seed: int, n_permutations: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(derive_seed(seed, "relabelled bins"))
-    reached, chance = 0, []
-    for number in range(PERMUTATIONS):
-        order = rng.permutation(len(left))
-        reached += ratio(order, by_bins) >= observed
-        if number < CHANCE_PERMUTATIONS:
-            relabelled = _given(left[np.ix_(order, order)], fixed)
-            chance.append(_recognised(_cosine(relabelled), bins.samples))
-    return {
-        "within": float(within.mean()),
-        "between": float(between.mean()),
-        "auroc": float(auroc),
-        "p": (reached + 1) / (PERMUTATIONS + 1),
-        "fingerprint": _recognised(left, bins.samples),
-        "chance": float(np.mean(chance)),
-    }
+    for _ in range(n_permutations):
+        yield rng.permutation(n)
 
 
 def _recognised(gram: np.ndarray, samples: np.ndarray) -> float:
@@ -400,12 +455,9 @@ def of_values(
     found = components(values, bins, own)
     deviation = np.sqrt((found.residuals**2).mean(axis=0))
     profiles = found.residuals / np.where(deviation > 0, deviation, 1)
-    known = np.isfinite(found.icc)
-    df = None
-    if known.any():
-        df = float(found.df_between[known].mean()), float(found.df_within[known].mean())
     names = (*bins.adjusted_for, *(() if own is None else ("mean expression",)))
-    alike = agreement(_cosine(profiles @ profiles.T), bins, how.seed, df)
+    alike = agreement(_cosine(profiles @ profiles.T), bins, how.seed)
+    alike["p"] = p_of_values(found, bins, how.seed)
     return _row(found.icc, alike, bins, names, how)
 
 
@@ -422,6 +474,7 @@ def of_kernel(gram: np.ndarray, bins: Bins, how: Judging) -> dict[str, object]:
     """
     icc, left = kernel_components(gram, bins)
     alike = agreement(_cosine(left), bins, how.seed)
+    alike["p"] = p_of_kernel(left, bins, how.seed)
     first, second = np.triu_indices(len(gram), 1)
     same = bins.samples[first] == bins.samples[second]
     for name, rows in (("within", same), ("between", ~same)):
