@@ -180,7 +180,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         "depth": np.reshape(values.depth, (-1, 1)),
     }
     n_permutations, seed, genes = testing.permutations, testing.seed, values.genes
-    asked, design = design, design.untested(testing.untested.get("centrality"))
+    why = testing.untested.get("centrality")
+    asked, design = design, design.untested(why and f"degree centrality is not tested: {why}")
     tested = permutation_test(
         design.units.average(values.centrality), design, n_permutations, seed, resolve=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
@@ -48,6 +49,17 @@ class HalvedExpression(BinnedExpression):
         counts, depth = self.whole.read_counts(sample, (bin + 1) // 2)
         half = self._half[sample, bin]
         return counts[half], depth[half]
+
+
+def one_bin_each(table: pd.DataFrame) -> bool:
+    """Return whether most samples have one bin, so that halves of bins are compared instead.
+
+    Parameters
+    ----------
+    table : DataFrame of n_bins rows
+        sample.
+    """
+    return bool(table["sample"].astype(str).value_counts().median() < 2)
 
 
 def halve(

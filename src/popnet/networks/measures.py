@@ -118,17 +118,6 @@ class Components:
     df_within: np.ndarray
 
 
-def one_bin_each(table: pd.DataFrame) -> bool:
-    """Return whether most samples have one bin, so that halves of bins are compared instead.
-
-    Parameters
-    ----------
-    table : DataFrame of n_bins rows
-        sample.
-    """
-    return bool(table["sample"].astype(str).value_counts().median() < 2)
-
-
 def describe_bins(
     table: pd.DataFrame, adjust: Sequence[str] = ("depth", "batch"), halves: bool = False
 ) -> Bins:
@@ -500,7 +489,8 @@ def of_pairs(
     alike = {name: kernel[name] for name in ("within", "between", "auroc", "p")}
     alike |= {name: kernel[name] for name in ("fingerprint", "chance")}
     k = float(np.median(bins.sizes))
-    icc = np.asarray(icc_sample, float)
+    # Without any difference within samples: pairs whose only edges are those of lone bins.
+    icc = np.where(np.asarray(icc_sample) < 1 - ROUNDING, icc_sample, np.nan)
     # Spearman and Brown, backwards.
     single = icc / np.maximum(k - (k - 1) * icc, ROUNDING)
     return _row(np.clip(single, -1, 1), alike, bins, (), how)
@@ -534,6 +524,7 @@ def _row(
         of_mean = spearman_brown(known, k)
         row["icc_bin"] = float(np.median(known))
         row["icc_sample"] = float(np.median(of_mean))
+    if len(known) > 1:
         row["lower_quartile"], row["upper_quartile"] = np.quantile(of_mean, [0.25, 0.75])
         row["reliable_share"] = float((of_mean >= how.min_icc).mean())
     df = _df(bins.samples, bins.fixed)
@@ -713,7 +704,9 @@ def _icc(
         of_samples = (total - within - df_between * of_bins) / trace
         icc = of_samples / (of_samples + of_bins)
     icc = np.where(of_samples + of_bins > 0, np.clip(icc, -1, 1), -1)
-    known = (df_between > 0) & (df_within > 0) & (total > ROUNDING * scale)
+    # Without any difference within samples, as in genes whose only edges are those of lone bins,
+    # nothing is known of the noise.
+    known = (df_between > 0) & (df_within > 0) & (within > ROUNDING * scale)
     return np.where(known, icc, np.nan)
 
 

@@ -140,7 +140,7 @@ class Design:
         if reason is None:
             return self
         nothing = np.zeros(self.n)
-        remarks = (*self.remarks, f"not tested: {reason}")
+        remarks = (*self.remarks, reason)
         return replace(self, outcome=nothing, residual=nothing, remarks=remarks)
 
     def over(self, samples: Sequence[str]) -> Design:

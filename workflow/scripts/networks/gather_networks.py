@@ -9,11 +9,10 @@ from adapter import logged
 
 from popnet import presets
 from popnet.cells.expression import BinnedExpression
-from popnet.cells.halves import halve
+from popnet.cells.halves import halve, one_bin_each
 from popnet.files import atomic, read_h5ad, write_parquet, write_table
 from popnet.networks import estimators
 from popnet.networks.gather import gather
-from popnet.networks.measures import one_bin_each
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
