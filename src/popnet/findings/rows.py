@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from popnet import presets
-from popnet.networks.measures import NOT_MEASURABLE, TESTED, measure_of
+from popnet.networks.measures import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -117,10 +117,11 @@ def measurable(measures: pd.DataFrame) -> str:
     ----------
     measures : DataFrame with columns measure, verdict
     """
-    of_verdict = measures.groupby("verdict", sort=False)["measure"].apply(", ".join)
+    of_verdict = measures.groupby("verdict")["measure"].apply(", ".join)
     if len(of_verdict) == 1:
         return str(of_verdict.index[0])
-    return "; ".join(f"{verdict}: {names}" for verdict, names in of_verdict.items())
+    found = [verdict for verdict in VERDICTS if verdict in of_verdict]
+    return "; ".join(f"{verdict}: {of_verdict[verdict]}" for verdict in found)
 
 
 def headline_first(findings: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:

@@ -214,6 +214,36 @@ def gather(
     )
 
 
+def gather_halves(
+    estimator: Estimator, expression: BinnedExpression, summary: AnnData, **settings: Any
+) -> tuple[AnnData, pd.DataFrame]:
+    """Return the networks of halves of bins, and their edges: they say only what is reproducible.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Of the halves.
+    expression, summary
+        Of :func:`popnet.cells.halves.halve`.
+    **settings
+        closest, central_genes and neighbours, as for :func:`gather`.
+
+    Returns
+    -------
+    AnnData
+        Of :meth:`BinNetworks.to_anndata`; uns["icc_of_pairs"] are those of the candidate pairs.
+    DataFrame
+        sample, bin, gene1, gene2, weight and share.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "neighbours.parquet")
+        found = gather(estimator, summary, expression, file, weigh_pairs=True, **settings)
+    assert found.pairs is not None
+    bins = found.to_anndata()
+    bins.uns["icc_of_pairs"] = found.pairs.pairs["icc"].to_numpy()
+    return bins, found.bin_edges
+
+
 def sample_networks(
     estimator: Estimator, nodes: np.ndarray, closest: float, n_neighbours: int
 ) -> Iterator[SampleNetwork]:

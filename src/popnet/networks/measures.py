@@ -18,7 +18,8 @@ from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.seeds import derive_seed
 from popnet.stats.ranks import patterns
 
-MEASURABLE, IN_PART, NOT_MEASURABLE, UNKNOWN = "measurable", "in part", "not measurable", "unknown"
+VERDICTS = ("measurable", "in part", "not measurable", "unknown")
+MEASURABLE, IN_PART, NOT_MEASURABLE, UNKNOWN = VERDICTS
 # Fewest degrees of freedom between samples, and within them.
 MIN_DF = 3
 # Largest p at which bins of a sample are alike beyond chance.

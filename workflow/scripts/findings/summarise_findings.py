@@ -15,12 +15,10 @@ from popnet.report.page import page
 
 
 def main(snakemake):
-    preset, fdr = snakemake.params.preset, snakemake.params.fdr
-    tables = {cell_type: read_measures(path) for cell_type, path in snakemake.params.measures}
-    chosen = {
-        cell_type: headline(tables.get(cell_type), snakemake.params.networks)
-        for cell_type, *_ in snakemake.params.described
-    }
+    params = snakemake.params
+    preset, fdr, networks = params.preset, params.fdr, params.networks
+    tables = {cell_type: read_measures(path) for cell_type, path in params.measures}
+    chosen = {row[0]: headline(tables.get(row[0]), networks) for row in params.described}
     findings = pd.DataFrame(
         findings_row(
             analysis,
@@ -32,35 +30,26 @@ def main(snakemake):
             fdr=fdr,
             measures=tables.get(cell_type),
         )
-        for cell_type, phenotype, network, analysis, path in snakemake.params.tables
+        for cell_type, phenotype, network, analysis, path in params.tables
     )
     findings = headline_first(findings, chosen)
     write_table(findings, snakemake.output.table)
 
     warnings, designs, covariates = sentences.compared(
         (cell_type, phenotype, read_table(design, text=["value"]), read_table(of_design))
-        for cell_type, network, phenotype, design, of_design in snakemake.params.designs
+        for cell_type, network, phenotype, design, of_design in params.designs
         if network == chosen[cell_type]
     )
     sections = {"What is compared, and what could be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
-    networks, unused = described(snakemake.params, chosen)
-    networks[:0] = [
-        sentences.headline_sentence(cell_type, table, snakemake.params.networks)
-        for cell_type, table in tables.items()
-    ]
-    text = page(
-        findings,
-        f"Findings: {snakemake.params.cohort}",
-        [
-            *networks,
-            *sentences.remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
-        ],
-        [*unused, *warnings],
-        sections,
-        {"Is it measurable?": sentences.measured(tables)} if tables else None,
-    )
+    excluded = read_table(snakemake.input.excluded)
+    lines = [sentences.headline_sentence(*item, networks) for item in tables.items()]
+    about, unused = described(params, chosen)
+    lines += [*about, *sentences.remarks(excluded, preset=preset, fdr=fdr)]
+    measurable = {"Is it measurable?": sentences.measured(tables)} if tables else None
+    title = f"Findings: {params.cohort}"
+    text = page(findings, title, lines, [*unused, *warnings], sections, measurable)
     with atomic(snakemake.output.page) as path:
         path.write_text(text, "utf-8")
 

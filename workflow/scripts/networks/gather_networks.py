@@ -1,9 +1,7 @@
 """Gather the networks of a cell type by one estimator: edges, centralities, reliability."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import anndata as ad
 import torch
 from adapter import logged
 
@@ -12,7 +10,7 @@ from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import atomic, read_h5ad, write_parquet, write_table
 from popnet.networks import estimators
-from popnet.networks.gather import gather
+from popnet.networks.gather import gather, gather_halves
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -21,16 +19,18 @@ from popnet.sivae.shared import fold_of
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     files, output = snakemake.input, snakemake.output
-    settings = dict(snakemake.params.networks)
     expression, summary = BinnedExpression(files.expression), read_h5ad(files.summary)
+    settings = dict(snakemake.params.networks)
     settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
     robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
-
-    def gathered(expression, summary, neighbours):
-        found = estimator(snakemake, expression, summary)
-        return gather(found, summary, expression, neighbours, weigh_pairs=robust, **settings)
-
-    networks = gathered(expression, summary, output.neighbours)
+    networks = gather(
+        estimator(snakemake, expression, summary),
+        summary,
+        expression,
+        output.neighbours,
+        weigh_pairs=robust,
+        **settings,
+    )
     with atomic(output.bins) as path:
         networks.to_anndata().write_h5ad(path, compression="gzip")
     write_parquet(networks.bin_edges, output.bin_edges)
@@ -41,17 +41,14 @@ def main(snakemake):
         write_table(table, output[name])
     write_table(networks.reliability(), output.reliability)
     if robust:
-        halves = ad.AnnData(networks.centrality.values[:0]), networks.bin_edges[:0]
+        halves, edges = networks.to_anndata()[:0].copy(), networks.bin_edges[:0]
         # What trains a model for each bin would have to train it for each half.
-        if one_bin_each(networks.centrality.bins) and snakemake.wildcards.network != "sivae":
-            with TemporaryDirectory() as folder:
-                halved = halve(expression, summary, snakemake.params.seed)
-                networks = gathered(*halved, Path(folder, "neighbours.parquet"))
-            halves = networks.to_anndata(), networks.bin_edges
-            halves[0].uns["icc_of_pairs"] = networks.pairs.pairs["icc"].to_numpy()
+        if one_bin_each(summary.obs) and snakemake.wildcards.network != "sivae":
+            halved = halve(expression, summary, snakemake.params.seed)
+            halves, edges = gather_halves(estimator(snakemake, *halved), *halved, **settings)
         with atomic(output.halves) as path:
-            halves[0].write_h5ad(path, compression="gzip")
-        write_parquet(halves[1], output.half_edges)
+            halves.write_h5ad(path, compression="gzip")
+        write_parquet(edges, output.half_edges)
 
 
 def estimator(snakemake, expression, summary):
@@ -68,13 +65,8 @@ def estimator(snakemake, expression, summary):
         return estimators.bin_models(models, summary, least, definition, closest)
     if network in estimators.OF_INFORMATION:
         return estimators.of_information(network, expression, summary, least)
-    plain = {
-        "correlation": estimators.correlation,
-        "spearman": estimators.spearman,
-        "cs-core": estimators.cs_core,
-    }
-    if network in plain:
-        return plain[network](expression, summary, least)
+    if network in estimators.PLAIN:
+        return estimators.PLAIN[network](expression, summary, least)
     fits = [load(Path(path).parent) for path in snakemake.input.models]
     if network == "components":
         directions = estimators.cohort_directions(fits[0])
