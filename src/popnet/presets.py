@@ -31,7 +31,7 @@ class Preset:
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
         express have none.
     estimators : tuple of str
-        Networks of every bin, where the config names none; the first is the headline.
+        Networks of every bin, where the config names none, the first choice first.
     definition : str
         What an edge of a siVAE per bin is, where the config does not say it.
     warm : bool
@@ -157,7 +157,7 @@ def burden_effect_name(preset: str, phenotype_type: str) -> str:
 
 
 def estimators(config: Mapping[str, Any]) -> list[str]:
-    """Return the names of a study's networks; the first is the headline."""
+    """Return the names of a study's networks, the first choice first."""
     return list(config["networks"]["estimators"] or PRESETS[config["preset"]].estimators)
 
 

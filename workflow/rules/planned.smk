@@ -68,7 +68,8 @@ def trained_jobs(wildcards):
     return [f"{folder}/{job}.tsv" for job in jobs(wildcards.cell_type)]
 
 
-# Every bin has these networks; figures and findings are about the first.
+# Every bin has these networks. Figures show the first; findings begin with the first of them that
+# is measurable, which scripts see in measures.tsv.
 NETWORKS = presets.estimators(config)
 HEADLINE = NETWORKS[0]
 # Other methods are compared with a siVAE per bin where there is one.

@@ -126,8 +126,11 @@ def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence
         why = "it is the first whose gene strengths are measurable"
     elif verdict == IN_PART:
         why = "no gene strengths are fully measurable, and it is the first where they are in part"
-    name = NETWORKS[chosen]
-    return f"{cell_type}: findings begin with {name}: {why}. This was decided blind to phenotypes."
+    shown = f" Figures show {NETWORKS[networks[0]]}." if chosen != networks[0] else ""
+    return (
+        f"{cell_type}: findings begin with {NETWORKS[chosen]}: {why}. This was decided blind to "
+        f"phenotypes.{shown}"
+    )
 
 
 def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -194,7 +194,8 @@ class Networks(Section):
 
     estimators: Estimators | None = Field(
         default=None,
-        description="Networks of every bin, the headline first; null is the preset's. `shared` "
+        description="Networks of every bin; null is the preset's. The headline is the first that is "
+        "measurable (preset `paper`: the first). `shared` "
         "(one siVAE for the cohort, whose loadings all samples share), `sivae` (one per bin), "
         "`correlation`, `components` (shared principal components), `spearman`, `cs-core` "
         "(correlation behind the counts, corrected for depth), `clr`, `mrnet` and `aracne` (from "

@@ -1,4 +1,4 @@
-"""Put the tests of the map against all phenotypes into one table."""
+"""Put the tests of the map against all phenotypes into one table, with its reliability."""
 
 import pandas as pd
 from adapter import logged

@@ -1,4 +1,4 @@
-"""Put the tests of all networks into one table, the headline network first."""
+"""Put the tests of all networks into one table, with the reliability of what was tested."""
 
 import pandas as pd
 from adapter import logged
