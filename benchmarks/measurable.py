@@ -32,9 +32,8 @@ from scipy.stats import rankdata
 from popnet.networks.centrality import match_means
 from popnet.networks.edges import pair_weights
 from popnet.networks.kernels import edge_jaccard, sample_similarity
-from popnet.networks.measures import Bins, Judging, describe_bins, of_kernel, of_pairs, of_values
+from popnet.networks.measures import Bins, Judging, describe_bins, of_kernel, of_values
 from popnet.networks.pairs import candidates
-from popnet.networks.reliability import icc
 from popnet.stats.kernel_tests import distance_regression, map_gram
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -91,8 +90,7 @@ class Measured:
         }
         graphs = [self.graphs[row] for row in np.flatnonzero(kept)]
         found["map"] = of_kernel(edge_jaccard(graphs), described, HOW)
-        of_mean = icc(self.pairs[kept], self.samples[kept])["icc"].to_numpy()
-        return found | {"edges": of_pairs(of_mean, found["map"], described, HOW)}
+        return found | {"edges": of_values(self.pairs[kept], described, HOW)}
 
 
 def heldout(folder: Path) -> list[dict[str, Any]]:

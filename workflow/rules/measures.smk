@@ -6,7 +6,6 @@ rule measure_reliability:
             for name, file in {
                 "bins": "bins.h5ad",
                 "edges": "bin_edges.parquet",
-                "pairs": "pairs.h5ad",
                 "reliability": "reliability.tsv",
                 "halves": "halves.h5ad",
                 "half_edges": "half_edges.parquet",

@@ -22,12 +22,13 @@ VERDICTS = ("measurable", "in part", "not measurable", "unknown")
 MEASURABLE, IN_PART, NOT_MEASURABLE, UNKNOWN = VERDICTS
 # Fewest degrees of freedom between samples, and within them.
 MIN_DF = 3
-# Largest p at which bins of a sample are alike beyond chance.
-ALPHA = 0.05
+# Largest p at which bins of a sample are alike beyond chance, and least p at which they are not: to
+# leave out a test may cost a finding, to make it costs little.
+ALPHA, HOPELESS = 0.05, 0.2
 # Random relabellings of the bins: for p, and for what fingerprints find by chance.
 PERMUTATIONS, CHANCE_PERMUTATIONS = 199, 20
-# Share of the genes, those that differ most, which p is about.
-TOP = 0.1
+# Shares of the genes, those that differ most, which p is about: all, or few.
+TOP = (1, 0.1, 0.01)
 # What a network's edges of a gene add up to: it says whether the network is measurable.
 DECIDING = "strength"
 # The kernel of the map called k is the measure "map k".
@@ -280,10 +281,11 @@ def agreement(left: np.ndarray, bins: Bins, seed: int) -> dict[str, float]:
 def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     """Return p of the hypothesis that no column differs between samples, given the covariates.
 
-    The statistic is the mean F ratio of the tenth of the columns in which it is largest: in a
-    cohort that differs in a few genes alone, the median gene has no reliability, and these few have
-    it. Residuals are permuted over the bins and regressed on the covariates again (Freedman and
-    Lane, Journal of Business and Economic Statistics 1, 1983).
+    Statistics are the mean F ratios of all columns, and of the tenth and the hundredth of them in
+    which it is largest: in a cohort that differs in a few genes alone, the median gene has no
+    reliability, and these few have it. Their smallest p counts, compared with the smallest under
+    permutation (Westfall and Young). Residuals are permuted over the bins and regressed on the
+    covariates again (Freedman and Lane, Journal of Business and Economic Statistics 1, 1983).
 
     Parameters
     ----------
@@ -299,22 +301,26 @@ def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     residuals = residuals / np.sqrt((residuals**2).sum(axis=0))
     fixed, member = _basis(bins.fixed), _indicators(bins.samples)
     inner = _basis(_within(bins.fixed, member))
-    top = max(1, round(TOP * residuals.shape[1]))
+    largest = [max(1, round(share * residuals.shape[1])) for share in TOP]
     root = np.sqrt(bins.sizes)[:, None]
 
-    def statistic(values: np.ndarray, df: tuple[np.ndarray | float, np.ndarray | float]) -> float:
+    def statistics(
+        values: np.ndarray, df: tuple[np.ndarray | float, np.ndarray | float]
+    ) -> list[float]:
         of_samples = ((member @ values / root) ** 2).sum(axis=0)
         within = (values**2).sum(axis=0) - of_samples - ((inner.T @ values) ** 2).sum(axis=0)
         total = (values**2).sum(axis=0) - ((fixed.T @ values) ** 2).sum(axis=0)
         within = np.maximum(within, ROUNDING)
         ratio = (total - within) / df[0] / (within / df[1])
-        return float(np.partition(ratio, len(ratio) - top)[-top:].mean())
+        ratio.sort()
+        return [float(ratio[-n:].mean()) for n in largest]
 
     df = found.df_between[known], found.df_within[known]
-    observed = statistic(residuals, df) * (1 - ROUNDING)
     orders = _relabelled(len(residuals), seed, PERMUTATIONS)
-    reached = sum(statistic(residuals[order], by_bins) >= observed for order in orders)
-    return (reached + 1) / (PERMUTATIONS + 1)
+    each = [statistics(residuals, df), *(statistics(residuals[order], by_bins) for order in orders)]
+    # How many are as large, of each statistic, over the observed one and all permuted ones.
+    rarity = rankdata(np.round(-np.array(each), 10), method="max", axis=0).min(axis=1)
+    return float((rarity <= rarity[0]).mean())
 
 
 def p_of_kernel(left: np.ndarray, bins: Bins, seed: int) -> float:
@@ -378,7 +384,6 @@ def of_network(
     network: str,
     bins: AnnData,
     edges: pd.DataFrame,
-    icc_of_pairs: np.ndarray,
     kernels: Sequence[str],
     how: Judging,
     halves: bool = False,
@@ -396,8 +401,6 @@ def of_network(
         Of :meth:`popnet.networks.gather.BinNetworks.to_anndata`.
     edges : DataFrame
         sample, bin, gene1, gene2.
-    icc_of_pairs : ndarray of shape (n_pairs,)
-        Of :class:`popnet.networks.pairs.PairWeights`.
     kernels : sequence of str
         Of the map.
     how : Judging
@@ -420,7 +423,7 @@ def of_network(
         kernel: of_kernel(gram_matrix(kernel, graphs, n_genes, bins.X), described, how)
         for kernel in kernels
     }
-    rows.append(of_pairs(icc_of_pairs, of_kernels["edge_jaccard"], described, how))
+    rows.append(of_values(bins.obsm["pairs"], described, how))
     names = ["centrality", *measures, "edges", *(MAP + kernel for kernel in kernels)]
     rows += of_kernels.values()
     about = [{"network": network, "measure": name} for name in names]
@@ -472,31 +475,6 @@ def of_kernel(gram: np.ndarray, bins: Bins, how: Judging) -> dict[str, object]:
     return _row(np.array([icc]), alike, bins, bins.adjusted_for, how)
 
 
-def of_pairs(
-    icc_sample: np.ndarray, kernel: Mapping[str, object], bins: Bins, how: Judging
-) -> dict[str, object]:
-    """Return the reliability of the weights of pairs: a row of measures.tsv without its names.
-
-    Parameters
-    ----------
-    icc_sample : ndarray of shape (n_pairs,)
-        ICC(1,k) of the candidate pairs over bins, see :class:`popnet.networks.pairs.PairWeights`;
-        not adjusted for anything.
-    kernel : mapping
-        What :func:`of_kernel` returns of the kernel of edges, for the agreement of bins.
-    bins, how
-        As of :func:`of_values`.
-    """
-    alike = {name: kernel[name] for name in ("within", "between", "auroc", "p")}
-    alike |= {name: kernel[name] for name in ("fingerprint", "chance")}
-    k = float(np.median(bins.sizes))
-    # Without any difference within samples: pairs whose only edges are those of lone bins.
-    icc = np.where(np.asarray(icc_sample) < 1 - ROUNDING, icc_sample, np.nan)
-    # Spearman and Brown, backwards.
-    single = icc / np.maximum(k - (k - 1) * icc, ROUNDING)
-    return _row(np.clip(single, -1, 1), alike, bins, (), how)
-
-
 def _row(
     icc: np.ndarray,
     alike: Mapping[str, object],
@@ -545,8 +523,9 @@ def judge(
 
     It is `measurable` if the ICC of a sample's mean (median gene) is `min_icc` or more and bins of
     a sample are alike beyond chance (p <= 0.05); `in part` if they are, though the ICC is lower:
-    some genes, or strong differences, can be seen; `not measurable` if neither holds; `unknown` if
-    there are not enough bins to say, or if the ICC is high enough, but by chance for all one knows.
+    some genes, or strong differences, can be seen; `not measurable` if the ICC is lower and p is
+    above 0.2; `unknown` if there are not enough bins to say, or if chance may have made what one
+    sees.
 
     Parameters
     ----------
@@ -580,11 +559,9 @@ def judge(
             f"in part: with {n} bins tell their sample, but an ICC of {icc:.2f} is below "
             f"{min_icc:g}; {more}"
         )
-    elif icc >= min_icc:
-        verdict, sentence = (
-            UNKNOWN,
-            f"unknown: bins of one sample agree by chance as well (p = {p:.2g})",
-        )
+    elif icc >= min_icc or p <= HOPELESS:
+        verdict = UNKNOWN
+        sentence = f"unknown: bins of one sample may agree by chance (p = {p:.2g})"
     else:
         verdict, sentence = NOT_MEASURABLE, f"not measurable with {n}; {more}"
     if halves and verdict != UNKNOWN:

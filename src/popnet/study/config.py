@@ -194,7 +194,7 @@ class Networks(Section):
 
     estimators: Estimators | None = Field(
         default=None,
-        description="Networks of every bin; null is the preset's. The headline is the first that is "
+        description="Networks of every bin; null is the preset's. Headline is the first that is "
         "measurable (preset `paper`: the first). `shared` "
         "(one siVAE for the cohort, whose loadings all samples share), `sivae` (one per bin), "
         "`correlation`, `components` (shared principal components), `spearman`, `cs-core` "

@@ -31,7 +31,6 @@ from popnet.networks.measures import (
     of_kernel,
     of_values,
 )
-from popnet.networks.pairs import PairWeights
 from popnet.networks.reliability import icc
 
 HOW = Judging(0.4, 1)
@@ -271,15 +270,9 @@ def write_network(folder, name, expression, summary, seeds=math.nan):
         central_genes="all",
         neighbours=3,
     )
-    paths = {
-        "bins": f"{name}.h5ad",
-        "edges": f"{name}_edges.parquet",
-        "pairs": f"{name}_pairs.h5ad",
-    }
-    paths = {key: str(folder / path) for key, path in paths.items()}
+    paths = {"bins": str(folder / f"{name}.h5ad"), "edges": str(folder / f"{name}.parquet")}
     found.to_anndata().write_h5ad(paths["bins"])
     write_parquet(found.bin_edges, paths["edges"])
-    found.pairs.write(paths["pairs"])
     paths["reliability"] = str(folder / f"{name}.tsv")
     write_table(found.reliability().assign(icc_seeds=seeds), paths["reliability"])
     return paths, found
@@ -301,8 +294,6 @@ def test_the_script(halved, binned, root, tmp_path):
     if halved:
         _, two = write_network(tmp_path, "halves", *halve(expression, summary, 1))
         halves, half_edges = two.to_anndata(), two.bin_edges
-        halves.uns["icc_of_pairs"] = two.pairs.pairs["icc"].to_numpy()
-        assert isinstance(two.pairs, PairWeights)
     halves.write_h5ad(tmp_path / "in_halves.h5ad")
     write_parquet(half_edges, tmp_path / "half_edges.parquet")
     programmes = AnnData(rng.normal(size=(len(summary), 3)), obs=summary.obs)

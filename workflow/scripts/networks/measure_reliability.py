@@ -6,7 +6,6 @@ from adapter import logged
 
 from popnet.files import read_h5ad, read_parquet, read_table, write_table
 from popnet.networks import measures
-from popnet.networks.pairs import read_pairs
 from popnet.presets import PRESETS
 
 
@@ -21,16 +20,13 @@ def main(snakemake):
     for place, network in enumerate(params.networks):
         halves = read_h5ad(files.halves[place])
         bins, edges = read_h5ad(files.bins[place]), files.edges[place]
-        icc_of_pairs = read_pairs(files.pairs[place]).pairs["icc"].to_numpy()
         if halved := len(halves) > 0:
             bins, edges = halves, files.half_edges[place]
-            icc_of_pairs = halves.uns["icc_of_pairs"]
         of_seeds = read_table(files.reliability[place])["icc_seeds"].median()
         rows += measures.of_network(
             network,
             bins,
             read_parquet(edges),
-            icc_of_pairs,
             PRESETS[params.preset].kernels,
             how,
             halved,
