@@ -59,6 +59,7 @@ def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.D
     """
     if not connectivity.empty:
         design = design.over(list(connectivity["sample"].unique()))
+    design = design.untested(testing.untested.get("degree"))
     table, values = _laid_out(connectivity, design.units)
     permuted = permutation_test(
         values,

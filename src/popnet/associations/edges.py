@@ -183,7 +183,7 @@ def robust(
         is no correlation); icc; switched (of either
         gene); n (observations).
     """
-    design = design.over(list(observed.samples))
+    design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = _by_observation(observed.weights, design.units)
     pairs = observed.pairs.reset_index(drop=True)
     of_network = moderated_t(weights, design)

@@ -159,6 +159,7 @@ def robust(
     DataFrame sorted by p
         Of :func:`enrich_phenotype`, and n_units.
     """
+    design = design.untested(testing.untested.get("centrality"))
     values = design.units.average(centrality)
     table = enrich_phenotype(
         values,
