@@ -568,6 +568,7 @@ def test_captions_are_sound_for_any_identifier(root, text):
             "preset",
             "network",
             "of_network",
+            "own",
             "plan",
             "n_samples",
             "n_bins",
