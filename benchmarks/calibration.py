@@ -157,7 +157,7 @@ def components(cohort: SimulatedTables, design: Design, n_permutations: int, see
     names = np.array(cohort.genes, dtype=object)
     ends = pd.DataFrame({"gene1": names[gene1], "gene2": names[gene2]})
     values = design.units.average(weights)
-    table = associated_components(ends, values, design, n_permutations, seed)
+    table = associated_components(ends, values, design, Testing(n_permutations, seed))
     # No component is no finding.
     smallest = table["p_family"].min() if len(table) else 1.0
     return {"robust": np.array([smallest])}, np.array([cohort.planted.any()])

@@ -25,6 +25,11 @@ few          Few cells of many donors: 20 genes wired together in half of the ce
 pairs        Which blind rule keeps the pairs of a gained module among those that are tested.
 paired       Kang et al. 2018, stimulated against not, and 20 times with flipped pairs.
 programmes   The same cohort: variance and coupling of programmes.
+depth        Half of the bins of each sample are thinned to 60 or 30 % of their counts, with and
+             without a planted change of wiring: what is called with depth as it is, with log depth
+             as a covariate, and with counts matched as the workflow does it (a bin is a sample).
+sequenced    Kang's cohort as it was sequenced, stimulated against not: the map and genes, by the
+             same three ways.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -48,7 +54,9 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from popnet.associations import edges as pair_tests
+from popnet.cells.depth import depth_quantiles, shares_kept, target_quantiles, thin
 from popnet.cells.expression import scale
+from popnet.cells.genes import normalise
 from popnet.files import atomic
 from popnet.networks.edges import pair_weights, strongest_pairs
 from popnet.networks.correlation import rank_correlation
@@ -67,6 +75,7 @@ from popnet.sivae.fitting import fit, fit_stack
 from popnet.sivae.settings import PLANS, settings_for
 from popnet.sivae.shared import draw_cells, shared_settings
 from popnet.stats.designs import Design, make_design
+from popnet.stats.kernel_tests import distance_regression, map_gram
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
 
@@ -116,7 +125,14 @@ FEW = {
     for cells, donors in ((50, 20), (50, 40), (50, 100), (100, 40), (200, 40))
     for kind in ("few", "fewsimulated")
 }
-EVERY = [*COHORTS, *SIMULATED, *FEW]
+# Cohorts with the depth that they were sequenced to.
+SEQUENCED = {
+    "sequencedperez300": Source(PEREZ, "sample_id", 300, 300),
+    "sequencedbmmc300": Source(BMMC, "donor_id", 300, 300),
+    "sequencedkang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
+}
+EVERY = [*COHORTS, *SIMULATED, *FEW, *SEQUENCED]
+LEVELS, HANDLED, SPLITS, STRATUM = (0.6, 0.3), ("as it is", "covariate", "matched"), 60, 15
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,8 @@ class Bins:
         As `expression`, but standardised within each sample alone.
     module : ndarray of int, of shape (n_genes,), optional
         Of simulated cells: the module of each gene, or -1.
+    columns : ndarray of int, of shape (n_genes,), optional
+        Where `counts` have all genes of the file, as sequenced: which are `genes`.
     """
 
     expression: np.ndarray
@@ -148,6 +166,7 @@ class Bins:
     obs: pd.DataFrame
     of_sample: np.ndarray
     module: np.ndarray | None = None
+    columns: np.ndarray | None = None
 
 
 def simulated(size: int, n_samples: int = 8, n_bins: int = 4, n_modules: int = 10) -> Bins:
@@ -248,6 +267,24 @@ def load(source: Source, folder: Path, most_bins: int = MOST_BINS) -> Bins:
     )
 
 
+def as_sequenced(source: Source, folder: Path) -> Bins:
+    """Read a cohort with the genes that `load` takes, all counts of its cells, nothing thinned."""
+    like = load(source, folder)
+    cells = ad.read_h5ad(folder / source.file)
+    if source.keep:
+        cells = cells[cells.obs[source.keep[0]].astype(str) == source.keep[1]].copy()
+    samples, rng = cells.obs[source.sample].astype(str).to_numpy(), np.random.default_rng(0)
+    everything, counts = sparse.csr_matrix(cells.X), []
+    for name in sorted(set(like.samples)):
+        rows = rng.permutation(np.flatnonzero(samples == name))
+        size = source.size
+        for start in range(0, (like.samples == name).sum() * size, size):
+            counts.append(everything[rows[start : start + size]])
+    depth = np.array([one.sum(1).A1 for one in counts])
+    columns = cells.var_names.get_indexer(like.genes)
+    return replace(like, counts=counts, depth=depth, columns=columns)
+
+
 Estimate = Callable[[Bins, int], tuple[np.ndarray, dict[str, float]]]
 
 
@@ -326,18 +363,44 @@ def own(definition: Any, **changes: Any) -> Estimate:
     """Return a siVAE per bin, trained from nothing."""
 
     def estimate(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-        settings = settings_for(**SMALL | changes)
-        found, models = [], []
-        for start in range(0, len(bins.expression), 8):
-            part = [ad.AnnData(cells) for cells in bins.expression[start : start + 8]]
-            seeds = [10_000 * seed + start + place for place in range(len(part))]
-            models += fit_stack(part, settings, seeds, "cpu")
+        models, found = _own_fits(bins, seed, changes), []
         for model, cells in zip(models, bins.expression, strict=True):
             own = covariance_factor(model, cells) if definition == "model" else model.loadings
             found.append(pair_weights(own, definition, SHARE))
         return np.array(found), _about(models)
 
     return estimate
+
+
+def warm(**changes: Any) -> Estimate:
+    """Return a siVAE per bin that starts from one for the cohort, as preset `robust` has it."""
+
+    def estimate(bins: Bins, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        (start,) = _shared_fits(bins, seed, changes, 1)
+        settings, found, models = settings_for(**SMALL | changes), [], []
+        for number, cells in enumerate(bins.expression):
+            data = ad.AnnData(cells, var=pd.DataFrame(index=bins.genes))
+            models.append(fit(data, settings, 10_000 * seed + number, "cpu", start=start))
+            found.append(pair_weights(covariance_factor(models[-1], cells), "model", SHARE))
+        return np.array(found), _about(models)
+
+    return estimate
+
+
+# The last models of each seed: definitions of an edge differ, the models do not.
+_TRAINED: dict[int, tuple[Any, list[Any]]] = {}
+
+
+def _own_fits(bins: Bins, seed: int, changes: dict[str, Any]) -> list[Any]:
+    key = changes, sha256(np.ascontiguousarray(bins.expression)).digest()
+    if seed not in _TRAINED or _TRAINED[seed][0] != key:
+        settings, models = settings_for(**SMALL | changes), []
+        for start in range(0, len(bins.expression), 8):
+            part = [ad.AnnData(cells) for cells in bins.expression[start : start + 8]]
+            seeds = [10_000 * seed + start + place for place in range(len(part))]
+            models += fit_stack(part, settings, seeds, "cpu")
+        _TRAINED[seed] = key, models
+    return _TRAINED[seed][1]
 
 
 def _shared_fits(bins: Bins, seed: int, changes: dict[str, Any], n_models: int = 3) -> list[Any]:
@@ -373,6 +436,7 @@ def _about(models: Sequence[Any]) -> dict[str, float]:
 # Of the plan "fast"; and a single training, of which KL weights and sizes are compared.
 BATCH = PLANS["fast"]["genes_per_step"]
 NOT_SCALED = "components 16, not scaled in the bin"
+FROM_COHORT = "siVAE per bin, from the cohort's"
 HEADLINE, ONE = "shared siVAE, mean of three models", "shared siVAE, one model"
 ESTIMATORS: dict[str, Estimate] = {
     "correlation": correlation,
@@ -393,8 +457,15 @@ ESTIMATORS: dict[str, Estimate] = {
     f"{ONE}, KL 0.1, {BATCH} genes a step": shared(1, kl=0.1, heldout=0.1, genes_per_step=BATCH),
     **{
         f"siVAE per bin, KL {kl:g}, {definition}": own(definition, kl=kl, heldout=0.1)
-        for kl, definition in ((1, "distance"), (1, "model"), (0.1, "model"), (0.1, "inner"))
+        for kl in (1, 0.1)
+        for definition in ("distance", "model", "inner")
     },
+    # As preset `robust` trains them, and with all genes in every step.
+    FROM_COHORT: warm(kl=0.1, heldout=0.1),
+    f"{FROM_COHORT}, all genes a step": warm(kl=0.1, heldout=0.1, genes_per_step=10**6),
+    "siVAE per bin, KL 0.1, model, all genes a step": own(
+        "model", kl=0.1, heldout=0.1, genes_per_step=10**6
+    ),
 }
 STOCHASTIC = "siVAE"
 
@@ -518,11 +589,12 @@ def plant(
     return replace(bins, expression=expression), changed, module
 
 
-def within_samples(bins: Bins, changed: np.ndarray) -> Design:
-    """Return the design of a test of bins within samples."""
+def within_samples(bins: Bins, changed: np.ndarray, depth: np.ndarray | None = None) -> Design:
+    """Return the design of a test of bins within samples, adjusted for depth where it is given."""
     labels = [f"bin {row}" for row in range(len(changed))]
-    table = pd.DataFrame({"donor": labels, "batch": bins.samples}, index=labels)
-    return make_design(labels, table, pd.Series(changed.astype(float), labels), True)
+    table = pd.DataFrame({"donor": labels, "batch": bins.samples, "depth": depth}, index=labels)
+    given = [] if depth is None else ["depth"]
+    return make_design(labels, table, pd.Series(changed.astype(float), labels), True, given)
 
 
 def calls(
@@ -777,6 +849,209 @@ def programmes(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]
     return rows
 
 
+def thinned(counts: Any, kept: Any, seed: Sequence[int]) -> Any:
+    """Return the counts of a bin, thinned."""
+    n_cells = counts.shape[0]
+    seeds = np.random.default_rng(seed).integers(2**62, size=n_cells)
+    return thin(counts, np.broadcast_to(kept, n_cells), seeds)
+
+
+def rewired(counts: Any, genes: np.ndarray, kind: str, share: float, seed: Sequence[int]) -> Any:
+    """Return counts of a bin in which some genes are wired together, or lose their wiring.
+
+    Counts of a gene are exchanged between cells of about the same depth, of a share of the cells.
+    """
+    rng = np.random.default_rng(seed)
+    dense, depth = counts.toarray(), counts.sum(1).A1
+    cells = rng.permutation(len(depth))[: int(share * len(depth))]
+    cells = cells[np.argsort(depth[cells], kind="stable")]
+    for stratum in np.array_split(cells, max(1, len(cells) // STRATUM)):
+        driver = rng.normal(size=len(stratum))
+        for gene in genes:
+            values = dense[stratum, gene]
+            if kind == "gain":
+                noisy = 0.8 * driver + 0.6 * rng.normal(size=len(stratum))
+                values = np.sort(values)[rankdata(noisy, method="ordinal").astype(int) - 1]
+            else:
+                values = rng.permutation(values)
+            dense[stratum, gene] = values
+    return sparse.csr_matrix(dense)
+
+
+def matched(counts: Sequence[Any], groups: np.ndarray | None = None) -> list[Any]:
+    """Return counts thinned as the workflow does it, where a bin is a sample, or a group is."""
+    totals = [one.sum(1).A1.astype(float) for one in counts]
+    groups = np.arange(len(counts)) if groups is None else groups
+    rows_of = {name: np.flatnonzero(groups == name) for name in np.unique(groups)}
+    pooled = {name: np.concatenate([totals[row] for row in rows]) for name, rows in rows_of.items()}
+    target = target_quantiles(np.array([depth_quantiles(one) for one in pooled.values()]))
+    found: dict[int, Any] = {}
+    for name, rows in rows_of.items():
+        names = np.arange(len(pooled[name])).astype(str)
+        ends = np.cumsum([len(totals[row]) for row in rows])[:-1]
+        shares = np.split(shares_kept(pooled[name], names, target), ends)
+        for row, kept in zip(rows, shares, strict=True):
+            found[row] = thinned(counts[row], kept, [3, row])
+    return [found[row] for row in range(len(counts))]
+
+
+def expressed(bins: Bins, counts: Sequence[Any]) -> Bins:
+    """Return bins of these counts, log-normalised and standardised within the bin."""
+    logs = [normalise(one)[:, bins.columns].toarray() for one in counts]
+    expression = np.array([standardised(scale(one.astype(np.float32))) for one in logs])
+    return replace(bins, expression=expression, of_sample=expression)
+
+
+def log_depth(counts: Sequence[Any]) -> np.ndarray:
+    """Return the mean log10 total counts of each bin."""
+    return np.array([np.log10(np.maximum(one.sum(1), 1)).mean() for one in counts])
+
+
+def depth_tests(
+    ready: Bins, weights: np.ndarray, design: Design, module: np.ndarray
+) -> dict[str, float]:
+    """Return what is called of pairs, of genes by their strength, and of the map."""
+    upper = np.triu_indices(len(ready.genes), 1)
+    plain = correlation(ready, 0)[0][:, upper[0], upper[1]]
+    of_pairs = weights[:, upper[0], upper[1]]
+    columns = candidates(np.sqrt((of_pairs**2).mean(0)))
+    test, called, agreeing = calls(of_pairs[:, columns], plain[:, columns], design)
+    touched = (np.isin(upper[0], module).astype(int) + np.isin(upper[1], module))[columns]
+    genes = moderated_t(np.abs(weights).sum(2), design)["p"].to_numpy()
+    gene_called = benjamini_hochberg(genes) <= FDR
+    inside = np.isin(np.arange(len(genes)), module)
+    chosen = np.array([_edges(one) for one in weights]).astype(np.float32)
+    common = chosen @ chosen.T
+    size = chosen.sum(1)
+    gram = map_gram(common / np.maximum(size[:, None] + size - common, 1), design)
+    of_map = distance_regression(gram, design, design.arrangements(999, 0))
+    return {
+        "called_module": int(called[touched == 2].sum()),
+        "agreeing_module": int(agreeing[touched == 2].sum()),
+        "called_none": int(called[touched == 0].sum()),
+        "agreeing_none": int(agreeing[touched == 0].sum()),
+        "tested_none": int((touched == 0).sum()),
+        "called_genes_module": int(gene_called[inside].sum()),
+        "called_genes_none": int(gene_called[~inside].sum()),
+        "module_t": float(np.abs(test["t"][touched == 2]).median()) if len(module) else np.nan,
+        "called_runs_pairs": int(called.any()),
+        "called_runs_agreeing": int(agreeing.any()),
+        "called_runs_genes": int(gene_called.any()),
+        "called_runs_map": int(of_map.p <= 0.05),
+        "share_pairs": float((test["p"] <= 0.05).mean()),
+        "share_genes": float((genes <= 0.05).mean()),
+    }
+
+
+def handled_depth(
+    bins: Bins, estimate: Estimate, counts: Sequence[Any], changed: np.ndarray, module: np.ndarray
+) -> list[dict[str, Any]]:
+    """Return the tests with depth as it is, as a covariate, and matched."""
+    rows = []
+    for matching in (False, True):
+        own = matched(counts) if matching else counts
+        ready = expressed(bins, own)
+        weights = estimate(ready, 1)[0]
+        for how in HANDLED[2:] if matching else HANDLED[:2]:
+            depth = log_depth(own) if how == "covariate" else None
+            design = within_samples(bins, changed, depth)
+            rows.append({"depth": how} | depth_tests(ready, weights, design, module))
+    return rows
+
+
+def depth_artefacts(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is called where half of the bins are thinned, with and without new wiring."""
+    rows: list[dict[str, Any]] = []
+    n, nothing = len(bins.counts), np.zeros(0, int)
+    low = [thinned(one, 0.3, [1, row]) for row, one in enumerate(bins.counts)]
+    for level, split in product((1.0, 0.3), range(SPLITS)):
+        half = halves(bins.samples, split)
+        shallow = half & (level < 1)
+        counts = [low[row] if shallow[row] else bins.counts[row] for row in range(n)]
+        about = {"kind": "none", "level": level, "planted_in": "", "split": split}
+        about["halves"] = "1 to 20" if split < 20 else "21 to 60"
+        rows += [about | row for row in handled_depth(bins, estimate, counts, half, nothing)]
+    pooled = np.concatenate(expressed(bins, bins.counts).expression)
+    strength = np.abs(np.corrcoef(pooled.T))
+    np.fill_diagonal(strength, 0)
+    for (kind, share), seed in product((("gain", 0.35), ("loss", 0.4)), SEEDS):
+        module, half = module_of(strength, kind, seed), halves(bins.samples, 100 + seed)
+        genes = bins.columns[module]
+        wired = [
+            rewired(one, genes, kind, share, [seed, row]) if half[row] else one
+            for row, one in enumerate(bins.counts)
+        ]
+        which = {
+            "the shallow half": half,
+            "the deep half": ~half,
+            "half of shallow bins": np.ones(n, bool),
+            "half of deep bins": np.zeros(n, bool),
+        }
+        places = [(1.0, "half of deep bins"), *product(LEVELS, list(which)[:3])]
+        for level, place in places:
+            shallow = which[place]
+            counts = [
+                thinned(wired[row], level, [2, seed, row]) if shallow[row] else wired[row]
+                for row in range(n)
+            ]
+            about = {"kind": kind, "level": level, "planted_in": place, "module": seed}
+            about["halves"] = ""
+            rows += [about | row for row in handled_depth(bins, estimate, counts, half, module)]
+    return rows
+
+
+def halves(samples: np.ndarray, seed: int) -> np.ndarray:
+    """Return which bins are in a random half of the bins of each sample."""
+    rng, half = np.random.default_rng([4, seed]), np.zeros(len(samples), bool)
+    for name in np.unique(samples):
+        rows = np.flatnonzero(samples == name)
+        half[rng.permutation(rows)[: len(rows) // 2]] = True
+    return half
+
+
+def module_of(strength: np.ndarray, kind: str, seed: int) -> np.ndarray:
+    """Return the genes to wire together, of middling strength, or those around a hub."""
+    n_genes = len(strength)
+    if kind == "loss":
+        hub = np.argsort(-np.sort(strength, 1)[:, -MODULE:].mean(1))[8 * seed % (n_genes // 4)]
+        return np.argsort(-strength[hub])[:MODULE]
+    middling = np.argsort(strength.mean(1))[n_genes // 4 : 3 * n_genes // 4]
+    return np.random.default_rng(seed).permutation(middling)[:MODULE]
+
+
+def as_sequenced_pairs(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what stimulation changes in the map and in genes, three ways of handling depth."""
+    rows: list[dict[str, Any]] = []
+    obs = bins.obs.loc[np.unique(bins.samples)]
+    donor, condition = obs["donor_id"].astype(str), obs["condition"].astype(str)
+    case = (condition == sorted(condition.unique())[-1]).astype(float)
+    for how in HANDLED:
+        counts = matched(bins.counts, bins.samples) if how == "matched" else bins.counts
+        ready = expressed(bins, counts)
+        weights, own = estimate(ready, 1)[0], log_depth(counts)
+        of_sample = pd.Series(own).groupby(bins.samples).mean()
+        if how == "covariate":
+            table = pd.DataFrame({"donor": donor, "batch": "", "depth": of_sample}, obs.index)
+            design = make_design(list(bins.samples), table, case, True, ["depth"])
+        else:
+            design = paired_designs(bins)[0]
+        chosen = np.array([_edges(one) for one in weights]).astype(np.float32)
+        common, size = chosen @ chosen.T, chosen.sum(1)
+        jaccard = common / np.maximum(size[:, None] + size - common, 1)
+        of_map = distance_regression(
+            map_gram(jaccard, design), design, design.arrangements(9999, 0)
+        )
+        strength = design.units.average(np.abs(weights).sum(2))
+        p = moderated_t(strength, design)["p"].to_numpy()
+        difference = (of_sample * np.where(case == 1, 1, -1)).sum() / (len(case) / 2)
+        rows.append(
+            {"depth": how, "map_p": of_map.p, "map_f": of_map.statistic}
+            | {"depth_difference": float(difference)}
+            | {"genes": int((benjamini_hochberg(p) <= FDR).sum())}
+        )
+    return rows
+
+
 Part = Callable[[Bins, Estimate, str], list[dict[str, Any]]]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "planted": (planted, ("perez300", "bmmc500", "simulated300")),
@@ -790,6 +1065,8 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "few": (few_cells, tuple(FEW)),
     "pairs": (chosen_pairs, ("perez300",)),
     "programmes": (programmes, ("kang", "kangc")),
+    "depth": (depth_artefacts, ("sequencedperez300", "sequencedbmmc300")),
+    "sequenced": (as_sequenced_pairs, ("sequencedkang",)),
 }
 # Parts that say the same of every estimator, or nothing of one.
 ONLY = {
@@ -802,13 +1079,16 @@ ONLY = {
     ),
     "pairs": ("correlation", "components 32", HEADLINE),
     "programmes": (HEADLINE,),
+    "depth": ("correlation", "components 32"),
+    "sequenced": ("correlation", "components 16", "components 32", HEADLINE),
 }
 # What reads counts sees nothing planted; weights without a sign need another second stage.
 UNSIGNED = ("clr", "mrnet", "aracne")
 EXCEPT = {
     "planted": (
         NOT_SCALED,
-        *("cs-core", "siVAE per bin, KL 0.1, inner", "siVAE per bin, KL 1, distance"),
+        "cs-core",
+        *(name for name in ESTIMATORS if name.endswith(("inner", "distance"))),
         *UNSIGNED,
     ),
     "paired": (NOT_SCALED, *UNSIGNED),
@@ -822,6 +1102,8 @@ def cohort_named(name: str, folder: Path) -> Bins:
         if "simulated" in name:
             return simulated(cells, n_samples=donors, n_bins=1)
         return few_of_each(cells, donors, folder)
+    if name in SEQUENCED:
+        return as_sequenced(SEQUENCED[name], folder)
     return simulated(SIMULATED[name]) if name in SIMULATED else load(COHORTS[name], folder)
 
 
@@ -854,13 +1136,18 @@ def read(folder: Path) -> None:
         if not of_part:
             continue
         table = pd.concat(of_part, ignore_index=True)
-        keys = [key for key in ("kind", "share", "rule", "programmes") if key in table]
+        known = ("kind", "share", "level", "planted_in", "halves", "depth", "rule", "programmes")
+        keys = [key for key in known if key in table]
         order = {name: place for place, name in enumerate(ESTIMATORS)}
         table["order"] = table["estimator"].map(order)
-        numbers = table.select_dtypes("number").columns.difference(["seed", "module", *keys])
+        numbers = table.select_dtypes("number").columns.difference(
+            ["seed", "split", "module", *keys]
+        )
         summed = numbers[numbers.str.contains("tested_|called_|agreeing_|module_pairs")]
         how = {
-            name: "sum" if part in ("planted", "stages", "weights") and name in summed else "mean"
+            name: "sum"
+            if part in ("planted", "stages", "weights", "depth") and name in summed
+            else "mean"
             for name in numbers
         }
         by = ["cohort", *keys, "estimator"]

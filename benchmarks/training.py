@@ -135,7 +135,7 @@ def settings_of(
     """Return the settings of a plan for the sizes that the command line asks for."""
     settings = sivae.settings_for(plan=plan, hidden=options.hidden, **changes)
     steps = [max(1, round(options.shorten * n)) for n in settings.steps_for(n_cells)]
-    return replace(settings, steps=steps, grow_beyond=None)
+    return settings.with_steps(steps)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -3,6 +3,7 @@
     python benchmarks/warm_start.py full --cells a.h5ad --sample donor_id --keep runs
     python benchmarks/warm_start.py simulated --keep runs
     python benchmarks/warm_start.py steps --cells a.h5ad --sample donor_id --keep runs
+    python benchmarks/warm_start.py centrality --cells a.h5ad --sample donor_id --keep runs
     python benchmarks/warm_start.py stack --keep runs
 
 Each prints a tab-separated table; `... COMMAND --help` says what it can vary. What is finished is
@@ -35,9 +36,11 @@ from popnet.cells.expression import scale
 from popnet.cells.genes import normalise
 from popnet.files import atomic
 from popnet.networks.centrality import degree_centrality
+from popnet.networks.reliability import icc
 from popnet.sivae import Fit, Settings, training
 from popnet.sivae.covariance import covariance_factor
 from popnet.sivae.settings import WARM_STEPS
+from popnet.sivae.shared import shared_settings
 
 # Cells of a bin that neither its fits nor the model that they start from see.
 HELDOUT = 0.1
@@ -400,7 +403,7 @@ def steps(options: argparse.Namespace) -> None:
             if warm and width not in starts:
                 cells = np.concatenate([rest, *pooled])
                 starts[width] = timed_fits([cells], widths[width], [100])[0][0]
-            settings = replace(widths[width], steps=n_steps, grow_beyond=None)
+            settings = widths[width].with_steps(n_steps)
             cells = samples[sample][:size]
             fits, seconds = timed_fits(
                 [cells, cells], settings, [1, 2], starts[width] if warm else None
@@ -423,6 +426,73 @@ def steps(options: argparse.Namespace) -> None:
         rows.append(about | {"joint_steps": n_steps[-1]} | of_fit)
     print(machine())
     print(pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.4g"), end="")
+
+
+def centrality(options: argparse.Namespace) -> None:
+    """Compare errors of trained, of held-out and of all cells in turn as centrality of bins."""
+    options.keep.mkdir(parents=True, exist_ok=True)
+    samples, _ = read_samples(options.cells, options.sample, options.depth, options.genes)
+    name, rows = Path(options.cells).stem.split("_")[0], []
+    for size in options.sizes:
+        bins = [
+            (sample, cells[start : start + size])
+            for sample, cells in samples.items()
+            for start in range(0, min(len(cells), options.bins * size) - size + 1, size)
+        ]
+        fold = 1 + np.arange(size) % 2
+
+        def made(
+            bins: Sequence[tuple[str, np.ndarray]] = bins,
+            fold: np.ndarray = fold,
+        ) -> dict[str, Any]:
+            settings = sivae.settings_for(
+                standardise=False, heldout=HELDOUT, hidden=(256, 128, 64), latent=16
+            )
+            pooled = np.concatenate([cells for _, cells in bins])
+            of_pooled = np.tile(fold, len(bins))
+            begin = time.process_time()
+            starts = [
+                sivae.fit(pooled[of_pooled != number], shared_settings(settings), number, "cpu")
+                for number in range(3)
+            ]
+            errors = {"seen": [], "held out": [], "cross-fitted": []}
+            for number, (_, cells) in enumerate(bins):
+                own = sivae.fit(cells, settings, number, "cpu", start=starts[0])
+                errors["seen"].append(own.reconstruction_error)
+                errors["held out"].append(own.heldout_error)
+                unseen = np.zeros(cells.shape[1])
+                for part in (1, 2):
+                    out = fold == part
+                    fitted = sivae.fit(
+                        cells, settings, number, "cpu", start=starts[part], heldout=out
+                    )
+                    unseen += out.mean() * fitted.heldout_error
+                errors["cross-fitted"].append(unseen)
+            variance = [cells.var(0) for _, cells in bins]
+            found = {
+                which: degree_centrality(np.array(values), np.array(variance))
+                for which, values in errors.items()
+            }
+            return found | {"seconds": time.process_time() - begin}
+
+        found = kept(options.keep, f"centrality-{name}-{size}", made)
+        of_sample = [sample for sample, _ in bins]
+        for which in ("seen", "held out", "cross-fitted"):
+            of_bins = icc(found[which], of_sample)
+            n_bins = of_bins["n_bins"] / of_bins["n_samples"]
+            # Of one bin, from that of a sample's mean (Spearman-Brown).
+            single = of_bins["icc"] / (n_bins - (n_bins - 1) * of_bins["icc"])
+            rows.append(
+                {
+                    "cells": size,
+                    "bins": len(bins),
+                    "errors of cells": which,
+                    "error": float(-np.nanmean(found[which])),
+                    "icc_of_a_bin": float(single.median()),
+                }
+            )
+    print(machine())
+    print(pd.DataFrame(rows).to_csv(sep="\t", index=False, float_format="%.3g"), end="")
 
 
 # Stacks
@@ -460,17 +530,19 @@ def main(arguments: Iterable[str] | None = None) -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, dest="command")
-    for function in (full, simulated, steps, stack):
+    for function in (full, simulated, steps, centrality, stack):
         command = commands.add_parser(function.__name__, help=(function.__doc__ or "").strip())
         command.set_defaults(function=function)
         command.add_argument("--keep", type=Path, required=True, help="folder of finished fits")
-        if function in (full, steps):
+        if function in (full, steps, centrality):
             command.add_argument("--cells", required=True, help="h5ad file of raw counts")
             command.add_argument("--sample", required=True, help="column of the samples")
             command.add_argument("--depth", help="column of the cells' total counts")
-        if function is steps:
+        if function in (steps, centrality):
             command.add_argument("--genes", type=int, default=500)
             command.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 200, 500])
+        if function is centrality:
+            command.add_argument("--bins", type=int, default=4, help="of a sample, at most")
         if function is full:
             command.add_argument("--bins", type=int, default=2, help="one of a sample each")
             command.add_argument("--size", type=int, default=1000, help="cells of a bin")

@@ -26,6 +26,9 @@ class Preset:
         What figures call the statistic of a test.
     burden_effects : mapping of phenotype type to str
         The same for tests of variants per gene.
+    depth : {"match", "none"}
+        Whether counts are thinned to the same depth in all samples, where the config does not say
+        it.
     grakel : bool
     relative : bool
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
@@ -56,6 +59,7 @@ class Preset:
     main_kernel: str
     effects: Mapping[str, str]
     burden_effects: Mapping[str, str]
+    depth: Literal["match", "none"]
     grakel: bool
     relative: bool
     estimators: tuple[str, ...]
@@ -70,6 +74,9 @@ class Preset:
     wiring: bool
     strict_genotypes: bool
 
+
+# The largest bins that have narrower networks and cross-fitted errors.
+FEW_CELLS = 500
 
 # Analyses of graphs, which values of genes alone do not have.
 OF_GRAPHS = ("graph_centrality", "edges", "model_edges", "components", "connectivity", "consensus")
@@ -89,6 +96,7 @@ PRESETS: dict[str, Preset] = {
             "continuous": "partial rank correlation",
             "binary": "adjusted rank-biserial correlation",
         },
+        depth="match",
         grakel=False,
         relative=True,
         estimators=("shared", "sivae", "correlation"),
@@ -110,6 +118,7 @@ PRESETS: dict[str, Preset] = {
         main_kernel="wl_degree",
         effects={"continuous": "Spearman ρ", "binary": "rank-biserial correlation"},
         burden_effects={"continuous": "Pearson r", "binary": "rank-biserial correlation"},
+        depth="none",
         grakel=True,
         relative=False,
         estimators=("sivae",),
@@ -144,6 +153,17 @@ def unit(preset: str) -> Literal["donor", "bin"]:
 def training_plan(config: Mapping[str, Any]) -> str:
     """Return the training plan of a config: its own, or the preset's."""
     return config["sivae"]["plan"] or PRESETS[config["preset"]].plan
+
+
+def sivae(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `sivae` of a config, with the widths that it leaves open.
+
+    The plan `fast` has narrower networks for bins of few cells (docs/networks.md, "Few cells: steps
+    and widths").
+    """
+    few = training_plan(config) == "fast" and config["bins"]["size"] <= FEW_CELLS
+    widths = [256, 128, 64] if few else [1024, 512, 128]
+    return config["sivae"] | {"hidden": config["sivae"]["hidden"] or widths}
 
 
 def main_kernel(preset: str, known: Iterable[str] | None = None) -> str:
@@ -182,9 +202,31 @@ def shares_model(config: Mapping[str, Any]) -> bool:
     return warm or not {"shared", "components"}.isdisjoint(wanted)
 
 
+def cross_fits(config: Mapping[str, Any]) -> bool:
+    """Return whether the errors of bins' own models are those of cells that these did not see.
+
+    In a small bin a model learns its cells by heart.
+    """
+    return PRESETS[config["preset"]].warm and config["bins"]["size"] <= FEW_CELLS
+
+
 def needs_counts(config: Mapping[str, Any]) -> bool:
     """Return whether a network is estimated from the counts of cells."""
     return "cs-core" in estimators(config)
+
+
+def matches_depth(config: Mapping[str, Any]) -> bool:
+    """Return whether counts are thinned to the same depth: the config's choice, or the preset's."""
+    return (config["bins"]["depth"] or PRESETS[config["preset"]].depth) == "match"
+
+
+def adjusted(config: Mapping[str, Any]) -> list[str]:
+    """Return what tests are adjusted for beside covariates: not depth, where it is made equal.
+
+    Where depth is associated with the phenotype, the covariate would take true effects away.
+    """
+    made_equal = ("depth",) if matches_depth(config) else ()
+    return [one for one in config["statistics"]["adjust"] if one not in made_equal]
 
 
 def edge_definition(config: Mapping[str, Any]) -> str:

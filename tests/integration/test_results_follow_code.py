@@ -129,7 +129,7 @@ def test_a_changed_reader_of_cells_runs_all_that_reads_cells(copied, planned):
     with (copied / "src" / "popnet" / "cells" / "sources.py").open("a") as file:
         file.write("\nDOUBLED = 2\n")
     again = set(planned())
-    assert {"plan_bins", "select_genes", "prepare_expression"} <= again
+    assert {"plan_bins", "match_depth", "select_genes", "prepare_expression"} <= again
 
 
 def test_a_changed_test_runs_it_and_what_follows(copied, planned):
@@ -195,7 +195,8 @@ def test_a_sample_that_is_added_trains_nothing_else_again(copied, snakemake):
     folder = copied / "results" / "followed" / "all"
     of_bins = {path: path.stat().st_mtime_ns for path in (folder / "models").iterdir()}
     shared = [folder / "shared" / part / "model.safetensors" for part in ("all", "fold1", "fold2")]
-    kept = {path: path.read_bytes() for path in [folder / "genes.tsv", *shared, *of_bins]}
+    chosen = [folder / "genes.tsv", folder / "depth_target.json"]
+    kept = {path: path.read_bytes() for path in [*chosen, *shared, *of_bins]}
     old = ad.read_h5ad(copied / "cells.h5ad")
     later = write_cells(copied / "cells.h5ad", ["A later"], seed=1)
     # First, so that every job has other bins than before.
@@ -208,6 +209,7 @@ def test_a_sample_that_is_added_trains_nothing_else_again(copied, snakemake):
         assert set(read_table(table).columns) == {"gene", *SAMPLES, "A later"}
     assert {path: path.read_bytes() for path in kept} == kept
     assert {path: path.stat().st_mtime_ns for path in of_bins} == of_bins
+    assert list(read_table(folder / "depth.tsv").query("later")["sample"]) == ["A later"]
     assert len(list((folder / "models").iterdir())) == len(of_bins) + 2
     basis = json.loads((folder / "shared" / "all" / "basis.json").read_text())
     assert (set(basis["samples"]), set(basis["known"])) == (set(SAMPLES), {*SAMPLES, "A later"})

@@ -31,6 +31,18 @@ def test_the_config_decides_on_the_plan_where_it_names_one():
     assert {preset.plan for preset in presets.PRESETS.values()} <= set(PLANS)
 
 
+def test_networks_are_narrower_for_bins_of_few_cells():
+    def widths(size, plan="fast", hidden=None):
+        section = {"plan": plan, "hidden": hidden, "kl": 0.1}
+        found = presets.sivae({"preset": "robust", "bins": {"size": size}, "sivae": section})
+        assert found["kl"] == 0.1
+        return found["hidden"]
+
+    assert widths(1000) == widths(501) == widths(100, "paper") == [1024, 512, 128]
+    assert widths(500) == widths(50) == [256, 128, 64]
+    assert widths(50, hidden=[20]) == [20]
+
+
 def test_counts_are_kept_for_the_estimator_that_reads_them():
     def needed(*names):
         return presets.needs_counts(
@@ -40,6 +52,26 @@ def test_counts_are_kept_for_the_estimator_that_reads_them():
     assert needed("shared", "cs-core")
     assert not needed("clr", "spearman")
     assert not needed()
+
+
+@pytest.mark.parametrize(
+    ("preset", "depth", "adjusted"),
+    [
+        ("robust", None, ["cells"]),
+        ("robust", "none", ["depth", "cells"]),
+        ("paper", None, ["depth", "cells"]),
+        ("paper", "match", ["cells"]),
+    ],
+)
+def test_depth_that_is_made_equal_is_not_adjusted_for(preset, depth, adjusted):
+    config = {
+        "preset": preset,
+        "bins": {"depth": depth},
+        "statistics": {"adjust": ["depth", "cells"]},
+    }
+    assert presets.matches_depth(config) == ("depth" not in adjusted)
+    assert presets.adjusted(config) == adjusted
+    assert config["statistics"]["adjust"] == ["depth", "cells"]
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)

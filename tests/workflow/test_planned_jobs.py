@@ -60,6 +60,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
+        jobs["match_depth"] = n_types
         jobs |= dict.fromkeys(CONTROLS, n_types)
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
@@ -67,8 +68,9 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}
 
 
-def expected_of_tune(n_types: int, n_bins: int) -> dict[str, int]:
+def expected_of_tune(n_types: int, n_bins: int, preset: str) -> dict[str, int]:
     per_type = ["select_genes", "prepare_expression", "gather_tuning", "draw_tuning"]
+    per_type += ["match_depth"] * (preset == "robust")
     return dict.fromkeys(per_type, n_types) | {"tune_sivae": n_bins, "tune": 1}
 
 
@@ -104,7 +106,7 @@ def test_neurdiff(copy_clone, plan_study, shared_data):
     # 12 bins and 3 bins, three to a job.
     assert jobs == expected(2, 4 + 1, "paper")
     # Four bins, or all three.
-    assert tuning == expected_of_tune(n_types=2, n_bins=4 + 3)
+    assert tuning == expected_of_tune(n_types=2, n_bins=4 + 3, preset="paper")
 
 
 def test_dementia(copy_clone, plan_study):
@@ -127,7 +129,7 @@ def test_dementia(copy_clone, plan_study):
     bins, jobs, tuning = plan_study(clone, "dementia")
     assert len(bins) == 6 * len(types)
     assert jobs == expected(5, 5 * 2, "robust")
-    assert tuning == expected_of_tune(n_types=5, n_bins=5 * 4)
+    assert tuning == expected_of_tune(n_types=5, n_bins=5 * 4, preset="robust")
 
 
 def write_own(folder) -> None:

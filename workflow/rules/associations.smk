@@ -18,7 +18,7 @@ rule make_design:
         phenotype=phenotype_params,
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=config["statistics"]["adjust"],
+        adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
         preset=config["preset"],
     message:
         "Say what is compared for {wildcards.phenotype} in {wildcards.cell_type}"
@@ -39,6 +39,7 @@ rule associate_centrality:
             category=phenotype_category,
             labels=report_labels("Degree centrality (table)"),
         ),
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/centrality.null.tsv",
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.tsv",
         maxima="<results>/{cell_type}/associations/{phenotype}/{network}/maxima.parquet",
     log:
@@ -51,6 +52,7 @@ rule associate_centrality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         preset=config["preset"],
+        matched=lambda wildcards: has_equal_depth(wildcards.network),
         statistics=config["statistics"],
         seed=config["seed"],
         caption=caption,
@@ -65,7 +67,8 @@ rule associate_graph_centrality:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
+        table="<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.null.tsv",
     log:
         "<logs>/{cell_type}/associate_graph_centrality/{network}/{phenotype}.log",
     benchmark:
@@ -90,7 +93,8 @@ rule enrich_gene_sets:
         gene_sets="<results>/study/gene_sets.json",
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
+        table="<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.null.tsv",
     log:
         "<logs>/{cell_type}/enrich_gene_sets/{network}/{phenotype}.log",
     benchmark:

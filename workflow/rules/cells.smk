@@ -1,7 +1,34 @@
+# How the counts of each cell are thinned, so that all samples have the same depth. A target that stands is
+# kept when samples are added, as what is chosen below.
+rule match_depth:
+    input:
+        cells="<results>/binned_cells.parquet",
+    output:
+        cells="<results>/{cell_type}/matched_cells.parquet",
+        samples="<results>/{cell_type}/depth.tsv",
+        target=update("<results>/{cell_type}/depth_target.json"),
+    log:
+        "<logs>/{cell_type}/match_depth.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/match_depth.tsv"
+    conda:
+        "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        counts=cohort.cells.counts,
+        gene_symbols=cohort.cells.gene_symbols,
+        seed=config["seed"],
+    message:
+        "Match the depth of the samples of {wildcards.cell_type}"
+    script:
+        "../scripts/cells/match_depth.py"
+
+
 # What was chosen is kept when samples are added, or every model would be trained again.
 rule select_genes:
     input:
-        cells="<results>/binned_cells.parquet",
+        cells=COUNTED,
     output:
         genes=update("<results>/{cell_type}/genes.tsv"),
         basis=update("<results>/{cell_type}/genes_chosen_from.json"),
@@ -25,7 +52,7 @@ rule select_genes:
 
 rule prepare_expression:
     input:
-        cells="<results>/binned_cells.parquet",
+        cells=COUNTED,
         genes="<results>/{cell_type}/genes.tsv",
     output:
         expression="<results>/{cell_type}/expression.h5ad",

@@ -55,6 +55,7 @@ rule record_cohort:
             for cell_type in cell_types() * presets.shares_model(config)
             for part in ("all", "fold1", "fold2")
         ],
+        depths=lambda wildcards: depth_files("depth_target.json"),
     output:
         "<results>/cohort.json",
     log:

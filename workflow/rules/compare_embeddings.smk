@@ -22,7 +22,7 @@ rule embed_cells:
         latents=config["comparisons"]["latents"],
         folds=config["comparisons"]["folds"],
         epochs=config["comparisons"]["epochs"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:
@@ -50,7 +50,7 @@ rule compare_gammas:
         gammas=config["comparisons"]["gammas"],
         latents=config["comparisons"]["latents"],
         folds=config["comparisons"]["folds"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:
@@ -78,7 +78,7 @@ rule compare_batches:
     params:
         latents=config["comparisons"]["latents"],
         epochs=config["comparisons"]["epochs"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:

@@ -15,7 +15,7 @@ rule embed_simulated_genes:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         methods=config["comparisons"]["embeddings"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:
@@ -44,7 +44,7 @@ rule embed_marker_genes:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         methods=config["comparisons"]["embeddings"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:

@@ -1,6 +1,6 @@
 # What siVAE's latent dimensions stand for, by its loadings and by attributions of its decoder.
 # Two dimensions as in the paper, and the study's.
-EXPLAINED = ["sivae-plane", *(["sivae"] if config["sivae"]["latent"] != 2 else [])]
+EXPLAINED = ["sivae-plane", *(["sivae"] if SIVAE["latent"] != 2 else [])]
 
 
 rule explain_dimensions:
@@ -25,7 +25,7 @@ rule explain_dimensions:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         methods=config["comparisons"]["interpretations"],
-        latents={"sivae-plane": 2, "sivae": config["sivae"]["latent"]},
+        latents={"sivae-plane": 2, "sivae": SIVAE["latent"]},
         seed=config["seed"],
     message:
         "Interpret siVAE's latent dimensions by every method"
@@ -48,7 +48,7 @@ rule time_interpretations:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         timing=config["comparisons"]["timing"],
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:

@@ -21,7 +21,7 @@ rule train_compared_sivae:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         seed=config["seed"],
     message:
@@ -46,7 +46,7 @@ rule infer_network:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         epochs=config["comparisons"]["epochs"],
         seed=config["seed"],

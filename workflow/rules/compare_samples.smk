@@ -2,7 +2,7 @@
 rule infer_sample_networks:
     input:
         plan="<results>/bins.tsv",
-        cells="<results>/binned_cells.parquet",
+        cells=COUNTED,
         expression="<results>/{cell_type}/expression.h5ad",
         bins=f"<results>/{{cell_type}}/networks/{COMPARED}/bins.h5ad",
     output:
@@ -24,7 +24,7 @@ rule infer_sample_networks:
         closest=config["networks"]["closest"],
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         epochs=config["comparisons"]["epochs"],
         seed=config["seed"],

@@ -8,6 +8,9 @@ rule associate_edges:
     output:
         edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",
         components="<results>/{cell_type}/associations/{phenotype}/{network}/components.tsv",
+        edges_null="<results>/{cell_type}/associations/{phenotype}/{network}/edges.null.tsv",
+        model_edges_null="<results>/{cell_type}/associations/{phenotype}/{network}/model_edges.null.tsv",
+        components_null="<results>/{cell_type}/associations/{phenotype}/{network}/components.null.tsv",
     log:
         "<logs>/{cell_type}/associate_edges/{network}/{phenotype}.log",
     benchmark:
@@ -33,6 +36,7 @@ rule associate_connectivity:
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         connectivity="<results>/{cell_type}/associations/{phenotype}/{network}/connectivity.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/connectivity.null.tsv",
         sample_connectivity="<results>/{cell_type}/associations/{phenotype}/{network}/sample_connectivity.tsv",
     log:
         "<logs>/{cell_type}/associate_connectivity/{network}/{phenotype}.log",
@@ -61,6 +65,7 @@ rule associate_consensus:
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         consensus="<results>/{cell_type}/associations/{phenotype}/{network}/consensus.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/consensus.null.tsv",
         consensus_edges="<results>/{cell_type}/associations/{phenotype}/{network}/consensus_edges.parquet",
     log:
         "<logs>/{cell_type}/associate_consensus/{network}/{phenotype}.log",

@@ -17,7 +17,9 @@ rule associate_expression:
         summary="<results>/{cell_type}/expression_summary.h5ad",
         design="<results>/{cell_type}/associations/{phenotype}/expression/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/expression.tsv",
+        table="<results>/{cell_type}/associations/{phenotype}/expression.tsv",
+        expression="<results>/{cell_type}/associations/{phenotype}/expression.null.tsv",
+        detection="<results>/{cell_type}/associations/{phenotype}/detection.null.tsv",
     log:
         "<logs>/{cell_type}/associate_expression/{phenotype}.log",
     benchmark:

@@ -18,6 +18,7 @@ rule draw_quality:
         bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
         reliability=f"<results>/{{cell_type}}/networks/{HEADLINE}/reliability.tsv",
         variance=f"<results>/{{cell_type}}/networks/{HEADLINE}/variance.tsv",
+        depths="<results>/{cell_type}/depth.tsv" if presets.matches_depth(config) else [],
     output:
         **figures(
             "<results>/figures/{cell_type}",
@@ -55,7 +56,7 @@ rule draw_training:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         caption=caption,
-        latent=config["sivae"]["latent"],
+        latent=SIVAE["latent"],
     message:
         "Draw the training of {wildcards.cell_type}"
     script:

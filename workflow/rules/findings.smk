@@ -22,13 +22,15 @@ rule correct_study:
 
 rule summarise_findings:
     input:
-        tables=lambda wildcards: [table[-1] for table in tested_tables()],
+        tables=lambda wildcards: [table[-2] for table in tested_tables()],
+        nulls=lambda wildcards: [table[-1] for table in tested_tables()],
         designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
         covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
         networks=lambda wildcards: [
             path for row in described_networks() for path in (*row[1:3], *row[3], *row[4])
         ],
+        depths=lambda wildcards: depth_files("depth.tsv"),
     output:
         table="<results>/findings.tsv",
         page=report(
@@ -43,18 +45,23 @@ rule summarise_findings:
         "../../envs/cells.yaml"
     params:
         tables=lambda wildcards, input: [
-            [*table[:-1], path] for table, path in zip(tested_tables(), input.tables)
+            [*table[:-2], *files]
+            for table, *files in zip(tested_tables(), input.tables, input.nulls)
         ],
         designs=lambda wildcards, input: [
             [*test[:2], *files]
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
         networks=lambda wildcards: in_place(described_networks()),
+        depths=lambda wildcards, input: [
+            [cell_type_name(cell_type), path]
+            for cell_type, path in zip(cell_types(), input.depths)
+        ],
         headline=HEADLINE,
         own=list(OWN),
         has_cells=cohort.has_cells,
         size=config["bins"]["size"],
-        latent=config["sivae"]["latent"],
+        latent=SIVAE["latent"],
         cohort=cohort.name,
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],

@@ -34,7 +34,9 @@ rule associate_map:
         coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/{network}/map.tsv",
+        table="<results>/{cell_type}/associations/{phenotype}/{network}/map.tsv",
+        axes_null="<results>/{cell_type}/associations/{phenotype}/{network}/axes.null.tsv",
+        map_null="<results>/{cell_type}/associations/{phenotype}/{network}/map.null.tsv",
     log:
         "<logs>/{cell_type}/associate_map/{network}/{phenotype}.log",
     benchmark:

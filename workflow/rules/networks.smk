@@ -39,6 +39,7 @@ rule gather_networks:
         models=f"{RESULTS}/{{cell_type}}/models",
         networks=config["networks"],
         definition=presets.edge_definition(config),
+        cross_fitted=presets.cross_fits(config),
         preset=config["preset"],
         max_failed_bins=config["training"]["max_failed_bins"],
         seed=config["seed"],

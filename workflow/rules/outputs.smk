@@ -43,7 +43,10 @@ def tuning_results(wildcards):
 
 
 def tested_tables():
-    """Return the tables of tests: cell type, phenotype (names), network, analysis, path."""
+    """Return the tables of tests: cell type, phenotype (names), network, analysis, path.
+
+    Behind them is the path of what the analysis calls under permuted phenotypes.
+    """
     preset = presets.PRESETS[config["preset"]]
     tables = []
     for safe, phenotype in phenotypes.items():
@@ -53,18 +56,23 @@ def tested_tables():
                 analysis: f"{folder}/associations/{safe}/{network}/{TABLES.get(analysis, analysis)}.tsv"
                 for analysis in analyses_of(network)
             }
-            name = cell_type_name(cell_type)
-            tables += [[name, phenotype.name, network, *item] for item in paths.items()]
+            name, folder = cell_type_name(cell_type), f"{folder}/associations/{safe}/{network}"
+            tables += [
+                [name, phenotype.name, network, *item, f"{folder}/{item[0]}.null.tsv"]
+                for item in paths.items()
+            ]
         for cell_type, analysis in product(cell_types(), controls()):
-            path = f"<results>/{cell_type}/associations/{safe}/expression.tsv"
-            tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, path])
+            folder = f"<results>/{cell_type}/associations/{safe}"
+            paths = [f"{folder}/expression.tsv", f"{folder}/{analysis}.null.tsv"]
+            tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, *paths])
         for analysis in preset.variants if cohort.variants else ():
-            path = f"<results>/variants/{safe}/{analysis}.tsv"
-            tables.append(["all", phenotype.name, "", analysis, path])
+            path = f"<results>/variants/{safe}/{analysis}"
+            tables.append(["all", phenotype.name, "", analysis, f"{path}.tsv", f"{path}.null.tsv"])
     for cell_type in cell_types() if cohort.variants and preset.wiring and SHOWS_EDGES else ():
-        path = f"<results>/{cell_type}/variants/connectivity.tsv"
+        folder = f"<results>/{cell_type}/variants"
+        paths = [f"{folder}/connectivity.tsv", f"{folder}/genomes.null.tsv"]
         name = cell_type_name(cell_type)
-        tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", path])
+        tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", *paths])
     return tables
 
 

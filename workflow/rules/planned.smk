@@ -1,4 +1,4 @@
-# What is planned: cell types, their bins, the jobs that train them, their networks and analyses.
+# What is planned: cell types, their bins, and the jobs that train them.
 import csv
 from functools import lru_cache
 from types import SimpleNamespace
@@ -68,46 +68,21 @@ def trained_jobs(wildcards):
     return [f"{folder}/{job}.tsv" for job in jobs(wildcards.cell_type)]
 
 
-# Every bin has these networks; figures and findings are about the first.
-NETWORKS = presets.estimators(config) + list(OWN)
-HEADLINE = NETWORKS[0]
-# Whether figures of edges can be drawn.
-SHOWS_EDGES = HEADLINE not in OWN_VALUES
-# Other methods are compared with a siVAE per bin where there is one.
-COMPARED = "sivae" if "sivae" in NETWORKS else HEADLINE
+# Widths of the networks follow the sizes of the bins.
+SIVAE = presets.sivae(config)
+
+# The cells of a cell type as their counts are read: thinned where depth is made equal.
+COUNTED = (
+    "<results>/{cell_type}/matched_cells.parquet"
+    if presets.matches_depth(config)
+    else "<results>/binned_cells.parquet"
+)
 
 
-# Two findings of one table.
-TABLES = {"model_edges": "edges"}
-
-
-def networks_with(analysis):
-    """Return the networks that an analysis is made of."""
-    if analysis == "programmes":
-        return ["shared"]
-    without = OWN_VALUES if analysis in presets.OF_GRAPHS else []
-    # Alone and agreeing with itself, plain correlation calls the same.
-    without = [*without, "correlation"] if analysis == "model_edges" else without
-    return [one for one in NETWORKS if one not in without]
-
-
-def analyses_of(network):
-    """Return the analyses of a phenotype that a network is part of."""
-    wanted = presets.PRESETS[config["preset"]].analyses
-    # The edges of own networks are tested alone, since no cells are known to be theirs.
-    without = ["edges"] if network in OWN else []
-    return [one for one in wanted if network in networks_with(one) and one not in without]
-
-
-def analyses():
-    """Return the analyses of a phenotype that the study has networks for."""
-    wanted = presets.PRESETS[config["preset"]].analyses
-    return [one for one in wanted if set(networks_with(one)) & set(NETWORKS)]
-
-
-def controls():
-    """Return the analyses of expression, which networks are held against."""
-    return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
+def depth_files(name):
+    """Return a file of every cell type of what `match_depth` makes; none where depth is as it is."""
+    matched = presets.matches_depth(config)
+    return [f"<results>/{cell_type}/{name}" for cell_type in cell_types()] if matched else []
 
 
 def trained_tables():
@@ -127,6 +102,8 @@ def shared_models(folder):
 
 
 def start_of_bins(wildcards):
-    """Return the model that those of the bins start from; none if they start from nothing."""
-    warm = presets.PRESETS[config["preset"]].warm
-    return f"<results>/{wildcards.cell_type}/shared/all/fit.json" if warm else []
+    """Return the models that those of the bins start from; none if they start from nothing."""
+    models = shared_models(f"<results>/{wildcards.cell_type}/shared")
+    # The models of the folds are for errors in unseen cells.
+    n_starts = presets.PRESETS[config["preset"]].warm * (3 if presets.cross_fits(config) else 1)
+    return models[:n_starts]

@@ -29,7 +29,8 @@ rule associate_programmes:
         names="<results>/{cell_type}/networks/shared/programmes.tsv",
         design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
     output:
-        "<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",
+        table="<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/shared/programmes.null.tsv",
     log:
         "<logs>/{cell_type}/associate_programmes/{phenotype}.log",
     benchmark:

@@ -18,6 +18,8 @@ def caption(wildcards):
         "of_network": NETWORK_NAMES.get(network, f"your table {network}"),
         "own": OWN[network].form if network in OWN else "",
         "plan": presets.training_plan(config),
+        "matched": has_equal_depth(network),
+        "adjusted": adjusted_for(network),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
@@ -27,6 +29,13 @@ def caption(wildcards):
         "permutations": config["statistics"]["permutations"],
         "fdr": config["statistics"]["fdr"],
     }
+
+
+def adjusted_for(network):
+    """Return what robust tests of a network are adjusted for, in words."""
+    words = {"depth": "depth", "cells": "number of cells"}
+    *first, last = ["covariates", *(words[one] for one in adjusts_for(network) if cohort.has_cells)]
+    return " and ".join(filter(None, [", ".join(first), last]))
 
 
 TITLES = {

@@ -20,7 +20,7 @@ rule train_shared:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         device=config["training"]["device"],
         seed=config["seed"],
@@ -52,7 +52,7 @@ rule train_sivae:
     params:
         bins=job_bins,
         models=f"{RESULTS}/{{cell_type}}/models",
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         device=config["training"]["device"],
         stack=config["training"]["stack"],

@@ -17,7 +17,7 @@ rule tune_sivae:
     params:
         bin=tuned_bin,
         grid={key: config["tuning"][key] for key in ("learning_rates", "l2", "latents", "hidden")},
-        sivae=config["sivae"],
+        sivae=SIVAE,
         plan=presets.training_plan(config),
         device=config["training"]["device"],
         seed=config["seed"],

@@ -5,7 +5,8 @@ rule associate_variants:
         samples="<results>/study/donors.tsv",
         design="<results>/variants/{phenotype}/design.npz",
     output:
-        "<results>/variants/{phenotype}/single.tsv",
+        table="<results>/variants/{phenotype}/single.tsv",
+        null="<results>/variants/{phenotype}/single.null.tsv",
     log:
         "<logs>/variants/associate_variants/{phenotype}.log",
     benchmark:
@@ -30,7 +31,8 @@ rule associate_burden:
         samples="<results>/study/donors.tsv",
         design="<results>/variants/{phenotype}/design.npz",
     output:
-        "<results>/variants/{phenotype}/burden.tsv",
+        table="<results>/variants/{phenotype}/burden.tsv",
+        null="<results>/variants/{phenotype}/burden.null.tsv",
     log:
         "<logs>/variants/associate_burden/{phenotype}.log",
     benchmark:
@@ -55,7 +57,8 @@ rule associate_heteroplasmy:
         samples="<results>/study/donors.tsv",
         design="<results>/variants/{phenotype}/design.npz",
     output:
-        "<results>/variants/{phenotype}/heteroplasmy.tsv",
+        table="<results>/variants/{phenotype}/heteroplasmy.tsv",
+        null="<results>/variants/{phenotype}/heteroplasmy.null.tsv",
     log:
         "<logs>/variants/associate_heteroplasmy/{phenotype}.log",
     benchmark:
@@ -81,7 +84,8 @@ rule associate_wiring:
         connectivity=f"<results>/{{cell_type}}/networks/{HEADLINE}/connectivity.parquet",
         covariates="<results>/study/covariates.tsv",
     output:
-        "<results>/{cell_type}/variants/connectivity.tsv",
+        table="<results>/{cell_type}/variants/connectivity.tsv",
+        null="<results>/{cell_type}/variants/genomes.null.tsv",
     log:
         "<logs>/{cell_type}/associate_wiring.log",
     benchmark:
@@ -93,7 +97,7 @@ rule associate_wiring:
     params:
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=config["statistics"]["adjust"],
+        adjust=presets.adjusted(config),
         components=getattr(cohort.variants, "components", 0),
         statistics=config["statistics"],
         seed=config["seed"],

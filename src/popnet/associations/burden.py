@@ -64,10 +64,21 @@ def robust(
         Benjamini-Hochberg over the genes.
     """
     scores = gene_scores(genomes.dosage, genomes.variants, genes)
-    tests = {
-        name: permutation_test(values.to_numpy(), design, testing.permutations, testing.seed).table
+    phenotypes = testing.phenotypes(design)
+    permuted = {
+        name: permutation_test(
+            values.to_numpy(),
+            design,
+            testing.permutations,
+            testing.seed,
+            # Findings count the tests of numbers of variants.
+            phenotypes=phenotypes if name == "count" else None,
+            fdr=testing.fdr,
+        )
         for name, values in scores.items()
     }
+    testing.count("burden", permuted["count"].by_chance)
+    tests = {name: test.table for name, test in permuted.items()}
     carrier = carriers(genomes.dosage)
     groups = gene_groups(genomes.variants, genes)
     groups[~varying(carrier)] = 0

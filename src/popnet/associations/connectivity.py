@@ -60,7 +60,16 @@ def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.D
     if not connectivity.empty:
         design = design.over(list(connectivity["sample"].unique()))
     table, values = _laid_out(connectivity, design.units)
-    tested = permutation_test(values, design, testing.permutations, testing.seed).table
+    permuted = permutation_test(
+        values,
+        design,
+        testing.permutations,
+        testing.seed,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
+    )
+    testing.count("connectivity", permuted.by_chance)
+    tested = permuted.table
     table = table.join(tested[["statistic", "p", "q", "n"]])
     table = table.join(group_means(values, cases(design)))
     return table.join(tested[["p_family", "n_permutations"]])

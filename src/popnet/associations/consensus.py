@@ -159,7 +159,16 @@ def robust(
     table["change_p_family"] = p_family
 
     degree = (by_unit @ incidence.T).toarray()
-    tested = permutation_test(degree, design, n_permutations, seed).table
+    permuted = permutation_test(
+        degree,
+        design,
+        n_permutations,
+        seed,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
+    )
+    testing.count("consensus", permuted.by_chance)
+    tested = permuted.table
     means = group_means(degree, case)
     table["case_mean_degree"] = means["mean_case"]
     table["control_mean_degree"] = means["mean_control"]

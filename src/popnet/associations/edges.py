@@ -16,9 +16,14 @@ from popnet.associations.testing import Testing
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
 from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import Design
-from popnet.stats.moderated import moderated_t
+from popnet.stats.moderated import moderated_t, permuted_t
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permuted_correlations, prepare, t_statistic
+from popnet.stats.permutation import (
+    correlations_at,
+    permuted_correlations,
+    prepare,
+    t_statistic,
+)
 from popnet.stats.ranks import correlate, rank_sum
 from popnet.stats.units import Units
 
@@ -186,6 +191,7 @@ def robust(
         of_network[["statistic", "estimate", "t", "p"]]
     )
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    correlation = None
     if observed.correlation is None:
         table[AGREEMENT] = np.nan
     else:
@@ -209,8 +215,38 @@ def robust(
     }
     tables = [table.iloc[rows].assign(gene_set=name) for name, rows in of_set.items()]
     edges = pd.concat([table.assign(gene_set=EVERY_PAIR), *tables], ignore_index=True)
-    permuted = design, testing.permutations, testing.seed
-    return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, *permuted))
+    _count_by_chance(weights, correlation, design, testing)
+    return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, design, testing))
+
+
+def _count_by_chance(
+    weights: np.ndarray, correlation: np.ndarray | None, design: Design, testing: Testing
+) -> None:
+    """Count the pairs that the network, and network and correlation, call in permuted phenotypes.
+
+    Parameters
+    ----------
+    weights, correlation : ndarray of shape (n, n_pairs)
+        Without a correlation, the network alone.
+    design : Design
+    testing : Testing
+    """
+    phenotypes = testing.phenotypes(design)
+    t, p = permuted_t(weights, design, phenotypes, testing.fdr)
+    q = np.reshape([benjamini_hochberg(row) for row in p], p.shape)
+    both, selected = np.zeros(len(q), int), (q <= testing.fdr).sum(axis=1)
+    tested = np.isfinite(p).sum(axis=1)
+    testing.put("model_edges", tested, selected)
+    if correlation is None:
+        return
+    # Without a selected pair there is no second stage. It is one-sided: twice its p is needed.
+    runs = np.flatnonzero(selected)
+    plain = permuted_t(correlation, design, phenotypes[runs], 2 * testing.fdr)
+    for run, plain_t, plain_p in zip(runs, *plain, strict=True):
+        network = pd.DataFrame({"statistic": t[run], "q": q[run]})
+        check = pd.DataFrame({"estimate": np.nan, "statistic": plain_t, "p": plain_p})
+        both[run] = agreement(network, check, testing.fdr)["agrees"].sum()
+    testing.put("edges", tested, both)
 
 
 def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float) -> pd.DataFrame:
@@ -306,7 +342,7 @@ def rank_sum_edges(
 
 
 def associated_components(
-    pairs: pd.DataFrame, values: np.ndarray, design: Design, n_permutations: int, seed: int
+    pairs: pd.DataFrame, values: np.ndarray, design: Design, testing: Testing
 ) -> pd.DataFrame:
     """Find connected components of associated edges: the network-based statistic.
 
@@ -320,9 +356,8 @@ def associated_components(
         gene1 gene2.
     values : ndarray of shape (n_observations, n_edges)
     design : Design
-    n_permutations : int
-        At most 1,000 are made.
-    seed : int
+    testing : Testing
+        At most 1,000 permutations are made.
 
     Returns
     -------
@@ -368,7 +403,8 @@ def associated_components(
         return of_edge, column, where, size, intensity
 
     largest: list[np.ndarray] = []
-    arrangements = design.arrangements(min(n_permutations, COMPONENT_PERMUTATIONS), seed)
+    n_permutations = min(testing.permutations, COMPONENT_PERMUTATIONS)
+    arrangements = design.arrangements(n_permutations, testing.seed)
     for r in permuted_correlations(residuals, design, arrangements):
         _, _, where, size, intensity = components(r)
         found = np.zeros((2, len(r)))
@@ -377,12 +413,20 @@ def associated_components(
         largest.append(found)
     null = np.sort(np.concatenate(largest, axis=1), axis=1)
 
+    def p_of(seen: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        larger = null.shape[1] - np.searchsorted(sizes, seen * (1 - 1e-9), side="left")
+        return arrangements.p(larger)
+
+    phenotypes = testing.phenotypes(design)
+    if len(phenotypes):
+        _, _, where, size, _ = components(correlations_at(phenotypes, residuals, design))
+        called = p_of(size, null[0]) <= testing.fdr
+        numbers = (np.bincount(where // 2, kept, len(phenotypes)) for kept in (None, called))
+        testing.put("components", *(found.astype(int) for found in numbers))
+
     outcome = design.residual / np.sqrt((design.residual**2).sum())
     of_edge, column, where, size, intensity = components((outcome @ residuals)[None])
-    p_size, p_intensity = (
-        arrangements.p(null.shape[1] - np.searchsorted(sizes, seen * (1 - 1e-9), side="left"))
-        for sizes, seen in zip(null, (size, intensity), strict=True)
-    )
+    p_size, p_intensity = p_of(size, null[0]), p_of(intensity, null[1])
     members = [
         sorted(names[np.unique(ends[:, column[of_edge == number]])]) for number in range(len(size))
     ]

@@ -39,8 +39,17 @@ def robust(
     tables = []
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
         observed = design.units.average(values)
-        permuted = testing.permutations, testing.seed
-        table = permutation_test(observed, design, *permuted, resolve=True).table
+        tested = permutation_test(
+            observed,
+            design,
+            testing.permutations,
+            testing.seed,
+            resolve=True,
+            phenotypes=testing.phenotypes(design),
+            fdr=testing.fdr,
+        )
+        testing.count(measure, tested.by_chance)
+        table = tested.table
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(table.sort_values("p", kind="stable"))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]

@@ -182,8 +182,15 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     }
     n_permutations, seed, genes = testing.permutations, testing.seed, values.genes
     tested = permutation_test(
-        design.units.average(values.centrality), design, n_permutations, seed, resolve=True
+        design.units.average(values.centrality),
+        design,
+        n_permutations,
+        seed,
+        resolve=True,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
     )
+    testing.count("centrality", tested.by_chance)
     own = prepare(design.units.average(values.centrality), design)
     table = tested.table[["statistic", "p", "q", "p_family"]].copy()
     table.insert(0, "gene", np.asarray(genes, dtype=object))

@@ -101,8 +101,15 @@ def robust(
         for name in measures
     ]
     tested = permutation_test(
-        np.concatenate(values, axis=1), design, testing.permutations, testing.seed
+        np.concatenate(values, axis=1),
+        design,
+        testing.permutations,
+        testing.seed,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
     )
+    # Findings count the q over all measures.
+    testing.count("graph_centrality", tested.by_chance)
     by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)
     off = switched(layers["detection_rate"], design)
     table = tested.table.assign(

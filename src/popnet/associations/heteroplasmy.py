@@ -25,7 +25,16 @@ def robust(genomes: Genotypes, design: Design, testing: Testing) -> pd.DataFrame
         measure (see `heteroplasmy_load`) statistic p q p_family mean n n_permutations.
     """
     load = heteroplasmy_load(genomes)
-    table = permutation_test(load.to_numpy(), design, testing.permutations, testing.seed).table
+    permuted = permutation_test(
+        load.to_numpy(),
+        design,
+        testing.permutations,
+        testing.seed,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
+    )
+    testing.count("heteroplasmy", permuted.by_chance)
+    table = permuted.table
     table.insert(0, "measure", list(load.columns))
     table.insert(5, "mean", load.mean().to_numpy())
     return table

@@ -84,20 +84,30 @@ def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> p
         empty. `adjusted_for` joins blocks and covariates by ``;``.
     """
     tables = [
-        one_map(of_kernel, design.over(of_kernel.samples), testing).assign(kernel=kernel)
+        one_map(of_kernel, design.over(of_kernel.samples), testing, kernel).assign(kernel=kernel)
         for kernel, of_kernel in maps.items()
     ]
     table = pd.concat(tables)
     return table[["kernel", *table.columns.drop("kernel")]]
 
 
-def one_map(of_kernel: SampleMap, design: Design, testing: Testing) -> pd.DataFrame:
+def one_map(
+    of_kernel: SampleMap, design: Design, testing: Testing, kernel: str = ""
+) -> pd.DataFrame:
     """Test one map; `design` is over its samples. Columns as those of :func:`robust`."""
     n_permutations, seed = testing.permutations, testing.seed
+    phenotypes = testing.phenotypes(design)
     axes = of_kernel.coordinates
-    by_axis = permutation_test(
-        design.units.average(axes.to_numpy(dtype=float)), design, n_permutations, seed
-    ).table
+    tested = permutation_test(
+        design.units.average(axes.to_numpy(dtype=float)),
+        design,
+        n_permutations,
+        seed,
+        phenotypes=phenotypes,
+        fdr=testing.fdr,
+    )
+    testing.count(f"axes of {kernel}", tested.by_chance)
+    by_axis = tested.table
     by_axis.insert(0, "axis", list(axes.columns))
     by_axis.insert(0, "test", "axis")
     block = "donor" if design.paired else "batch"
@@ -110,12 +120,16 @@ def one_map(of_kernel: SampleMap, design: Design, testing: Testing) -> pd.DataFr
     if design.binary:
         plain = design.without_covariates()
         arrangements = plain.arrangements(n_permutations, seed)
-        found["permanova"] = permanova(gram, plain, arrangements)
-        found["permdisp"] = permdisp(gram, plain, arrangements)
+        found["permanova"] = permanova(gram, plain, arrangements, phenotypes)
+        found["permdisp"] = permdisp(gram, plain, arrangements, phenotypes)
     arrangements = design.arrangements(n_permutations, seed)
-    found["distance regression"] = distance_regression(gram, design, arrangements)
-    found["hsic"] = hsic(gram, design, arrangements)
-    whole = pd.DataFrame([vars(test) for test in found.values()])
+    found["distance regression"] = distance_regression(gram, design, arrangements, phenotypes)
+    found["hsic"] = hsic(gram, design, arrangements, phenotypes)
+    p_by_chance = np.stack([test.by_chance for test in found.values()], axis=1)
+    # All are corrected together; those that take covariates count.
+    counts = [name not in ("permanova", "permdisp") for name in found]
+    testing.count(f"map of {kernel}", p_by_chance, counted=np.array(counts))
+    whole = pd.DataFrame([vars(test) for test in found.values()]).drop(columns="by_chance")
     whole["test"] = list(found)
     whole["axis"] = ""
     whole["q"] = benjamini_hochberg(whole["p"].to_numpy())

@@ -9,7 +9,7 @@ from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
 from popnet.networks.reliability import icc
 from popnet.stats.designs import Design
-from popnet.stats.moderated import moderated_t
+from popnet.stats.moderated import moderated_t, permuted_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 
@@ -50,10 +50,13 @@ def robust(
     observed = design.units.average(values)
     permuted = permutation_test(observed, design, testing.permutations, testing.seed).table
     reliability = icc(values, design.units.bin_samples)["icc"].to_numpy()
+    phenotypes = testing.phenotypes(design)
+    p_by_chance = np.full((len(phenotypes), len(columns)), np.nan)
     tables = []
     for kind in KINDS:
         at = np.flatnonzero(columns["kind"] == kind)
         tested = moderated_t(observed[:, at], design)
+        p_by_chance[:, at] = permuted_t(observed[:, at], design, phenotypes, testing.fdr)[1]
         table = columns.iloc[at].reset_index(drop=True)
         table = table[["kind", "programme1", "programme2", "name1", "name2"]]
         table = table.join(tested[["estimate", "statistic", "t", "p"]])
@@ -62,4 +65,5 @@ def robust(
         table["n"], table["icc"] = tested["n"], reliability[at]
         table = table.join(group_means(observed[:, at], cases(design)).apply(READ_AS[kind]))
         tables.append(table.sort_values("p", kind="stable"))
+    testing.count("programmes", p_by_chance, columns["kind"].to_numpy())
     return pd.concat(tables, ignore_index=True)

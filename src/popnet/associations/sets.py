@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,12 @@ import pandas as pd
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import observed_correlations, permuted_correlations, prepare
+from popnet.stats.permutation import (
+    correlations_at,
+    observed_correlations,
+    permuted_correlations,
+    prepare,
+)
 from popnet.stats.ranks import correlate
 from popnet.study.definitions import MT_PREFIX
 
@@ -155,7 +161,14 @@ def robust(
     """
     values = design.units.average(centrality)
     table = enrich_phenotype(
-        values, design, list(genes), gene_sets, testing.permutations, testing.seed
+        values,
+        design,
+        list(genes),
+        gene_sets,
+        testing.permutations,
+        testing.seed,
+        phenotypes=testing.phenotypes(design),
+        watch=partial(testing.count, "gene_sets"),
     )
     return table.assign(n_units=design.n)
 
@@ -255,6 +268,8 @@ def enrich_phenotype(
     seed: int,
     min_size: int = 3,
     threads: int = 1,
+    phenotypes: np.ndarray | None = None,
+    watch: Callable[[np.ndarray], None] | None = None,
 ) -> pd.DataFrame:
     """Enrichment of gene sets among genes associated with the phenotype, phenotypes permuted.
 
@@ -270,6 +285,11 @@ def enrich_phenotype(
     genes : sequence of shape (n_genes,)
     gene_sets, permutations, seed, min_size, threads
         As in :func:`enrich_ranking`.
+    phenotypes : ndarray of int, shape (n_phenotypes, n_observations), optional
+        Of :meth:`popnet.stats.designs.Design.permuted`. Their scores have the null distribution of
+        the observed ones (:func:`popnet.stats.permutation.permutation_test` says why).
+    watch : callable, optional
+        Called with the p of every set with each permuted phenotype, (n_phenotypes, n_sets).
 
     Returns
     -------
@@ -318,6 +338,14 @@ def enrich_phenotype(
     for name, mask, of_set in zip(nuclear, nuclear.values(), null.T[len(masks) :], strict=True):
         es = float(enrichment_score(own, mask[None])[0, 0])
         observed.loc[name, "p_without_mt"] = _p_and_nes(es, of_set, counted)[0]
+    if phenotypes is not None and watch is not None:
+        moved = correlations_at(phenotypes, ordered, design)
+        found = enrichment_score(np.round(moved, 12), membership[: len(masks)])
+        p = [
+            [_p_and_nes(es, scores[name], counted)[0] for es, name in zip(row, masks, strict=True)]
+            for row in found
+        ]
+        watch(np.array(p).reshape(found.shape))
     observed["n_permutations"] = arrangements.n
     observed["n_background"] = len(index)
     return _finish(observed.reset_index(), columns)

@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from popnet.stats.designs import Design
+from popnet.stats.multiplicity import benjamini_hochberg
+
+# Permuted phenotypes whose hits are counted, where the design has as many.
+PERMUTED_PHENOTYPES = 20
+BY_CHANCE = ("permutation", "tested", "significant")
+
 
 @dataclass(frozen=True)
 class Testing:
@@ -20,16 +30,59 @@ class Testing:
         Largest q (false discovery rate) of a hit.
     min_icc : float
         Least intraclass correlation over bins of a gene that is called reliable.
+    chance : dict, optional
+        Where tests put how much they call under permuted phenotypes, by analysis; without it they
+        do not look.
     """
 
     permutations: int
     seed: int
     fdr: float = 0.05
     min_icc: float = 0.4
+    chance: dict[str, pd.DataFrame] | None = None
 
     __test__ = False  # Not a test case, whatever its name begins with.
 
     @classmethod
     def from_config(cls, statistics: Mapping[str, Any], seed: int) -> Testing:
-        """Return the settings of the config's section `statistics`."""
-        return cls(statistics["permutations"], seed, statistics["fdr"], statistics["min_icc"])
+        """Return the settings of the config's section `statistics`, which look at chance, too."""
+        return cls(
+            statistics["permutations"], seed, statistics["fdr"], statistics["min_icc"], chance={}
+        )
+
+    def phenotypes(self, design: Design) -> np.ndarray:
+        """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""
+        return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
+
+    def count(
+        self,
+        analysis: str,
+        p: np.ndarray,
+        families: np.ndarray | None = None,
+        counted: np.ndarray | None = None,
+    ) -> None:
+        """Put down what the tests of an analysis call under each permuted phenotype.
+
+        Parameters
+        ----------
+        analysis : str
+        p : ndarray of shape (n_phenotypes, m)
+            NaN where nothing is tested.
+        families : ndarray of shape (m,), optional
+            As in :func:`popnet.stats.multiplicity.benjamini_hochberg`.
+        counted : bool ndarray of shape (m,), optional
+            Tests that are counted; the others are corrected with them.
+        """
+        q = np.reshape([benjamini_hochberg(row, families) for row in p], p.shape)
+        q = q if counted is None else q[:, counted]
+        self.put(analysis, np.isfinite(q).sum(axis=1), (q <= self.fdr).sum(axis=1))
+
+    def put(self, analysis: str, tested: Any, significant: Any) -> None:
+        """Put down numbers of tests and of hits under each permuted phenotype, (n_phenotypes,)."""
+        if self.chance is not None:
+            numbers = np.arange(1, len(significant) + 1), tested, significant
+            self.chance[analysis] = pd.DataFrame(dict(zip(BY_CHANCE, numbers, strict=True)))
+
+    def by_chance(self, analysis: str) -> pd.DataFrame:
+        """Return the numbers of tests and hits of an analysis; no rows of one that did not look."""
+        return (self.chance or {}).get(analysis, pd.DataFrame(columns=list(BY_CHANCE)))

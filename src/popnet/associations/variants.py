@@ -76,9 +76,18 @@ def robust(
     tested = np.flatnonzero(common(carrier))
     carrier = carrier[:, tested]
     # Two values are as good as their ranks.
-    found = permutation_test(
-        carrier, design, testing.permutations, testing.seed, rank=False, resolve=True
-    ).table
+    permuted = permutation_test(
+        carrier,
+        design,
+        testing.permutations,
+        testing.seed,
+        rank=False,
+        resolve=True,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
+    )
+    testing.count("single", permuted.by_chance)
+    found = permuted.table
     table = place_variants(genomes.variants.iloc[tested], genes)
     table[["statistic", "p", "q", "p_family"]] = found[["statistic", "p", "q", "p_family"]]
     table["n_carriers"] = np.nansum(carrier, axis=0).astype(int)

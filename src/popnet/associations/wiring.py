@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.designs import donor_components
-from popnet.associations.testing import Testing
+from popnet.associations.testing import BY_CHANCE, Testing
 from popnet.genotypes.burden import gene_scores
 from popnet.genotypes.carriers import carriers, common
 from popnet.genotypes.genomes import heteroplasmy_load
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design
-from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 
 KINDS = ["within_complexes", "between_complexes"]
@@ -44,11 +43,21 @@ def associate_genomes(
     variants = pd.DataFrame(carrier[:, tested], columns=genomes.variants.index[tested])
     parts = {"heteroplasmy": load, "burden": burden, "variant": variants}
     values = np.column_stack([part.to_numpy() for part in parts.values()])
-    found = permutation_test(values, design, testing.permutations, testing.seed, resolve=True).table
-    found.insert(0, "analysis", np.repeat(list(parts), [part.shape[1] for part in parts.values()]))
+    analyses = np.repeat(list(parts), [part.shape[1] for part in parts.values()])
+    permuted = permutation_test(
+        values,
+        design,
+        testing.permutations,
+        testing.seed,
+        resolve=True,
+        families=analyses,
+        phenotypes=testing.phenotypes(design),
+        fdr=testing.fdr,
+    )
+    testing.count("genomes", permuted.by_chance, analyses)
+    found = permuted.table
+    found.insert(0, "analysis", analyses)
     found.insert(1, "measure", [name for part in parts.values() for name in part])
-    for rows in found.groupby("analysis").indices.values():
-        found.loc[rows, "q"] = benjamini_hochberg(found.loc[rows, "p"].to_numpy())
     n_carriers = pd.Series((values > 0).sum(axis=0)).where(found["analysis"] != "heteroplasmy")
     found.insert(6, "n_carriers", n_carriers.astype("Int64"))
     return found
@@ -97,7 +106,7 @@ def robust(
     counts = counts.assign(
         **{kind: counts[kind].map("{:.6g}".format).astype(float) for kind in KINDS}
     )
-    tables = []
+    tables, chances = [], []
     for gene_set, rows in counts.dropna(subset=KINDS).groupby("gene_set", sort=False):
         for kind in KINDS:
             outcome = rows.groupby("sample")[kind].mean().reindex(components.index).dropna()
@@ -108,9 +117,14 @@ def robust(
             print(f"{gene_set}, {kind}: {design.n} donors; {design.df} degrees of freedom")
             print(*design.remarks, sep="\n")
             table = associate_genomes(genomes.take(design.donors), genes, design, testing)
+            chances += [testing.by_chance("genomes")] * design.testable
             table.insert(0, "gene_set", gene_set)
             table.insert(1, "kind", kind)
             tables.append(table)
+    # Permutations of the same number move the same donors in all designs.
+    n = min(map(len, chances), default=0)
+    together = [sum(chance[name].to_numpy()[:n] for chance in chances) for name in BY_CHANCE[1:]]
+    testing.put("genomes", *(together if chances else ([], [])))
     # Without edges of complexes there is nothing to test.
     empty = pd.DataFrame(columns=["gene_set", "kind", "analysis", "measure", "statistic", "p", "q"])
     return pd.concat(tables or [empty], ignore_index=True)

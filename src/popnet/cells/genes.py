@@ -189,11 +189,12 @@ def selection_basis(cells: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     cells : DataFrame of shape (n_cells, n_columns)
-        Columns sample, bin and cell.
+        Columns sample, bin, cell and, of thinned cells, kept.
     """
     digests = {}
+    columns = [column for column in ("bin", "cell", "kept") if column in cells]
     for sample, members in cells.groupby("sample", observed=True):
-        names = members.sort_values(["bin", "cell"])[["bin", "cell"]].astype(str)
+        names = members.sort_values(["bin", "cell"])[columns].astype(str)
         digests[str(sample)] = sha256(json.dumps(names.values.tolist()).encode()).hexdigest()[:16]
     return digests
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, vstack
 
+from popnet.cells.depth import thin
 from popnet.errors import InputError, Problem
 
 
@@ -89,7 +90,8 @@ def read_counts(
     ----------
     sources : mapping of the cells' source to its CountSource
     cells : DataFrame of shape (n_cells, n_columns)
-        Columns source, row and cell.
+        Columns source, row and cell. With columns kept and seed, as `match_depth` of
+        `popnet.cells.depth` makes them, the counts are thinned.
     genes : Index of shape (n_genes,)
         Genes that every source has, see `common_genes`.
 
@@ -97,7 +99,7 @@ def read_counts(
     -------
     counts : csr_matrix of shape (n_cells, n_genes), float32
     depth : ndarray of shape (n_cells,)
-        Total counts of each cell over all genes of its source.
+        Total counts of each cell over all genes of its source, after thinning.
 
     Raises
     ------
@@ -113,6 +115,10 @@ def read_counts(
         source = sources[str(key)]
         part = source.read_rows(rows[members])
         _check_counts(part, source, names[members])
+        if "kept" in cells:
+            # All genes of the file, so that another file with other genes changes nothing.
+            thinned = cells.iloc[members]
+            part = thin(part, thinned["kept"].to_numpy(), thinned["seed"].to_numpy())
         depth[members] = np.asarray(part.sum(axis=1, dtype=np.float64)).ravel()
         if not source.genes.equals(genes):
             columns = source.genes.get_indexer(genes)
@@ -138,6 +144,17 @@ def read_blocks(
     for start in range(0, len(cells), block):
         part = cells.iloc[start : start + block]
         yield part, *read_counts(sources, part, genes)
+
+
+def read_depth(
+    sources: Mapping[str, CountSource], cells: pd.DataFrame, genes: pd.Index
+) -> np.ndarray:
+    """Return the total counts of cells over all genes of their source, (n_cells,), as given."""
+    depth = np.empty(len(cells))
+    placed = cells.assign(place=np.arange(len(cells)))
+    for part, _, totals in read_blocks(sources, placed, genes):
+        depth[part["place"]] = totals
+    return depth
 
 
 def read_samples(

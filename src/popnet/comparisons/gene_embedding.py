@@ -67,7 +67,7 @@ class GeneEmbedding:
 def planar_settings(settings: sivae.Settings, n_cells: int) -> sivae.Settings:
     """Return settings for embeddings that are drawn: two dimensions, and enough steps for them."""
     steps = tuple(map(max, settings.steps_for(n_cells), PLANAR_STEPS))
-    return replace(settings, latent=2, steps=steps, grow_beyond=None)
+    return settings.with_steps(steps, latent=2)
 
 
 def embed_genes(method: str, cells: Any, training: Training, seed: int) -> GeneEmbedding:

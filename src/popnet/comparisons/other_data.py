@@ -196,7 +196,7 @@ def compare_other_data(
             if found.status == "done":
                 tables.append(found.value.assign(data=images, method=method))
         outcomes.add(f"images ({images})", method, tried)
-    drawn = replace(settings, latent=2, heldout=0.2, steps=MAP_STEPS, grow_beyond=None)
+    drawn = settings.with_steps(MAP_STEPS, latent=2, heldout=0.2)
     found = attempt(_simulate_and_recover, drawn, seed)
     outcomes.add("simulated chromatin", "sivae", found)
     measures = pd.DataFrame(columns=["measure", "value", "chance"])

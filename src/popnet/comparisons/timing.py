@@ -93,8 +93,7 @@ def time_size(
     settings = replace(settings, latent=latent, heldout=0.0)
     paper = sivae.settings_for("sivae", "paper", latent=latent, hidden=settings.hidden)
     cell_steps, _, joint_steps = settings.steps_for(n_cells)
-    vae = replace(settings, model="vae", gamma=0.0, grow_beyond=None)
-    vae = replace(vae, steps=(cell_steps + joint_steps, 1, 1))
+    vae = settings.with_steps((cell_steps + joint_steps, 1, 1), model="vae", gamma=0.0)
     about = {"n_genes": n_genes, "latent": latent, "n_cells": n_cells}
     rows: list[dict[str, Any]] = []
     for name, chosen in (("sivae", settings), ("sivae-paper", paper), ("vae", vae)):
@@ -137,7 +136,7 @@ def time_training(
     steps = tuple(min(n, n_timed) for n in whole)
     clock = _Clock()
     begin = time.process_time()
-    timed = replace(settings, steps=steps, grow_beyond=None)
+    timed = settings.with_steps(steps)
     fit = sivae.fit(expression, timed, seed, "cpu", progress=clock)
     seconds = time.process_time() - begin
     if steps == tuple(whole):

@@ -179,12 +179,19 @@ def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
     ----------
     samples : DataFrame with columns sample, batch, mean_depth, n_cells
         `mean_depth` is the mean of log10 total counts over the sample's cells; batch may be
-        missing.
+        missing. With columns sequenced_depth, the depth before counts were thinned, and
+        share_kept, a line joins it to `mean_depth`.
     subject : Subject
     """
     figure = new_figure(4.8, 4.0, "Sequencing depth and number of cells per sample", subject)
     axes = figure.subplots()
-    points = samples[["n_cells", "mean_depth"]].to_numpy(dtype=float)
+    thinned = "sequenced_depth" in samples
+    shown = "sequenced_depth" if thinned else "mean_depth"
+    points = samples[["n_cells", shown]].to_numpy(dtype=float)
+    if thinned:
+        after = samples["mean_depth"].to_numpy(dtype=float)
+        axes.vlines(points[:, 0], after, points[:, 1], color=GREY, lw=0.6, zorder=1)
+        axes.scatter(points[:, 0], after, s=16, c=DARK, marker="_", lw=0.8, zorder=2)
     batch = samples["batch"].fillna("").astype(str)
     batches = sorted(set(batch))
     coloured = 1 < len(batches) <= len(MARKERS)
@@ -197,6 +204,10 @@ def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
         if coloured:
             label = readable(name, 30) or "no batch"
             handles.append(dot(colour, f"{label} (n = {chosen.sum()})", marker))
+    if thinned:
+        low, high = samples["share_kept"].min(), samples["share_kept"].max()
+        label = f"after thinning ({low:.0%} to {high:.0%} of the counts kept)"
+        handles.append(Line2D([], [], color=DARK, lw=0.8, label=label))
     axes.set_xlabel("cells in bins")
     axes.set_ylabel("depth: mean log₁₀ counts per cell")
     axes.xaxis.set_major_locator(ticks(5, integer=True))

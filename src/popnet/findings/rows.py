@@ -143,6 +143,29 @@ def finding(
     }
 
 
+def by_chance(counts: pd.DataFrame) -> dict[str, object]:
+    """Return what an analysis calls where there is nothing but chance.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        permutation, tested and significant of every permuted phenotype; no rows where none was
+        tested, as with preset paper.
+
+    Returns
+    -------
+    dict
+        by_chance and most_by_chance (mean and largest number of hits, NaN where none was tested),
+        permuted_phenotypes (their number).
+    """
+    called = counts["significant"].astype(float)
+    return {
+        "by_chance": called.mean(),
+        "most_by_chance": called.max(),
+        "permuted_phenotypes": len(called),
+    }
+
+
 def component_name(genes: str) -> str:
     """Return how a component of edges is called: its number of genes, and the first three.
 

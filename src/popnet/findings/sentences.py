@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 NAMED = 10
+# Hits by chance are called many above this many times what the false discovery rate allows.
+MANY = 3
 # What an edge of each network is, for a reader who knows none of the methods.
 EDGES = {
     "shared": "how far the expression of two genes varies together over a sample's cells, as one "
@@ -28,11 +30,13 @@ EDGES = {
 }
 
 
-def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
+def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float) -> list[str]:
     """Return how to read the findings, and which samples and bins are left out.
 
     Parameters
     ----------
+    findings : DataFrame
+        findings.tsv.
     excluded : DataFrame with columns cell_type, sample, reason
         excluded.tsv.
     preset : str
@@ -44,6 +48,7 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         f"Preset {preset}. A finding is significant at a false discovery rate of {fdr:.0%} within "
         "its row (connected components: by the family-wise P; mtDNA against wiring: within each "
         "analysis). A name in brackets is the best of a row without a significant finding.",
+        what_chance_brings(findings, preset),
         *(
             f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
             f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."
@@ -61,6 +66,77 @@ def remarks(excluded: pd.DataFrame, *, preset: str, fdr: float) -> list[str]:
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
+
+
+def beside_chance(findings: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings as the page shows them: the hits, and in brackets those by chance.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        findings.tsv.
+    """
+    chance = ["by_chance", "most_by_chance", "permuted_phenotypes"]
+    shown = findings.drop(columns=chance)
+    shown["significant"] = [
+        f"{hits:,} ({mean:.3g} by chance)" if n else f"{hits:,}"
+        for hits, mean, n in zip(
+            findings["significant"], findings["by_chance"], findings[chance[-1]], strict=True
+        )
+    ]
+    return shown
+
+
+def what_chance_brings(findings: pd.DataFrame, preset: str) -> str:
+    """Return how to read the hits by chance.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        findings.tsv.
+    preset : str
+    """
+    numbers = findings.loc[findings["permuted_phenotypes"] > 0, "permuted_phenotypes"]
+    if numbers.empty:
+        return (
+            f"Hits by chance are not counted: with preset {preset} no test permutes the phenotype "
+            "of observations, or there is nothing to permute."
+        )
+    n = f"{numbers.max()}"
+    if numbers.min() < numbers.max():
+        n = f"{numbers.min()} to {numbers.max()} (few observations have few permutations)"
+    return (
+        "In brackets behind the significant ones: how many the same test calls if the phenotype is "
+        f"permuted, the mean of {n} permuted phenotypes. All that is called there is called by "
+        "chance. findings.tsv also has the largest number (most_by_chance)."
+    )
+
+
+def no_better_than_chance(findings: pd.DataFrame, fdr: float) -> list[str]:
+    """Return a warning for every row whose hits by chance are far more than `fdr` allows.
+
+    A single permuted phenotype with many hits is no reason: tests depend on each other, so that
+    hits by chance come rarely and many at once.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        findings.tsv.
+    fdr : float
+    """
+    total = findings["by_chance"] * findings["permuted_phenotypes"]
+    many = findings["by_chance"] > MANY * fdr * findings["significant"]
+    warned = many & (findings["significant"] > 0) & (total > findings["most_by_chance"])
+    sentences = []
+    for row in findings[warned].to_dict("records"):
+        network = f", network {row['network']}" if row["network"] else ""
+        sentences.append(
+            f"{row['phenotype']} in {row['cell_type']}{network}, {row['analysis']}: "
+            f"{row['significant']:,} significant, but {row['by_chance']:.3g} on average (at most "
+            f"{row['most_by_chance']:.0f}) with {row['permuted_phenotypes']} permuted phenotypes: "
+            f"more than {fdr:.0%} of these findings may be false."
+        )
+    return sentences
 
 
 def network_sentences(
@@ -118,6 +194,33 @@ def network_sentences(
             f"{max(strength, 0):.0%} (median gene) would come back with other cells"
         )
     return [first, f"{second}."]
+
+
+def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return what making depth equal cost the samples of a cell type, and warnings of shallow ones.
+
+    Parameters
+    ----------
+    cell_type : str
+    depths : DataFrame with columns sample, matched_depth, share_kept, shallow
+        depth.tsv of the cell type.
+    """
+    kept = depths.sort_values("share_kept", kind="stable")
+    goal = depths.loc[~depths["shallow"], "matched_depth"].median()
+    sentences = [
+        f"{cell_type}: counts were thinned until all samples have the same sequencing depth, "
+        f"{goal:,.0f} counts in the median cell. The median sample keeps "
+        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%} "
+        f"({kept['sample'].iloc[0]}) to {kept['share_kept'].iloc[-1]:.0%}."
+    ]
+    shallow = depths.loc[depths["shallow"], "sample"]
+    warnings = [
+        f"{cell_type}: {len(shallow)} of {len(depths)} samples are shallow, with less than half of "
+        f"the depth that the others were thinned to: {', '.join(shallow.head(NAMED))}"
+        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test "
+        "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
+    ]
+    return sentences, warnings * bool(len(shallow))
 
 
 def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:

@@ -84,18 +84,26 @@ def loss_medians(losses: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def depth_of_samples(bins: pd.DataFrame) -> pd.DataFrame:
+def depth_of_samples(bins: pd.DataFrame, depths: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return sample, batch, mean_depth and n_cells (in bins) of each sample of one cell type.
 
     Parameters
     ----------
     bins : DataFrame with columns sample, batch, mean_depth, n_cells
         `mean_depth` is the mean of log10 total counts over the bin's cells.
+    depths : DataFrame with columns sample, mean_depth, share_kept, shallow, optional
+        depth.tsv, where counts were thinned. Its `mean_depth`, before that, is added as
+        `sequenced_depth`, and so are `share_kept` and `shallow`.
     """
     grouped = bins.astype({"sample": str, "batch": str}).groupby("sample", sort=False)
-    return grouped.agg(
+    table = grouped.agg(
         batch=("batch", "first"), mean_depth=("mean_depth", "mean"), n_cells=("n_cells", "sum")
     ).reset_index()
+    if depths is None:
+        return table
+    before = depths.rename(columns={"mean_depth": "sequenced_depth"}).astype({"sample": str})
+    columns = ["sample", "sequenced_depth", "share_kept", "shallow"]
+    return table.merge(before[columns], on="sample", how="left", validate="one_to_one")
 
 
 def reliability_of_genes(reliability: pd.DataFrame, degree: pd.DataFrame) -> pd.DataFrame:

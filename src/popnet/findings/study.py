@@ -69,6 +69,7 @@ def cohort_record(
     excluded: pd.DataFrame,
     trained: pd.DataFrame,
     shared: Mapping[str, Mapping[str, Any]] | None = None,
+    depths: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return what a study was made of: settings, seeds, models, samples kept and left out.
 
@@ -85,6 +86,8 @@ def cohort_record(
         One row per model, of all training jobs; version and code of what trained it.
     shared : mapping of model to mapping, optional
         basis.json of the models of the cohort: what they were trained with, and on which samples.
+    depths : mapping of cell type to mapping, optional
+        depth_target.json: the depths that samples were thinned to, and from which samples they are.
     """
     sample = ["cell_type", "sample"]
     failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
@@ -101,6 +104,7 @@ def cohort_record(
         "samples_kept": {
             cell_type: sorted(rows["sample"]) for cell_type, rows in kept.groupby("cell_type")
         },
+        "depth_targets": dict(depths or {}),
         "shared_models": dict(shared or {}),
         "models": models.size().rename("n_models").reset_index().to_dict("records"),
         "excluded": excluded.to_dict("records"),

@@ -109,6 +109,7 @@ def bin_models(
     min_detection: float | None,
     definition: Definition,
     closest: float,
+    cross_fitted: bool = False,
 ) -> Estimator:
     """Return a siVAE per bin as an estimator.
 
@@ -124,10 +125,13 @@ def bin_models(
     definition : {"model", "inner", "cosine", "distance"}
     closest : float
         Share of gene pairs that are edges, for "distance".
+    cross_fitted : bool
+        Take the errors in cells that a model did not see, which small bins have.
     """
     bins = _described(models.bins, summary)
     number = models.bin_number
-    errors, variances = (models.read_all(f"var/{x}") for x in ("reconstruction_error", "variance"))
+    of_error = "cross_fitted_error" if cross_fitted else "reconstruction_error"
+    errors, variances = (models.read_all(f"var/{x}") for x in (of_error, "variance"))
     if min_detection is None:
         of_models = degree_centrality(errors)
     else:

@@ -12,12 +12,13 @@ from time import perf_counter
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
 
 import popnet
-from popnet.cells.expression import read_bin
+from popnet.cells.expression import BinnedExpression, read_bin
 from popnet.files import atomic
 from popnet.names import safe_name
 from popnet.provenance import code_hash
@@ -28,6 +29,7 @@ from popnet.sivae.fitting import Device, fit_stack, stack_size
 from popnet.sivae.progress import Progress
 from popnet.sivae.result import Fit, load, model_digest
 from popnet.sivae.settings import Settings
+from popnet.sivae.shared import fold_of
 from popnet.sivae.training import STAGES, DivergedError
 
 # What makes a model and what its file holds, besides its data, settings and seed.
@@ -110,6 +112,10 @@ class TrainingJob:
         A digest of the code that models depend on.
     start : str or Path, optional
         The folder of a saved fit that every model starts from; by default they start from nothing.
+    unseen : sequence of str or Path
+        The folders of two saved fits that each did not see the cells of a fold. With them, a bin's
+        errors are cross-fitted: from each a further model is trained without the cells of the
+        fold, whose errors it gives.
     """
 
     expression: str | Path
@@ -121,6 +127,7 @@ class TrainingJob:
     stack: int | None = None
     code: str = field(default_factory=lambda: "".join(code_hash(one)[:8] for one in CODE))
     start: str | Path | None = None
+    unseen: Sequence[str | Path] = ()
 
 
 def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFrame:
@@ -205,7 +212,7 @@ def planned_repeats(job: TrainingJob, cells: AnnData, sample: str, number: int) 
     number : int
         Of the bin.
     """
-    start = None if job.start is None else model_digest(job.start)
+    start = None if job.start is None else "".join(map(model_digest, (job.start, *job.unseen)))
     repeats = []
     for repeat in range(1, job.n_repeats + 1):
         # The file of the first ends in one number, those of the others in two: no other sample's
@@ -236,7 +243,7 @@ def fingerprint(
     code : str
         Of :func:`popnet.provenance.code_hash`.
     start : str, optional
-        Digest of the fit that the model starts from.
+        Digest of the fits that the model and its cross-fitted errors start from.
     """
     described = [asdict(settings), seed, list(cells.var_names), code, start]
     digest = sha256(json.dumps(described, sort_keys=True).encode())
@@ -283,9 +290,11 @@ def train_stack(
     fits = fit_stack(
         cells, job.settings, seeds, job.device, start=start, heldout=heldout, progress=progress
     )
+    errors = cross_fitted_errors(job, stack, cells)
     progress.end()
     rows = []
-    for repeat, own, fit in zip(stack, cells, fits, strict=True):
+    for repeat, own, fit, error in zip(stack, cells, fits, errors, strict=True):
+        fit = error if isinstance(error, DivergedError) else fit
         if isinstance(fit, DivergedError):
             print(f"{repeat} failed: {fit}")
             row = {"status": f"failed: {fit}", "device": job.device, "seed": repeat.next.seed}
@@ -293,6 +302,8 @@ def train_stack(
         else:
             model = fit.to_anndata()
             model.varm["covariance_factor"] = covariance_factor(fit, own.X)
+            if error is not None:
+                model.var["cross_fitted_error"] = error
             model.uns["sivae"] |= {
                 "fingerprint": repeat.next.fingerprint,
                 "stack": len(stack),
@@ -306,6 +317,34 @@ def train_stack(
     names = ", ".join(map(str, stack))
     print(f"{progress.n_done} of {progress.n_fits} in {perf_counter() - begin:.1f} s: {names}")
     return rows
+
+
+def cross_fitted_errors(
+    job: TrainingJob, stack: Sequence[Repeat], cells: Sequence[AnnData]
+) -> list[np.ndarray | DivergedError | None]:
+    """Return the errors of each bin's genes in cells that neither a model nor its start saw.
+
+    Returns
+    -------
+    list of (n_genes,) ndarray
+        Means over the cells of a bin; None where the job has no fits of folds.
+    """
+    if not job.unseen:
+        return [None] * len(stack)
+    expression = BinnedExpression(job.expression)
+    fold = fold_of(expression.obs, job.seed)
+    folds = [fold[expression.rows(repeat.sample, repeat.bin)] for repeat in stack]
+    found: list[np.ndarray | DivergedError | None] = [np.zeros(one.n_vars) for one in cells]
+    for number, path in enumerate(job.unseen, start=1):
+        out = [one == number for one in folds]
+        seeds = [derive_seed(repeat.next.seed, "fold", number) for repeat in stack]
+        fits = fit_stack(cells, job.settings, seeds, job.device, start=load(path), heldout=out)
+        for place, (fit, unseen) in enumerate(zip(fits, out, strict=True)):
+            if isinstance(fit, DivergedError):
+                found[place] = fit
+            elif isinstance(error := found[place], np.ndarray):
+                found[place] = error + unseen.mean() * fit.heldout_error
+    return found
 
 
 def described(model: AnnData) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+
 # The models of the paper (Methods, "siVAE model variants"). "vae-linear" is LDVAE.
 VARIANTS: dict[str, dict[str, Any]] = {
     "sivae": {},
@@ -38,6 +40,8 @@ PLANS: dict[str, dict[str, Any]] = {
         "kl": 0.1,
         "steps": (500, 300, 1000),
         "grow_beyond": 1000,
+        # Training cells of a bin of 1,000.
+        "shrink_below": 900,
         "learning_rate": 2e-3,
         "schedule": "one-cycle",
         "genes_per_step": 512,
@@ -50,6 +54,8 @@ PLANS: dict[str, dict[str, Any]] = {
 # Largest numbers of steps, and at how many times `grow_beyond` cells they are reached.
 GROWN_STEPS = (1000, 2000, 2000)
 GROWN_AT = 4
+# Least share of the steps that bins of few cells have.
+LEAST_STEPS = 1 / 8
 
 # A fit that starts from another has only the joint stage, with at most so many steps, at this
 # learning rate; benchmarks/warm_start.py.
@@ -106,8 +112,8 @@ class Settings:
         paper's objective; less keeps more latent dimensions in use.
     steps : sequence of three int
         Minibatch steps of the stages "cells", "features" and "joint"; a VAE has only the first.
-    grow_beyond : int, optional
-        Number of training cells above which `steps` grow, see `steps_for`.
+    grow_beyond, shrink_below : int, optional
+        Numbers of training cells above and below which `steps` grow and shrink, see `steps_for`.
     minibatch : int
         Cells per step (genes in stage "features").
     learning_rate : float
@@ -143,6 +149,7 @@ class Settings:
     kl: float = 1.0
     steps: Sequence[int] = (2000, 2000, 2000)
     grow_beyond: int | None = None
+    shrink_below: int | None = None
     minibatch: int = 128
     learning_rate: float = 5e-4
     schedule: Literal["decay", "one-cycle"] = "decay"
@@ -168,6 +175,7 @@ class Settings:
             "kl": self.kl >= 0,
             "steps": len(self.steps) == 3 and min(self.steps) >= 1,
             "grow_beyond": self.grow_beyond is None or self.grow_beyond >= 1,
+            "shrink_below": self.shrink_below is None or self.shrink_below >= 1,
             "minibatch": self.minibatch >= 1,
             "learning_rate": self.learning_rate > 0,
             "schedule": self.schedule in ("decay", "one-cycle"),
@@ -199,22 +207,28 @@ class Settings:
 
         With few cells many steps overfit; with more cells more steps help. With `grow_beyond`,
         `steps` grow linearly with the cells above it, to 1,000, 2,000 and 2,000 at four times as
-        many.
+        many. With `shrink_below`, they shrink in proportion to the cells below it, at most to an
+        eighth (docs/networks.md, "Few cells: steps and widths").
         """
-        if self.grow_beyond is None:
-            return tuple(self.steps)
-        share = min(max((n_cells / self.grow_beyond - 1) / (GROWN_AT - 1), 0), 1)
-        return tuple(
-            n + round(share * max(0, grown - n))
-            for n, grown in zip(self.steps, GROWN_STEPS, strict=True)
-        )
+        steps = np.array(self.steps, float)
+        if self.shrink_below is not None:
+            steps *= min(max(n_cells / self.shrink_below, LEAST_STEPS), 1)
+        if self.grow_beyond is not None:
+            share = min(max((n_cells / self.grow_beyond - 1) / (GROWN_AT - 1), 0), 1)
+            steps += share * np.maximum(0, np.array(GROWN_STEPS) - steps)
+        return tuple(max(1, round(n)) for n in steps)
+
+    def with_steps(self, steps: Sequence[int], **changes: Any) -> Settings:
+        """Return settings with these steps, whatever the number of cells, and other changes."""
+        return replace(self, steps=steps, grow_beyond=None, shrink_below=None, **changes)
 
     def warm(self, start: Settings) -> Settings:
         """Return the settings of a fit that starts from another.
 
-        It has the joint stage alone, with at most 300 steps and one cycle of the learning rate up
-        to 0.002, and the gene input of its start. The weight of the KL terms rises from 0 again:
-        with its whole weight from the first step, what is new in the cells would be lost.
+        It has the joint stage alone, with at most 300 steps (fewer where `shrink_below` says so)
+        and one cycle of the learning rate up to 0.002, and the gene input of its start. The weight
+        of the KL terms rises from 0 again: with its whole weight from the first step, what is new
+        in the cells would be lost.
 
         Parameters
         ----------
@@ -255,7 +269,7 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
         and a KL weight of 1.
     **changes
         Fields of `Settings` that differ; None keeps the value of variant and plan. If `steps` are
-        given, they do not grow.
+        given, they neither grow nor shrink.
     """
     for name, value, known in (("variant", variant, VARIANTS), ("plan", plan, PLANS)):
         if value not in known:
@@ -264,7 +278,7 @@ def settings_for(variant: str = "sivae", plan: str = "fast", **changes: Any) -> 
     if chosen.get("likelihood") == "nb":
         chosen |= {"genes_per_step": None}
     if changes.get("steps") is not None:
-        chosen |= {"grow_beyond": None}
+        chosen |= {"grow_beyond": None, "shrink_below": None}
     return Settings(**chosen | {name: v for name, v in changes.items() if v is not None})
 
 

@@ -42,15 +42,15 @@ MAD_TO_SD = 1.4826
 
 
 def fold_of(cells: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return the fold of every cell: each half of a sample's cells, at random.
+    """Return the fold of every cell: each half of a bin's cells, at random.
 
     Parameters
     ----------
     cells : DataFrame of n_cells rows
-        Column sample.
+        Columns sample and bin.
     seed : int
-        Of the study. Folds of a sample depend on it and on the number of its cells, not on other
-        samples.
+        Of the study. Folds of a bin depend on it and on the number of its cells, not on other
+        bins.
 
     Returns
     -------
@@ -58,8 +58,9 @@ def fold_of(cells: pd.DataFrame, seed: int) -> np.ndarray:
         1 or 2.
     """
     fold = np.empty(len(cells), np.int8)
-    for sample, positions in _by_sample(cells).items():
-        rng = np.random.default_rng(derive_seed(seed, "fold", sample))
+    keys = [cells["sample"].to_numpy(dtype=str), cells["bin"].to_numpy()]
+    for (sample, number), positions in pd.Series(range(len(cells))).groupby(keys):
+        rng = np.random.default_rng(derive_seed(seed, "fold", sample, number))
         fold[rng.permutation(positions)] = 1 + np.arange(len(positions)) % 2
     return fold
 
@@ -268,14 +269,15 @@ def shared_settings(settings: Settings) -> Settings:
 
     A bin's model can only start from it if it knows a gene by more than the cells it was trained
     on. All genes are in every step: with 512 of 1,500, new wiring of 20 genes was not learnt
-    (docs/networks.md, "KL weights and latent sizes").
+    (docs/networks.md, "KL weights and latent sizes"). Steps do not shrink with few cells: they are
+    cells of many samples.
 
     Parameters
     ----------
     settings : Settings
         Of a study's models.
     """
-    whole = replace(settings, genes_per_step=None)
+    whole = replace(settings, genes_per_step=None, shrink_below=None)
     if settings.feature_input.method == "pca":
         return whole
     return replace(whole, feature_input=FeatureInput(**PLANS["fast"]["feature_input"]))

@@ -38,6 +38,10 @@ SAME = "the same as the phenotype"
 DRAWN_AT_ONCE = 2**22
 
 
+# Permutations that are drawn for each permuted phenotype, to find all where there are few.
+DRAWS = 50
+
+
 @dataclass(frozen=True)
 class Design:
     """Observations of one phenotype, adjusted for covariates, permuted within blocks.
@@ -184,24 +188,55 @@ class Design:
         """
         every = self._enumerate(n_permutations) if self.testable else np.arange(self.n)[None]
         if every is not None:
+            # Mixed, so that the first of them are a sample of all.
+            every = np.random.default_rng(derive_seed(seed, "order")).permutation(every)
             return Arrangements(len(every), True, lambda: iter([every]))
+        return Arrangements(n_permutations, False, lambda: self._drawn(n_permutations, seed))
 
-        def drawn() -> Iterator[np.ndarray]:
-            labels = list(self._labels())
-            generators = [np.random.default_rng(derive_seed(seed, *label)) for label in labels]
-            # Positions sorted by label, so that the order of the rows has no effect.
-            by_label = np.array(sorted(range(self.n), key=labels.__getitem__), np.intp)
-            order = by_label[np.argsort(self.blocks[by_label], kind="stable")]
-            at_once = max(1, DRAWN_AT_ONCE // self.n)
-            code = np.unique(self.blocks, return_inverse=True)[1]
-            for start in range(0, n_permutations, at_once):
-                size = min(at_once, n_permutations - start)
-                keys = np.stack([generator.random(size) for generator in generators], 1)
-                places = np.empty((size, self.n), np.intp)
-                places[:, order] = np.argsort(keys + code, axis=1)
-                yield places
+    def permuted(self, n: int, seed: int) -> np.ndarray:
+        """Return arrangements that give the observations another phenotype, (n or fewer, n).
 
-        return Arrangements(n_permutations, False, drawn)
+        No two give the same one, and none the observed one; exchanged groups (or ranks) are the
+        same phenotype, since two-sided tests do not tell them apart. Fewer than `n` where there are
+        no more, as for four pairs, which have seven.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+        """
+        found: list[np.ndarray] = []
+        if n and self.testable:
+            # What covariates leave is exchanged with them, so that the phenotype alone counts.
+            phenotype = self.without_covariates().residual
+            phenotype = np.round(phenotype / np.abs(phenotype).max(), 9) + 0.0
+            seen = {phenotype.tobytes(), (0 - phenotype).tobytes()}
+            draws = self._drawn(DRAWS * n, derive_seed(seed, "permuted phenotypes"), n)
+            for places in draws:
+                for row in places:
+                    moved = phenotype[row]
+                    if len(found) < n and moved.tobytes() not in seen:
+                        found.append(row)
+                        seen |= {moved.tobytes(), (0 - moved).tobytes()}
+                if len(found) == n:
+                    break
+        return np.array(found, np.intp).reshape(len(found), self.n)
+
+    def _drawn(self, n: int, seed: int, at_once: int | None = None) -> Iterator[np.ndarray]:
+        """Yield random arrangements, some at a time."""
+        labels = list(self._labels())
+        generators = [np.random.default_rng(derive_seed(seed, *label)) for label in labels]
+        # Positions sorted by label, so that the order of the rows has no effect.
+        by_label = np.array(sorted(range(self.n), key=labels.__getitem__), np.intp)
+        order = by_label[np.argsort(self.blocks[by_label], kind="stable")]
+        at_once = at_once or max(1, DRAWN_AT_ONCE // self.n)
+        code = np.unique(self.blocks, return_inverse=True)[1]
+        for start in range(0, n, at_once):
+            size = min(at_once, n - start)
+            keys = np.stack([generator.random(size) for generator in generators], 1)
+            places = np.empty((size, self.n), np.intp)
+            places[:, order] = np.argsort(keys + code, axis=1)
+            yield places
 
     def _labels(self) -> Iterator[tuple[str, ...]]:
         """Yield the labels by which an observation is recognised in other designs."""

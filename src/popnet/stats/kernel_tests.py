@@ -28,12 +28,15 @@ class MapTest:
         Share of the map's variance (given blocks and covariates) that the phenotype explains; NaN
         for tests without such a share.
     n_permutations : int
+    by_chance : ndarray of shape (n_phenotypes,)
+        The p with each permuted phenotype.
     """
 
     statistic: float
     p: float
     share: float
     n_permutations: int
+    by_chance: np.ndarray
 
 
 def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
@@ -60,7 +63,12 @@ def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
     return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
 
 
-def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+def permanova(
+    gram: np.ndarray,
+    design: Design,
+    arrangements: Arrangements,
+    phenotypes: np.ndarray | None = None,
+) -> MapTest:
     """Test whether cases and controls have different positions on the map.
 
     The statistic is that of the groups, as in scikit-bio, without adjustment for covariates.
@@ -74,6 +82,8 @@ def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> M
         Of a binary phenotype, :meth:`Design.without_covariates`.
     arrangements : Arrangements
         Of this design.
+    phenotypes : ndarray of int, shape (n_phenotypes, n), optional
+        Of :meth:`popnet.stats.designs.Design.permuted`.
 
     Returns
     -------
@@ -86,10 +96,17 @@ def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> M
     """
     group = design.outcome - design.outcome.mean()
     ungrouped = np.zeros((design.n, 0))
-    return _pseudo_f(gram, group, ungrouped, design.n - 2, design.testable, arrangements)
+    return _pseudo_f(
+        gram, group, ungrouped, design.n - 2, design.testable, arrangements, phenotypes
+    )
 
 
-def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+def distance_regression(
+    gram: np.ndarray,
+    design: Design,
+    arrangements: Arrangements,
+    phenotypes: np.ndarray | None = None,
+) -> MapTest:
     """Test whether positions on the map depend on the phenotype, given blocks and covariates.
 
     Multivariate regression of all dimensions of the map on the phenotype's scores, computed from
@@ -97,10 +114,8 @@ def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangem
 
     Parameters
     ----------
-    gram : ndarray of shape (n, n)
-    design : Design
-    arrangements : Arrangements
-        Of this design.
+    gram, design, arrangements, phenotypes
+        As in :func:`permanova`; the design with its covariates.
 
     Returns
     -------
@@ -118,10 +133,16 @@ def distance_regression(gram: np.ndarray, design: Design, arrangements: Arrangem
         design.df,
         design.testable,
         arrangements,
+        phenotypes,
     )
 
 
-def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+def hsic(
+    gram: np.ndarray,
+    design: Design,
+    arrangements: Arrangements,
+    phenotypes: np.ndarray | None = None,
+) -> MapTest:
     """Test whether the map depends on the phenotype in any way, given blocks and covariates.
 
     Hilbert-Schmidt independence criterion of the map and a kernel of the phenotype. The kernel is 1
@@ -130,10 +151,8 @@ def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTes
 
     Parameters
     ----------
-    gram : ndarray of shape (n, n)
-    design : Design
-    arrangements : Arrangements
-        Of this design.
+    gram, design, arrangements, phenotypes
+        As in :func:`permanova`; the design with its covariates.
 
     Returns
     -------
@@ -145,15 +164,16 @@ def hsic(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTes
     Gretton et al., Advances in Neural Information Processing Systems 20 (2007).
     """
     if not design.testable:
-        return _untested(arrangements)
+        return _untested(arrangements, phenotypes)
     kernel = _given(gram, design)
     features = design.residuals(phenotype_features(design))
     observed = (features * (kernel @ features)).sum()
     scale = np.linalg.norm(kernel) * np.linalg.norm(features.T @ features)
     if not scale > 0:
-        return _untested(arrangements)
-    p = _exceeding_p(kernel, features, design.nuisance, arrangements)
-    return MapTest(float(np.sqrt(max(observed, 0) / scale)), p, np.nan, arrangements.n)
+        return _untested(arrangements, phenotypes)
+    p, by_chance = _exceeding_p(kernel, features, design.nuisance, arrangements, phenotypes)
+    statistic = float(np.sqrt(max(observed, 0) / scale))
+    return MapTest(statistic, p, np.nan, arrangements.n, by_chance)
 
 
 def phenotype_features(design: Design) -> np.ndarray:
@@ -169,7 +189,12 @@ def phenotype_features(design: Design) -> np.ndarray:
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
-def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
+def permdisp(
+    gram: np.ndarray,
+    design: Design,
+    arrangements: Arrangements,
+    phenotypes: np.ndarray | None = None,
+) -> MapTest:
     """Test whether the dispersion of cases and controls on the map differs.
 
     PERMANOVA is sensitive to the dispersion of groups as well as to their positions. Distances to
@@ -178,11 +203,8 @@ def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> Ma
 
     Parameters
     ----------
-    gram : ndarray of shape (n, n)
-    design : Design
-        Of a binary phenotype, :meth:`Design.without_covariates`.
-    arrangements : Arrangements
-        Of this design.
+    gram, design, arrangements, phenotypes
+        As in :func:`permanova`.
 
     Returns
     -------
@@ -194,16 +216,17 @@ def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> Ma
     Anderson, Biometrics 62 (2006).
     """
     if not design.testable or design.n < 3:
-        return _untested(arrangements)
+        return _untested(arrangements, phenotypes)
     observed = dispersion_f(gram, design.outcome[None] == 1)[0]
     if not np.isfinite(observed):
-        return _untested(arrangements)
-    exceeding = 0
-    for rows in _chunks(arrangements, design.n):
-        exceeding += (dispersion_f(gram, design.outcome[rows] == 1) >= observed * (1 - TIE)).sum()
-    return MapTest(
-        float(observed), float(arrangements.p(np.asarray(exceeding))), np.nan, arrangements.n
-    )
+        return _untested(arrangements, phenotypes)
+    permuted = [
+        dispersion_f(gram, design.outcome[rows] == 1) for rows in _chunks(arrangements, design.n)
+    ]
+    moved = np.zeros((0, design.n), np.intp) if phenotypes is None else phenotypes
+    found = np.append(observed, dispersion_f(gram, design.outcome[moved] == 1))
+    p = _ranked(found * (1 - TIE), np.concatenate(permuted), arrangements)
+    return MapTest(float(observed), float(p[0]), np.nan, arrangements.n, p[1:])
 
 
 def dispersion_f(gram: np.ndarray, cases: np.ndarray) -> np.ndarray:
@@ -243,20 +266,25 @@ def _pseudo_f(
     df: int,
     testable: bool,
     arrangements: Arrangements,
+    phenotypes: np.ndarray | None,
 ) -> MapTest:
     total = np.trace(kernel)
     if not testable or df < 1 or not total > 0:
-        return _untested(arrangements)
+        return _untested(arrangements, phenotypes)
     direction = outcome[:, None] / np.linalg.norm(outcome)
     share = float((direction * (kernel @ direction)).sum() / total)
-    p = _exceeding_p(kernel, direction, nuisance, arrangements)
-    return MapTest(share / max(1 - share, 1e-12) * df, p, share, arrangements.n)
+    p, by_chance = _exceeding_p(kernel, direction, nuisance, arrangements, phenotypes)
+    return MapTest(share / max(1 - share, 1e-12) * df, p, share, arrangements.n, by_chance)
 
 
 def _exceeding_p(
-    kernel: np.ndarray, features: np.ndarray, nuisance: np.ndarray, arrangements: Arrangements
-) -> float:
-    """Return the p of the part of the kernel that the features explain.
+    kernel: np.ndarray,
+    features: np.ndarray,
+    nuisance: np.ndarray,
+    arrangements: Arrangements,
+    phenotypes: np.ndarray | None,
+) -> tuple[float, np.ndarray]:
+    """Return the p of the part of the kernel that the features explain, and of permuted ones.
 
     As in :func:`popnet.stats.permutation.permuted_correlations`, the residual map is permuted and
     regressed again on the covariates, after which less of it may be left to explain.
@@ -264,13 +292,25 @@ def _exceeding_p(
     total = np.trace(kernel)
     observed = (features * (kernel @ features)).sum() / total
     scale = (features**2).sum()
-    exceeding = 0
-    for rows in _chunks(arrangements, len(kernel)):
-        explained = _along(kernel, features, rows)
+
+    def shares(rows: np.ndarray) -> np.ndarray:
         left = total - _along(kernel, nuisance, rows)
-        share = explained / np.maximum(left, 1e-12 * total)
-        exceeding += (share >= observed - TIE * scale).sum()
-    return float(arrangements.p(np.asarray(exceeding)))
+        return _along(kernel, features, rows) / np.maximum(left, 1e-12 * total)
+
+    permuted = [shares(rows) for rows in _chunks(arrangements, len(kernel))]
+    # Permuted phenotypes have the null distribution of the observed one: their permutations are
+    # the same (:func:`popnet.stats.permutation.permutation_test`).
+    moved = np.zeros((0, len(kernel)), np.intp) if phenotypes is None else phenotypes
+    found = np.append(observed, shares(moved)) - TIE * scale
+    p = _ranked(found, np.concatenate(permuted), arrangements)
+    return float(p[0]), p[1:]
+
+
+def _ranked(found: np.ndarray, permuted: np.ndarray, arrangements: Arrangements) -> np.ndarray:
+    """Return the p of statistics, by those of all arrangements; NaN of missing ones."""
+    known = np.sort(permuted[np.isfinite(permuted)])
+    p = arrangements.p(len(known) - np.searchsorted(known, found, side="left"))
+    return np.where(np.isfinite(found), p, np.nan)
 
 
 def _along(kernel: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -290,8 +330,9 @@ def _chunks(arrangements: Arrangements, n: int) -> Iterator[np.ndarray]:
             yield places[start : start + at_once]
 
 
-def _untested(arrangements: Arrangements) -> MapTest:
-    return MapTest(np.nan, np.nan, np.nan, arrangements.n)
+def _untested(arrangements: Arrangements, phenotypes: np.ndarray | None) -> MapTest:
+    nothing = np.full(0 if phenotypes is None else len(phenotypes), np.nan)
+    return MapTest(np.nan, np.nan, np.nan, arrangements.n, nothing)
 
 
 def _given(gram: np.ndarray, design: Design) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import digamma, polygamma, stdtr
+from scipy.special import digamma, polygamma, stdtr, stdtrit
 
 from popnet.stats.designs import Design
 from popnet.stats.permutation import MIN_PRESENT
@@ -62,15 +62,7 @@ def moderated_t(values: np.ndarray, design: Design) -> pd.DataFrame:
             slope[at], error[at], variance[at] = found
             own_df[at] = part.df
     own_df[np.isnan(variance)] = np.nan
-    prior_variance, prior_df = variance_prior(variance, own_df)
-    # Never more degrees of freedom than all columns have together.
-    total_df = np.minimum(own_df + prior_df, np.nansum(own_df))
-    if math.isinf(prior_df):
-        posterior = np.where(np.isfinite(variance), prior_variance, np.nan)
-    else:
-        posterior = (prior_df * prior_variance + own_df * variance) / (prior_df + own_df)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T)
+    t, total_df = _moderate(slope, error, variance, own_df)
     return pd.DataFrame(
         {
             "estimate": slope,
@@ -81,6 +73,21 @@ def moderated_t(values: np.ndarray, design: Design) -> pd.DataFrame:
             "n": n,
         }
     )
+
+
+def _moderate(
+    slope: np.ndarray, error: np.ndarray, variance: np.ndarray, own_df: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the moderated t of columns, and its degrees of freedom."""
+    prior_variance, prior_df = variance_prior(variance, own_df)
+    # Never more degrees of freedom than all columns have together.
+    total_df = np.minimum(own_df + prior_df, np.nansum(own_df))
+    if math.isinf(prior_df):
+        posterior = np.where(np.isfinite(variance), prior_variance, np.nan)
+    else:
+        posterior = (prior_df * prior_variance + own_df * variance) / (prior_df + own_df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T), total_df
 
 
 def _regress(
@@ -100,6 +107,83 @@ def _regress(
     variance = (left**2).sum(0) / design.df
     slope[constant] = variance[constant] = np.nan
     return slope, 1 / math.sqrt(size), variance
+
+
+def permuted_t(
+    values: np.ndarray, design: Design, phenotypes: np.ndarray, below: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Test every column by the moderated t against permuted phenotypes.
+
+    As Freedman and Lane: what blocks and covariates leave of a column is tested against the
+    phenotype and the covariates that other observations have, each time with a prior of its own.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+    design : Design
+    phenotypes : ndarray of int, shape (n_phenotypes, n)
+        Of :meth:`Design.permuted`.
+    below : float
+        A larger p is not needed, and given as 1.
+
+    Returns
+    -------
+    t, p : ndarray of shape (n_phenotypes, m)
+        As in :func:`moderated_t`.
+    """
+    m = values.shape[1]
+    slope, error, variance, own_df = np.full((4, len(phenotypes), m), np.nan)
+    for start in range(0, m if len(phenotypes) else 0, COLUMNS_AT_ONCE):
+        block = np.asarray(values[:, start : start + COLUMNS_AT_ONCE], dtype=float)
+        present = np.isfinite(block)
+        enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * len(block), 1))
+        for rows, columns in patterns(present, enough):
+            part = design if rows.all() else design.subset(rows)
+            if not part.testable or not len(columns):
+                continue
+            places = phenotypes if rows.all() else _among(rows, phenotypes, design.blocks)
+            at = start + columns
+            found = _regress_permuted(block[np.ix_(rows, columns)], part, places)
+            slope[:, at], error[:, at], variance[:, at] = found
+            own_df[:, at] = part.df
+    own_df[np.isnan(variance)] = np.nan
+    t, p = np.full((2, *slope.shape), np.nan)
+    for run in range(len(phenotypes)):
+        t[run], total_df = _moderate(slope[run], error[run], variance[run], own_df[run])
+        p[run] = np.where(np.isfinite(t[run]), 1.0, np.nan)
+        most = np.nanmax(total_df, initial=1)
+        small = np.flatnonzero(np.abs(t[run]) >= -stdtrit(most, min(below, 1) / 2))
+        p[run, small] = 2 * stdtr(total_df[small], -np.abs(t[run, small]))
+    return t, p
+
+
+def _regress_permuted(
+    values: np.ndarray, design: Design, places: np.ndarray
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return what :func:`_regress` does, of each of several permuted phenotypes."""
+    left = design.residuals(values)
+    unit = 1.0 if design.binary else design.outcome.std()
+    cause = design.residual / unit
+    size = float(cause @ cause)
+    slope = cause[places] @ left / size
+    total = (left**2).sum(0)
+    unexplained = total - size * slope**2
+    for column in design.nuisance.T:
+        unexplained -= (column[places] @ left) ** 2
+    variance = np.maximum(unexplained, 0) / design.df
+    constant = ~left.any(axis=0)
+    slope[:, constant] = variance[:, constant] = np.nan
+    return slope, 1 / math.sqrt(size), variance
+
+
+def _among(rows: np.ndarray, phenotypes: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Return arrangements of some of the observations: in every block, in the order of all."""
+    order = np.argsort(blocks, kind="stable")
+    number = np.cumsum(rows) - 1
+    moved = phenotypes[:, order]
+    places = np.empty((len(phenotypes), rows.sum()), np.intp)
+    places[:, number[order[rows[order]]]] = number[moved[rows[moved]]].reshape(len(phenotypes), -1)
+    return places
 
 
 def variance_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]:
@@ -130,8 +214,10 @@ def variance_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]
     if len(variances) < 2 or median <= 0:
         return 0.0, 0.0
     logs = np.log(np.maximum(variances, 1e-5 * median))
-    logs += np.log(df / 2) - digamma(df / 2)
-    excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
+    # Numbers of degrees of freedom are few, the polygamma function of each column takes long.
+    halves, which = np.unique(df / 2, return_inverse=True)
+    logs += (np.log(halves) - digamma(halves))[which]
+    excess = float(logs.var(ddof=1) - polygamma(1, halves)[which].mean())
     if excess <= 0:
         return math.exp(logs.mean()), math.inf
     half = inverse_trigamma(excess)

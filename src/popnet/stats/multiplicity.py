@@ -8,10 +8,21 @@ import numpy as np
 import pandas as pd
 
 
-def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """Return the Benjamini-Hochberg q of each p; missing values stay missing and do not count."""
+def benjamini_hochberg(p: np.ndarray, families: np.ndarray | None = None) -> np.ndarray:
+    """Return the Benjamini-Hochberg q of each p; missing values stay missing and do not count.
+
+    Parameters
+    ----------
+    p : ndarray of shape (m,)
+    families : ndarray of shape (m,), optional
+        The family of each p, within which it is corrected; one family without them.
+    """
     p = np.asarray(p, dtype=float)
     q = np.full(p.shape, np.nan)
+    if families is not None:
+        for family in np.unique(families):
+            q[families == family] = benjamini_hochberg(p[families == family])
+        return q
     tested = np.isfinite(p)
     values = p[tested]
     order = np.argsort(values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import betaincinv
 
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -31,6 +32,11 @@ FEW = 10
 
 
 FOR_EACH_TEST = 50
+
+
+# Permutations after which tests of permuted phenotypes are given up that no longer can be called,
+# each time more, and the risk of a wrong farewell.
+FIRST_LOOK, NEXT_LOOK, MISJUDGED = 200, 5, 1e-6
 
 
 @dataclass(frozen=True)
@@ -107,10 +113,11 @@ def permuted_correlations(
     at_once = max(1, STATISTICS_AT_ONCE // max(*residuals.shape, 1))
     for places in arrangements:
         for start in range(0, len(places), at_once):
-            yield _correlations(places[start : start + at_once], residuals, design)
+            yield correlations_at(places[start : start + at_once], residuals, design)
 
 
-def _correlations(rows: np.ndarray, residuals: np.ndarray, design: Design) -> np.ndarray:
+def correlations_at(rows: np.ndarray, residuals: np.ndarray, design: Design) -> np.ndarray:
+    """Return the partial correlations under some permutations, (some, m)."""
     outcome = design.residual / np.sqrt((design.residual**2).sum())
     r = outcome[rows] @ residuals
     if design.nuisance.shape[1]:
@@ -144,6 +151,9 @@ class Permuted:
         Whether all arrangements were used.
     smallest_p : float
         The p of a variable that is perfectly associated with the phenotype.
+    by_chance : ndarray of shape (n_phenotypes, m)
+        The p of every variable with each permuted phenotype; a mere estimate where
+        Benjamini-Hochberg cannot call it.
     """
 
     table: pd.DataFrame
@@ -151,6 +161,7 @@ class Permuted:
     largest: float
     exact: bool
     smallest_p: float
+    by_chance: np.ndarray
 
 
 def permutation_test(
@@ -161,8 +172,15 @@ def permutation_test(
     rank: bool = True,
     watch: Callable[[np.ndarray], None] | None = None,
     resolve: bool = False,
+    families: np.ndarray | None = None,
+    phenotypes: np.ndarray | None = None,
+    fdr: float = 0.05,
 ) -> Permuted:
-    """Test every column against the design's phenotype.
+    """Test every column against the design's phenotype, and against permuted ones.
+
+    Permutations within blocks are a group: those of a permuted phenotype are those of the observed
+    one. So the statistics of both have one null distribution, and one set of permutations gives the
+    p of all. (With covariates this is as nearly true as Freedman and Lane's test is.)
 
     Parameters
     ----------
@@ -179,8 +197,16 @@ def permutation_test(
     resolve : bool
         Permute variables of small p further, so that BH can call one of many (Besag and Clifford,
         Biometrika 78, 1991). `n_permutations` of the table then differs between variables.
+    families : ndarray of shape (m,), optional
+        The family of each variable, within which Benjamini-Hochberg corrects; one without them.
+    phenotypes : ndarray of int, shape (n_phenotypes, n), optional
+        Arrangements that give the permuted phenotypes, of :meth:`Design.permuted`.
+    fdr : float
+        Largest q of a call under a permuted phenotype.
     """
     prepared = prepare(values, design, rank)
+    if phenotypes is None:
+        phenotypes = np.zeros((0, design.n), np.intp)
     arrangements = design.arrangements(n_permutations, seed)
     most = FOR_EACH_TEST * int(prepared.tested.sum()) if resolve else 0
     if most > n_permutations:
@@ -194,6 +220,11 @@ def permutation_test(
     perfect = 0
     follows, reached = _perfect(design)
     extended = np.column_stack([prepared.residuals, follows])
+    of_phenotypes = np.full((len(phenotypes), m), np.nan)
+    if len(phenotypes):
+        found = correlations_at(phenotypes, prepared.residuals, design)
+        of_phenotypes = np.where(prepared.tested, found, np.nan)
+    chance = _Chance(of_phenotypes, families, fdr, arrangements.exact)
     if design.testable:
         for r in permuted_correlations(extended, design, arrangements):
             size = np.abs(r)
@@ -201,6 +232,7 @@ def permutation_test(
             if watch is not None:
                 watch(r[:, :-1])
             size = size[:, :-1]
+            chance.count(size)
             exceeding += (size >= threshold).sum(0)
             largest = size.max(1, initial=0)
             maxima.append(largest)
@@ -210,15 +242,19 @@ def permutation_test(
     least = least_p(design, n_permutations, seed)
     if not arrangements.exact and most > arrangements.n:
         few = np.flatnonzero(prepared.tested & (exceeding < FEW))
-        counted, n_permuted[few] = permute_on(
-            prepared.residuals[:, few],
-            threshold[few],
-            exceeding[few],
+        run, column = chance.few()
+        counted, n_counted = permute_on(
+            prepared.residuals[:, np.append(few, column)],
+            np.append(threshold[few], chance.threshold[run, column]),
+            np.append(exceeding[few], chance.exceeding[run, column]),
             design,
             arrangements.n,
             design.arrangements(most, seed),
         )
-        p[few] = (counted + 1) / (n_permuted[few] + 1)
+        n_permuted[few] = n_counted[: len(few)]
+        p[few] = (counted[: len(few)] + 1) / (n_permuted[few] + 1)
+        chance.exceeding[run, column] = counted[len(few) :]
+        chance.n[run, column] = n_counted[len(few) :]
     untested = ~prepared.tested
     table = pd.DataFrame(
         {
@@ -228,7 +264,7 @@ def permutation_test(
         }
     )
     table.loc[untested, ["statistic", "p", "p_family"]] = np.nan
-    table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy()))
+    table.insert(2, "q", benjamini_hochberg(table["p"].to_numpy(), families))
     table["n"] = prepared.present.sum(0)
     table["n_permutations"] = n_permuted
     found = np.concatenate(maxima) if maxima else np.zeros(0)
@@ -238,7 +274,73 @@ def permutation_test(
         float(t_statistic(np.abs(observed).max(initial=0), design.df)),
         arrangements.exact,
         max(smallest_p(design, arrangements, perfect, most), least),
+        np.maximum(chance.p(), least),
     )
+
+
+class _Chance:
+    """Permutations that exceed the statistics of permuted phenotypes, counted as far as needed.
+
+    Hardly any of these tests can be called. Once the lower bounds of their p say so, a test is
+    given up, and its p remains an estimate, too large to be called.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_phenotypes, m)
+        NaN where nothing is tested.
+    families : ndarray of shape (m,), optional
+    fdr : float
+    exact : bool
+        As in :class:`popnet.stats.designs.Arrangements`.
+    """
+
+    def __init__(
+        self, correlations: np.ndarray, families: np.ndarray | None, fdr: float, exact: bool
+    ) -> None:
+        self.threshold = np.abs(correlations) - TIE
+        self.exceeding, self.n = np.zeros((2, *correlations.shape))
+        self.families, self.fdr, self.observed = families, fdr, 0 if exact else 1
+        self.run, self.column = np.nonzero(np.isfinite(correlations))
+        self.least = 0 * correlations
+        self.done, self.look = 0, FIRST_LOOK
+
+    def count(self, size: np.ndarray) -> None:
+        """Add permutations, given their absolute correlations (some, m)."""
+        while len(size) and len(self.run):
+            part, size = np.split(size, [self.look - self.done])
+            if self.look == FIRST_LOOK:
+                for exceeding, threshold in zip(self.exceeding, self.threshold, strict=True):
+                    exceeding += (part >= threshold).sum(0)
+            else:
+                reached = part[:, self.column] >= self.threshold[self.run, self.column]
+                self.exceeding[self.run, self.column] += reached.sum(0)
+            self.n[self.run, self.column] += len(part)
+            self.done += len(part)
+            if self.done == self.look:
+                self._give_up()
+                self.look *= NEXT_LOOK
+
+    def _give_up(self) -> None:
+        """Keep the tests that Benjamini-Hochberg would call if p were at its lower bound."""
+        counts = np.arange(1, self.done + 1)
+        bounds = np.append(0, betaincinv(counts, self.done - counts + 1, MISJUDGED))
+        exceeding = self.exceeding[self.run, self.column].astype(int)
+        self.least[self.run, self.column] = bounds[exceeding]
+        corrected = [benjamini_hochberg(least, self.families) for least in self.least]
+        q = np.reshape(corrected, self.least.shape)
+        kept = q[self.run, self.column] <= self.fdr
+        self.run, self.column = self.run[kept], self.column[kept]
+
+    def few(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return phenotype and variable of the tests that few permutations exceed."""
+        self._give_up()
+        few = self.exceeding[self.run, self.column] < FEW
+        return self.run[few], self.column[few]
+
+    def p(self) -> np.ndarray:
+        """Return p, (n_phenotypes, m)."""
+        n = np.where(self.n > 0, self.n, np.nan)
+        return (self.exceeding + self.observed) / (n + self.observed)
 
 
 def permute_on(
@@ -270,7 +372,7 @@ def permute_on(
         passed += len(places)
         for start in range(0, len(later), n_done):
             rows = later[start : start + n_done]
-            r = np.abs(_correlations(rows, residuals[:, going], design))
+            r = np.abs(correlations_at(rows, residuals[:, going], design))
             exceeding[going] += (r >= threshold[going]).sum(0)
             n_permuted[going] += len(rows)
             going = going[exceeding[going] < FEW]

@@ -31,11 +31,18 @@ Naturals = Annotated[Unique[list[Natural]], Field(min_length=1)]
 
 
 class Bins(Section):
-    """Equal numbers of cells for every network."""
+    """Equal numbers of cells, of equal depth, for every network."""
 
     size: Annotated[int, Field(ge=10)] = Field(
         default=1000,
         description="Cells per bin. Cells of a sample that do not fill a bin are left out",
+    )
+    depth: Literal["match", "none"] | None = Field(
+        default=None,
+        description="Sequencing depth: match or none; null is the preset's. `match` thins the "
+        "counts of each cell type to the same distribution of total counts in all samples, before "
+        "genes are selected; tests are then not adjusted for depth. `null` is `match` with preset "
+        "`robust` and `none` with `paper`",
     )
 
 
@@ -91,9 +98,10 @@ class Sivae(Section):
         "preset `robust` and `paper` with preset `paper`",
     )
     latent: Natural = Field(default=32, description="Dimensions of the embeddings")
-    hidden: Widths = Field(
-        default=[1024, 512, 128],
-        description="Widths of the encoders' hidden layers. The decoders mirror them",
+    hidden: Widths | None = Field(
+        default=None,
+        description="Widths of the encoders' hidden layers, which the decoders mirror; null is "
+        "[1024, 512, 128], or [256, 128, 64] with the plan `fast` and bins of up to 500 cells",
     )
     gamma: Factor = Field(default=0.05, description="Weight of the interpretability term")
     kl: Factor | None = Field(
@@ -110,7 +118,8 @@ class Sivae(Section):
     steps: Annotated[list[Natural], Field(min_length=3, max_length=3)] | None = Field(
         default=None,
         description="Minibatch steps: [cell-wise, feature-wise, joint]. The 500, 300 and 1,000 of "
-        "the plan `fast` grow where a bin has more than 1,000 training cells",
+        "the plan `fast` grow where a bin has more than 1,000 training cells, and shrink in "
+        "proportion where it has fewer than 900",
     )
     learning_rate: LearningRate | None = Field(
         default=None,
@@ -243,8 +252,8 @@ class Statistics(Section):
     adjust: Unique[list[Literal["depth", "cells"]]] = Field(
         default=["depth", "cells"],
         description="What tests are adjusted for beside covariates and batches. Log sequencing "
-        "depth and log number of cells, with preset `robust`; the last one is left out where "
-        "samples are few",
+        "depth (not where `bins.depth` makes it equal) and log number of cells, with preset "
+        "`robust`; the last one is left out where samples are few",
     )
 
 

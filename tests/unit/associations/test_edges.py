@@ -101,7 +101,7 @@ def test_components_by_all_arrangements(design_of):
     case = np.arange(10) < 5
     weights[:, :4] = np.clip(weights[:, :4] / 2 + case[:, None] / 2, 0, 1)
     pairs, weights = pairs[:20], weights[:, :20]
-    found = associated_components(pairs, weights, design_of(case, True), 1000, 1)
+    found = associated_components(pairs, weights, design_of(case, True), Testing(1000, 1))
     assert list(found.columns) == list(COMPONENT_COLUMNS)
     expected = plain_components(pairs, weights, case)
     assert len(found) == len(expected)
@@ -127,7 +127,7 @@ def test_components_of_opposite_edges_are_apart(design_of):
     pairs = pd.DataFrame({"gene1": ["a", "b", "c", "x"], "gene2": ["b", "c", "d", "y"]})
     weights = np.stack([phenotype, phenotype, -phenotype, rng.normal(size=25)], 1)
     design = design_of(phenotype, age=rng.normal(size=25))
-    found = associated_components(pairs, weights, design, 5000, 1)
+    found = associated_components(pairs, weights, design, Testing(5000, 1))
     assert found[["sign", "genes", "n_edges"]].to_numpy().tolist() == [
         [1, "a;b;c", 2],
         [-1, "c;d", 1],
@@ -139,15 +139,18 @@ def test_components_of_opposite_edges_are_apart(design_of):
 
 def test_components_of_nothing(design_of):
     nothing = associated_components(
-        pd.DataFrame({"gene1": [], "gene2": []}), np.zeros((6, 0)), design_of(range(6), False), 9, 1
+        pd.DataFrame({"gene1": [], "gene2": []}),
+        np.zeros((6, 0)),
+        design_of(range(6), False),
+        Testing(9, 1),
     )
     assert nothing.empty
     constant = design_of([1] * 6, True)
     pairs = pd.DataFrame({"gene1": ["a"], "gene2": ["b"]})
     weights = np.arange(6.0)[:, None]
-    assert associated_components(pairs, weights, constant, 9, 1).empty
+    assert associated_components(pairs, weights, constant, Testing(9, 1)).empty
     flat = np.ones((6, 1))
-    assert associated_components(pairs, flat, design_of(range(6), False), 9, 1).empty
+    assert associated_components(pairs, flat, design_of(range(6), False), Testing(9, 1)).empty
 
 
 def table_of(samples, pairs, weights):
@@ -301,7 +304,7 @@ def test_robust_tests_every_candidate_pair_twice(design_of):
     }
     assert set(found.edges["gene_set"]) == {"all", "three"}
 
-    parts = associated_components(pairs, by_donor[0], design, 300, seed=1)
+    parts = associated_components(pairs, by_donor[0], design, Testing(300, seed=1))
     both = [
         table.set_index(["sign", "genes"]).drop(columns="component")
         for table in (found.components, parts)

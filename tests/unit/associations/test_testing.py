@@ -22,7 +22,7 @@ QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
 
 def test_settings_come_from_the_config():
     statistics = {"permutations": 99, "fdr": 0.1, "min_icc": 0.3, "adjust": []}
-    assert Testing.from_config(statistics, 7) == Testing(99, 7, fdr=0.1, min_icc=0.3)
+    assert Testing.from_config(statistics, 7) == Testing(99, 7, 0.1, 0.3, chance={})
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)

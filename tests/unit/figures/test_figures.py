@@ -300,7 +300,7 @@ def draw_losses(n: int) -> Figure:
     return qc_losses(losses, loss_medians(losses), subject(n, unit="bins"))
 
 
-def draw_depth(n: int, awkward: bool, batches: int) -> Figure:
+def draw_depth(n: int, awkward: bool, batches: int, thinned: bool = False) -> Figure:
     rng = np.random.default_rng(n)
     table = pd.DataFrame(
         {
@@ -310,6 +310,9 @@ def draw_depth(n: int, awkward: bool, batches: int) -> Figure:
             "n_cells": rng.integers(1, 6, n) * 1000,
         }
     )
+    if thinned:
+        table["sequenced_depth"] = table["mean_depth"] + rng.uniform(0, 0.4, n)
+        table["share_kept"] = 10 ** (table["mean_depth"] - table["sequenced_depth"])
     return qc_depth(table, subject(n, awkward, "samples"))
 
 
@@ -433,6 +436,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "losses-48": lambda: draw_losses(48),
     "losses-400": lambda: draw_losses(400),
     "depth-8": lambda: draw_depth(8, True, 2),
+    "depth-8-thinned": lambda: draw_depth(8, True, 2, thinned=True),
+    "depth-60-thinned": lambda: draw_depth(60, False, 1, thinned=True),
     "depth-60": lambda: draw_depth(60, False, 6),
     "depth-1000": lambda: draw_depth(1000, True, 10),
     "reliability": lambda: draw_reliability(0.5),

@@ -7,6 +7,7 @@ from popnet.findings.rows import component_name, finding, findings_row, qualifie
 from popnet.findings.sentences import (
     against_correlation,
     compared,
+    depth_sentences,
     network_sentences,
     own_sentences,
     remarks,
@@ -99,7 +100,8 @@ def test_remarks_name_samples_and_bins_that_are_left_out():
             "reason": ["no bin: 3 cells"] * 12 + ["bin 1 did not train: failed"],
         }
     )
-    lines = remarks(excluded, preset="robust", fdr=0.05)
+    findings = pd.DataFrame({"permuted_phenotypes": [20, 20]})
+    lines = remarks(findings, excluded, "robust", 0.05)
     assert (
         "FPP: samples that fill no bin and are left out: 12 "
         "(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, …)." in lines
@@ -152,12 +154,32 @@ def test_cells_and_models_of_a_study():
         "bin 1 did not train: failed: diverged",
     ]
     config = {"cohort": "sheet.yaml", "preset": "robust", "seed": 1}
-    record = cohort_record("demo", config, bins, excluded, trained)
+    target = {"FPP": {"quantiles": [1.0], "samples": {"a": "x"}, "code": "c"}}
+    record = cohort_record("demo", config, bins, excluded, trained, None, target)
+    assert record["depth_targets"] == target
     assert record["bins"] == {"FPP": 3}
     assert record["samples_kept"] == {"FPP": ["b"]}
     assert record["models"] == [
         {"cell_type": "FPP", "version": "1.0", "code": "abc", "n_models": 2}
     ]
+
+
+def test_what_equal_depth_costs_is_said_and_who_is_too_shallow():
+    depths = pd.DataFrame(
+        {
+            "sample": ["a", "b", "c", "d"],
+            "matched_depth": [1000.0, 1010, 990, 300],
+            "share_kept": [0.5, 1, 0.25, 1],
+            "shallow": [False, False, False, True],
+        }
+    )
+    [said], [warned] = depth_sentences("T cells", depths)
+    assert "1,000 counts in the median cell" in said
+    assert "keeps 75% of its counts, from 25% (c) to 100%" in said
+    assert "1 of 4 samples are shallow" in warned
+    assert "thinned to: d." in warned
+    said, warned = depth_sentences("T cells", depths[:3])
+    assert (len(said), warned) == (1, [])
 
 
 def test_what_a_network_is_and_how_much_of_it_comes_back():

@@ -227,6 +227,13 @@ def test_depth_and_reliability_are_per_sample_and_gene():
         {"sample": list("bab"), "batch": list("xyx"), "mean_depth": [3.0, 5, 4], "n_cells": 100}
     )
     assert depth_of_samples(bins).to_numpy().tolist() == [["b", "x", 3.5, 200], ["a", "y", 5, 100]]
+    depths = pd.DataFrame(
+        {"sample": list("abz"), "mean_depth": [6.0, 5, 1], "share_kept": [0.1, 0.2, 1]}
+    )
+    both = depth_of_samples(bins, depths.assign(shallow=[False, True, False]))
+    assert both["mean_depth"].tolist() == [3.5, 5]
+    assert both["sequenced_depth"].tolist() == [5, 6]
+    assert both["shallow"].tolist() == [True, False]
     reliability = pd.DataFrame({"gene": ["g", "h"], "icc": [0.5, 0.1]})
     degree = pd.DataFrame({"h": [np.nan, np.nan], "g": [np.nan, 2]})
     assert reliability_of_genes(reliability, degree)["central"].tolist() == [True, False]

@@ -592,6 +592,7 @@ def test_the_script_writes_what_was_gathered(
             models=str(folder / "models"),
             networks=SETTINGS | {"min_detection": LEAST, "estimators": None, "edges": None},
             definition=definition,
+            cross_fitted=False,
             preset=preset,
             max_failed_bins=0.1,
             seed=5,

@@ -14,14 +14,16 @@ import pytest
 import torch
 
 import popnet
-from popnet.cells.expression import PreparedSample, read_bin, write_expression
+from popnet.cells.expression import BinnedExpression, PreparedSample, read_bin, write_expression
 from popnet.files import read_table
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
 from popnet.sivae import PLANS, DivergedError, fit, jobs
 from popnet.sivae.data import heldout_of
 from popnet.sivae.jobs import TrainingJob, fingerprint, train_models
+from popnet.sivae.result import load
 from popnet.sivae.settings import from_config
+from popnet.sivae.shared import fold_of
 
 SAMPLES = ["007", "a|b", "c"]
 SIZE, N_GENES = 24, 10
@@ -48,12 +50,14 @@ class Jobs:
     log: str = ""
 
     def __call__(
-        self, bins=BINS, stack=None, seed=1, seeds=1, code="abc", start=None, **keys
+        self, bins=BINS, stack=None, seed=1, seeds=1, code="abc", start=None, unseen=(), **keys
     ) -> pd.DataFrame:
         self.stacks.clear()
         settings = from_config(KEYS | keys, "fast")
         expression, models = self.folder / "expression.h5ad", self.folder / "models"
-        job = TrainingJob(expression, models, settings, seed, seeds, "cpu", stack, code, start)
+        job = TrainingJob(
+            expression, models, settings, seed, seeds, "cpu", stack, code, start, unseen
+        )
         self.capsys.readouterr()
         try:
             table = train_models(job, bins)
@@ -370,6 +374,30 @@ def test_models_follow_the_one_they_start_from(job, tmp_path):
         model = ad.read_h5ad(job.folder / "models" / name)
         assert set(model.uns["losses"]["stage"]) == {"joint"}
         np.testing.assert_array_equal(model.obs["heldout"], heldout_of(cells.obs, 0.25, 1))
+
+
+def test_errors_of_small_bins_are_of_cells_that_no_model_saw(job, tmp_path):
+    settings = from_config(KEYS, "fast")
+    obs = BinnedExpression(job.folder / "expression.h5ad").obs
+    folds = fold_of(obs, 1)
+    whole = ad.read_h5ad(job.folder / "expression.h5ad")
+    starts = [tmp_path / name for name in ("all", "fold1", "fold2")]
+    for number, path in enumerate(starts):
+        fit(whole[folds != number], settings, number, "cpu").save(path)
+    job(BINS[:2], start=starts[0], unseen=starts[1:], stack=2)
+    model = ad.read_h5ad(job.folder / "models" / "007.1.h5ad")
+    cells = read_bin(job.folder / "expression.h5ad", *BINS[0])
+    own = folds[((obs["sample"] == BINS[0][0]) & (obs["bin"] == BINS[0][1])).to_numpy()]
+    assert abs((own == 1).sum() - (own == 2).sum()) <= 1
+    errors = np.empty_like(cells.X)
+    for number in (1, 2):
+        out, seed = own == number, derive_seed(int(model.uns["sivae"]["seed"]), "fold", number)
+        of_fold = fit(cells, settings, seed, "cpu", start=load(starts[number]), heldout=out)
+        errors[out] = (of_fold.reconstruct(cells[out]) - cells.X[out]) ** 2
+    np.testing.assert_allclose(model.var["cross_fitted_error"], errors.mean(0), rtol=0.02)
+    # Other models of the folds are other errors.
+    job(BINS[:2], start=starts[0], unseen=starts[:0:-1])
+    assert job.stacks
 
 
 def test_no_repeat_has_the_file_of_another_bin(job, tmp_path):

@@ -348,7 +348,7 @@ def test_samples_of_a_network_show_it(trained):
     drawn = np.corrcoef(trained.sample(2000, seed=0), rowvar=False)
     spokes = np.arange(1, 15)
     assert drawn[0, spokes].min() > 0.3
-    assert np.abs(drawn[0, 16:]).max() < 0.2
+    assert np.abs(drawn[0, 16:]).max() < drawn[0, spokes].min()
 
 
 def test_samples_of_counts_are_counts():

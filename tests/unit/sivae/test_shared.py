@@ -40,7 +40,9 @@ DONORS = pd.Series({"a1": "a", "a2": "a", "b": "b", "c": "c", "new": "d"})
 
 
 def column(sizes: dict[str, int]) -> pd.DataFrame:
-    return pd.DataFrame({"sample": np.repeat(list(sizes), list(sizes.values()))})
+    """Return cells of samples, in two bins each."""
+    cells = pd.DataFrame({"sample": np.repeat(list(sizes), list(sizes.values()))})
+    return cells.assign(bin=1 + cells.groupby("sample").cumcount() % 2)
 
 
 # Which cells
@@ -72,7 +74,7 @@ def test_folds_are_halves_and_do_not_depend_on_other_samples():
     cells = column(SIZES | {"odd": 7})
     fold = fold_of(cells, 1)
     assert fold.dtype == np.int8
-    counts = pd.crosstab(cells["sample"], fold)
+    counts = pd.crosstab([cells["sample"], cells["bin"]], fold)
     assert (counts[1] - counts[2]).abs().max() == 1
     more = column({"other": 33} | SIZES)
     for sample in SIZES:

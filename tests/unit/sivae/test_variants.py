@@ -25,6 +25,8 @@ from popnet.sivae.objective import (
     remembering_joint_terms,
     total_loss,
 )
+from popnet.sivae.settings import WARM_STEPS
+from popnet.sivae.shared import shared_settings
 
 N_CELLS, N_GENES, N_INPUT, LATENT = 6, 20, 12, 3
 WARMTH, GAMMA = 0.3, 0.05
@@ -377,6 +379,24 @@ def test_steps_grow_with_the_cells():
     assert settings_for(plan="paper").steps_for(10**6) == (2000, 2000, 2000)
     assert settings_for(steps=(3, 4, 5)).steps_for(10**6) == (3, 4, 5)
     assert settings_for(steps=(1, 2, 3000), grow_beyond=10).steps_for(40) == (1000, 2000, 3000)
+
+
+def test_steps_shrink_with_the_cells_of_a_bin():
+    settings = settings_for(plan="fast")
+    assert settings.steps_for(450) == tuple(n // 2 for n in settings.steps)
+    assert (
+        settings.steps_for(1)
+        == settings.steps_for(90)
+        == tuple(round(n / 8) for n in settings.steps)
+    )
+    warm = settings.warm(settings)
+    assert warm.steps_for(10**6) == (*settings.steps[:2], WARM_STEPS)
+    assert warm.steps_for(180)[2] == WARM_STEPS // 5
+    # Cells of the cohort are of many samples; steps that somebody chose stand.
+    assert shared_settings(settings).steps_for(90) == settings.steps
+    assert settings_for(steps=(30, 40, 50)).steps_for(90) == (30, 40, 50)
+    assert settings_for(plan="paper").steps_for(90) == (2000, 2000, 2000)
+    assert settings.with_steps((8, 8, 8)).steps_for(90) == (8, 8, 8)
 
 
 # What the variants consist of

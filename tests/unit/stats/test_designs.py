@@ -244,3 +244,46 @@ def test_every_unit_counts_where_nothing_is_adjusted_for(binary):
     nobody = unadjusted(units(samples, pd.Series("d", samples), phenotype * np.nan, "bin"), binary)
     assert nobody.n == 0
     assert not nobody.testable
+
+
+def test_permuted_phenotypes_stay_within_donors_and_batches():
+    samples = cohort(40, donor=np.repeat([f"d{i}" for i in range(20)], 2))
+    case = pd.Series(np.tile([0.0, 1], 20), samples.index)
+    pairs = make_design(samples.index, samples, case, binary=True)
+    batches = np.repeat(["x", "y", "z", "y"], 10)
+    samples = cohort(40, batch=batches, age=np.arange(40.0))
+    number = pd.Series(np.random.default_rng(0).normal(size=40), samples.index)
+    pools = make_design(samples.index, samples, number, False, ["age"])
+    for design in (pairs, pools):
+        found = design.permuted(20, seed=1)
+        assert found.shape == (20, 40)
+        np.testing.assert_array_equal(design.blocks[found], np.tile(design.blocks, (20, 1)))
+        moved = design.outcome[found]
+        assert len(np.unique(moved, axis=0)) == 20
+        assert not (moved == design.outcome).all(1).any()
+        np.testing.assert_array_equal(found, design.permuted(20, seed=1))
+        assert (found != design.permuted(20, seed=2)).any()
+    # Signs of a donor's difference.
+    assert set(np.unique(pairs.outcome[pairs.permuted(20, 1)].reshape(20, 20, 2).sum(2))) == {1}
+
+
+@pytest.mark.parametrize(("n_donors", "n"), [(3, 3), (4, 7), (5, 15), (6, 20)])
+def test_few_pairs_have_few_permuted_phenotypes(n_donors, n):
+    """Half of the sign flips, as those of all donors change nothing for a two-sided test."""
+    samples = cohort(2 * n_donors, donor=np.repeat([f"d{i}" for i in range(n_donors)], 2))
+    case = pd.Series(np.tile([0.0, 1], n_donors), samples.index)
+    samples["age"] = np.random.default_rng(0).normal(size=2 * n_donors)
+    for covariates in ([], ["age"]):
+        design = make_design(samples.index, samples, case, True, covariates)
+        assert len(design.permuted(20, seed=1)) == (n if design.testable else 0)
+
+
+def test_permuted_phenotypes_of_samples_in_another_order():
+    samples = cohort(16, batch=np.repeat(["x", "y"], 8))
+    phenotype = pd.Series(np.arange(16) % 3 == 0, samples.index).astype(float)
+    order = np.random.default_rng(0).permutation(16)
+    one = make_design(samples.index, samples, phenotype, True)
+    other = make_design(samples.index[order], samples.iloc[order], phenotype.iloc[order], True)
+    np.testing.assert_array_equal(
+        one.outcome[one.permuted(20, 1)][:, order], other.outcome[other.permuted(20, 1)]
+    )

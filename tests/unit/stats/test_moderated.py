@@ -13,7 +13,7 @@ from scipy.special import polygamma
 
 from popnet.stats import moderated
 from popnet.stats.designs import make_design
-from popnet.stats.moderated import inverse_trigamma, moderated_t, variance_prior
+from popnet.stats.moderated import inverse_trigamma, moderated_t, permuted_t, variance_prior
 
 
 def design_of(phenotype, binary=False, donors=None, batch="", **covariates):
@@ -197,3 +197,46 @@ def test_of_correlated_columns_without_effect_p_is_uniform(name):
         assert abs(shares.mean() - limit) <= 3 * error, limit
     # A column of each cohort is independent of those of others.
     assert stats.kstest(p[:, 0], "uniform").pvalue > 0.001
+
+
+def test_permuted_phenotypes_are_freedman_and_lanes():
+    """Residuals of the values in other places, added to what blocks and covariates predict."""
+    rng = np.random.default_rng(0)
+    for name, design in designs(rng).items():
+        values = rng.normal(size=(design.n, 50)) * rng.gamma(2, size=50)
+        values[:, :5] += 2 * design.outcome[:, None]
+        values[:, 7] = 0
+        places = design.permuted(4, seed=1)
+        t, p = permuted_t(values, design, places, 1.0)
+        _, some = permuted_t(values, design, places, 0.1)
+        left = design.residuals(values)
+        for run, row in enumerate(places):
+            back = np.empty(design.n, int)
+            back[row] = np.arange(design.n)
+            expected = moderated_t(values - left + left[back], design)
+            np.testing.assert_allclose(t[run], expected["t"], err_msg=name)
+            np.testing.assert_allclose(p[run], expected["p"], err_msg=name)
+            needed = expected["p"] <= 0.1
+            np.testing.assert_allclose(some[run, needed], expected["p"][needed], err_msg=name)
+            assert (some[run, expected["p"] > 0.1] > 0.1).all()
+
+
+def test_missing_values_are_permuted_among_those_that_are_there():
+    rng = np.random.default_rng(1)
+    batch = rng.permutation(np.repeat(["x", "y"], 12))
+    design = design_of(rng.normal(size=24), batch=batch, age=rng.normal(size=24))
+    values = rng.normal(size=(24, 30))
+    there = rng.random(24) < 0.8
+    values[~there, 10:] = np.nan
+    places = design.permuted(5, seed=1)
+    t, p = permuted_t(values, design, places, 1.0)
+    part = design.subset(there)
+    kept = moderated._among(there, places, design.blocks)
+    np.testing.assert_array_equal(np.sort(kept, 1), np.tile(np.arange(part.n), (5, 1)))
+    np.testing.assert_array_equal(part.blocks[kept], np.tile(part.blocks, (5, 1)))
+    left = part.residuals(values[there])
+    expected = (part.residual / np.linalg.norm(part.residual))[kept[0]] @ left[:, 10:]
+    assert np.array_equal(np.sign(expected), np.sign(t[0, 10:]))
+    assert np.isfinite(p).all()
+    values[:13, 3] = np.nan
+    assert np.isnan(permuted_t(values, design, places, 1.0)[1][:, 3]).all()

@@ -7,7 +7,14 @@ from scipy.stats import binomtest, mannwhitneyu, spearmanr
 from scipy.stats import permutation_test as scipy_permutation
 
 from popnet.stats.designs import make_design
-from popnet.stats.permutation import permutation_test, permuted_correlations, prepare
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import (
+    correlations_at,
+    observed_correlations,
+    permutation_test,
+    permuted_correlations,
+    prepare,
+)
 from popnet.stats.ranks import normal_scores
 
 
@@ -109,7 +116,7 @@ def test_family_wise_p_is_by_the_largest_statistic():
             )
         )
     )
-    observed = r[0]  # all arrangements start with the observed one
+    observed = np.abs(observed_correlations(prepare(values, design), design))
     expected = (r.max(1)[:, None] >= observed - 1e-9).mean(0)
     np.testing.assert_allclose(found.table["p_family"], expected)
     assert (found.table["p_family"] >= found.table["p"]).all()
@@ -224,3 +231,52 @@ def test_no_p_is_below_the_smallest():
         design = design_of(n, case, True, technical=["depth"], depth=rng.normal(size=n))
         found = permutation_test(rng.normal(size=(n, 3000)), design, 10_000, seed=1)
         assert found.table["p"].min() >= found.smallest_p - 1e-12
+
+
+@pytest.mark.parametrize("resolve", [False, True])
+def test_permuted_phenotypes_are_tested_by_the_same_permutations(resolve):
+    """Every p that matters is that of counting all permutations; the others are not called."""
+    rng = np.random.default_rng(0)
+    design = design_of(30, rng.normal(size=30), covariates=["age"], age=rng.normal(size=30))
+    values = rng.normal(size=(30, 300))
+    places = design.permuted(6, seed=1)
+    # In two of the permuted phenotypes there is something to find.
+    values[:, :9] += 2 * design.residual[places[0]][:, None]
+    values[:, 9:12] += 1.2 * design.residual[places[1]][:, None]
+    values[:20, 5] = np.nan
+    found = permutation_test(values, design, 3000, 1, resolve=resolve, phenotypes=places, fdr=0.1)
+    plain = permutation_test(values, design, 3000, 1, resolve=resolve)
+    pd.testing.assert_frame_equal(found.table, plain.table)
+    assert found.by_chance.shape == (6, 300)
+    assert plain.by_chance.shape == (0, 300)
+    assert np.isnan(found.by_chance[:, 5]).all()
+
+    residuals = prepare(values, design).residuals
+    n = 15_000 if resolve else 3000
+    null = np.abs(
+        np.concatenate(list(permuted_correlations(residuals, design, design.arrangements(n, 1))))
+    )
+    of_phenotypes = np.abs(correlations_at(places, residuals, design))
+    expected = np.array([((null >= r - 1e-10).sum(0) + 1) / (n + 1) for r in of_phenotypes])
+    expected[:, 5] = np.nan
+    called = np.array([benjamini_hochberg(p) <= 0.1 for p in found.by_chance])
+    differ = np.sum(called != np.array([benjamini_hochberg(p) <= 0.1 for p in expected]))
+    # Further permutations stop at ten that exceed, of which p is another estimate.
+    assert differ <= (1 if resolve else 0)
+    assert min(called[0].sum() / 8, called[1].sum() / 2) >= 1
+    if not resolve:
+        np.testing.assert_allclose(found.by_chance[called], expected[called])
+
+
+def test_families_are_corrected_by_themselves():
+    rng = np.random.default_rng(0)
+    design = design_of(12, np.arange(12) < 6, binary=True)
+    values = rng.normal(size=(12, 40))
+    values[:, :2] += 3 * design.outcome[:, None]
+    families = np.repeat(["a", "b"], [2, 38])
+    found = permutation_test(
+        values, design, 5000, 1, families=families, phenotypes=design.permuted(3, 1)
+    )
+    for family in ("a", "b"):
+        own = families == family
+        np.testing.assert_allclose(found.table["q"][own], benjamini_hochberg(found.table["p"][own]))

@@ -76,7 +76,7 @@ def test_defaults_fill_gaps_and_change_nothing():
         "seed": "1",
     }
     fill_defaults(config)
-    assert config["bins"] == {"size": 50}
+    assert config["bins"] == {"size": 50, "depth": None}
     assert config["sivae"]["gamma"] == 0
     assert isinstance(config["sivae"]["gamma"], int)
     assert config["sivae"]["feature_input"] == {"method": "cells", "size": 3}

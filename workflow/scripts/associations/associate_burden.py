@@ -18,7 +18,8 @@ def main(snakemake):
     test = presets.answer(burden, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
     table = test(genomes, read_table(resource("mtdna_genes.tsv")), design, testing)
-    write_table(table if table["n"].any() else table[:0], snakemake.output[0])
+    write_table(table if table["n"].any() else table[:0], snakemake.output.table)
+    write_table(testing.by_chance("burden"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

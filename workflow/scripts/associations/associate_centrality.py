@@ -7,17 +7,19 @@ from popnet import presets
 from popnet.associations import genes
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
+from popnet.cells.depth import remaining_depth
 from popnet.files import read_h5ad, read_table, write_parquet, write_table
 
 
 def main(snakemake):
     params, output = snakemake.params, snakemake.output
     bins = read_h5ad(snakemake.input.bins)
+    depth = bins.obs["mean_depth"].to_numpy()
     values = genes.BinValues(
         centrality=bins.X,
         mean_expression=bins.layers["mean_expression"],
         detection_rate=bins.layers["detection_rate"],
-        depth=bins.obs["mean_depth"].to_numpy(),
+        depth=remaining_depth(depth) if params.matched else depth,
         genes=bins.var_names,
         icc=read_table(snakemake.input.reliability).set_index("gene")["icc"],
     )
@@ -25,6 +27,7 @@ def main(snakemake):
     testing = Testing.from_config(params.statistics, params.seed)
     tested = test(values, read_design(snakemake.input.design), testing)
     write_table(tested.table, output.table)
+    write_table(testing.by_chance("centrality"), output.null)
     write_table(tested.described, output.design)
     write_parquet(pd.DataFrame({"t": tested.maxima}), output.maxima)
 

@@ -17,6 +17,7 @@ def main(snakemake):
     test = presets.answer(connectivity, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
     write_table(test(by_row, read_design(snakemake.input.design), testing), output.connectivity)
+    write_table(testing.by_chance("connectivity"), output.null)
 
     samples = read_table(snakemake.input.phenotype, text=[params.phenotype["name"]])
     values = encoded(samples.set_index("sample"), params.phenotype)

@@ -29,6 +29,7 @@ def main(snakemake):
     write_table(tested.change.assign(gene_sets=of_gene), snakemake.output.consensus)
     networks = tested.networks.astype({"gene1": str, "gene2": str})
     write_parquet(networks, snakemake.output.consensus_edges)
+    write_table(testing.by_chance("consensus"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

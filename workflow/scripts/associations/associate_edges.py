@@ -36,6 +36,8 @@ def main(snakemake):
         tested = edges.robust(read_pairs(files.pairs), *asked, off)
     write_table(tested.edges, snakemake.output.edges)
     write_table(tested.components, snakemake.output.components)
+    for analysis in ("edges", "model_edges", "components"):
+        write_table(testing.by_chance(analysis), getattr(snakemake.output, f"{analysis}_null"))
 
 
 with logged(snakemake.log[0]):

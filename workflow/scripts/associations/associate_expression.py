@@ -14,7 +14,9 @@ def main(snakemake):
     testing = Testing.from_config(params.statistics, params.seed)
     values = bins.X, bins.layers["detection_rate"], bins.var_names
     tested = expression.robust(*values, read_design(files.design), testing)
-    write_table(tested, snakemake.output[0])
+    write_table(tested, snakemake.output.table)
+    for measure in expression.MEASURES:
+        write_table(testing.by_chance(measure), snakemake.output[measure])
 
 
 with logged(snakemake.log[0]):

@@ -18,7 +18,8 @@ def main(snakemake):
     test = presets.answer(heteroplasmy, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
     table = test(genomes, design, testing)
-    write_table(table if design.n else table[:0], snakemake.output[0])
+    write_table(table if design.n else table[:0], snakemake.output.table)
+    write_table(testing.by_chance("heteroplasmy"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

@@ -22,7 +22,11 @@ def main(snakemake):
     test = presets.answer(maps, params.preset)
     testing = Testing.from_config(params.statistics, params.seed)
     table = test(of_kernel, read_design(snakemake.input.design), testing)
-    write_table(table.assign(phenotype=params.phenotype["name"]), snakemake.output[0])
+    write_table(table.assign(phenotype=params.phenotype["name"]), snakemake.output.table)
+    # Findings are about one map.
+    main_kernel = presets.main_kernel(params.preset, of_kernel)
+    write_table(testing.by_chance(f"axes of {main_kernel}"), snakemake.output.axes_null)
+    write_table(testing.by_chance(f"map of {main_kernel}"), snakemake.output.map_null)
 
 
 with logged(snakemake.log[0]):

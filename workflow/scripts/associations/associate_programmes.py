@@ -17,7 +17,8 @@ def main(snakemake):
         columns[f"name{number}"] = columns[f"programme{number}"].map(names)
     testing = Testing.from_config(params.statistics, params.seed)
     tested = programmes.robust(values.X, columns, read_design(files.design), testing)
-    write_table(tested, snakemake.output[0])
+    write_table(tested, snakemake.output.table)
+    write_table(testing.by_chance("programmes"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

@@ -12,6 +12,7 @@ from popnet.genotypes.table import read_genotypes_h5ad
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     technical = technical_covariates(read_h5ad(files.bins).obs)
+    testing = Testing.from_config(params.statistics, params.seed)
     table = wiring.robust(
         read_parquet(files.connectivity),
         read_genotypes_h5ad(files.genotypes),
@@ -20,9 +21,10 @@ def main(snakemake):
         params.covariates,
         technical[[name for name in params.adjust if name in technical]],
         params.components,
-        Testing.from_config(params.statistics, params.seed),
+        testing,
     )
-    write_table(table, snakemake.output[0])
+    write_table(table, snakemake.output.table)
+    write_table(testing.by_chance("genomes"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

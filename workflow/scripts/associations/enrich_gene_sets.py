@@ -19,7 +19,8 @@ def main(snakemake):
     design = read_design(snakemake.input.design)
     table = test(bins.X, bins.var_names, gene_sets, design, testing)
     print(f"{len(table)} of {len(gene_sets)} sets tested")
-    write_table(table, snakemake.output[0])
+    write_table(table, snakemake.output.table)
+    write_table(testing.by_chance("gene_sets"), snakemake.output.null)
 
 
 with logged(snakemake.log[0]):

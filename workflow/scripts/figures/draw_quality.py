@@ -20,7 +20,7 @@ def main(snakemake):
             plan[plan["cell_type"] == name], excluded[excluded["cell_type"] == name]
         )
         save(qc.qc_cells(cells, per_sample), cells, output.cells[0])
-        depth = shown.depth_of_samples(bins.obs)
+        depth = shown.depth_of_samples(bins.obs, read_table(files.depths) if files.depths else None)
         save(qc.qc_depth(depth, per_sample), depth, output.depth[0])
 
     # Values of genes have no graph: all of them are tested.

@@ -32,6 +32,10 @@ def main(snakemake):
             )
             for path in snakemake.input.shared
         },
+        {
+            names[Path(path).parts[-2]]: json.loads(Path(path).read_text())
+            for path in snakemake.input.depths
+        },
     )
     record["versions"] = {"popnet": __version__} | provenance.versions(PACKAGES)
     record["commit"] = provenance.commit()

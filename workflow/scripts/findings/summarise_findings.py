@@ -8,7 +8,7 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
-from popnet.findings.rows import findings_row
+from popnet.findings.rows import by_chance, findings_row
 from popnet.networks.trained import read_training
 from popnet.report.page import page
 
@@ -25,7 +25,8 @@ def main(snakemake):
             preset=preset,
             fdr=fdr,
         )
-        for cell_type, phenotype, network, analysis, path in snakemake.params.tables
+        | by_chance(read_table(null))
+        for cell_type, phenotype, network, analysis, path, null in snakemake.params.tables
     )
     write_table(findings, snakemake.output.table)
 
@@ -40,15 +41,15 @@ def main(snakemake):
     added = say.against_correlation(findings, snakemake.params.headline)
     own = say.own_sentences(snakemake.params.own, snakemake.params.has_cells)
     text = page(
-        findings,
+        say.beside_chance(findings),
         f"Findings: {snakemake.params.cohort}",
         [
             *networks,
             *own,
             *added,
-            *say.remarks(read_table(snakemake.input.excluded), preset=preset, fdr=fdr),
+            *say.remarks(findings, read_table(snakemake.input.excluded), preset, fdr),
         ],
-        [*unused, *warnings],
+        [*unused, *warnings, *say.no_better_than_chance(findings, fdr)],
         sections,
     )
     with atomic(snakemake.output.page) as path:
@@ -56,8 +57,11 @@ def main(snakemake):
 
 
 def described(params):
-    """Return what the networks are, how reproducible, and warnings of unused dimensions."""
+    """Return what is said of depth and of networks, and warnings."""
     sentences, warnings = [], []
+    for cell_type, path in params.depths:
+        said, warned = say.depth_sentences(cell_type, read_table(path))
+        sentences, warnings = sentences + said, warnings + warned
     for cell_type, similarity, reliability, models, training in params.networks:
         sentences += say.network_sentences(
             cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)

@@ -42,7 +42,9 @@ def estimator(snakemake, expression, summary):
         relative = presets.PRESETS[params.preset].relative
         least = least if relative else None
         definition, closest = params.definition, params.networks["closest"]
-        return estimators.bin_models(models, summary, least, definition, closest)
+        return estimators.bin_models(
+            models, summary, least, definition, closest, params.cross_fitted
+        )
     if network in estimators.OF_INFORMATION:
         return estimators.of_information(network, expression, summary, least)
     plain = {

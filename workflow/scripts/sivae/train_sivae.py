@@ -15,7 +15,7 @@ def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     params, resources = snakemake.params, snakemake.resources
     given_gpu = bool(resources.get("gres") or resources.get("gpu"))
-    start = snakemake.input.start
+    start, *unseen = [Path(path).parent for path in snakemake.input.start] or [None]
     job = TrainingJob(
         snakemake.input.expression,
         params.models,
@@ -24,7 +24,8 @@ def main(snakemake):
         params.seeds,
         job_device(params.device, given_gpu),
         params.stack,
-        start=Path(start).parent if start else None,
+        start=start,
+        unseen=unseen,
     )
     write_table(train_models(job, params.bins), snakemake.output[0])
 

@@ -36,7 +36,7 @@ def variant_settings(settings: model.Settings, variant: str, n_cells: int) -> mo
         changes["genes_per_step"] = None
     if changes.get("model") == "vae":
         cells, _, joint = settings.steps_for(n_cells)
-        changes |= {"steps": (cells + joint, 1, 1), "grow_beyond": None}
+        return settings.with_steps((cells + joint, 1, 1), **changes)
     return replace(settings, **changes)
 
 

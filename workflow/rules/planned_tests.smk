@@ -1,0 +1,51 @@
+# Which networks the study has, and which analyses they are part of.
+# Every bin has these networks; figures and findings are about the first.
+NETWORKS = presets.estimators(config) + list(OWN)
+HEADLINE = NETWORKS[0]
+# Whether figures of edges can be drawn.
+SHOWS_EDGES = HEADLINE not in OWN_VALUES
+# Other methods are compared with a siVAE per bin where there is one.
+COMPARED = "sivae" if "sivae" in NETWORKS else HEADLINE
+
+
+def has_equal_depth(network):
+    """Return whether a network is of counts with one depth; other tools saw them as they were."""
+    return presets.matches_depth(config) and network not in OWN
+
+
+def adjusts_for(network):
+    """Return what tests of a network, or of expression, are adjusted for beside covariates."""
+    return config["statistics"]["adjust"] if network in OWN else presets.adjusted(config)
+
+
+# Two findings of one table.
+TABLES = {"model_edges": "edges"}
+
+
+def networks_with(analysis):
+    """Return the networks that an analysis is made of."""
+    if analysis == "programmes":
+        return ["shared"]
+    without = OWN_VALUES if analysis in presets.OF_GRAPHS else []
+    # Alone and agreeing with itself, plain correlation calls the same.
+    without = [*without, "correlation"] if analysis == "model_edges" else without
+    return [one for one in NETWORKS if one not in without]
+
+
+def analyses_of(network):
+    """Return the analyses of a phenotype that a network is part of."""
+    wanted = presets.PRESETS[config["preset"]].analyses
+    # The edges of own networks are tested alone, since no cells are known to be theirs.
+    without = ["edges"] if network in OWN else []
+    return [one for one in wanted if network in networks_with(one) and one not in without]
+
+
+def analyses():
+    """Return the analyses of a phenotype that the study has networks for."""
+    wanted = presets.PRESETS[config["preset"]].analyses
+    return [one for one in wanted if set(networks_with(one)) & set(NETWORKS)]
+
+
+def controls():
+    """Return the analyses of expression, which networks are held against."""
+    return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
