@@ -40,15 +40,11 @@ def main(snakemake):
     networks, unused = described(snakemake.params)
     added = say.against_correlation(findings, snakemake.params.headline)
     own = say.own_sentences(snakemake.params.own, snakemake.params.has_cells)
+    remarks = say.remarks(findings, read_table(snakemake.input.excluded), preset, fdr)
     text = page(
         say.beside_chance(findings),
         f"Findings: {snakemake.params.cohort}",
-        [
-            *networks,
-            *own,
-            *added,
-            *say.remarks(findings, read_table(snakemake.input.excluded), preset, fdr),
-        ],
+        [*networks, *own, *added, *remarks],
         [*unused, *warnings, *say.no_better_than_chance(findings, fdr)],
         sections,
     )
