@@ -77,6 +77,8 @@ def study(copy_clone, snakemake):
     run = ["--configfile", "own.yaml", "--config", "cohort=config/cohorts/own.yaml"]
     status, output = snakemake(clone, "--cores", "2", *run)
     assert status == 0, output
+    status, output = snakemake(clone, "--report", "report.zip", *run)
+    assert status == 0, output
     status, output = snakemake(clone, "-n", *run)
     assert "Nothing to be done" in output
     status, output = snakemake(clone, "-n", "comparisons", *run)

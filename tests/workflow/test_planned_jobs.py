@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from popnet.files import read_table
 
@@ -39,14 +42,15 @@ def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
 def plan_study(snakemake, plan):
     """A function that cuts a sheet's bins; returns them, the jobs left, and those of `tune`."""
 
-    def study(clone, sheet: str) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
+    def study(clone, sheet: str, tune: bool = True) -> tuple:
         (clone / "small.yaml").write_text(SMALL)
         arguments = ["--configfile", "small.yaml"]
         arguments += ["--config", f"cohort=config/cohorts/{sheet}.yaml"]
         status, output = snakemake(clone, "--cores", "1", "--until", "plan_bins", *arguments)
         assert status == 0, output
         bins = read_table(clone / "results" / sheet / "bins.tsv")
-        return bins, plan(clone, *arguments), plan(clone, "tune", *arguments)
+        planned = bins, plan(clone, *arguments)
+        return (*planned, plan(clone, "tune", *arguments)) if tune else planned
 
     return study
 
@@ -126,3 +130,49 @@ def test_dementia(copy_clone, plan_study):
     assert len(bins) == 6 * len(types)
     assert jobs == expected(5, 5 * 2, "robust")
     assert tuning == expected_of_tune(n_types=5, n_bins=5 * 4, preset="robust")
+
+
+def write_own(folder) -> None:
+    """Write a sheet of own networks alone, of edges and of values of genes, and its tables."""
+    ids = [f"donor {number}" for number in range(6)]
+    edges = [(id, one, two, 0.5) for id in ids for one, two in pairwise(GENES)]
+    columns = ["sample", "gene1", "gene2", "weight"]
+    pd.DataFrame(edges, columns=columns).to_parquet(folder / "net.parquet")
+    values = [(id, gene, 1.0) for id in ids for gene in GENES]
+    values = pd.DataFrame(values, columns=["sample", "gene", "value"])
+    values.to_csv(folder / "values.tsv", sep="\t", index=False)
+    sheet = {
+        "name": "own",
+        "samples": [{"id": id, "phenotypes": {"age": age}} for age, id in enumerate(ids)],
+        "phenotypes": {"age": {"type": "continuous"}},
+        "own_networks": {"net": {"path": "net.parquet"}, "tf": {"path": "values.tsv"}},
+    }
+    (folder / "config/cohorts/own.yaml").write_text(yaml.safe_dump(sheet, sort_keys=False))
+    for name in ("net.parquet", "values.tsv"):
+        (folder / name).rename(folder / "config/cohorts" / name)
+
+
+def test_own_networks_alone(copy_clone, plan_study):
+    clone = copy_clone("own")
+    write_own(clone)
+    bins, jobs = plan_study(clone, "own", tune=False)
+    assert len(bins) == 6
+    expected = dict.fromkeys([*ONCE, "draw_quality", "draw_networks", "draw_associations"], 1)
+    of_values = ["map_networks", "export_networks", "gather_map_tests", "make_design"]
+    of_values += ["associate_map", "associate_centrality", "enrich_gene_sets"]
+    per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}
+    expected |= per_network | dict.fromkeys(of_values, 2)
+    # Without a shared model there are no programmes.
+    expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 1}
+    assert jobs == expected
+
+
+def test_a_table_with_a_fault_stops_the_plan(copy_clone, snakemake):
+    clone = copy_clone("faulty")
+    write_own(clone)
+    path = clone / "config/cohorts/values.tsv"
+    path.write_text(path.read_text() + "donor 1\tACTB\t2.0\nsomeone\tACTB\t1.0\n")
+    status, output = snakemake(clone, "-n", "--config", "cohort=config/cohorts/own.yaml")
+    assert status
+    assert "1 samples of the table are not in the sheet: 'someone'" in output
+    assert not (clone / "results").exists()

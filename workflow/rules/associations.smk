@@ -18,7 +18,7 @@ rule make_design:
         phenotype=phenotype_params,
         covariates=covariate_names(),
         categorical=categorical_names(),
-        adjust=presets.adjusted(config),
+        adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
         preset=config["preset"],
     message:
         "Say what is compared for {wildcards.phenotype} in {wildcards.cell_type}"
@@ -53,7 +53,7 @@ rule associate_centrality:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         preset=config["preset"],
-        matched=presets.matches_depth(config),
+        matched=lambda wildcards: has_equal_depth(wildcards.network),
         statistics=config["statistics"],
         seed=config["seed"],
         caption=caption,

@@ -145,6 +145,6 @@ cohort = load_study()
 OWN = {network.name: network for network in cohort.own_networks}
 OWN_VALUES = [network.name for network in cohort.own_networks if network.form == "values"]
 if not cohort.has_cells:
-    config["networks"]["estimators"] = []
+    config["networks"]["estimators"], config["bins"]["depth"] = [], "none"
     config["bins"]["depth"] = "none"
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}

@@ -23,11 +23,17 @@ def expression_summary(wildcards):
     return "<results>/{cell_type}/expression_summary.h5ad" if cohort.has_cells else []
 
 
+def sequenced_depth(wildcards):
+    """Return the depth of the samples before counts were thinned; nothing where they were not."""
+    return "<results>/{cell_type}/depth.tsv" if presets.matches_depth(config) else []
+
+
 rule gather_own_values:
     input:
         table=own_table,
         samples="<results>/study/donors.tsv",
         summary=expression_summary,
+        depths=sequenced_depth,
     output:
         **({"mean_expression": f"{OF_OWN}/mean_expression.tsv"} if cohort.has_cells else {}),
         bins=f"{OF_OWN}/bins.h5ad",

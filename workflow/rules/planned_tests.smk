@@ -9,6 +9,16 @@ SHOWS_EDGES = HEADLINE not in OWN_VALUES
 COMPARED = "sivae" if "sivae" in NETWORKS else HEADLINE
 
 
+def has_equal_depth(network):
+    """Return whether a network is of counts with one depth; other tools saw them as they were."""
+    return presets.matches_depth(config) and network not in OWN
+
+
+def adjusts_for(network):
+    """Return what tests of a network, or of expression, are adjusted for beside covariates."""
+    return config["statistics"]["adjust"] if network in OWN else presets.adjusted(config)
+
+
 # Two findings of one table.
 TABLES = {"model_edges": "edges"}
 

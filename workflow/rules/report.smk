@@ -15,25 +15,26 @@ def caption(wildcards):
         "cohort": cohort.name,
         "preset": config["preset"],
         "network": network,
-        "of_network": NETWORK_NAMES.get(network, "of your own"),
+        "of_network": NETWORK_NAMES.get(network, f"your table {network}"),
+        "own": OWN[network].form if network in OWN else "",
         "plan": presets.training_plan(config),
-        "matched": presets.matches_depth(config),
-        "adjusted": adjusted_for(),
+        "matched": has_equal_depth(network),
+        "adjusted": adjusted_for(network),
         "cell_type": cell_type_name(one_type) if one_type else "all",
         "phenotype": phenotype.name if phenotype else "",
         "binary": bool(phenotype and phenotype.type == "binary"),
         "n_samples": len({row["sample"] for row in rows}),
         "n_bins": len(rows),
-        "size": config["bins"]["size"],
+        "size": config["bins"]["size"] if cohort.has_cells else "an unknown number of",
         "permutations": config["statistics"]["permutations"],
         "fdr": config["statistics"]["fdr"],
     }
 
 
-def adjusted_for():
-    """Return what robust tests are adjusted for, in words."""
+def adjusted_for(network):
+    """Return what robust tests of a network are adjusted for, in words."""
     words = {"depth": "depth", "cells": "number of cells"}
-    *first, last = ["covariates", *(words[one] for one in presets.adjusted(config))]
+    *first, last = ["covariates", *(words[one] for one in adjusts_for(network) if cohort.has_cells)]
     return " and ".join(filter(None, [", ".join(first), last]))
 
 

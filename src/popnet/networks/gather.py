@@ -271,6 +271,7 @@ def gather_halves(
     with TemporaryDirectory() as folder:
         file = Path(folder, "neighbours.parquet")
         found = gather(estimator, summary, expression, file, weigh_pairs=True, **settings)
+    assert found.bin_edges is not None
     return found.to_anndata(), found.bin_edges
 
 

@@ -190,7 +190,12 @@ def plan_own_bins(
     return bins.assign(n_cells=np.nan, batch=""), excluded
 
 
-def described(bins: pd.DataFrame, batches: pd.Series, summary: AnnData | None) -> pd.DataFrame:
+def described(
+    bins: pd.DataFrame,
+    batches: pd.Series,
+    summary: AnnData | None,
+    depths: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return bins of a cell type with their name, number of cells, batch and depth.
 
     Parameters
@@ -202,6 +207,8 @@ def described(bins: pd.DataFrame, batches: pd.Series, summary: AnnData | None) -
     summary : AnnData of shape (n_planned_bins, n_genes) or None
         Of :func:`popnet.cells.expression.write_expression`; None without cells. Depth and number
         of cells are those of the sample's bins there, since bins of another tool are others.
+    depths : DataFrame, indexed by sample, optional
+        mean_depth of the samples as they were sequenced, where those bins are of thinned counts.
     """
     table = bins[["sample", "bin"]].reset_index(drop=True)
     table.insert(0, "name", table["sample"] + "." + table["bin"].astype(str))
@@ -211,7 +218,8 @@ def described(bins: pd.DataFrame, batches: pd.Series, summary: AnnData | None) -
         of_sample = summary.obs.groupby(summary.obs["sample"].astype(str), observed=True)
         n_bins = table.groupby("sample")["bin"].transform("size")
         table["n_cells"] = table["sample"].map(of_sample["n_cells"].sum()) / n_bins
-        table["mean_depth"] = table["sample"].map(of_sample["mean_depth"].mean())
+        depth = of_sample["mean_depth"].mean() if depths is None else depths["mean_depth"]
+        table["mean_depth"] = table["sample"].map(depth)
     return table
 
 

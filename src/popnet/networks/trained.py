@@ -106,10 +106,9 @@ def active_dimensions(models: Sequence[str], tables: Sequence[str]) -> dict[str,
     tables : sequence of str
         Paths of the tables of training of bins.
     """
-    active = {
-        "the cohort's siVAE": json.loads(Path(path).read_text())["active_dimensions"]
-        for path in models
-    }
+    active = {}
+    for path in models:
+        active["the cohort's siVAE"] = json.loads(Path(path).read_text())["active_dimensions"]
     if tables:
         active["the median bin's siVAE"] = read_training(tables)["active_dimensions"].median()
     return active

@@ -565,23 +565,8 @@ def test_candidates_are_told_apart():
 @pytest.mark.parametrize("text", AWKWARD)
 def test_captions_are_sound_for_any_identifier(root, text):
     config = yaml.safe_load((root / "config" / "config.yaml").read_text())
-    keys = (
-        *(
-            "cohort",
-            "cell_type",
-            "phenotype",
-            "preset",
-            "network",
-            "of_network",
-            "plan",
-            "n_samples",
-            "n_bins",
-            "size",
-            "fdr",
-            "binary",
-        ),
-        "permutations",
-    )
+    keys = ("cohort", "cell_type", "phenotype", "preset", "network", "of_network", "own", "plan")
+    keys += ("n_samples", "n_bins", "size", "fdr", "binary", "permutations", "adjusted", "matched")
     caption = dict.fromkeys(keys, " ".join(text.split()))
     snakemake = SimpleNamespace(
         config=config,

@@ -291,6 +291,9 @@ def test_expression_of_the_samples():
     bins = own.described(pd.DataFrame({"sample": ["a", "b", "c"], "bin": 1}), pd.Series(), summary)
     assert bins["mean_depth"].tolist()[:2] == [3.5, 2.0]
     assert bins["n_cells"].tolist()[:2] == [20, 30]
+    sequenced = pd.DataFrame({"mean_depth": [4.5]}, index=["a"])
+    bins_as_sequenced = own.described(bins, pd.Series(), summary, sequenced)
+    assert bins_as_sequenced["mean_depth"].iloc[0] == 4.5
     found = own.expression_of(bins, pd.Index(["A", "unknown"]), summary)
     np.testing.assert_array_equal(found.X, [[2, np.nan], [5, np.nan], [np.nan, np.nan]])
     assert np.isnan(own.expression_of(bins, pd.Index(["A"]), None).X).all()

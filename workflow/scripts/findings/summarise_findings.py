@@ -13,9 +13,8 @@ from popnet.report.page import page
 
 def main(snakemake):
     params = snakemake.params
-    preset, fdr, networks = params.preset, params.fdr, params.networks
     tables = {cell_type: read_measures(path) for cell_type, path in params.measures}
-    chosen = {row[0]: headline(tables.get(row[0]), networks) for row in params.described}
+    chosen = {row[0]: headline(tables.get(row[0]), params.networks) for row in params.described}
     findings = pd.DataFrame(
         findings_row(
             analysis,
@@ -23,8 +22,8 @@ def main(snakemake):
             cell_type=cell_type,
             phenotype=phenotype,
             network=network,
-            preset=preset,
-            fdr=fdr,
+            preset=params.preset,
+            fdr=params.fdr,
             measures=tables.get(cell_type),
         )
         | by_chance(read_table(null))
@@ -46,13 +45,13 @@ def main(snakemake):
         say.beside_chance(findings),
         f"Findings: {params.cohort}",
         [
-            *(say.headline_sentence(*item, networks) for item in tables.items()),
+            *(say.headline_sentence(*item, params.networks) for item in tables.items()),
             *about,
             *say.own_sentences(params.own, params.has_cells),
             *say.against_correlation(findings, chosen),
-            *say.remarks(findings, read_table(snakemake.input.excluded), preset, fdr),
+            *say.remarks(findings, read_table(snakemake.input.excluded), params.preset, params.fdr),
         ],
-        [*unused, *warnings, *say.no_better_than_chance(findings, fdr)],
+        [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
         sections,
         {"Is it measurable?": say.measured(tables)} if tables else None,
     )
@@ -66,14 +65,13 @@ def described(params, chosen):
     for cell_type, path in params.depths:
         said, warned = say.depth_sentences(cell_type, read_table(path))
         lines, warnings = lines + said, warnings + warned
-    for cell_type, network, similarity, reliability, models, training in params.described:
-        if network != chosen[cell_type]:
-            continue
+    of_headlines = [row for row in params.described if row[1] == chosen[row[0]]]
+    for cell_type, network, similarity, reliability, models, training in of_headlines:
         lines += say.network_sentences(
             cell_type, network, params.size, read_table(similarity), read_table(reliability)
         )
-        active = active_dimensions(models, training)
-        warnings += say.unused_dimensions(cell_type, active, params.latent)
+        in_use = active_dimensions(models, training)
+        warnings += say.unused_dimensions(cell_type, in_use, params.latent)
     return lines, warnings
 
 

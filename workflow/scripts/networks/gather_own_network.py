@@ -18,7 +18,8 @@ def main(snakemake):
     left_out = set(params.samples) - set(study.index)
     table = own.read_own(network, study.index, left_out, snakemake.wildcards.cell_type)
     summary = read_h5ad(files.summary) if files.get("summary") else None
-    bins, genes = own.described(table.bins, study["batch"], summary), table.genes
+    depths = read_table(files.depths).set_index("sample") if files.get("depths") else None
+    bins, genes = own.described(table.bins, study["batch"], summary, depths), table.genes
     expression = own.expression_of(bins, genes, summary)
     if network.form == "values":
         centrality = own.own_values(bins, genes, table.values())
