@@ -189,33 +189,54 @@ def stages(folder: Path, central_genes: int | str, permutations: int) -> dict[st
         ),
         "associate_centrality": (
             bins | design | {"reliability": "reliability.tsv"},
-            {"table": "tested.tsv", "design": "design.tsv", "maxima": "maxima.parquet"},
+            {
+                "table": "tested.tsv",
+                "design": "design.tsv",
+                "maxima": "maxima.parquet",
+                "null": "centrality.null.tsv",
+            },
             tested,
         ),
-        "associate_graph_centrality": (bins | design, ["graph_centrality.tsv"], tested),
+        "associate_graph_centrality": (
+            bins | design,
+            {"table": "graph_centrality.tsv", "null": "graph_centrality.null.tsv"},
+            tested,
+        ),
         "enrich_gene_sets": (
             bins | design | {"gene_sets": "gene_sets.json"},
-            ["gene_sets.tsv"],
+            {"table": "gene_sets.tsv", "null": "gene_sets.null.tsv"},
             tested,
         ),
         "associate_edges": (
             edges | design,
-            {"edges": "edges.tsv", "components": "components.tsv"},
+            {"edges": "edges.tsv", "components": "components.tsv"}
+            | {
+                f"{analysis}_null": f"{analysis}.null.tsv"
+                for analysis in ("edges", "model_edges", "components")
+            },
             tested,
         ),
         "associate_connectivity": (
             design | values | {"connectivity": "connectivity.parquet"},
-            {"connectivity": "connectivity.tsv", "sample_connectivity": "sample_connectivity.tsv"},
+            {
+                "connectivity": "connectivity.tsv",
+                "sample_connectivity": "sample_connectivity.tsv",
+                "null": "connectivity.null.tsv",
+            },
             tested | phenotype,
         ),
         "associate_consensus": (
             edges | design,
-            {"consensus": "consensus.tsv", "consensus_edges": "consensus_edges.parquet"},
+            {
+                "consensus": "consensus.tsv",
+                "consensus_edges": "consensus_edges.parquet",
+                "null": "consensus.null.tsv",
+            },
             tested,
         ),
         "associate_map": (
             design | {"similarity": "similarity.parquet", "coordinates": "coordinates.parquet"},
-            ["map.tsv"],
+            {"table": "map.tsv", "axes_null": "axes.null.tsv", "map_null": "map.null.tsv"},
             tested | phenotype,
         ),
         "gather_map_tests": (["map.tsv"], ["tests.tsv"], {}),

@@ -187,7 +187,7 @@ def test_names_as_they_are(results):
 COLUMNS = {
     "bins.tsv": "cell_type sample bin n_cells batch",
     "excluded.tsv": "cell_type sample n_cells reason",
-    "findings.tsv": "phenotype cell_type analysis",
+    "findings.tsv": "phenotype cell_type analysis by_chance most_by_chance permuted_phenotypes",
     "progenitor/genes.tsv": "gene",
     "progenitor/networks/shared/centrality.tsv": "gene",
     "progenitor/networks/shared/mean_expression.tsv": "gene",
@@ -200,6 +200,7 @@ COLUMNS = {
     ),
     "progenitor/map/shared/reliability.tsv": "kernel icc donor_p",
     "progenitor/networks/shared/variance.tsv": "source share n_genes",
+    "progenitor/associations/{phenotype}/shared/edges.null.tsv": "permutation tested significant",
     "associations.tsv": "cell_type phenotype gene p q p_family study_q study_p_family",
     "progenitor/associations/{phenotype}/shared/design.tsv": "item value",
     "progenitor/associations/{phenotype}/shared/covariates.tsv": "covariate statistic p vif note",

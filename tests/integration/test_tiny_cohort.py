@@ -158,6 +158,10 @@ def test_bins_are_the_units(results):
     sets = read_table(folder / "gene_sets.tsv")
     assert {"MT", "one; two"} <= set(sets["gene_set"])
     assert not (results / "variants").exists()
+    findings = read_table(results / "findings.tsv")
+    # Nothing is permuted between bins.
+    assert set(findings["permuted_phenotypes"]) == {0}
+    assert findings["by_chance"].isna().all()
 
 
 def test_figures(results):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from popnet.associations import wiring
+from popnet.associations import burden, heteroplasmy, variants, wiring
 from popnet.associations.designs import donor_components
 from popnet.associations.testing import Testing
 from popnet.genotypes.genomes import heteroplasmy_load
@@ -105,3 +107,47 @@ def test_without_complexes_there_is_nothing_to_test(study, mtdna):
     table = wiring.robust(counts, genotypes, mtdna, samples, [], technical, 2, Testing(99, seed=1))
     assert table.empty
     assert {"gene_set", "kind", "analysis", "measure", "statistic", "p", "q"} == set(table)
+
+
+def test_what_genomes_call_by_chance(sites, genomes_of, design_of, mtdna):
+    """Each question is asked anew of the permuted phenotype; with all arrangements: no chance."""
+    rng = np.random.default_rng(9)
+    case = np.arange(12) % 2
+    fraction = np.where(rng.random((12, 25)) < 0.4, rng.uniform(0.1, 0.9, (12, 25)), 0)
+    fraction[:, :6] *= case[:, None]
+    dosage = (fraction > 0).astype(float)
+    genomes = genomes_of(dosage, sites(range(12400, 12425)), None, fraction)
+    design = design_of(case, binary=True)
+
+    def asked(design, testing):
+        tables = {
+            "single": variants.robust(genomes, mtdna, design, testing),
+            "burden": burden.robust(genomes, mtdna, design, testing),
+            "heteroplasmy": heteroplasmy.robust(genomes, design, testing),
+            "genomes": wiring.associate_genomes(genomes, mtdna, design, testing),
+        }
+        q = {name: table.loc[table["p"].notna(), "q"] for name, table in tables.items()}
+        return {name: [len(of_table), (of_table <= 0.4).sum()] for name, of_table in q.items()}
+
+    testing = Testing(5000, 1, 0.4, chance={})
+    asked(design, testing)
+    called = 0
+    for number, row in enumerate(design.permuted(5, seed=1)):
+        over = replace(design.units, phenotype=design.units.phenotype[row])
+        moved = replace(
+            design, units=over, outcome=design.outcome[row], residual=design.residual[row]
+        )
+        for name, expected in asked(moved, Testing(5000, 1, 0.4)).items():
+            found = testing.by_chance(name).loc[number, ["tested", "significant"]]
+            assert found.tolist() == expected, name
+            called += expected[1]
+    assert called > 0
+
+
+def test_hits_by_chance_of_all_complexes_are_added_up(study, mtdna):
+    counts, genotypes, samples, technical = study
+    testing = Testing(299, 1, 0.3, chance={})
+    table = wiring.robust(counts, genotypes, mtdna, samples, ["age"], technical, 2, testing)
+    found = testing.by_chance("genomes")
+    assert len(found) == 20
+    assert set(found["tested"]) == {table["p"].notna().sum()}
