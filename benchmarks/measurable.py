@@ -234,23 +234,24 @@ def _hits(values: np.ndarray, design: Any, inside: np.ndarray) -> tuple[int, int
 def read(folder: Path) -> None:
     """Print the tables of docs/networks.md."""
     table = pd.read_csv(folder / "heldout.tsv", sep="\t")
-    table["kept"] = table["icc_of_others"] >= MIN_ICC
-    table["beyond_chance"] = table["p_of_others"] <= 0.05
-    how = {"icc": "mean", "icc_of_others": "mean", "correlation": "mean", "kept": "mean"}
-    how["beyond_chance"] = "mean"
-    for by in (["verdict"], ["verdict", "network"]):
-        grouped = table.groupby(by)
-        print(grouped.agg(how).join(grouped.size().rename("n")).round(2), "\n")
+    print(table[table["icc"].isna()].groupby(["cohort", "verdict"]).size(), "\n")
+    print(table[table["network"] == "random"].groupby("verdict").size(), "\n")
+    table = table.dropna(subset=["icc"])
+    table["above"] = table["icc_of_others"] >= MIN_ICC
+    table["beyond"] = table["p_of_others"] <= 0.05
+    columns = ["icc", "icc_of_others", "correlation", "above", "beyond"]
+    grouped = table.groupby("verdict")
+    print(grouped[columns].mean().join(grouped.size().rename("n")).round(2), "\n")
+
     table = pd.read_csv(folder / "planted.tsv", sep="\t")
-    table["any"] = table["called"] > 0
-    table["found"] = table["called"] / table["of"].clip(lower=1)
-    real = table[table["share"] > 0]
-    for by in (["verdict"], ["measure", "verdict"], ["share", "network", "verdict"]):
-        grouped = real.groupby(by)
-        shown = grouped.agg({"icc_sample": "mean", "found": "mean", "any": "mean", "false": "mean"})
-        print(shown.join(grouped.size().rename("n")).round(3), "\n")
-    none = table[table["share"] == 0].groupby(["sources", "network", "verdict"])
-    print("nothing planted\n", none.size())
+    table["networks"] = table["network"].where(table["network"] == "random", "of cells")
+    table["hit"] = table["called"] > 0
+    maps = table["measure"] == "map"
+    for label, rows in (("genes and pairs", ~maps), ("maps", maps)):
+        grouped = table[rows & (table["share"] > 0)].groupby(["sources", "networks", "verdict"])
+        shown = grouped[["hit", "called", "of"]].sum().join(grouped.size().rename("settings"))
+        print(label, shown, sep="\n", end="\n\n")
+    print("nothing planted", table[table["share"] == 0].groupby(["networks", "verdict"]).size())
 
 
 def main() -> None:

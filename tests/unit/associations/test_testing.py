@@ -89,7 +89,10 @@ def test_centrality_that_cannot_be_measured_has_no_p_but_expression_has(study):
 def test_tables_of_what_cannot_be_measured_have_no_p(study):
     design, values = study
     gene_sets = {"ten": list(GENES[:10])}
-    assert sets.robust(values, GENES, gene_sets, design, settings("centrality")).empty
+    table = sets.robust(values, GENES, gene_sets, design, settings("centrality"))
+    assert table[["gene_set", "n_genes", "set_size"]].to_numpy().tolist() == [["ten", 10, 10]]
+    assert table["p"].isna().all()
+    assert list(table) == list(sets.robust(values, GENES, gene_sets, design, settings()))
     layers = {"degree": np.exp(values), "pagerank": np.exp(values)}
     layers |= {"detection_rate": np.ones_like(values)}
     table = graph_centrality.robust(layers, GENES, design, settings("pagerank"))
