@@ -1,3 +1,14 @@
+# What figures show of the edges of the headline network.
+EDGE_TABLES = {
+    "edge_tests": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/edges.tsv",
+    "connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/connectivity.tsv",
+    "sample_connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/sample_connectivity.tsv",
+    "consensus": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus.tsv",
+    "consensus_edges": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus_edges.parquet",
+    "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
+}
+
+
 rule draw_quality:
     input:
         plan="<results>/bins.tsv",
@@ -73,7 +84,7 @@ rule draw_networks:
 
 rule draw_associations:
     input:
-        **(edge_tables() if SHOWS_EDGES else {}),
+        **(EDGE_TABLES if SHOWS_EDGES else {}),
         plan="<results>/bins.tsv",
         coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
         map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",

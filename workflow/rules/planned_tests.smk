@@ -56,16 +56,3 @@ def edges_of(wildcards, name):
     if wildcards.network in OWN_VALUES:
         return []
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
-
-
-def edge_tables():
-    """Return what figures show of the edges of the headline network."""
-    folder = f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}"
-    return {
-        "edge_tests": f"{folder}/edges.tsv",
-        "connectivity": f"{folder}/connectivity.tsv",
-        "sample_connectivity": f"{folder}/sample_connectivity.tsv",
-        "consensus": f"{folder}/consensus.tsv",
-        "consensus_edges": f"{folder}/consensus_edges.parquet",
-        "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
-    }
