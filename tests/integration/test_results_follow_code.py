@@ -224,7 +224,8 @@ def test_a_sample_that_is_added_trains_nothing_else_again(copied, snakemake):
     assert set(basis["samples"]) == {*SAMPLES, "A later"}
     trained = {folder / "models" / name for name in read_table(table)["model"]}
     changed = {path for path in kept if path.read_bytes() != kept[path]}
-    assert changed == {shared[0], *(trained & of_bins.keys())}
+    # Errors of bins so small are cross-fitted: they start from the models of folds, too.
+    assert changed == {*shared, *(trained & of_bins.keys())}
 
 
 def test_training_again(copied, snakemake):

@@ -2,11 +2,11 @@ checkpoint plan_bins:
     input:
         cell_files() if cohort.has_cells else [network.path for network in OWN.values()],
     output:
+        **({"cells": "<results>/binned_cells.parquet"} if cohort.has_cells else {}),
         # First, since Snakemake looks for the first among the inputs of what depends on the plan.
         bins="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
         donors="<results>/study/donors.tsv",
-        **({"cells": "<results>/binned_cells.parquet"} if cohort.has_cells else {}),
     log:
         "<logs>/plan_bins.log",
     benchmark:

@@ -1,14 +1,12 @@
-def edge_tables():
-    """Return what figures show of the edges of the headline network."""
-    folder = f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}"
-    return {
-        "edge_tests": f"{folder}/edges.tsv",
-        "connectivity": f"{folder}/connectivity.tsv",
-        "sample_connectivity": f"{folder}/sample_connectivity.tsv",
-        "consensus": f"{folder}/consensus.tsv",
-        "consensus_edges": f"{folder}/consensus_edges.parquet",
-        "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
-    }
+# What figures show of the edges of the headline network.
+EDGE_TABLES = {
+    "edge_tests": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/edges.tsv",
+    "connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/connectivity.tsv",
+    "sample_connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/sample_connectivity.tsv",
+    "consensus": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus.tsv",
+    "consensus_edges": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus_edges.parquet",
+    "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
+}
 
 
 rule draw_quality:
@@ -86,7 +84,7 @@ rule draw_networks:
 
 rule draw_associations:
     input:
-        **(edge_tables() if SHOWS_EDGES else {}),
+        **(EDGE_TABLES if SHOWS_EDGES else {}),
         plan="<results>/bins.tsv",
         coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
         map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",

@@ -53,13 +53,6 @@ rule gather_networks:
         "../scripts/networks/gather_networks.py"
 
 
-def edges_of(wildcards, name):
-    """Return a table of edges of a network; nothing if it has none."""
-    if wildcards.network in OWN_VALUES:
-        return []
-    return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
-
-
 rule gather_losses:
     input:
         trained_jobs,

@@ -2,32 +2,6 @@
 OF_OWN = "<results>/{cell_type}/networks/{network}"
 
 
-def own_table(wildcards):
-    """Return the table of an own network."""
-    return OWN[wildcards.network].path
-
-
-def own_part(wildcards):
-    """Return how the table of an own network is read."""
-    network = asdict(OWN[wildcards.network])
-    return {key: network[key] for key in ("name", "form", "columns", "directed")}
-
-
-def ids_of_sheet():
-    """Return the ids of all samples that the sheet names, those that it excludes too."""
-    return [*(sample.id for sample in cohort.samples or ()), *cohort.excluded]
-
-
-def expression_summary(wildcards):
-    """Return what is known of the expression of the samples; nothing without cells."""
-    return "<results>/{cell_type}/expression_summary.h5ad" if cohort.has_cells else []
-
-
-def sequenced_depth(wildcards):
-    """Return the depth of the samples before counts were thinned; nothing where they were not."""
-    return "<results>/{cell_type}/depth.tsv" if presets.matches_depth(config) else []
-
-
 rule gather_own_values:
     input:
         table=own_table,

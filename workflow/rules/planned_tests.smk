@@ -50,3 +50,10 @@ def analyses():
 def controls():
     """Return the analyses of expression, which networks are held against."""
     return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
+
+
+def edges_of(wildcards, name):
+    """Return a table of edges of a network; nothing if it has none."""
+    if wildcards.network in OWN_VALUES:
+        return []
+    return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from popnet.errors import InputError
-from popnet.networks import own
+from popnet.networks import own, own_gathering
 from popnet.networks.gather import gather
 from popnet.study.definitions import OwnNetwork
 
@@ -195,8 +195,8 @@ def test_both_directions(tmp_path):
     read = own.read_own(network(tmp_path / "directed.tsv", both, directed=True))
     first, second, weights = read.weights()
     assert len(first) == 4
-    bins = own.described(read.bins, pd.Series(dtype=object), None)
-    estimator = own.own_estimator(bins, read.genes, first, second, weights)
+    bins = own_gathering.described(read.bins, pd.Series(dtype=object), None)
+    estimator = own_gathering.own_estimator(bins, read.genes, first, second, weights)
     (square,) = estimator.weigh(0, np.array([0, 1]))
     np.testing.assert_array_equal(square, np.array([[0, -3], [-3, 0]], np.float32))
 
@@ -224,11 +224,11 @@ def gathered(tmp_path):
     """A random table and its networks, gathered as those of every estimator."""
     table = random_table(0)
     read = own.read_own(network(tmp_path / "mine.parquet", table))
-    bins = own.described(read.bins, pd.Series({"a": "pool1"}), None)
+    bins = own_gathering.described(read.bins, pd.Series({"a": "pool1"}), None)
     parts = read.weights()
     networks = gather(
-        own.own_estimator(bins, read.genes, *parts),
-        own.expression_of(bins, read.genes, None),
+        own_gathering.own_estimator(bins, read.genes, *parts),
+        own_gathering.expression_of(bins, read.genes, None),
         None,
         tmp_path / "neighbours.parquet",
         weigh_pairs=False,
@@ -236,7 +236,7 @@ def gathered(tmp_path):
         central_genes="all",
         neighbours=3,
     )
-    return table, networks, own.own_pairs(bins["sample"], read.genes, *parts)
+    return table, networks, own_gathering.own_pairs(bins["sample"], read.genes, *parts)
 
 
 def test_tested_weights_are_those_of_the_table(gathered):
@@ -268,10 +268,10 @@ def test_centrality_and_edges_of_own_networks(gathered):
 
 
 def test_more_pairs_than_fit(gathered, monkeypatch, tmp_path):
-    monkeypatch.setattr(own, "MOST_PAIRS", 5)
+    monkeypatch.setattr(own_gathering, "MOST_PAIRS", 5)
     table, _, every = gathered
     read = own.read_own(network(tmp_path / "again.parquet", table))
-    few = own.own_pairs(read.bins["sample"], read.genes, *read.weights())
+    few = own_gathering.own_pairs(read.bins["sample"], read.genes, *read.weights())
     assert len(few.pairs) == 5
     assert few.pairs["rms"].min() >= every.pairs["rms"].nlargest(5).min()
 
@@ -288,15 +288,17 @@ def test_expression_of_the_samples():
         var=pd.DataFrame(index=["A", "B"]),
         layers={"detection_rate": np.ones((3, 2))},
     )
-    bins = own.described(pd.DataFrame({"sample": ["a", "b", "c"], "bin": 1}), pd.Series(), summary)
+    bins = own_gathering.described(
+        pd.DataFrame({"sample": ["a", "b", "c"], "bin": 1}), pd.Series(), summary
+    )
     assert bins["mean_depth"].tolist()[:2] == [3.5, 2.0]
     assert bins["n_cells"].tolist()[:2] == [20, 30]
     sequenced = pd.DataFrame({"mean_depth": [4.5]}, index=["a"])
-    bins_as_sequenced = own.described(bins, pd.Series(), summary, sequenced)
+    bins_as_sequenced = own_gathering.described(bins, pd.Series(), summary, sequenced)
     assert bins_as_sequenced["mean_depth"].iloc[0] == 4.5
-    found = own.expression_of(bins, pd.Index(["A", "unknown"]), summary)
+    found = own_gathering.expression_of(bins, pd.Index(["A", "unknown"]), summary)
     np.testing.assert_array_equal(found.X, [[2, np.nan], [5, np.nan], [np.nan, np.nan]])
-    assert np.isnan(own.expression_of(bins, pd.Index(["A"]), None).X).all()
+    assert np.isnan(own_gathering.expression_of(bins, pd.Index(["A"]), None).X).all()
 
 
 def test_bins_of_a_study_without_cells(tmp_path):

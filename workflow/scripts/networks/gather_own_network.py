@@ -5,7 +5,7 @@ from dataclasses import replace
 from adapter import logged
 
 from popnet.files import read_h5ad, read_table
-from popnet.networks import own
+from popnet.networks import own, own_gathering
 from popnet.networks.gather import BinNetworks, gather
 from popnet.study.definitions import OwnNetwork
 
@@ -19,23 +19,23 @@ def main(snakemake):
     table = own.read_own(network, study.index, left_out, snakemake.wildcards.cell_type)
     summary = read_h5ad(files.summary) if files.get("summary") else None
     depths = read_table(files.depths).set_index("sample") if files.get("depths") else None
-    bins, genes = own.described(table.bins, study["batch"], summary, depths), table.genes
-    expression = own.expression_of(bins, genes, summary)
+    bins, genes = own_gathering.described(table.bins, study["batch"], summary, depths), table.genes
+    expression = own_gathering.expression_of(bins, genes, summary)
     if network.form == "values":
-        centrality = own.own_values(bins, genes, table.values())
+        centrality = own_gathering.own_values(bins, genes, table.values())
         networks = BinNetworks(centrality, {}, expression, None, None, None)
     else:
         edges = table.weights()
         del table
         networks = gather(
-            own.own_estimator(bins, genes, *edges),
+            own_gathering.own_estimator(bins, genes, *edges),
             expression,
             None,
             output.neighbours,
             weigh_pairs=False,
             **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
         )
-        networks = replace(networks, pairs=own.own_pairs(bins["sample"], genes, *edges))
+        networks = replace(networks, pairs=own_gathering.own_pairs(bins["sample"], genes, *edges))
     networks.write(dict(output.items()))
 
 
