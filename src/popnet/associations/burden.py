@@ -64,25 +64,16 @@ def robust(
         Benjamini-Hochberg over the genes.
     """
     scores = gene_scores(genomes.dosage, genomes.variants, genes)
-    phenotypes = testing.phenotypes(design)
-    permuted = {
-        name: permutation_test(
-            values.to_numpy(),
-            design,
-            testing.permutations,
-            testing.seed,
-            # Findings count the tests of numbers of variants.
-            phenotypes=phenotypes if name == "count" else None,
-            fdr=testing.fdr,
-        )
+    # Findings count the tests of numbers of variants.
+    count = testing.permute("burden", scores["count"].to_numpy(), design).table
+    tests = {
+        name: permutation_test(values.to_numpy(), design, testing.permutations, testing.seed).table
         for name, values in scores.items()
+        if name != "count"
     }
-    testing.count("burden", permuted["count"].by_chance)
-    tests = {name: test.table for name, test in permuted.items()}
     carrier = carriers(genomes.dosage)
     groups = gene_groups(genomes.variants, genes)
     groups[~varying(carrier)] = 0
-    count = tests.pop("count")
     table = pd.DataFrame(
         {"gene": [*genes["gene"], "all"], "complex": [*genes.get("complex", [""] * len(genes)), ""]}
     ).join(count[["statistic", "p", "q", "p_family"]])

@@ -9,7 +9,6 @@ from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 from popnet.stats.units import Units
 
@@ -60,16 +59,7 @@ def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.D
     if not connectivity.empty:
         design = design.over(list(connectivity["sample"].unique()))
     table, values = _laid_out(connectivity, design.units)
-    permuted = permutation_test(
-        values,
-        design,
-        testing.permutations,
-        testing.seed,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("connectivity", permuted.by_chance)
-    tested = permuted.table
+    tested = testing.permute("connectivity", values, design).table
     table = table.join(tested[["statistic", "p", "q", "n"]])
     table = table.join(group_means(values, cases(design)))
     return table.join(tested[["p_family", "n_permutations"]])

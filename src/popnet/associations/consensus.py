@@ -22,7 +22,6 @@ from popnet.networks.edges import (
 )
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 
 # Pairs and groupings whose shares are held at once.
@@ -159,16 +158,7 @@ def robust(
     table["change_p_family"] = p_family
 
     degree = (by_unit @ incidence.T).toarray()
-    permuted = permutation_test(
-        degree,
-        design,
-        n_permutations,
-        seed,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("consensus", permuted.by_chance)
-    tested = permuted.table
+    tested = testing.permute("consensus", degree, design).table
     means = group_means(degree, case)
     table["case_mean_degree"] = means["mean_case"]
     table["control_mean_degree"] = means["mean_control"]

@@ -180,8 +180,7 @@ def robust(
         phenotype's ranks), t and p are of the weights; q is over all candidate pairs;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
-        is no correlation); icc; switched (of either
-        gene); n (observations).
+        is no correlation); icc; switched (of either gene); n (observations).
     """
     design = design.over(list(observed.samples))
     weights = _by_observation(observed.weights, design.units)

@@ -7,7 +7,6 @@ import pandas as pd
 
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
-from popnet.stats.permutation import permutation_test
 
 # What is tested of a gene's expression, as the column measure says it.
 MEASURES = ("expression", "detection")
@@ -39,17 +38,7 @@ def robust(
     tables = []
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
         observed = design.units.average(values)
-        tested = permutation_test(
-            observed,
-            design,
-            testing.permutations,
-            testing.seed,
-            resolve=True,
-            phenotypes=testing.phenotypes(design),
-            fdr=testing.fdr,
-        )
-        testing.count(measure, tested.by_chance)
-        table = tested.table
+        table = testing.permute(measure, observed, design, resolve=True).table
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(table.sort_values("p", kind="stable"))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]

@@ -181,17 +181,9 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         "depth": np.reshape(values.depth, (-1, 1)),
     }
     n_permutations, seed, genes = testing.permutations, testing.seed, values.genes
-    tested = permutation_test(
-        design.units.average(values.centrality),
-        design,
-        n_permutations,
-        seed,
-        resolve=True,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("centrality", tested.by_chance)
-    own = prepare(design.units.average(values.centrality), design)
+    centrality = design.units.average(values.centrality)
+    tested = testing.permute("centrality", centrality, design, resolve=True)
+    own = prepare(centrality, design)
     table = tested.table[["statistic", "p", "q", "p_family"]].copy()
     table.insert(0, "gene", np.asarray(genes, dtype=object))
     prepared = []

@@ -13,7 +13,6 @@ from popnet.networks.centrality import MEASURES
 from popnet.stats.designs import Design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
@@ -100,16 +99,8 @@ def robust(
         design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
         for name in measures
     ]
-    tested = permutation_test(
-        np.concatenate(values, axis=1),
-        design,
-        testing.permutations,
-        testing.seed,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
     # Findings count the q over all measures.
-    testing.count("graph_centrality", tested.by_chance)
+    tested = testing.permute("graph_centrality", np.concatenate(values, axis=1), design)
     by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)
     off = switched(layers["detection_rate"], design)
     table = tested.table.assign(

@@ -8,7 +8,6 @@ from popnet.associations.testing import Testing
 from popnet.genotypes.genomes import heteroplasmy_load
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
-from popnet.stats.permutation import permutation_test
 
 
 def robust(genomes: Genotypes, design: Design, testing: Testing) -> pd.DataFrame:
@@ -25,16 +24,7 @@ def robust(genomes: Genotypes, design: Design, testing: Testing) -> pd.DataFrame
         measure (see `heteroplasmy_load`) statistic p q p_family mean n n_permutations.
     """
     load = heteroplasmy_load(genomes)
-    permuted = permutation_test(
-        load.to_numpy(),
-        design,
-        testing.permutations,
-        testing.seed,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("heteroplasmy", permuted.by_chance)
-    table = permuted.table
+    table = testing.permute("heteroplasmy", load.to_numpy(), design).table
     table.insert(0, "measure", list(load.columns))
     table.insert(5, "mean", load.mean().to_numpy())
     return table

@@ -12,7 +12,6 @@ from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram, permanova, permdisp
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
 
@@ -98,16 +97,8 @@ def one_map(
     n_permutations, seed = testing.permutations, testing.seed
     phenotypes = testing.phenotypes(design)
     axes = of_kernel.coordinates
-    tested = permutation_test(
-        design.units.average(axes.to_numpy(dtype=float)),
-        design,
-        n_permutations,
-        seed,
-        phenotypes=phenotypes,
-        fdr=testing.fdr,
-    )
-    testing.count(f"axes of {kernel}", tested.by_chance)
-    by_axis = tested.table
+    positions = design.units.average(axes.to_numpy(dtype=float))
+    by_axis = testing.permute(f"axes of {kernel}", positions, design).table
     by_axis.insert(0, "axis", list(axes.columns))
     by_axis.insert(0, "test", "axis")
     block = "donor" if design.paired else "batch"

@@ -11,6 +11,7 @@ import pandas as pd
 
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import Permuted, permutation_test
 
 # Permuted phenotypes whose hits are counted, where the design has as many.
 PERMUTED_PHENOTYPES = 20
@@ -53,6 +54,29 @@ class Testing:
     def phenotypes(self, design: Design) -> np.ndarray:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
+
+    def permute(self, analysis: str, values: np.ndarray, design: Design, **how: Any) -> Permuted:
+        """Test every column by permutation, and count what permuted phenotypes call.
+
+        Parameters
+        ----------
+        analysis : str
+        values : ndarray of shape (n, m)
+        design : Design
+        **how
+            Further arguments of :func:`popnet.stats.permutation.permutation_test`.
+        """
+        tested = permutation_test(
+            values,
+            design,
+            self.permutations,
+            self.seed,
+            phenotypes=self.phenotypes(design),
+            fdr=self.fdr,
+            **how,
+        )
+        self.count(analysis, tested.by_chance, how.get("families"))
+        return tested
 
     def count(
         self,

@@ -12,7 +12,6 @@ from popnet.genotypes.carriers import MIN_CARRIERS, carriers, common
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import rank_sum
 
 # The paper tested sites that more than five lines carry.
@@ -76,18 +75,7 @@ def robust(
     tested = np.flatnonzero(common(carrier))
     carrier = carrier[:, tested]
     # Two values are as good as their ranks.
-    permuted = permutation_test(
-        carrier,
-        design,
-        testing.permutations,
-        testing.seed,
-        rank=False,
-        resolve=True,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("single", permuted.by_chance)
-    found = permuted.table
+    found = testing.permute("single", carrier, design, rank=False, resolve=True).table
     table = place_variants(genomes.variants.iloc[tested], genes)
     table[["statistic", "p", "q", "p_family"]] = found[["statistic", "p", "q", "p_family"]]
     table["n_carriers"] = np.nansum(carrier, axis=0).astype(int)

@@ -14,7 +14,6 @@ from popnet.genotypes.carriers import carriers, common
 from popnet.genotypes.genomes import heteroplasmy_load
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design
-from popnet.stats.permutation import permutation_test
 
 KINDS = ["within_complexes", "between_complexes"]
 
@@ -44,18 +43,7 @@ def associate_genomes(
     parts = {"heteroplasmy": load, "burden": burden, "variant": variants}
     values = np.column_stack([part.to_numpy() for part in parts.values()])
     analyses = np.repeat(list(parts), [part.shape[1] for part in parts.values()])
-    permuted = permutation_test(
-        values,
-        design,
-        testing.permutations,
-        testing.seed,
-        resolve=True,
-        families=analyses,
-        phenotypes=testing.phenotypes(design),
-        fdr=testing.fdr,
-    )
-    testing.count("genomes", permuted.by_chance, analyses)
-    found = permuted.table
+    found = testing.permute("genomes", values, design, resolve=True, families=analyses).table
     found.insert(0, "analysis", analyses)
     found.insert(1, "measure", [name for part in parts.values() for name in part])
     n_carriers = pd.Series((values > 0).sum(axis=0)).where(found["analysis"] != "heteroplasmy")
