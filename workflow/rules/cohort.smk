@@ -2,9 +2,12 @@ checkpoint plan_bins:
     input:
         cell_files() if cohort.has_cells else [network.path for network in OWN.values()],
     output:
-        **({"cells": "<results>/binned_cells.parquet"} if cohort.has_cells else {}),
-        # First, since Snakemake looks for the first among the inputs of what depends on the plan.
-        bins="<results>/bins.tsv",
+        # The bins first, since Snakemake looks for the first file among the inputs of what depends on
+        # the plan. The formatter puts ** before names.
+        **(
+            {"bins": "<results>/bins.tsv"}
+            | ({"cells": "<results>/binned_cells.parquet"} if cohort.has_cells else {})
+        ),
         excluded="<results>/unbinned.tsv",
         donors="<results>/study/donors.tsv",
     log:
