@@ -34,7 +34,7 @@ class Preset:
         Centrality is relative to the gene's variance in the bin, and genes that too few cells
         express have none.
     estimators : tuple of str
-        Networks of every bin, where the config names none; the first is the headline.
+        Networks of every bin, where the config names none, the first choice first.
     definition : str
         What an edge of a siVAE per bin is, where the config does not say it.
     warm : bool

@@ -42,7 +42,7 @@ SETTINGS = {
     "sivae": {"latent": 4, "hidden": [16], "steps": [30, 30, 30], "precision": "float32"},
     "training": {"bins_per_job": 20, "device": "cpu"},
     "networks": {"estimators": ["sivae"], "closest": 0.05, "central_genes": "all"},
-    "statistics": {"permutations": 50},
+    "statistics": {"permutations": 50, "test_unmeasurable": True},
     "comparisons": COMPARED,
 }
 RUN = ["--config", "cohort=sheet.yaml"]

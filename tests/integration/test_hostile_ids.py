@@ -41,7 +41,7 @@ SETTINGS = {
     "sivae": {"latent": 3, "hidden": [8], "steps": [10, 10, 10], "minibatch": 12},
     "training": {"bins_per_job": 100},
     "networks": {"estimators": ["shared"], "closest": 0.05, "central_genes": "all"},
-    "statistics": {"permutations": 50},
+    "statistics": {"permutations": 50, "test_unmeasurable": True},
 }
 
 

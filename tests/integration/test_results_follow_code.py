@@ -29,7 +29,7 @@ SETTINGS = {
     "sivae": {"latent": 3, "hidden": [8], "steps": [10, 10, 10], "minibatch": 16},
     "training": {"bins_per_job": 10},
     "networks": {"closest": 0.05, "central_genes": "all"},
-    "statistics": {"permutations": 50},
+    "statistics": {"permutations": 50, "test_unmeasurable": True},
 }
 SHEET = {
     "name": "followed",

@@ -36,7 +36,7 @@ SETTINGS = {
     "sivae": {"steps": [30, 30, 30]},
     "networks": {"estimators": ["sivae"], "closest": 0.05, "central_genes": 60},
     "training": {"bins_per_job": 40, "device": "cpu"},
-    "statistics": {"permutations": 200},
+    "statistics": {"permutations": 200, "test_unmeasurable": True},
 }
 CONFIGS = ["--configfile", "config/config.yaml", "slurm_test.yaml"]
 # Figures and reports are made as anywhere else; without them both runs take half the time.

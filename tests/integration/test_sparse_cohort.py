@@ -29,7 +29,7 @@ SETTINGS = {
     "sivae": {"latent": 4, "hidden": [16], "steps": [20, 20, 20]},
     # The network that most is said of.
     "networks": {"estimators": ["shared"]},
-    "statistics": {"permutations": 50},
+    "statistics": {"permutations": 50, "test_unmeasurable": True},
 }
 COMMON, RARE = "A/x +", "B"
 # All but figures of ordinary data and the tables that gather those of several networks.

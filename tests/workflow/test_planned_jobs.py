@@ -60,7 +60,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
-        jobs["match_depth"] = n_types
+        jobs |= dict.fromkeys(("match_depth", "measure_reliability"), n_types)
         jobs |= dict.fromkeys(CONTROLS, n_types)
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.

@@ -31,6 +31,7 @@ rule associate_centrality:
         plan="<results>/bins.tsv",
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         reliability="<results>/{cell_type}/networks/{network}/reliability.tsv",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table=report(
@@ -65,6 +66,7 @@ rule associate_centrality:
 rule associate_graph_centrality:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
@@ -91,6 +93,7 @@ rule enrich_gene_sets:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         gene_sets="<results>/study/gene_sets.json",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
@@ -116,7 +119,8 @@ rule enrich_gene_sets:
 # Every network has its own tests; here they stand in one table for each question.
 rule gather_tests:
     input:
-        lambda wildcards: [
+        measures=measures,
+        tables=lambda wildcards: [
             f"<results>/{wildcards.cell_type}/associations/{wildcards.phenotype}/{network}/{wildcards.analysis}.tsv"
             for network in networks_with(wildcards.analysis)
         ],

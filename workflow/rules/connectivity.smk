@@ -4,6 +4,7 @@ rule associate_edges:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
         gene_sets="<results>/study/gene_sets.json",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",
@@ -33,6 +34,7 @@ rule associate_connectivity:
     input:
         connectivity="<results>/{cell_type}/networks/{network}/connectivity.parquet",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         connectivity="<results>/{cell_type}/associations/{phenotype}/{network}/connectivity.tsv",
@@ -62,6 +64,7 @@ rule associate_consensus:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         edges=f"<results>/{{cell_type}}/networks/{{network}}/{presets.edges(config['preset'])}",
         gene_sets="<results>/study/gene_sets.json",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         consensus="<results>/{cell_type}/associations/{phenotype}/{network}/consensus.tsv",

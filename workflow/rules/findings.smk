@@ -1,7 +1,8 @@
 rule correct_study:
     input:
-        tables=lambda wildcards: [test[2] for test in centrality_tests("centrality.tsv")],
-        maxima=lambda wildcards: [test[2] for test in centrality_tests("maxima.parquet")],
+        measures=lambda wildcards: [table for _, table in measured_tables()],
+        tables=lambda wildcards: [test[-1] for test in centrality_tests("centrality.tsv")],
+        maxima=lambda wildcards: [test[-1] for test in centrality_tests("maxima.parquet")],
     output:
         "<results>/associations.tsv",
     log:
@@ -10,9 +11,10 @@ rule correct_study:
         "../../envs/statistics.yaml"
     params:
         tests=lambda wildcards, input: [
-            [*test[:2], *files]
-            for test, *files in zip(centrality_tests(), input.tables, input.maxima)
+            [*test, *files] for test, *files in zip(centrality_tests(), input.tables, input.maxima)
         ],
+        measures=lambda wildcards: in_place(measured_tables()),
+        networks=NETWORKS,
         seed=config["seed"],
     message:
         "Correct the tests of all cell types and phenotypes for each other"
@@ -22,13 +24,14 @@ rule correct_study:
 
 rule summarise_findings:
     input:
+        measures=lambda wildcards: [table for _, table in measured_tables()],
         tables=lambda wildcards: [table[-2] for table in tested_tables()],
         nulls=lambda wildcards: [table[-1] for table in tested_tables()],
-        designs=lambda wildcards: [test[2] for test in centrality_tests("design.tsv")],
-        covariates=lambda wildcards: [test[2] for test in centrality_tests("covariates.tsv")],
+        designs=lambda wildcards: [test[-1] for test in centrality_tests("design.tsv")],
+        covariates=lambda wildcards: [test[-1] for test in centrality_tests("covariates.tsv")],
         excluded="<results>/excluded.tsv",
         networks=lambda wildcards: [
-            path for row in described_networks() for path in (*row[1:3], *row[3], *row[4])
+            path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
         ],
         depths=lambda wildcards: depth_files("depth.tsv"),
     output:
@@ -49,15 +52,16 @@ rule summarise_findings:
             for table, *files in zip(tested_tables(), input.tables, input.nulls)
         ],
         designs=lambda wildcards, input: [
-            [*test[:2], *files]
+            [*test, *files]
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
         ],
-        networks=lambda wildcards: in_place(described_networks()),
+        described=lambda wildcards: in_place(described_networks()),
+        measures=lambda wildcards: in_place(measured_tables()),
+        networks=NETWORKS,
         depths=lambda wildcards, input: [
             [cell_type_name(cell_type), path]
             for cell_type, path in zip(cell_types(), input.depths)
         ],
-        headline=HEADLINE,
         own=list(OWN),
         has_cells=cohort.has_cells,
         size=config["bins"]["size"],

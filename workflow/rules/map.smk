@@ -32,6 +32,7 @@ rule associate_map:
     input:
         similarity="<results>/{cell_type}/map/{network}/similarity.parquet",
         coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/map.tsv",
@@ -58,7 +59,8 @@ rule associate_map:
 
 rule gather_map_tests:
     input:
-        lambda wildcards: [
+        measures=measures,
+        tables=lambda wildcards: [
             f"<results>/{wildcards.cell_type}/associations/{phenotype}/{wildcards.network}/map.tsv"
             for phenotype in phenotypes
         ],

@@ -11,7 +11,11 @@ rule gather_networks:
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:
         **(
-            {"pairs": "<results>/{cell_type}/networks/{network}/pairs.h5ad"}
+            {
+                "pairs": "<results>/{cell_type}/networks/{network}/pairs.h5ad",
+                "halves": "<results>/{cell_type}/networks/{network}/halves.h5ad",
+                "half_edges": "<results>/{cell_type}/networks/{network}/half_edges.parquet",
+            }
             if presets.pairs(config["preset"]) == "pairs.h5ad"
             else {}
         ),

@@ -76,17 +76,24 @@ def tested_tables():
     return tables
 
 
+def measured_tables():
+    """Return cell type and table of what can be measured; none with preset paper."""
+    tables = [(one, measures(SimpleNamespace(cell_type=one))) for one in cell_types()]
+    return [[cell_type_name(one), table] for one, table in tables if table]
+
+
 def described_networks():
-    """Return cell type, similarity and reliability of the headline network, models, training."""
+    """Return cell type, network, its similarity and reliability, models, training."""
     return [
         [
             cell_type_name(cell_type),
-            f"<results>/{cell_type}/map/{HEADLINE}/reliability.tsv",
-            f"<results>/{cell_type}/networks/{HEADLINE}/reliability.tsv",
+            network,
+            f"<results>/{cell_type}/map/{network}/reliability.tsv",
+            f"<results>/{cell_type}/networks/{network}/reliability.tsv",
             [f"<results>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
             trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
         ]
-        for cell_type in cell_types()
+        for cell_type, network in product(cell_types(), NETWORKS)
     ]
 
 
@@ -98,12 +105,12 @@ def in_place(rows):
 
 
 def centrality_tests(*files):
-    """Return cell type, phenotype (names) and files of every test of centrality."""
+    """Return cell type, network, phenotype (names) and files of every test of centrality."""
     return [
-        [cell_type_name(cell_type), phenotype.name]
-        + [f"<results>/{cell_type}/associations/{safe}/{HEADLINE}/{file}" for file in files]
+        [cell_type_name(cell_type), network, phenotype.name]
+        + [f"<results>/{cell_type}/associations/{safe}/{network}/{file}" for file in files]
         for safe, phenotype in phenotypes.items()
-        for cell_type in cell_types()
+        for cell_type, network in product(cell_types(), NETWORKS)
     ]
 
 

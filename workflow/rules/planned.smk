@@ -107,3 +107,9 @@ def start_of_bins(wildcards):
     # The models of the folds are for errors in unseen cells.
     n_starts = presets.PRESETS[config["preset"]].warm * (3 if presets.cross_fits(config) else 1)
     return models[:n_starts]
+
+
+def measures(wildcards):
+    """Return the table of what can be measured; none with preset paper, which tests everything."""
+    robust = presets.PRESETS[config["preset"]].unit == "donor"
+    return f"<results>/{wildcards.cell_type}/networks/measures.tsv" if robust else []

@@ -1,5 +1,6 @@
 # Which networks the study has, and which analyses they are part of.
-# Every bin has these networks; figures and findings are about the first.
+# Every bin has these networks. Figures show the first; findings begin with the first of them that
+# is measurable, which scripts see in measures.tsv.
 NETWORKS = presets.estimators(config) + list(OWN)
 HEADLINE = NETWORKS[0]
 # Whether figures of edges can be drawn.

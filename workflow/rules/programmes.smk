@@ -27,6 +27,7 @@ rule associate_programmes:
     input:
         programmes="<results>/{cell_type}/networks/shared/programmes.h5ad",
         names="<results>/{cell_type}/networks/shared/programmes.tsv",
+        measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",

@@ -58,6 +58,7 @@ def robust(connectivity: pd.DataFrame, design: Design, testing: Testing) -> pd.D
     """
     if not connectivity.empty:
         design = design.over(list(connectivity["sample"].unique()))
+    design = design.untested(testing.untested.get("degree"))
     table, values = _laid_out(connectivity, design.units)
     tested = testing.permute("connectivity", values, design).table
     table = table.join(tested[["statistic", "p", "q", "n"]])

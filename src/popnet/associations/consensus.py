@@ -117,7 +117,7 @@ def robust(
         and, between the observations' own networks, p_family and n_permutations as well.
     """
     genes, n_permutations, seed = observed.genes, testing.permutations, testing.seed
-    design = design.over(list(observed.rows))
+    design = design.over(list(observed.rows)).untested(testing.untested.get("degree"))
     pairs, weights = sparse_edges(match_density(observed.edges), list(observed.rows))
     by_unit = sparse.csc_array(design.units.weights @ weights)
     case = cases(design)

@@ -182,7 +182,7 @@ def robust(
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
         is no correlation); icc; switched (of either gene); n (observations).
     """
-    design = design.over(list(observed.samples))
+    design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = _by_observation(observed.weights, design.units)
     pairs = observed.pairs.reset_index(drop=True)
     of_network = moderated_t(weights, design)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -181,6 +182,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         "depth": np.reshape(values.depth, (-1, 1)),
     }
     n_permutations, seed, genes = testing.permutations, testing.seed, values.genes
+    why = testing.untested.get("centrality")
+    asked, design = design, design.untested(why and f"degree centrality is not tested: {why}")
     centrality = design.units.average(values.centrality)
     tested = testing.permute("centrality", centrality, design, resolve=True)
     own = prepare(centrality, design)
@@ -192,9 +195,10 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         known = np.isfinite(by_bin).any(axis=0)
         # Of what is not known of any gene, one column says as much.
         control = design.units.average(by_bin if known.any() else by_bin[:, :1])
-        ready = prepare(control, design)
+        # Mean expression is tested also where centrality is not.
+        ready = prepare(control, asked)
         # What is adjusted for already has nothing left: by itself it may be associated with it.
-        alone = design if ready.tested.any() else design.without_covariates()
+        alone = asked if ready.tested.any() else asked.without_covariates()
         found = permutation_test(control, alone, n_permutations, seed).table
         prepared.append(ready)
         given = partial(own, [ready], design)
@@ -241,7 +245,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     )
     return GeneTests(
         table.sort_values("p", kind="stable", ignore_index=True),
-        describe(design, tested, testing.fdr),
+        describe(design, tested, testing.fdr, testing.reliability.get("centrality", math.nan)),
         tested.maxima,
     )
 
@@ -352,7 +356,9 @@ def _leaving_out(design: Design) -> Iterator[Design]:
             yield design.subset(design.batches != batch)
 
 
-def describe(design: Design, tested: Permuted, fdr: float) -> pd.DataFrame:
+def describe(
+    design: Design, tested: Permuted, fdr: float, reliability: float = math.nan
+) -> pd.DataFrame:
     """Return what was compared and what could be found, as items and values.
 
     Items called "warning" belong at the top of a report.
@@ -362,9 +368,11 @@ def describe(design: Design, tested: Permuted, fdr: float) -> pd.DataFrame:
     design : Design
     tested : Permuted
     fdr : float
+    reliability : float
+        Of the measure: ICC of a sample's mean (median gene).
     """
     n_tests = int(tested.table["p"].notna().sum())
-    found = power(design, tested.smallest_p, n_tests, fdr)
+    found = power(design, tested.smallest_p, n_tests, fdr, reliability)
     arrangements = len(tested.maxima)
     how = "all there are" if tested.exact else "random"
     several = len(np.unique(design.blocks)) > 1
@@ -382,6 +390,7 @@ def describe(design: Design, tested: Permuted, fdr: float) -> pd.DataFrame:
         "smallest p": found.smallest_p,
         "genes tested": n_tests,
         "genes needed at smallest p": found.n_at_smallest_p,
+        "reliability (median gene)": round(reliability, 3),
         "detectable effect": found.effect,
         "detectable effect, all tests": found.effect_of_many,
     }

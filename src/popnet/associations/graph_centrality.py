@@ -9,7 +9,7 @@ import pandas as pd
 
 from popnet.associations.expression_switch import switched
 from popnet.associations.testing import Testing
-from popnet.networks.centrality import MEASURES
+from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
 from popnet.stats.designs import Design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -17,26 +17,6 @@ from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
 ROBUST_COLUMNS = (*COLUMNS, "t", "p_model", "q_model", "switched")
-# Measures that can be negative, so that their mean says nothing of the network's density: the
-# measure whose mean does.
-SCALED_BY = {"signed_strength": "strength"}
-
-
-def match_means(values: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
-    """Divide the values of every bin by their mean over its genes, or by that of others.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_bins, n_genes)
-        NaN where a gene is not in the bin's graph; all bins then have the same density.
-    by : ndarray of shape (n_bins, n_genes), optional
-        Values that are never negative.
-    """
-    by = values if by is None else by
-    present = np.isfinite(by)
-    total = np.where(present, by, 0).sum(axis=1, keepdims=True)
-    mean = total / np.maximum(present.sum(axis=1, keepdims=True), 1)
-    return values / np.where(mean > 0, mean, 1)
 
 
 def paper(
@@ -99,6 +79,9 @@ def robust(
         design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
         for name in measures
     ]
+    for name, columns in zip(measures, values, strict=True):
+        if name in testing.untested:
+            columns[:] = np.nan
     # Findings count the q over all measures.
     tested = testing.permute("graph_centrality", np.concatenate(values, axis=1), design)
     by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.testing import Testing
+from popnet.networks.measures import MAP
 from popnet.stats.designs import Design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram, permanova, permdisp
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -83,7 +84,12 @@ def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> p
         empty. `adjusted_for` joins blocks and covariates by ``;``.
     """
     tables = [
-        one_map(of_kernel, design.over(of_kernel.samples), testing, kernel).assign(kernel=kernel)
+        one_map(
+            of_kernel,
+            design.over(of_kernel.samples).untested(testing.untested.get(MAP + kernel)),
+            testing,
+            kernel,
+        ).assign(kernel=kernel)
         for kernel, of_kernel in maps.items()
     ]
     table = pd.concat(tables)

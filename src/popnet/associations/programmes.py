@@ -55,13 +55,14 @@ def robust(
     tables = []
     for kind in KINDS:
         at = np.flatnonzero(columns["kind"] == kind)
-        tested = moderated_t(observed[:, at], design)
-        p_by_chance[:, at] = permuted_t(observed[:, at], design, phenotypes, testing.fdr)[1]
+        of_kind = design.untested(testing.untested.get(f"programme {kind}"))
+        tested = moderated_t(observed[:, at], of_kind)
+        p_by_chance[:, at] = permuted_t(observed[:, at], of_kind, phenotypes, testing.fdr)[1]
         table = columns.iloc[at].reset_index(drop=True)
         table = table[["kind", "programme1", "programme2", "name1", "name2"]]
         table = table.join(tested[["estimate", "statistic", "t", "p"]])
         table["q"] = benjamini_hochberg(table["p"].to_numpy())
-        table["p_permutation"] = permuted["p"].to_numpy()[at]
+        table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
         table = table.join(group_means(observed[:, at], cases(design)).apply(READ_AS[kind]))
         tables.append(table.sort_values("p", kind="stable"))

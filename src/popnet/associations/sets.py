@@ -34,7 +34,9 @@ COLUMNS = (
 )
 
 
-# Fewest tested genes of a set in the paper.
+# Fewest tested genes of a set.
+MIN_SIZE = 3
+# The same in the paper.
 PAPER_MIN_SIZE = 1
 # Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
 # and the p of the set without these.
@@ -157,19 +159,28 @@ def robust(
     Returns
     -------
     DataFrame sorted by p
-        Of :func:`enrich_phenotype`, and n_units.
+        Of :func:`enrich_phenotype`, and n_units; names and sizes alone if centrality is not tested.
     """
-    values = design.units.average(centrality)
-    table = enrich_phenotype(
-        values,
-        design,
-        list(genes),
-        gene_sets,
-        testing.permutations,
-        testing.seed,
-        phenotypes=testing.phenotypes(design),
-        watch=partial(testing.count, "gene_sets"),
-    )
+    if "centrality" in testing.untested:
+        masks = _membership(gene_sets, genes, MIN_SIZE)
+        sizes = {
+            "gene_set": list(masks),
+            "n_genes": [int(mask.sum()) for mask in masks.values()],
+            "set_size": [len(set(gene_sets[name])) for name in masks],
+        }
+        table = pd.DataFrame(sizes).reindex(columns=[*COLUMNS, *MT_COLUMNS])
+    else:
+        values = design.units.average(centrality)
+        table = enrich_phenotype(
+            values,
+            design,
+            list(genes),
+            gene_sets,
+            testing.permutations,
+            testing.seed,
+            phenotypes=testing.phenotypes(design),
+            watch=partial(testing.count, "gene_sets"),
+        )
     return table.assign(n_units=design.n)
 
 
@@ -178,7 +189,7 @@ def enrich_ranking(
     gene_sets: Mapping[str, Sequence[str]],
     permutations: int,
     seed: int,
-    min_size: int = 3,
+    min_size: int = MIN_SIZE,
     absolute: bool = False,
     threads: int = 1,
 ) -> pd.DataFrame:
@@ -266,7 +277,7 @@ def enrich_phenotype(
     gene_sets: Mapping[str, Sequence[str]],
     permutations: int,
     seed: int,
-    min_size: int = 3,
+    min_size: int = MIN_SIZE,
     threads: int = 1,
     phenotypes: np.ndarray | None = None,
     watch: Callable[[np.ndarray], None] | None = None,

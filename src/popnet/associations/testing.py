@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from popnet.networks.measures import not_measurable
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import Permuted, permutation_test
@@ -34,6 +35,10 @@ class Testing:
     chance : dict, optional
         Where tests put how much they call under permuted phenotypes, by analysis; without it they
         do not look.
+    untested : mapping of measure to str
+        Measures of the network that are not tested, and why.
+    reliability : mapping of measure to float
+        ICC of a sample's mean (median gene); nothing where it is not known.
     """
 
     permutations: int
@@ -41,15 +46,39 @@ class Testing:
     fdr: float = 0.05
     min_icc: float = 0.4
     chance: dict[str, pd.DataFrame] | None = None
+    untested: Mapping[str, str] = field(default_factory=dict)
+    reliability: Mapping[str, float] = field(default_factory=dict)
 
     __test__ = False  # Not a test case, whatever its name begins with.
 
     @classmethod
-    def from_config(cls, statistics: Mapping[str, Any], seed: int) -> Testing:
-        """Return the settings of the config's section `statistics`, which look at chance, too."""
-        return cls(
-            statistics["permutations"], seed, statistics["fdr"], statistics["min_icc"], chance={}
-        )
+    def from_config(
+        cls,
+        statistics: Mapping[str, Any],
+        seed: int,
+        measures: pd.DataFrame | None = None,
+        network: str = "",
+    ) -> Testing:
+        """Return the settings of the config's section `statistics`, and what can be measured.
+
+        Tests with these look at chance, too.
+
+        Parameters
+        ----------
+        statistics : mapping
+        seed : int
+        measures : DataFrame, optional
+            measures.tsv of the cell type.
+        network : str
+        """
+        known, untested = {}, {}
+        if measures is not None:
+            rows = measures[measures["network"] == network].dropna(subset=["icc_sample"])
+            known = dict(zip(rows["measure"], rows["icc_sample"], strict=True))
+            if not statistics["test_unmeasurable"]:
+                untested = not_measurable(measures, network)
+        fdr, min_icc = statistics["fdr"], statistics["min_icc"]
+        return cls(statistics["permutations"], seed, fdr, min_icc, {}, untested, known)
 
     def phenotypes(self, design: Design) -> np.ndarray:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""

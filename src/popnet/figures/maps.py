@@ -56,6 +56,8 @@ def network_map(
     """
     outcome = "; ".join(
         f"{test.axis}: {effect} {test.statistic:.2f}, {format_p(test.q, 'q')}"
+        if np.isfinite(test.q)
+        else f"{test.axis}: not tested"
         for test in tests.itertuples()
     )
     side = 4.8 if len(coordinates) <= 20 else 5.6

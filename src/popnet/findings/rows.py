@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
+from popnet.networks.measures import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -47,6 +48,7 @@ def findings_row(
     network: str,
     preset: str,
     fdr: float,
+    measures: pd.DataFrame | None = None,
 ) -> dict[str, object]:
     """Return the row of an analysis of one cell type and phenotype.
 
@@ -63,12 +65,16 @@ def findings_row(
     preset : str
     fdr : float
         Largest q of a hit.
+    measures : DataFrame, optional
+        measures.tsv of the cell type.
 
     Returns
     -------
     dict
-        phenotype, cell_type, network, what `finding` returns, and of_these: what `qualified` says
-        of the hits of degree centrality, or how many hits are genes that were switched on or off.
+        phenotype, cell_type, network, what `finding` returns, of_these: what `qualified` says of
+        the hits of degree centrality, or how many hits are genes that were switched on or off; and
+        measurable: whether what was tested can be measured. If nothing was tested because it
+        cannot, `strongest` says so.
     """
     if analysis in MAP_TESTS:
         table = table[table["phenotype"] == phenotype]
@@ -101,7 +107,43 @@ def findings_row(
     if "switched" in hits and analysis != "centrality":
         n_switched = int(hits["switched"].fillna("").ne("").sum())
         of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
-    return about | finding(words, table, names, fdr) | {"of_these": of_these}
+    row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
+    if measures is not None and network and analysis != "genomes":
+        tested = [TESTED[analysis]] if analysis in TESTED else measure_of(table, analysis).unique()
+        own = measures[(measures["network"] == network) & measures["measure"].isin(tested)]
+        row["measurable"] = measurable(own)
+        if not row["tested"] and len(own) and (own["verdict"] == NOT_MEASURABLE).all():
+            row["strongest"] = f"not tested: {own['sentence'].iloc[0]}"
+    return row
+
+
+def measurable(measures: pd.DataFrame) -> str:
+    """Return the verdict on measures: one word if they share it, else the measures of each.
+
+    Parameters
+    ----------
+    measures : DataFrame with columns measure, verdict
+    """
+    of_verdict = measures.groupby("verdict")["measure"].apply(", ".join)
+    if len(of_verdict) == 1:
+        return str(of_verdict.index[0])
+    found = [verdict for verdict in VERDICTS if verdict in of_verdict]
+    return "; ".join(f"{verdict}: {of_verdict[verdict]}" for verdict in found)
+
+
+def headline_first(findings: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
+    """Return findings with the headline network first among those of a phenotype and cell type.
+
+    Parameters
+    ----------
+    findings : DataFrame with columns phenotype, cell_type, network
+    chosen : mapping of cell type to str
+        The headline network.
+    """
+    group = findings.groupby(["phenotype", "cell_type"], sort=False).ngroup()
+    other = findings["network"] != findings["cell_type"].map(chosen)
+    order = pd.DataFrame({"group": group, "other": other})
+    return findings.loc[order.sort_values(["group", "other"], kind="stable").index]
 
 
 def finding(

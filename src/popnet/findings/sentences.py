@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
+
+from popnet.names import NETWORKS
+from popnet.networks.measures import IN_PART, MEASURABLE, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.
@@ -249,14 +252,15 @@ def own_sentences(networks: Iterable[str], has_cells: bool) -> list[str]:
     return sentences
 
 
-def against_correlation(findings: pd.DataFrame, headline: str) -> list[str]:
+def against_correlation(findings: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
     """Return where the headline network finds more than plain correlation, and where it does not.
 
     Parameters
     ----------
     findings : DataFrame with columns phenotype, cell_type, network, analysis, significant
         findings.tsv.
-    headline : str
+    chosen : mapping of cell type to str
+        The headline network.
 
     Returns
     -------
@@ -265,9 +269,10 @@ def against_correlation(findings: pd.DataFrame, headline: str) -> list[str]:
     """
     sentences = []
     about = ["phenotype", "cell_type"]
-    if headline == "correlation":
-        return []
     for (phenotype, cell_type), rows in findings.groupby(about, sort=False):
+        headline = chosen.get(str(cell_type))
+        if headline == "correlation":
+            continue
         hits = rows.pivot_table(
             index="analysis", columns="network", values="significant", sort=False
         )
@@ -295,6 +300,64 @@ def _counted(hits: pd.DataFrame) -> str:
     """Return analyses with the hits of two networks, in words."""
     return ", ".join(
         f"{analysis} ({own} against {plain})" for analysis, own, plain in hits.itertuples()
+    )
+
+
+def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence[str]) -> str:
+    """Return which network the findings of a cell type begin with, and why.
+
+    Parameters
+    ----------
+    cell_type : str
+    measures : DataFrame
+        measures.tsv.
+    networks : sequence of str
+        In the order of the config.
+    """
+    chosen = headline(measures, networks)
+    verdict = verdict_of(measures, chosen)
+    why = "no network is known to be measurable, and it is the first of the config"
+    if verdict == MEASURABLE:
+        why = "it is the first whose gene strengths are measurable"
+    elif verdict == IN_PART:
+        why = "no gene strengths are fully measurable, and it is the first where they are in part"
+    words, first = (NETWORKS.get(name, name) for name in (chosen, networks[0]))
+    shown = f" Figures show {first}." if chosen != networks[0] else ""
+    return (
+        f"{cell_type}: findings begin with {words}: {why}. This was decided blind to "
+        f"phenotypes.{shown}"
+    )
+
+
+def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what can be measured of all cell types, as the page shows it.
+
+    Parameters
+    ----------
+    tables : mapping of cell type to DataFrame
+        measures.tsv.
+    """
+    table = pd.concat(
+        [one.assign(cell_type=cell_type) for cell_type, one in tables.items()], ignore_index=True
+    )
+    quartiles = [
+        "" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
+        for low, high in zip(table["lower_quartile"], table["upper_quartile"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "cell type": table["cell_type"],
+            "network": table["network"],
+            "measure": table["measure"],
+            "is it measurable?": table["sentence"],
+            "ICC of a sample, median gene": table["icc_sample"],
+            "quartiles": quartiles,
+            "ICC of a bin": table["icc_bin"],
+            "AUROC of bins": table["auroc"],
+            "P": table["p"],
+            "bins that find their sample": table["fingerprint"],
+            "by chance": table["chance"],
+        }
     )
 
 

@@ -73,6 +73,9 @@ def central_genes(centrality: np.ndarray, top: int | Literal["all"] | None) -> n
 
 
 MEASURES = ("degree", "strength", "signed_strength", "eigenvector", "betweenness", "pagerank")
+# Measures that can be negative, so that their mean says nothing of the network's density: the
+# measure whose mean does.
+SCALED_BY = {"signed_strength": "strength"}
 
 
 # Of an eigenvector: below it ranks would be those of errors.
@@ -138,3 +141,20 @@ def in_graph(bins: AnnData) -> np.ndarray:
     """Return which genes the graph of any bin holds, as a mask of shape (n_genes,)."""
     mask: np.ndarray = np.isfinite(bins.layers["degree"]).any(axis=0)
     return mask
+
+
+def match_means(values: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:
+    """Divide the values of every bin by their mean over its genes, or by that of others.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_bins, n_genes)
+        NaN where a gene is not in the bin's graph; all bins then have the same density.
+    by : ndarray of shape (n_bins, n_genes), optional
+        Values that are never negative.
+    """
+    by = values if by is None else by
+    present = np.isfinite(by)
+    total = np.where(present, by, 0).sum(axis=1, keepdims=True)
+    mean = total / np.maximum(present.sum(axis=1, keepdims=True), 1)
+    return values / np.where(mean > 0, mean, 1)

@@ -330,6 +330,10 @@ def cs_core(expression: BinnedExpression, summary: AnnData, min_detection: float
     return _of_cells(relative, weigh, expression, summary, min_detection)
 
 
+# What is estimated from the cells of a bin alone, by the name of the network.
+PLAIN = {"correlation": correlation, "spearman": spearman, "cs-core": cs_core}
+
+
 def of_information(
     method: Literal["clr", "mrnet", "aracne"],
     expression: BinnedExpression,

@@ -24,6 +24,8 @@ from popnet.networks.pairs import PairMoments, PairWeights, candidates
 from popnet.networks.reliability import icc, seed_reliability
 
 PAIR = ["gene1", "gene2"]
+# Pairs whose weights are kept of every bin, to see what is reproducible.
+FOLLOWED = 20_000
 # Share of a bin's repeats that must have an edge of the bin's graph without weights.
 MOST = 0.5
 
@@ -75,6 +77,9 @@ class BinNetworks:
         As of :class:`SampleNetwork`, of all samples, with genes by name; None without edges.
     pairs : PairWeights or None
         The candidate pairs; None where presence is what counts.
+    weights_of_bins : float32 ndarray of shape (n_bins, n_some_pairs) or None
+        The weights of a random part of the candidate pairs in every bin, at most 20,000 times the
+        share of pairs that are candidates: what is reproducible of pairs.
     """
 
     centrality: BinCentrality
@@ -83,19 +88,25 @@ class BinNetworks:
     bin_edges: pd.DataFrame | None
     edges: pd.DataFrame | None
     pairs: PairWeights | None
+    weights_of_bins: np.ndarray | None = None
 
     def to_anndata(self) -> AnnData:
-        """Return bins x genes: X is degree centrality, layers what else is known of genes."""
+        """Return bins x genes: X is degree centrality, layers what else is known of genes.
+
+        obsm["pairs"] are the weights of some candidate pairs.
+        """
         layers = {
             "mean_expression": self.expression.X,
             "detection_rate": self.expression.layers["detection_rate"],
             **self.graphs,
         }
+        weights = self.weights_of_bins
         return AnnData(
             self.centrality.values.astype(np.float32),
             obs=self.centrality.bins.set_index("name"),
             var=pd.DataFrame(index=self.centrality.genes),
             layers={name: np.asarray(layer, np.float32) for name, layer in layers.items()},
+            obsm={} if weights is None else {"pairs": weights},
         )
 
     def sample_means(self) -> dict[str, pd.DataFrame]:
@@ -204,7 +215,8 @@ def gather(
     bin_edges, edges = [], []
     n_samples = found.bins["sample"].nunique()
     with TemporaryDirectory(dir=Path(neighbour_file).parent) as folder:
-        collected = _Pairs(n_samples, nodes, Path(folder)) if weigh_pairs else None
+        shape = n_samples, len(found.bins)
+        collected = _Pairs(shape, nodes, Path(folder)) if weigh_pairs else None
         with atomic(neighbour_file) as path:
             writer = None
             for network in sample_networks(estimator, nodes, closest, neighbours):
@@ -221,7 +233,9 @@ def gather(
                 writer.write_table(table)
             if writer is not None:
                 writer.close()
-        pairs = None if collected is None else collected.chosen(found.genes)
+        pairs = weights = None
+        if collected is not None:
+            pairs, weights = collected.chosen(found.genes)
     return BinNetworks(
         found,
         graphs,
@@ -229,7 +243,36 @@ def gather(
         _named_genes(bin_edges, found.genes),
         _named_genes(edges, found.genes),
         pairs,
+        weights,
     )
+
+
+def gather_halves(
+    estimator: Estimator, expression: BinnedExpression, summary: AnnData, **settings: Any
+) -> tuple[AnnData, pd.DataFrame]:
+    """Return the networks of halves of bins, and their edges: they say only what is reproducible.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Of the halves.
+    expression, summary
+        Of :func:`popnet.cells.halves.halve`.
+    **settings
+        closest, central_genes and neighbours, as for :func:`gather`.
+
+    Returns
+    -------
+    AnnData
+        Of :meth:`BinNetworks.to_anndata`.
+    DataFrame
+        sample, bin, gene1, gene2, weight and share.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "neighbours.parquet")
+        found = gather(estimator, summary, expression, file, weigh_pairs=True, **settings)
+    assert found.bin_edges is not None
+    return found.to_anndata(), found.bin_edges
 
 
 def sample_networks(
@@ -357,10 +400,14 @@ def _place(pairs: pd.DataFrame, n_genes: int) -> np.ndarray:
 class _Pairs:
     """The weights of all pairs of the graph's genes in every sample, kept on disk."""
 
-    def __init__(self, n_samples: int, nodes: np.ndarray, folder: Path):
+    def __init__(self, n: tuple[int, int], nodes: np.ndarray, folder: Path):
+        n_samples, n_bins = n
         self.nodes = nodes
         self.upper = np.triu_indices(len(nodes), 1)
         shape = (n_samples, len(self.upper[0]))
+        rng = np.random.default_rng(0)
+        self.followed = np.sort(rng.permutation(shape[1])[:FOLLOWED])
+        self.of_bins = np.zeros((n_bins, len(self.followed)), np.float32)
         # An empty file cannot be mapped.
         self.weights, self.correlation = (
             np.memmap(folder / name, np.float32, "w+", shape=shape)
@@ -383,7 +430,9 @@ class _Pairs:
         The correlation confirms the weights, so that it has no sign where these have none.
         """
         row = len(self.samples)
-        self.weights[row] = self.moments.add(np.array(network.weights))
+        weights = np.array(network.weights)
+        self.weights[row] = self.moments.add(weights)
+        self.of_bins[network.rows] = weights[:, self.followed]
         for number in bins["bin"][network.rows]:
             factor = correlation_factor(expression.read(network.sample, number)[:, self.nodes])
             self.correlation[row] += (factor @ factor.T)[self.upper] / len(network.rows)
@@ -391,8 +440,8 @@ class _Pairs:
             np.abs(self.correlation[row], out=self.correlation[row])
         self.samples.append(network.sample)
 
-    def chosen(self, genes: pd.Index) -> PairWeights:
-        """Return the candidate pairs with their weights."""
+    def chosen(self, genes: pd.Index) -> tuple[PairWeights, np.ndarray]:
+        """Return the candidate pairs with their weights, and of some the weights of the bins."""
         columns = candidates(self.moments.rms)
         first, second = (genes[self.nodes[end[columns]]] for end in self.upper)
         pairs = pd.DataFrame(
@@ -403,12 +452,13 @@ class _Pairs:
                 "rms": self.moments.rms[columns],
             }
         )
-        return PairWeights(
+        tested = PairWeights(
             pairs,
             np.array(self.samples, dtype=object),
             np.array(self.weights[:, columns]),
             np.array(self.correlation[:, columns]),
         )
+        return tested, self.of_bins[:, np.isin(self.followed, columns)]
 
 
 def closest_neighbours(

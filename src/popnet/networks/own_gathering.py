@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from popnet.networks.estimators import BinCentrality, Estimator
+from popnet.networks.gather import FOLLOWED
 from popnet.networks.pairs import PairMoments, PairWeights
 
 # Pairs that are tested one by one, those of largest root mean square over samples: more would not
@@ -163,6 +164,19 @@ def own_pairs(
         }
     )
     return PairWeights(pairs, names, (mean @ weights[:, columns]).toarray(), None)
+
+
+def followed_weights(weights: sparse.csr_array) -> np.ndarray:
+    """Return the weights of at most `FOLLOWED` random pairs in every bin, dense.
+
+    Parameters
+    ----------
+    weights : sparse array of shape (n_bins, n_pairs)
+        Of :meth:`OwnTable.weights`.
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(weights.shape[1])[:FOLLOWED])
+    followed: np.ndarray = weights[:, chosen].toarray()
+    return followed
 
 
 def own_values(bins: pd.DataFrame, genes: pd.Index, values: np.ndarray) -> BinCentrality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,24 @@ def read_training(tables: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*BIN, "repeat", "model", "status", "version", "code", "table"])
     parts = [read_table(path, text=["version", "code"]).assign(table=path) for path in tables]
     return pd.concat(parts, ignore_index=True)
+
+
+def active_dimensions(models: Sequence[str], tables: Sequence[str]) -> dict[str, float]:
+    """Return how many latent dimensions are in use, by model in words.
+
+    Parameters
+    ----------
+    models : sequence of str
+        fit.json of the cohort's models.
+    tables : sequence of str
+        Paths of the tables of training of bins.
+    """
+    active = {}
+    for path in models:
+        active["the cohort's siVAE"] = json.loads(Path(path).read_text())["active_dimensions"]
+    if tables:
+        active["the median bin's siVAE"] = read_training(tables)["active_dimensions"].median()
+    return active
 
 
 def trained_models(

@@ -27,6 +27,7 @@ def page(
     remarks: Sequence[str],
     warnings: Sequence[str] = (),
     sections: Mapping[str, pd.DataFrame] | None = None,
+    before: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
     """Return a page of HTML: warnings, remarks, the table, and further tables below headings.
 
@@ -40,6 +41,8 @@ def page(
     remarks, warnings : sequence of str
     sections : mapping of heading to DataFrame, optional
         Further tables.
+    before : mapping of heading to DataFrame, optional
+        Tables that come first; `table` then has the heading "Findings".
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("popnet.report"),
@@ -54,6 +57,7 @@ def page(
         remarks=remarks,
         first=_shown(table.rename(columns=lambda column: column.replace("_", " "))),
         sections=[(heading, _shown(further)) for heading, further in (sections or {}).items()],
+        before=[(heading, _shown(earlier)) for heading, earlier in (before or {}).items()],
     )
 
 

@@ -136,6 +136,17 @@ class Design:
         plain = replace(self, nuisance=np.zeros((self.n, 0)))
         return replace(plain, residual=plain.residuals(self.outcome[:, None])[:, 0])
 
+    def untested(self, reason: str | None) -> Design:
+        """Return the design with nothing to test, and why; the design itself without a reason.
+
+        Tests give the same rows, without p.
+        """
+        if reason is None:
+            return self
+        nothing = np.zeros(self.n)
+        remarks = (*self.remarks, reason)
+        return replace(self, outcome=nothing, residual=nothing, remarks=remarks)
+
     def over(self, samples: Sequence[str]) -> Design:
         """Return the design for a table with one row per sample, such as that of their edges.
 

@@ -24,9 +24,9 @@ class Power:
     smallest_p : float
         Of a variable that is perfectly associated with the phenotype, by permutation.
     effect, effect_of_many : float
-        Smallest effect that is found with a probability of 80 % at p <= 0.05, in one test and after
-        Bonferroni's correction for all tests; NaN if no p can be so small. In units of the tests'
-        statistic.
+        Smallest true effect that is found with a probability of 80 % at p <= 0.05, in one test and
+        after Bonferroni's correction for all tests; NaN if no p can be so small, or if noise would
+        hide even the largest. In units of the tests' statistic.
     n_at_smallest_p : int
         Number of variables that must reach the smallest p so that Benjamini and Hochberg call them.
     """
@@ -37,8 +37,17 @@ class Power:
     n_at_smallest_p: int
 
 
-def power(design: Design, smallest_p: float, n_tests: int, fdr: float) -> Power:
+def power(
+    design: Design,
+    smallest_p: float,
+    n_tests: int,
+    fdr: float,
+    reliability: float = math.nan,
+) -> Power:
     """Return the effects that a design can find, by Fisher's z of partial correlations.
+
+    What is measured with a reliability r has sqrt(r) of the true correlation (Spearman's
+    attenuation), so that the true effect must be larger by as much.
 
     Parameters
     ----------
@@ -47,7 +56,14 @@ def power(design: Design, smallest_p: float, n_tests: int, fdr: float) -> Power:
         See `Permuted`.
     n_tests : int
     fdr : float
+    reliability : float
+        Of the tested values; NaN counts as 1.
+
+    References
+    ----------
+    Spearman, American Journal of Psychology 15 (1904).
     """
+    kept = 1.0 if math.isnan(reliability) else math.sqrt(max(reliability, 0))
 
     def effect_at(alpha: float) -> float:
         if design.df < 2 or smallest_p > alpha:
@@ -56,7 +72,8 @@ def power(design: Design, smallest_p: float, n_tests: int, fdr: float) -> Power:
         if design.binary:
             n = design.n
             r *= 2 / n * math.sqrt(n * (n**2 - 1) / 12 / (design.residual**2).sum())
-        return min(r, 1.0)
+        largest = min(r, 1.0)
+        return largest / kept if largest <= kept else math.nan
 
     needed = math.ceil(smallest_p * n_tests / fdr)
     return Power(smallest_p, effect_at(ALPHA), effect_at(ALPHA / max(n_tests, 1)), needed)

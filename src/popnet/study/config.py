@@ -203,7 +203,8 @@ class Networks(Section):
 
     estimators: Estimators | None = Field(
         default=None,
-        description="Networks of every bin, the headline first; null is the preset's. `shared` "
+        description="Networks of every bin; null is the preset's. Headline is the first that is "
+        "measurable (preset `paper`: the first). `shared` "
         "(one siVAE for the cohort, whose loadings all samples share), `sivae` (one per bin), "
         "`correlation`, `components` (shared principal components), `spearman`, `cs-core` "
         "(correlation behind the counts, corrected for depth), `clr`, `mrnet` and `aracne` (from "
@@ -247,7 +248,13 @@ class Statistics(Section):
     min_icc: Share = Field(
         default=0.4,
         description="Least reliability of a gene that is believed. It is the intraclass "
-        "correlation over bins",
+        "correlation over bins. A measure whose median gene reaches it is called measurable",
+    )
+    test_unmeasurable: bool = Field(
+        default=False,
+        description="Whether to test what cannot be measured. With preset `robust`, measures by "
+        "which bins of one sample are no more alike than bins of two are not tested "
+        "(`networks/measures.tsv`)",
     )
     adjust: Unique[list[Literal["depth", "cells"]]] = Field(
         default=["depth", "cells"],

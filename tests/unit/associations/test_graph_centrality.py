@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from popnet.associations import graph_centrality as graph_tests
-from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS, match_means
+from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS
 from popnet.associations.testing import Testing
-from popnet.networks.centrality import MEASURES
+from popnet.networks.centrality import MEASURES, match_means
 from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.moderated import moderated_t
 from popnet.stats.permutation import permutation_test

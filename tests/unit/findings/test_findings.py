@@ -3,11 +3,20 @@
 import numpy as np
 import pandas as pd
 
-from popnet.findings.rows import component_name, finding, findings_row, qualified
+from popnet.findings.rows import (
+    component_name,
+    finding,
+    findings_row,
+    headline_first,
+    measurable,
+    qualified,
+)
 from popnet.findings.sentences import (
     against_correlation,
     compared,
     depth_sentences,
+    headline_sentence,
+    measured,
     network_sentences,
     own_sentences,
     remarks,
@@ -265,14 +274,14 @@ def test_where_the_headline_adds_to_correlation():
     rows += [("age", "B", "shared", "Edges", 0), ("age", "B", "correlation", "Edges", 0)]
     columns = ["phenotype", "cell_type", "network", "analysis", "significant"]
     findings = pd.DataFrame(rows, columns=columns)
-    assert against_correlation(findings, "shared") == [
+    assert against_correlation(findings, {"T": "shared", "B": "shared"}) == [
         "age in T: beside plain correlation, shared finds more in Edges (12 against 3); it finds "
         "less in Genes (0 against 4); it finds as much in Sets (2 against 2).",
         "age in B: beside plain correlation, shared finds as little, which is nothing, in all "
         "analyses.",
     ]
-    assert against_correlation(findings, "correlation") == []
-    assert against_correlation(findings, "mine") == []
+    assert against_correlation(findings, {"T": "correlation", "B": "correlation"}) == []
+    assert against_correlation(findings, {"T": "mine", "B": "mine"}) == []
 
 
 def test_networks_of_the_users_own_are_told():
@@ -302,3 +311,60 @@ def test_networks_of_the_users_own_are_told():
     )
     assert "that in the table of your own network mine" in edges[0]
     assert edges[1].startswith("Two bins of one sample share 90%")
+
+
+def measures(**verdicts):
+    """Return measures.tsv of the networks shared and correlation, by measure."""
+    rows = [
+        (network, measure, verdict)
+        for network in ("shared", "correlation")
+        for measure, verdict in verdicts.items()
+    ]
+    table = pd.DataFrame(rows, columns=["network", "measure", "verdict"])
+    table["sentence"] = table["verdict"] + " with 300 cells per sample"
+    numbers = ["icc_sample", "icc_bin", "lower_quartile", "upper_quartile", "auroc", "p"]
+    return table.assign(**dict.fromkeys([*numbers, "fingerprint", "chance"], 0.25))
+
+
+def test_findings_say_what_is_not_tested_and_why():
+    about = {"cell_type": "FPP", "phenotype": "age", "network": "shared"}
+    about |= {"preset": "robust", "fdr": 0.05}
+    known = measures(edges="not measurable", degree="measurable", pagerank="not measurable")
+    table = pd.DataFrame({"gene_set": "all", "gene1": "a", "gene2": "b", "agrees": [False]})
+    table = table.assign(p=np.nan, q=np.nan, correlation_q=np.nan)
+    found = findings_row("edges", table, **about, measures=known)
+    assert found["strongest"] == "not tested: not measurable with 300 cells per sample"
+    assert (found["tested"], found["measurable"]) == (0, "not measurable")
+    graph = pd.DataFrame({"gene": "a", "measure": ["degree", "pagerank"], "p": [0.01, np.nan]})
+    found = findings_row("graph_centrality", graph.assign(q_all=0.01), **about, measures=known)
+    assert found["measurable"] == "measurable: degree; not measurable: pagerank"
+    assert found["strongest"] == "degree - a"
+    assert row("graph_centrality", graph.assign(q_all=0.01))["measurable"] == ""
+    own = known[known["network"] == "shared"]
+    assert measurable(own) == "measurable: degree; not measurable: edges, pagerank"
+
+
+def test_findings_begin_with_the_headline():
+    table = pd.DataFrame(
+        {
+            "phenotype": ["age", "age", "age", "sex", "sex"],
+            "cell_type": ["FPP", "FPP", "all", "FPP", "FPP"],
+            "network": ["shared", "correlation", "", "shared", "correlation"],
+        }
+    )
+    found = headline_first(table, {"FPP": "correlation"})
+    assert found.index.tolist() == [1, 0, 2, 4, 3]
+    names = ["shared", "correlation"]
+    for verdict, words in (
+        ("measurable", "the first whose gene strengths are measurable"),
+        ("in part", "in part"),
+        ("unknown", "no network is known to be measurable"),
+    ):
+        assert words in headline_sentence("FPP", measures(strength=verdict), names)
+
+
+def test_the_page_shows_what_is_measurable_of_every_cell_type():
+    shown = measured({"A": measures(degree="measurable"), "B": measures(degree="unknown")})
+    assert shown["cell type"].tolist() == ["A", "A", "B", "B"]
+    assert shown["is it measurable?"].tolist()[-1] == "unknown with 300 cells per sample"
+    assert shown["quartiles"].tolist()[0] == "0.25 to 0.25"

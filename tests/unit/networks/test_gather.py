@@ -579,6 +579,8 @@ def test_the_script_writes_what_was_gathered(
     output = Files({Path(name).stem: str(folder / name) for name in [*names, "bins.h5ad"]})
     if not paper:
         output["pairs"] = str(folder / "pairs.h5ad")
+        output["halves"] = str(folder / "halves.h5ad")
+        output["half_edges"] = str(folder / "half_edges.parquet")
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             trained=[str(folder / "trained.tsv")],

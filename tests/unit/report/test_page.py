@@ -38,6 +38,9 @@ def test_page_begins_with_warnings():
     assert "<td>12,345</td>" in text
     assert "nan" not in text
     assert "warnings" not in page(findings, "A", [])
+    assert "Findings" not in text
+    text = page(findings, "A", ["remark"], [], {"Compared": compared}, {"Measurable?": compared})
+    assert text.index("Measurable?") < text.index("<h2>Findings</h2>") < text.index("Compared")
 
 
 NAMES = [

@@ -30,6 +30,26 @@ def test_smallest_effect_is_found_with_80_percent_power():
     assert 0.7 < found / runs < 0.87
 
 
+def test_noise_of_what_is_measured_hides_effects():
+    """Simulated with two measurements of a gene, of which one is noise by half."""
+    rng = np.random.default_rng(2)
+    n, reliability = 40, 0.5
+    index = [f"s{i}" for i in range(n)]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    found, runs = 0, 300
+    for number in range(runs):
+        phenotype = rng.normal(size=n)
+        design = make_design(index, samples, pd.Series(phenotype, index), False)
+        effect = power(design, 1e-4, 1, 0.05, reliability).effect
+        gene = effect * phenotype + np.sqrt(1 - effect**2) * rng.normal(size=n)
+        gene = np.sqrt(reliability) * gene + np.sqrt(1 - reliability) * rng.normal(size=n)
+        found += permutation_test(gene[:, None], design, 199, number).table["p"][0] <= 0.05
+    assert effect == pytest.approx(power(design, 1e-4, 1, 0.05).effect / np.sqrt(0.5))
+    assert 0.7 < found / runs < 0.87
+    assert np.isnan(power(design, 1e-4, 1, 0.05, 0.0).effect)
+    assert np.isnan(power(design, 1e-4, 1, 0.05, 0.1).effect)
+
+
 def test_a_design_too_small_for_any_effect_finds_none():
     index = ["a", "b", "c"]
     samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)

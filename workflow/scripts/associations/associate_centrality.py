@@ -9,6 +9,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.cells.depth import remaining_depth
 from popnet.files import read_h5ad, read_table, write_parquet, write_table
+from popnet.networks.measures import read_measures
 
 
 def main(snakemake):
@@ -24,7 +25,9 @@ def main(snakemake):
         icc=read_table(snakemake.input.reliability).set_index("gene")["icc"],
     )
     test = presets.answer(genes, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     tested = test(values, read_design(snakemake.input.design), testing)
     write_table(tested.table, output.table)
     write_table(testing.by_chance("centrality"), output.null)

@@ -7,6 +7,7 @@ from popnet.associations import connectivity
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_parquet, read_table, write_table
+from popnet.networks.measures import read_measures
 from popnet.stats.units import encoded
 
 
@@ -15,7 +16,9 @@ def main(snakemake):
     counts = read_parquet(snakemake.input.connectivity)
     by_row = counts.drop(columns="sample").rename(columns={"row": "sample"})
     test = presets.answer(connectivity, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     write_table(test(by_row, read_design(snakemake.input.design), testing), output.connectivity)
     write_table(testing.by_chance("connectivity"), output.null)
 

@@ -9,6 +9,7 @@ from popnet.associations.edges import observe
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_parquet, write_parquet, write_table
 from popnet.networks.centrality import in_graph
+from popnet.networks.measures import read_measures
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 
@@ -19,7 +20,9 @@ def main(snakemake):
     unit = presets.unit(params.preset)
     observed = observe(read_parquet(files.edges), bins.obs, genes, unit)
     test = presets.answer(consensus, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     tested = test(observed, read_design(files.design), testing)
     gene_sets = resolve_gene_sets(read_gene_sets(files.gene_sets), genes)
     of_gene = [

@@ -9,6 +9,7 @@ from popnet.associations.expression_switch import switched
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_parquet, read_table, resource, write_table
 from popnet.networks.centrality import in_graph
+from popnet.networks.measures import read_measures
 from popnet.networks.pairs import read_pairs
 from popnet.presets import unit
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
@@ -24,7 +25,9 @@ def main(snakemake):
     gene_sets = {name: named.intersection(members) for name, members in gene_sets.items()}
     complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
     design = read_design(files.design)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     asked = gene_sets, complexes, design, testing
     # Not one question: the paper counts bins that have an edge, robust compares its weights.
     if unit(params.preset) == "bin":

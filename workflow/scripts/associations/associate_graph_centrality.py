@@ -8,6 +8,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
 from popnet.networks.centrality import MEASURES, in_graph
+from popnet.networks.measures import read_measures
 
 
 def main(snakemake):
@@ -17,7 +18,9 @@ def main(snakemake):
     names = [name for name in (*MEASURES, "detection_rate") if name in bins.layers]
     layers = {name: bins.layers[name] for name in names}
     test = presets.answer(graph_centrality, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     design = read_design(snakemake.input.design)
     write_table(test(layers, bins.var_names, design, testing), snakemake.output.table)
     write_table(testing.by_chance("graph_centrality"), snakemake.output.null)

@@ -8,6 +8,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_parquet, write_table
 from popnet.networks.maps import AXES, read_similarity
+from popnet.networks.measures import read_measures
 
 
 def main(snakemake):
@@ -20,7 +21,9 @@ def main(snakemake):
         for kernel, (similarity, samples) in read_similarity(snakemake.input.similarity).items()
     }
     test = presets.answer(maps, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     table = test(of_kernel, read_design(snakemake.input.design), testing)
     write_table(table.assign(phenotype=params.phenotype["name"]), snakemake.output.table)
     # Findings are about one map.

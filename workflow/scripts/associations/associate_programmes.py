@@ -6,6 +6,7 @@ from popnet.associations import programmes
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_table, write_table
+from popnet.networks.measures import read_measures
 
 
 def main(snakemake):
@@ -15,7 +16,9 @@ def main(snakemake):
     names = read_table(files.names).drop_duplicates("programme").set_index("programme")["name"]
     for number in ("1", "2"):
         columns[f"name{number}"] = columns[f"programme{number}"].map(names)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, "shared"
+    testing = Testing.from_config(params.statistics, *about)
     tested = programmes.robust(values.X, columns, read_design(files.design), testing)
     write_table(tested, snakemake.output.table)
     write_table(testing.by_chance("programmes"), snakemake.output.null)

@@ -7,6 +7,7 @@ from popnet.associations import sets
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
+from popnet.networks.measures import read_measures
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 
@@ -15,7 +16,9 @@ def main(snakemake):
     bins = read_h5ad(snakemake.input.bins)
     gene_sets = resolve_gene_sets(read_gene_sets(snakemake.input.gene_sets), bins.var_names)
     test = presets.answer(sets, params.preset)
-    testing = Testing.from_config(params.statistics, params.seed)
+    measures = read_measures(snakemake.input.measures)
+    about = params.seed, measures, snakemake.wildcards.network
+    testing = Testing.from_config(params.statistics, *about)
     design = read_design(snakemake.input.design)
     table = test(bins.X, bins.var_names, gene_sets, design, testing)
     print(f"{len(table)} of {len(gene_sets)} sets tested")

@@ -1,16 +1,20 @@
-"""Put the tests of all networks into one table, the headline network first."""
+"""Put the tests of all networks into one table, with the reliability of what was tested."""
 
 import pandas as pd
 from adapter import logged
 
 from popnet.files import read_table, write_table
+from popnet.networks.measures import beside, read_measures
 
 
 def main(snakemake):
-    tables = []
-    for network, path in zip(snakemake.params.networks, snakemake.input, strict=True):
-        tables.append(read_table(path, text=["network"]))
-        tables[-1].insert(0, "network", network)
+    tables, measures = [], read_measures(snakemake.input.measures)
+    for network, path in zip(snakemake.params.networks, snakemake.input.tables, strict=True):
+        table = read_table(path, text=["network"])
+        if measures is not None:
+            table = beside(table, snakemake.wildcards.analysis, network, measures)
+        table.insert(0, "network", network)
+        tables.append(table)
     write_table(pd.concat(tables, ignore_index=True), snakemake.output[0])
 
 

@@ -1,20 +1,20 @@
 """Put the findings of all analyses into one table and one page."""
 
-import json
-from pathlib import Path
-
 import pandas as pd
 from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
-from popnet.findings.rows import by_chance, findings_row
-from popnet.networks.trained import read_training
+from popnet.findings.rows import by_chance, findings_row, headline_first
+from popnet.networks.measures import headline, read_measures
+from popnet.networks.trained import active_dimensions
 from popnet.report.page import page
 
 
 def main(snakemake):
-    preset, fdr = snakemake.params.preset, snakemake.params.fdr
+    params = snakemake.params
+    tables = {cell_type: read_measures(path) for cell_type, path in params.measures}
+    chosen = {row[0]: headline(tables.get(row[0]), params.networks) for row in params.described}
     findings = pd.DataFrame(
         findings_row(
             analysis,
@@ -22,54 +22,57 @@ def main(snakemake):
             cell_type=cell_type,
             phenotype=phenotype,
             network=network,
-            preset=preset,
-            fdr=fdr,
+            preset=params.preset,
+            fdr=params.fdr,
+            measures=tables.get(cell_type),
         )
         | by_chance(read_table(null))
-        for cell_type, phenotype, network, analysis, path, null in snakemake.params.tables
+        for cell_type, phenotype, network, analysis, path, null in params.tables
     )
+    findings = headline_first(findings, chosen)
     write_table(findings, snakemake.output.table)
 
     warnings, designs, covariates = say.compared(
         (cell_type, phenotype, read_table(design, text=["value"]), read_table(of_design))
-        for cell_type, phenotype, design, of_design in snakemake.params.designs
+        for cell_type, network, phenotype, design, of_design in params.designs
+        if network == chosen[cell_type]
     )
     sections = {"What is compared, and what could be found with 80 % power": designs}
     if len(covariates):
         sections["How covariates are associated with the phenotypes"] = covariates
-    networks, unused = described(snakemake.params)
-    added = say.against_correlation(findings, snakemake.params.headline)
-    own = say.own_sentences(snakemake.params.own, snakemake.params.has_cells)
-    remarks = say.remarks(findings, read_table(snakemake.input.excluded), preset, fdr)
+    about, unused = described(params, chosen)
     text = page(
         say.beside_chance(findings),
-        f"Findings: {snakemake.params.cohort}",
-        [*networks, *own, *added, *remarks],
-        [*unused, *warnings, *say.no_better_than_chance(findings, fdr)],
+        f"Findings: {params.cohort}",
+        [
+            *(say.headline_sentence(*item, params.networks) for item in tables.items()),
+            *about,
+            *say.own_sentences(params.own, params.has_cells),
+            *say.against_correlation(findings, chosen),
+            *say.remarks(findings, read_table(snakemake.input.excluded), params.preset, params.fdr),
+        ],
+        [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
         sections,
+        {"Is it measurable?": say.measured(tables)} if tables else None,
     )
     with atomic(snakemake.output.page) as path:
         path.write_text(text, "utf-8")
 
 
-def described(params):
+def described(params, chosen):
     """Return what is said of depth and of networks, and warnings."""
-    sentences, warnings = [], []
+    lines, warnings = [], []
     for cell_type, path in params.depths:
         said, warned = say.depth_sentences(cell_type, read_table(path))
-        sentences, warnings = sentences + said, warnings + warned
-    for cell_type, similarity, reliability, models, training in params.networks:
-        sentences += say.network_sentences(
-            cell_type, params.headline, params.size, read_table(similarity), read_table(reliability)
+        lines, warnings = lines + said, warnings + warned
+    of_headlines = [row for row in params.described if row[1] == chosen[row[0]]]
+    for cell_type, network, similarity, reliability, models, training in of_headlines:
+        lines += say.network_sentences(
+            cell_type, network, params.size, read_table(similarity), read_table(reliability)
         )
-        active = {}
-        for path in models:
-            about = json.loads(Path(path).read_text())
-            active["the cohort's siVAE"] = about["active_dimensions"]
-        if training:
-            active["the median bin's siVAE"] = read_training(training)["active_dimensions"].median()
-        warnings += say.unused_dimensions(cell_type, active, params.latent)
-    return sentences, warnings
+        in_use = active_dimensions(models, training)
+        warnings += say.unused_dimensions(cell_type, in_use, params.latent)
+    return lines, warnings
 
 
 with logged(snakemake.log[0]):

@@ -7,9 +7,10 @@ from adapter import logged
 
 from popnet import presets
 from popnet.cells.expression import BinnedExpression
-from popnet.files import read_h5ad
+from popnet.cells.halves import halve, one_bin_each
+from popnet.files import atomic, read_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.gather import gather
+from popnet.networks.gather import gather, gather_halves
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -18,17 +19,28 @@ from popnet.sivae.shared import fold_of
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
     files, output = snakemake.input, snakemake.output
-    settings = dict(snakemake.params.networks)
     expression, summary = BinnedExpression(files.expression), read_h5ad(files.summary)
+    settings = dict(snakemake.params.networks)
+    settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
+    robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
     networks = gather(
         estimator(snakemake, expression, summary),
         summary,
         expression,
         output.neighbours,
-        weigh_pairs=presets.PRESETS[snakemake.params.preset].unit == "donor",
-        **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
+        weigh_pairs=robust,
+        **settings,
     )
     networks.write(dict(output.items()))
+    if robust:
+        halves, edges = networks.to_anndata()[:0].copy(), networks.bin_edges[:0]
+        # What trains a model for each bin would have to train it for each half.
+        if one_bin_each(summary.obs) and snakemake.wildcards.network != "sivae":
+            halved = halve(expression, summary, snakemake.params.seed)
+            halves, edges = gather_halves(estimator(snakemake, *halved), *halved, **settings)
+        with atomic(output.halves) as path:
+            halves.write_h5ad(path, compression="gzip")
+        write_parquet(edges, output.half_edges)
 
 
 def estimator(snakemake, expression, summary):
@@ -47,13 +59,8 @@ def estimator(snakemake, expression, summary):
         )
     if network in estimators.OF_INFORMATION:
         return estimators.of_information(network, expression, summary, least)
-    plain = {
-        "correlation": estimators.correlation,
-        "spearman": estimators.spearman,
-        "cs-core": estimators.cs_core,
-    }
-    if network in plain:
-        return plain[network](expression, summary, least)
+    if network in estimators.PLAIN:
+        return estimators.PLAIN[network](expression, summary, least)
     fits = [load(Path(path).parent) for path in snakemake.input.models]
     if network == "components":
         directions = estimators.cohort_directions(fits[0])

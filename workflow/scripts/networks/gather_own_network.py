@@ -35,7 +35,11 @@ def main(snakemake):
             weigh_pairs=False,
             **{key: settings[key] for key in ("closest", "central_genes", "neighbours")},
         )
-        networks = replace(networks, pairs=own_gathering.own_pairs(bins["sample"], genes, *edges))
+        networks = replace(
+            networks,
+            pairs=own_gathering.own_pairs(bins["sample"], genes, *edges),
+            weights_of_bins=own_gathering.followed_weights(edges[-1]),
+        )
     networks.write(dict(output.items()))
 
 
