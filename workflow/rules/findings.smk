@@ -73,3 +73,26 @@ rule summarise_findings:
         "Summarise what was found"
     script:
         "../scripts/findings/summarise_findings.py"
+
+
+rule report_measures:
+    input:
+        lambda wildcards: [table for _, table in measured_tables()],
+    output:
+        report(
+            "<results>/measures.html",
+            caption="../report/measures.rst",
+            category="Findings",
+            labels={"result": "What can be measured", "cell type": "all"},
+        ),
+    log:
+        "<logs>/report_measures.log",
+    conda:
+        "../../envs/cells.yaml"
+    params:
+        measures=lambda wildcards: in_place(measured_tables()),
+        cohort=cohort.name,
+    message:
+        "Say what can be measured"
+    script:
+        "../scripts/findings/report_measures.py"

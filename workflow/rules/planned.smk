@@ -56,6 +56,14 @@ def job_bins(wildcards):
     return [[row["sample"], int(row["bin"])] for row in rows]
 
 
+def few_bins(wildcards):
+    """Return the [sample, bin] pairs that are trained twice: the first bin of six samples."""
+    rows = planned_bins()[wildcards.cell_type]
+    first = {row["sample"]: int(row["bin"]) for row in reversed(rows)}
+    samples = list(dict.fromkeys(row["sample"] for row in rows))
+    return [[sample, first[sample]] for sample in samples[:6]]
+
+
 def jobs(cell_type):
     """Return the numbers of the jobs that the bins of a cell type are split into."""
     n_bins = len(planned_bins()[cell_type])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from popnet.names import NETWORKS
-from popnet.networks.measures import IN_PART, MEASURABLE, headline, verdict_of
+from popnet.networks.measures import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.
@@ -330,7 +330,7 @@ def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence
 
 
 def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return what can be measured of all cell types, as the page shows it.
+    """Return what can be measured of all cell types, measure by measure, as its page shows it.
 
     Parameters
     ----------
@@ -353,12 +353,33 @@ def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "ICC of a sample, median gene": table["icc_sample"],
             "quartiles": quartiles,
             "ICC of a bin": table["icc_bin"],
+            "given": table["adjusted_for"].fillna("").str.replace(";", ", "),
             "AUROC of bins": table["auroc"],
             "P": table["p"],
             "bins that find their sample": table["fingerprint"],
             "by chance": table["chance"],
+            "other seed": table["other_seed"],
         }
     )
+
+
+def verdicts(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return which measures of each network have which verdict: the table of the findings.
+
+    Parameters
+    ----------
+    tables : mapping of cell type to DataFrame
+        measures.tsv.
+    """
+    rows = []
+    for cell_type, table in tables.items():
+        for network, own in table[table["network"] != ""].groupby("network", sort=False):
+            row = {"cell type": cell_type, "network": network}
+            row["cells per sample"] = own["cells_per_sample"].iloc[0]
+            for verdict in VERDICTS:
+                row[verdict] = ", ".join(own["measure"][own["verdict"] == verdict])
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

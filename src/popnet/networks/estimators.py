@@ -220,6 +220,33 @@ def shared_model(
     return _of_cells(relative, weigh, expression, summary, min_detection)
 
 
+def single_shared_model(
+    fit: Fit, expression: BinnedExpression, summary: AnnData, min_detection: float
+) -> Estimator:
+    """Return one of the cohort's models as an estimator, to see how far trainings agree.
+
+    Centrality is of all cells, also of those that the model saw.
+
+    Parameters
+    ----------
+    fit : Fit
+    expression, summary, min_detection
+        As in :func:`shared_model`.
+    """
+    from popnet.sivae.covariance import covariance_factor
+
+    def relative(key: Key, cells: np.ndarray) -> np.ndarray:
+        cells = standardised(cells)
+        errors = (fit.reconstruct(_named(cells, fit)) - cells) ** 2
+        return degree_centrality(errors.mean(axis=0), cells.var(axis=0))
+
+    def embed(cells: np.ndarray) -> np.ndarray:
+        return covariance_factor(fit, standardised(cells))
+
+    weigh = _of_factors(embed, expression)
+    return _of_cells(relative, weigh, expression, summary, min_detection)
+
+
 def mean_factor(factors: Sequence[np.ndarray]) -> np.ndarray:
     """Return F whose F F' is the mean of those of several factors, each (n_genes, rank)."""
     together: np.ndarray = np.concatenate(factors, axis=1) / np.sqrt(np.float32(len(factors)))

@@ -247,17 +247,17 @@ def gather(
     )
 
 
-def gather_halves(
+def gather_apart(
     estimator: Estimator, expression: BinnedExpression, summary: AnnData, **settings: Any
 ) -> tuple[AnnData, pd.DataFrame]:
-    """Return the networks of halves of bins, and their edges: they say only what is reproducible.
+    """Return networks that say only what is reproducible, and their edges.
 
     Parameters
     ----------
     estimator : Estimator
-        Of the halves.
+        Of halves of bins, or of a second training.
     expression, summary
-        Of :func:`popnet.cells.halves.halve`.
+        Of the bins, or of :func:`popnet.cells.halves.halve`.
     **settings
         closest, central_genes and neighbours, as for :func:`gather`.
 

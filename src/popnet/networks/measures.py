@@ -47,7 +47,7 @@ ROUNDING = 1e-10
 COLUMNS = (
     *("network", "measure", "n_samples", "n_bins", "cells_per_bin", "cells_per_sample"),
     *("icc_bin", "icc_sample", "lower_quartile", "upper_quartile", "reliable_share"),
-    *("adjusted_for", "within", "between", "auroc", "p", "fingerprint", "chance", "icc_seeds"),
+    *("adjusted_for", "within", "between", "auroc", "p", "fingerprint", "chance", "other_seed"),
     *("verdict", "needed_cells", "sentence"),
 )
 
@@ -389,7 +389,7 @@ def of_network(
     kernels: Sequence[str],
     how: Judging,
     halves: bool = False,
-    icc_seeds: float = math.nan,
+    other_seed: Mapping[str, float] | None = None,
 ) -> list[dict[str, object]]:
     """Return the reliability of all that is measured of a network: rows of measures.tsv.
 
@@ -408,13 +408,13 @@ def of_network(
     how : Judging
     halves : bool
         See `Bins`.
-    icc_seeds : float
-        Agreement of the models of a bin; median gene.
+    other_seed : mapping of measure to float, optional
+        Of :func:`popnet.networks.other_seed.seed_agreement`.
     """
     described = describe_bins(bins.obs, how.adjust, halves)
     own = bins.layers["mean_expression"]
     own = own if np.isfinite(own).any() else None
-    rows = [of_values(bins.X, described, how, own) | {"icc_seeds": icc_seeds}]
+    rows = [of_values(bins.X, described, how, own)]
     if edges is None:
         return [{"network": network, "measure": "centrality"} | rows[0]]
     measures = [name for name in MEASURES if name in bins.layers]
@@ -431,8 +431,12 @@ def of_network(
     for kernel in kernels:
         gram = gram_matrix(kernel, graphs, n_genes, bins.X) if compared else np.eye(len(bins))
         rows.append(of_kernel(gram, described, how))
-    about = [{"network": network, "measure": name} for name in names]
-    return [one | row for one, row in zip(about, rows, strict=True)]
+    seeds = dict(other_seed or {})
+    seeds[MAP + "edge_jaccard"] = seeds.get("edges", math.nan)
+    return [
+        row | {"network": network, "measure": name, "other_seed": seeds.get(name, math.nan)}
+        for name, row in zip(names, rows, strict=True)
+    ]
 
 
 def of_values(
@@ -502,7 +506,7 @@ def _row(
         "reliable_share": math.nan,
         "adjusted_for": ";".join(adjusted_for),
         **alike,
-        "icc_seeds": math.nan,
+        "other_seed": math.nan,
     }
     if len(known):
         of_mean = spearman_brown(known, k)

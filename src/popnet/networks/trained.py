@@ -137,7 +137,31 @@ def trained_models(
     """
     training = read_training(tables)
     check_complete(training, planned, Path(tables[0]).parent)
-    table = without_failed(training, max_failed)
+    return models_of(without_failed(training, max_failed), folder)
+
+
+def of_bins(table: pd.DataFrame, bins: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Return which rows of a table with columns sample and bin are of some bins, (n_rows,)."""
+    asked = {tuple(one) for one in bins}
+    there = zip(table["sample"].astype(str), table["bin"], strict=True)
+    return np.array([key in asked for key in there], bool)
+
+
+def first_models(training: pd.DataFrame, bins: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Return the rows of the first models of some bins, as far as they trained.
+
+    Parameters
+    ----------
+    training : DataFrame
+        Of :func:`read_training`.
+    bins : sequence of (sample, bin)
+    """
+    kept = training["status"].eq("trained") & training["repeat"].eq(1) & of_bins(training, bins)
+    return training[kept].reset_index(drop=True)
+
+
+def models_of(table: pd.DataFrame, folder: str | Path) -> TrainedModels:
+    """Return the models of rows of :func:`read_training` that trained."""
     names = zip(table["model"], table["table"], strict=True)
     return TrainedModels(table, [ModelFile(Path(folder) / name, path) for name, path in names])
 

@@ -258,7 +258,7 @@ def test_halves_are_all_cells_of_a_bin(cohort):
         assert len(counts) == len(depth) == both.obs.loc[f"{sample}.{2 * number}", "n_cells"]
 
 
-def write_network(folder, name, expression, summary, seeds=math.nan):
+def write_network(folder, name, expression, summary):
     """Write what measure_reliability reads of a network; return the paths by name."""
     found = gather(
         estimators.correlation(expression, summary, 0.05),
@@ -273,8 +273,6 @@ def write_network(folder, name, expression, summary, seeds=math.nan):
     paths = {"bins": str(folder / f"{name}.h5ad"), "edges": str(folder / f"{name}.parquet")}
     found.to_anndata().write_h5ad(paths["bins"])
     write_parquet(found.bin_edges, paths["edges"])
-    paths["reliability"] = str(folder / f"{name}.tsv")
-    write_table(found.reliability().assign(icc_seeds=seeds), paths["reliability"])
     return paths, found
 
 
@@ -306,7 +304,9 @@ def test_the_script(halved, binned, root, tmp_path):
             cells[f"s {sample}", number] = rng.normal(size=(80, 3)) @ axes + noise
     expression, summary = binned(cells)
     summary.write_h5ad(tmp_path / "summary.h5ad")
-    paths, found = write_network(tmp_path, "correlation", expression, summary, 0.9)
+    paths, found = write_network(tmp_path, "correlation", expression, summary)
+    seeds = pd.DataFrame({"measure": ["centrality", "edges"], "other_seed": [0.9, 0.8]})
+    write_table(seeds, tmp_path / "seeds.tsv")
     halves, half_edges = AnnData(found.centrality.values[:0]), found.bin_edges[:0]
     if halved:
         _, two = write_network(tmp_path, "halves", *halve(expression, summary, 1))
@@ -322,6 +322,7 @@ def test_the_script(halved, binned, root, tmp_path):
             programmes=[str(tmp_path / "programmes.h5ad")],
             halves=[str(tmp_path / "in_halves.h5ad")],
             half_edges=[str(tmp_path / "half_edges.parquet")],
+            seeds=[str(tmp_path / "seeds.tsv")],
             **{name: [path] for name, path in paths.items()},
         ),
         output=[str(tmp_path / "measures.tsv")],
@@ -329,6 +330,7 @@ def test_the_script(halved, binned, root, tmp_path):
             networks=["correlation"],
             with_edges=["correlation"],
             estimated=["correlation"],
+            trained=["correlation"],
             adjust={"": ["batch"], "correlation": ["batch"]},
             preset="robust",
             min_icc=0.4,
@@ -344,7 +346,8 @@ def test_the_script(halved, binned, root, tmp_path):
     kernels = ["wl_degree", "wl_gene", "edge_jaccard", "centrality"]
     assert {"centrality", "degree", "edges", *(f"map {name}" for name in kernels)} <= set(own.index)
     assert own.loc["strength", "verdict"] == MEASURABLE
-    assert own.loc["centrality", "icc_seeds"] == pytest.approx(0.9)
+    known = own["other_seed"].dropna()
+    assert known.to_dict() == {"centrality": 0.9, "edges": 0.8, "map edge_jaccard": 0.8}
     assert own["adjusted_for"].fillna("").tolist()[0] == "mean expression"
     assert own.loc["edges", "cells_per_sample"] == (80 if halved else 240)
     assert own["sentence"].str.contains("halves").any() == halved

@@ -53,7 +53,7 @@ def main(snakemake):
         ],
         [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
         sections,
-        {"Is it measurable?": say.measured(tables)} if tables else None,
+        {"Is it measurable?": say.verdicts(tables)} if tables else None,
     )
     with atomic(snakemake.output.page) as path:
         path.write_text(text, "utf-8")

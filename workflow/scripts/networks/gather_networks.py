@@ -10,7 +10,7 @@ from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import atomic, read_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.gather import gather, gather_halves
+from popnet.networks.gather import gather, gather_apart
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -37,7 +37,7 @@ def main(snakemake):
         # What trains a model for each bin would have to train it for each half.
         if one_bin_each(summary.obs) and snakemake.wildcards.network != "sivae":
             halved = halve(expression, summary, snakemake.params.seed)
-            halves, edges = gather_halves(estimator(snakemake, *halved), *halved, **settings)
+            halves, edges = gather_apart(estimator(snakemake, *halved), *halved, **settings)
         with atomic(output.halves) as path:
             halves.write_h5ad(path, compression="gzip")
         write_parquet(edges, output.half_edges)

@@ -24,14 +24,17 @@ def main(snakemake):
     halves = dict(
         zip(params.estimated, zip(files.halves, files.half_edges, strict=True), strict=True)
     )
-    for network, *about in zip(params.networks, files.bins, files.reliability, strict=True):
-        bins, of_bins, halved = read_h5ad(about[0]), edges.get(network), False
+    seeds = dict(zip(params.trained, map(read_table, files.seeds), strict=True))
+    for network, path in zip(params.networks, files.bins, strict=True):
+        bins, of_bins, halved = read_h5ad(path), edges.get(network), False
         if network in halves and len(found := read_h5ad(halves[network][0])):
             bins, of_bins, halved = found, halves[network][1], True
         of_bins = None if of_bins is None else read_parquet(of_bins)
-        kernels, of_seeds = PRESETS[params.preset].kernels, read_table(about[1])["icc_seeds"]
+        kernels, other_seed = PRESETS[params.preset].kernels, None
+        if network in seeds:
+            other_seed = seeds[network].set_index("measure")["other_seed"].to_dict()
         rows += measures.of_network(
-            network, bins, of_bins, kernels, how[network], halved, of_seeds.median()
+            network, bins, of_bins, kernels, how[network], halved, other_seed
         )
     for path in files.programmes:
         values = read_h5ad(path)
