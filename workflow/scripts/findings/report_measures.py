@@ -8,18 +8,18 @@ from popnet.networks.measures import read_measures
 from popnet.report.page import page
 
 REMARKS = [
-    "A difference between samples can only be found in what bins of one sample agree on. This was "
-    "looked at before any phenotype.",
-    "ICC: share of the variance over bins that is due to the sample, given what the column says; of "
-    "the mean over a sample's bins (median gene and quartiles), and of a single bin.",
-    "AUROC: how often two bins of one sample are more alike than bins of two samples; 0.5 is chance. "
-    "P: samples do not differ (relabelled bins). Bins that find their sample: share of the bins that "
-    "are most like the other bins of their own sample, and the same by chance.",
+    "A difference between samples can only be found in what bins of one sample agree on. This "
+    "was looked at before any phenotype.",
+    "ICC: share of the variance over bins that is due to the sample, given what the column "
+    "says; of the mean over a sample's bins (median gene and quartiles), and of a single bin.",
+    "AUROC: how often two bins of one sample are more alike than bins of two samples; 0.5 is "
+    "chance. P: samples do not differ (relabelled bins). Bins that find their sample: share of "
+    "the bins that are most like the other bins of their own sample, and the same by chance.",
     "Other seed: agreement of two trainings of a few bins: correlation over genes, of edges the "
     "Jaccard index. Of the cohort's siVAE each of the two saw half of the cells, so that the "
     "network, a mean over three models, agrees better.",
-    "What is not measurable is not tested, unless statistics.test_unmeasurable is set. The number of "
-    "cells that would be needed follows by Spearman-Brown.",
+    "What is not measurable is not tested, unless statistics.test_unmeasurable is set. The "
+    "number of cells that would be needed follows by Spearman-Brown.",
 ]
 
 
