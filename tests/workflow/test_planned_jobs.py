@@ -16,7 +16,8 @@ GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
 ONCE = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
 ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
-PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "gather_losses"]
+PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "name_programmes"]
+PER_TYPE += ["gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
 CONTROLS = ["make_expression_design", "associate_expression"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
@@ -60,8 +61,9 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
-        jobs |= dict.fromkeys(("match_depth", "measure_reliability"), n_types)
-        jobs |= dict.fromkeys(CONTROLS, n_types)
+        jobs |= dict.fromkeys(("match_depth", "gather_measures", "train_again"), n_types)
+        jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
+        jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
     jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}

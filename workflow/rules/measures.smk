@@ -1,10 +1,4 @@
 # What can be measured, before any phenotype is looked at; preset paper tests everything.
-WITH_EDGES = [network for network in NETWORKS if network not in OWN_VALUES]
-ESTIMATED = [network for network in NETWORKS if network not in OWN]
-# Networks of which a few bins are trained twice.
-TRAINED = [network for network in NETWORKS if network in ("shared", "sivae")]
-
-
 use rule train_sivae as train_again with:
     input:
         plan="<results>/bins.tsv",
@@ -66,48 +60,62 @@ rule compare_seeds:
         "../scripts/networks/compare_seeds.py"
 
 
-rule measure_reliability:
+# What bins of one sample agree on: of networks of the user's own no halves of bins are known, and no
+# second training.
+rule measure_network:
     input:
-        **{
-            name: [f"<results>/{{cell_type}}/networks/{one}/{file}" for one in networks]
-            for name, networks, file in (
-                ("bins", NETWORKS, "bins.h5ad"),
-                ("seeds", TRAINED, "seeds.tsv"),
-                ("edges", WITH_EDGES, "bin_edges.parquet"),
-                ("halves", ESTIMATED, "halves.h5ad"),
-                ("half_edges", ESTIMATED, "half_edges.parquet"),
-            )
-        },
-        summary=expression_summary,
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        edges=lambda wildcards: edges_of(wildcards, "bin_edges.parquet"),
+        halves=lambda wildcards: of_estimated(wildcards, "halves.h5ad"),
+        half_edges=lambda wildcards: of_estimated(wildcards, "half_edges.parquet"),
+        seeds=lambda wildcards: (
+            f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/seeds.tsv"
+            if wildcards.network in ("shared", "sivae")
+            else []
+        ),
         programmes=lambda wildcards: (
-            [f"<results>/{wildcards.cell_type}/networks/shared/programmes.h5ad"]
-            if "shared" in NETWORKS and "programmes" in analyses()
+            f"<results>/{wildcards.cell_type}/networks/shared/programmes.h5ad"
+            if wildcards.network == "shared"
             else []
         ),
     output:
-        "<results>/{cell_type}/networks/measures.tsv",
+        "<results>/{cell_type}/networks/{network}/measures.tsv",
     log:
-        "<logs>/{cell_type}/measure_reliability.log",
+        "<logs>/{cell_type}/measure_network/{network}.log",
     benchmark:
-        "<benchmarks>/{cell_type}/measure_reliability.tsv"
+        "<benchmarks>/{cell_type}/measure_network/{network}.tsv"
     conda:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
-        networks=NETWORKS,
-        with_edges=WITH_EDGES,
-        estimated=ESTIMATED,
-        trained=TRAINED,
-        # Mean expression and programmes have no name.
-        adjust={
-            network: ["depth"] * ("depth" in adjusts_for(network)) + ["batch"]
-            for network in ["", *NETWORKS]
-        },
-        preset=config["preset"],
+        adjust=lambda wildcards: ["depth"] * ("depth" in adjusts_for(wildcards.network)) + ["batch"],
+        kernels=list(presets.PRESETS[config["preset"]].kernels),
         min_icc=config["statistics"]["min_icc"],
         seed=config["seed"],
     message:
-        "Measure what is reproducible in {wildcards.cell_type}"
+        "Measure what is reproducible in {wildcards.cell_type} ({wildcards.network})"
     script:
-        "../scripts/networks/measure_reliability.py"
+        "../scripts/networks/measure_network.py"
+
+
+rule gather_measures:
+    input:
+        tables=[f"<results>/{{cell_type}}/networks/{one}/measures.tsv" for one in NETWORKS],
+        summary=expression_summary,
+    output:
+        "<results>/{cell_type}/networks/measures.tsv",
+    log:
+        "<logs>/{cell_type}/gather_measures.log",
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        adjust=["depth"] * ("depth" in presets.adjusted(config)) + ["batch"],
+        min_icc=config["statistics"]["min_icc"],
+        seed=config["seed"],
+    message:
+        "Put what can be measured in {wildcards.cell_type} into one table, with mean expression"
+    script:
+        "../scripts/networks/gather_measures.py"

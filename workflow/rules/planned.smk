@@ -118,6 +118,11 @@ def start_of_bins(wildcards):
 
 
 def measures(wildcards):
-    """Return the table of what can be measured; none with preset paper, which tests everything."""
-    robust = presets.PRESETS[config["preset"]].unit == "donor"
-    return f"<results>/{wildcards.cell_type}/networks/measures.tsv" if robust else []
+    """Return the table of what can be measured, of a network or of all.
+
+    None with preset paper, which tests everything.
+    """
+    if presets.PRESETS[config["preset"]].unit != "donor":
+        return []
+    network = f"{wildcards.network}/" if hasattr(wildcards, "network") else ""
+    return f"<results>/{wildcards.cell_type}/networks/{network}measures.tsv"

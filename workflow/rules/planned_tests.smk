@@ -52,6 +52,13 @@ def controls():
     return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
 
 
+def of_estimated(wildcards, name):
+    """Return a file of a network; nothing of one of the user's own."""
+    if wildcards.network in OWN:
+        return []
+    return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
+
+
 def edges_of(wildcards, name):
     """Return a table of edges of a network; nothing if it has none."""
     if wildcards.network in OWN_VALUES:

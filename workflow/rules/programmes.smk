@@ -4,9 +4,8 @@ rule find_programmes:
         models=shared_models("<results>/{cell_type}/shared"),
         expression="<results>/{cell_type}/expression.h5ad",
         bins="<results>/{cell_type}/networks/shared/bins.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
     output:
-        table="<results>/{cell_type}/networks/shared/programmes.tsv",
+        loadings="<results>/{cell_type}/networks/shared/programme_loadings.h5ad",
         values="<results>/{cell_type}/networks/shared/programmes.h5ad",
     log:
         "<logs>/{cell_type}/find_programmes.log",
@@ -23,11 +22,28 @@ rule find_programmes:
         "../scripts/networks/find_programmes.py"
 
 
+# Apart, so that a gene set that is added changes names alone.
+rule name_programmes:
+    input:
+        loadings="<results>/{cell_type}/networks/shared/programme_loadings.h5ad",
+        gene_sets="<results>/study/gene_sets.json",
+    output:
+        "<results>/{cell_type}/networks/shared/programmes.tsv",
+    log:
+        "<logs>/{cell_type}/name_programmes.log",
+    conda:
+        "../../envs/statistics.yaml"
+    message:
+        "Name the programmes of {wildcards.cell_type} by their genes"
+    script:
+        "../scripts/networks/name_programmes.py"
+
+
 rule associate_programmes:
     input:
         programmes="<results>/{cell_type}/networks/shared/programmes.h5ad",
         names="<results>/{cell_type}/networks/shared/programmes.tsv",
-        measures=measures,
+        measures="<results>/{cell_type}/networks/shared/measures.tsv",
         design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",

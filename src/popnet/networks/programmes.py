@@ -50,6 +50,18 @@ class Programmes:
         mask: np.ndarray = self.found_by == self.n_models
         return mask
 
+    def to_anndata(self, genes: pd.Index) -> AnnData:
+        """Return genes x programmes: X are the loadings, var has found_by and n_models."""
+        var = pd.DataFrame({"found_by": self.found_by, "n_models": self.n_models})
+        var.index = (var.index + 1).astype(str)
+        return AnnData(self.loadings, pd.DataFrame(index=genes), var)
+
+    @classmethod
+    def from_anndata(cls, table: AnnData) -> Programmes:
+        """Return the programmes of :meth:`to_anndata`."""
+        n_models = int(table.var["n_models"].max()) if table.n_vars else 0
+        return cls(np.asarray(table.X), table.var["found_by"].to_numpy(), n_models)
+
     def bin_covariance(self, factor: np.ndarray) -> np.ndarray:
         """Return the covariance of the programmes' scores in a bin, (n_programmes, n_programmes).
 

@@ -259,7 +259,7 @@ def test_halves_are_all_cells_of_a_bin(cohort):
 
 
 def write_network(folder, name, expression, summary):
-    """Write what measure_reliability reads of a network; return the paths by name."""
+    """Write what measure_network reads of a network; return the paths by name."""
     found = gather(
         estimators.correlation(expression, summary, 0.05),
         summary,
@@ -293,8 +293,13 @@ def test_values_of_genes_without_cells_are_measured_in_bins():
     assert alone["sentence"] == "unknown: one bin per sample"
 
 
+def run_script(root, name, snakemake):
+    script = root / "workflow" / "scripts" / "networks" / name
+    runpy.run_path(str(script), init_globals={"snakemake": snakemake})
+
+
 @pytest.mark.parametrize("halved", [False, True])
-def test_the_script(halved, binned, root, tmp_path):
+def test_the_scripts(halved, binned, root, tmp_path):
     rng = np.random.default_rng(0)
     cells = {}
     for sample in range(6):
@@ -304,7 +309,7 @@ def test_the_script(halved, binned, root, tmp_path):
             cells[f"s {sample}", number] = rng.normal(size=(80, 3)) @ axes + noise
     expression, summary = binned(cells)
     summary.write_h5ad(tmp_path / "summary.h5ad")
-    paths, found = write_network(tmp_path, "correlation", expression, summary)
+    paths, found = write_network(tmp_path, "shared", expression, summary)
     seeds = pd.DataFrame({"measure": ["centrality", "edges"], "other_seed": [0.9, 0.8]})
     write_table(seeds, tmp_path / "seeds.tsv")
     halves, half_edges = AnnData(found.centrality.values[:0]), found.bin_edges[:0]
@@ -316,41 +321,43 @@ def test_the_script(halved, binned, root, tmp_path):
     programmes = AnnData(rng.normal(size=(len(summary), 3)), obs=summary.obs)
     programmes.var["kind"] = ["variance", "variance", "coupling"]
     programmes.write_h5ad(tmp_path / "programmes.h5ad")
-    snakemake = SimpleNamespace(
+    kernels = ["wl_degree", "wl_gene", "edge_jaccard", "centrality"]
+    params = {"adjust": ["batch"], "min_icc": 0.4, "seed": 1, "kernels": kernels}
+    of_network = SimpleNamespace(
         input=SimpleNamespace(
-            summary=str(tmp_path / "summary.h5ad"),
-            programmes=[str(tmp_path / "programmes.h5ad")],
-            halves=[str(tmp_path / "in_halves.h5ad")],
-            half_edges=[str(tmp_path / "half_edges.parquet")],
-            seeds=[str(tmp_path / "seeds.tsv")],
-            **{name: [path] for name, path in paths.items()},
+            programmes=str(tmp_path / "programmes.h5ad"),
+            halves=str(tmp_path / "in_halves.h5ad"),
+            half_edges=str(tmp_path / "half_edges.parquet"),
+            seeds=str(tmp_path / "seeds.tsv"),
+            **paths,
         ),
-        output=[str(tmp_path / "measures.tsv")],
-        params=SimpleNamespace(
-            networks=["correlation"],
-            with_edges=["correlation"],
-            estimated=["correlation"],
-            trained=["correlation"],
-            adjust={"": ["batch"], "correlation": ["batch"]},
-            preset="robust",
-            min_icc=0.4,
-            seed=1,
-        ),
+        output=[str(tmp_path / "shared_measures.tsv")],
+        params=SimpleNamespace(**params),
+        wildcards=SimpleNamespace(network="shared"),
         log=[str(tmp_path / "log")],
     )
-    script = root / "workflow" / "scripts" / "networks" / "measure_reliability.py"
-    runpy.run_path(str(script), init_globals={"snakemake": snakemake})
-    written = measures.read_measures(str(tmp_path / "measures.tsv"))
+    run_script(root, "measure_network.py", of_network)
+    together = SimpleNamespace(
+        input=SimpleNamespace(
+            tables=of_network.output,
+            summary=str(tmp_path / "summary.h5ad"),
+        ),
+        output=[str(tmp_path / "measures.tsv")],
+        params=SimpleNamespace(**params),
+        log=[str(tmp_path / "log")],
+    )
+    run_script(root, "gather_measures.py", together)
+    written = measures.read_measures(together.output[0])
     assert list(written.columns) == list(measures.COLUMNS)
-    own = written[written["network"] == "correlation"].set_index("measure")
-    kernels = ["wl_degree", "wl_gene", "edge_jaccard", "centrality"]
+    assert written.loc[0, ["network", "measure"]].tolist() == ["", "mean expression"]
+    own = written[written["network"] == "shared"].set_index("measure")
+    assert len(own) == len(written) - 1
     assert {"centrality", "degree", "edges", *(f"map {name}" for name in kernels)} <= set(own.index)
+    assert own.index.tolist()[-2:] == ["programme coupling", "programme variance"]
     assert own.loc["strength", "verdict"] == MEASURABLE
     known = own["other_seed"].dropna()
     assert known.to_dict() == {"centrality": 0.9, "edges": 0.8, "map edge_jaccard": 0.8}
     assert own["adjusted_for"].fillna("").tolist()[0] == "mean expression"
     assert own.loc["edges", "cells_per_sample"] == (80 if halved else 240)
     assert own["sentence"].str.contains("halves").any() == halved
-    others = written[written["network"] != "correlation"]["measure"].tolist()
-    assert others == ["mean expression", "programme coupling", "programme variance"]
-    assert read_table(tmp_path / "measures.tsv")["measure"].notna().all()
+    assert read_table(together.output[0])["measure"].notna().all()

@@ -6,12 +6,11 @@ import torch
 from adapter import logged
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, read_h5ad, write_table
+from popnet.files import atomic, read_h5ad
 from popnet.networks.estimators import standardised
-from popnet.networks.programmes import describe, find_programmes, of_bins
+from popnet.networks.programmes import find_programmes, of_bins
 from popnet.sivae.covariance import covariance_factor, training_factor
 from popnet.sivae.result import load
-from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 
 def main(snakemake):
@@ -22,12 +21,12 @@ def main(snakemake):
     programmes = find_programmes(training_factor(fit), [training_factor(one) for one in others])
     keys = zip(bins.obs["sample"].astype(str), bins.obs["bin"], strict=True)
     factors = (covariance_factor(fit, standardised(expression.read(*key))) for key in keys)
-    sets = resolve_gene_sets(read_gene_sets(files.gene_sets), bins.var_names)
-    values, table = of_bins(programmes, factors), describe(programmes, bins.var_names, sets)
+    values = of_bins(programmes, factors)
     values.obs = bins.obs
     with atomic(snakemake.output.values) as path:
         values.write_h5ad(path, compression="gzip")
-    write_table(table, snakemake.output.table)
+    with atomic(snakemake.output.loadings) as path:
+        programmes.to_anndata(bins.var_names).write_h5ad(path, compression="gzip")
 
 
 with logged(snakemake.log[0]):
