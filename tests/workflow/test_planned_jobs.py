@@ -161,9 +161,10 @@ def test_own_networks_alone(copy_clone, plan_study):
     assert len(bins) == 6
     expected = dict.fromkeys([*ONCE, "draw_quality", "draw_networks", "draw_associations"], 1)
     of_values = ["map_networks", "export_networks", "gather_map_tests", "make_design"]
-    of_values += ["associate_map", "associate_centrality", "enrich_gene_sets"]
+    of_values += ["measure_network", "associate_map", "associate_centrality", "enrich_gene_sets"]
     per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}
     expected |= per_network | dict.fromkeys(of_values, 2)
+    expected |= {"gather_measures": 1, "report_measures": 1}
     # Without a shared model there are no programmes.
     expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 1}
     assert jobs == expected
