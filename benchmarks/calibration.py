@@ -45,6 +45,8 @@ from popnet.seeds import derive_seed
 from popnet.simulation.tables import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
 from popnet.stats.designs import Design, make_design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
@@ -105,6 +107,10 @@ def centrality(cohort: SimulatedTables, design: Design, n_permutations: int, see
         "limma": limma_p(values, cohort, design),
         "plain": correlate(values, design.units.phenotype, design.binary)["p"],
     }
+    if (mixed := design.mixed) is not None:
+        observed = mixed.units.average(cohort.centrality)
+        for name, model in (("mixed", mixed.model), ("mixed, fixed", mixed.adjusted)):
+            found[name] = mixed_t(observed, model)["p"].to_numpy()
     return found, cohort.planted
 
 
@@ -356,7 +362,9 @@ def design_of(cohort: SimulatedTables, of_genotypes: bool, binary: bool) -> Desi
     )
     technical = ["depth", "cells"]
     rows = cohort.bins["sample"]
-    return make_design(rows, samples, samples["phenotype"], binary, technical=technical)
+    about = rows, samples, samples["phenotype"], binary
+    mixed = make_mixed_design(*about, technical=technical)
+    return replace(make_design(*about, technical=technical), mixed=mixed)
 
 
 def figures(p: np.ndarray, planted: np.ndarray) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,14 @@ from popnet.files import atomic, reading
 from popnet.genotypes.genomes import one_per_donor, principal_components
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design, unadjusted
+from popnet.stats.mixed import Model
+from popnet.stats.mixed_designs import MixedDesign, make_mixed_design
 from popnet.stats.units import Units, encoded, units
 
 Unit = Literal["donor", "bin"]
-TEXTS = ("donors", "batches", "labels", "bin_samples")
 ARRAYS = ("outcome", "residual", "nuisance", "blocks")
+# Of a mixed design.
+MODELS = ("model", "adjusted")
 NO_GENOMES = "a donor has one mitochondrial genome: what varies within donors cannot be tested"
 
 
@@ -76,7 +79,8 @@ def design_of(
     names = [] if technical is None else list(map(str, technical))
     if technical is not None:
         samples = samples.join(technical)
-    return make_design(rows, samples, values, binary, covariates, names)
+    about = rows, samples, values, binary, covariates, names
+    return replace(make_design(*about), mixed=make_mixed_design(*about))
 
 
 def donor_components(
@@ -169,24 +173,27 @@ def _donor_means(
 
 def write_design(design: Design, path: str | Path) -> None:
     """Write a design as arrays (NumPy's npz, nothing pickled)."""
-    weights = design.units.weights.tocsr()
     about = {
         "binary": design.binary,
         "paired": design.paired,
-        "kind": design.units.kind,
-        "n_samples": design.units.n_samples,
-        "n_donors": design.units.n_donors,
-        "shape": list(weights.shape),
         "remarks": list(design.remarks),
         "covariates": design.covariates.to_dict("list"),
         "donors": list(map(str, design.donors)),
         "batches": list(map(str, design.batches)),
-        "labels": list(map(str, design.units.labels)),
-        "bin_samples": list(map(str, design.units.bin_samples)),
+        "units": _about_units(design.units),
     }
-    arrays = {name: getattr(design, name) for name in ARRAYS}
-    arrays |= {"data": weights.data, "indices": weights.indices, "indptr": weights.indptr}
-    arrays["phenotype"] = design.units.phenotype
+    arrays = {name: getattr(design, name) for name in ARRAYS} | _units_arrays(design.units, "units")
+    if (mixed := design.mixed) is not None:
+        about["mixed units"] = _about_units(mixed.units)
+        arrays |= _units_arrays(mixed.units, "mixed units")
+        for name in MODELS:
+            model = getattr(mixed, name)
+            about[name] = {"random": list(model.random), "bounded": list(model.bounded)}
+            arrays |= {f"{name} outcome": model.outcome, f"{name} fixed": model.fixed}
+            if model.cases is not None:
+                arrays[f"{name} cases"] = model.cases
+            for number, columns in enumerate(model.random.values()):
+                arrays[f"{name} random {number}"] = columns
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -202,24 +209,55 @@ def read_design(path: str | Path) -> Design:
     """
     with reading(path), np.load(path, allow_pickle=False) as arrays:
         about = json.loads(arrays["about"].tobytes())
-        parts = tuple(arrays[name] for name in ("data", "indices", "indptr"))
-        texts = {name: np.array(about[name], dtype=object) for name in TEXTS}
-        over = Units(
-            weights=sparse.csr_array(parts, shape=tuple(about["shape"])),
-            labels=texts["labels"],
-            phenotype=arrays["phenotype"],
-            bin_samples=texts["bin_samples"],
-            kind=about["kind"],
-            n_samples=about["n_samples"],
-            n_donors=about["n_donors"],
-        )
+        mixed = None
+        if "mixed units" in about:
+            models = {name: _read_model(about[name], arrays, name) for name in MODELS}
+            mixed = MixedDesign(_read_units(about["mixed units"], arrays, "mixed units"), **models)
         return Design(
-            units=over,
+            units=_read_units(about["units"], arrays, "units"),
             binary=about["binary"],
             paired=about["paired"],
             covariates=pd.DataFrame(about["covariates"]),
             remarks=tuple(about["remarks"]),
-            donors=texts["donors"],
-            batches=texts["batches"],
+            donors=np.array(about["donors"], dtype=object),
+            batches=np.array(about["batches"], dtype=object),
+            mixed=mixed,
             **{name: arrays[name] for name in ARRAYS},
         )
+
+
+def _about_units(over: Units) -> dict[str, Any]:
+    return {
+        "kind": over.kind,
+        "n_samples": over.n_samples,
+        "n_donors": over.n_donors,
+        "shape": list(over.weights.shape),
+        "labels": list(map(str, over.labels)),
+        "bin_samples": list(map(str, over.bin_samples)),
+    }
+
+
+def _units_arrays(over: Units, name: str) -> dict[str, np.ndarray]:
+    weights = over.weights.tocsr()
+    parts = {key: getattr(weights, key) for key in ("data", "indices", "indptr")}
+    return {f"{name} {key}": part for key, part in (parts | {"phenotype": over.phenotype}).items()}
+
+
+def _read_units(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str) -> Units:
+    parts = tuple(arrays[f"{name} {key}"] for key in ("data", "indices", "indptr"))
+    return Units(
+        weights=sparse.csr_array(parts, shape=tuple(about["shape"])),
+        labels=np.array(about["labels"], dtype=object),
+        phenotype=arrays[f"{name} phenotype"],
+        bin_samples=np.array(about["bin_samples"], dtype=object),
+        kind=about["kind"],
+        n_samples=about["n_samples"],
+        n_donors=about["n_donors"],
+    )
+
+
+def _read_model(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str) -> Model:
+    random = {one: arrays[f"{name} random {k}"] for k, one in enumerate(about["random"])}
+    cases = arrays.get(f"{name} cases", None)
+    fixed, bounded = arrays[f"{name} fixed"], tuple(about["bounded"])
+    return Model(arrays[f"{name} outcome"], fixed, random, bounded, cases)

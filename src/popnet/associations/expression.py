@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from popnet.associations.genes import OF_MODEL, headline_tests
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 
@@ -16,7 +17,7 @@ COLUMNS = ("gene", "measure", "statistic", "p", "q", "p_family", "n", "n_permuta
 def robust(
     expression: np.ndarray, detection: np.ndarray, genes: pd.Index, design: Design, testing: Testing
 ) -> pd.DataFrame:
-    """Test mean expression and detection of every gene by permutation, as centrality is tested.
+    """Test mean expression and detection of every gene, as centrality is tested.
 
     Parameters
     ----------
@@ -33,12 +34,17 @@ def robust(
     -------
     DataFrame sorted by measure and p
         gene measure statistic p q (Benjamini-Hochberg within the measure) p_family (within the
-        measure) n n_permutations.
+        measure) n n_permutations. With a mixed model in the design p and q are the model's, and
+        the columns `OF_MODEL` follow.
     """
     tables = []
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
         observed = design.units.average(values)
-        table = testing.permute(measure, observed, design, resolve=True).table
+        by_model = testing.by_model(measure, values, design)
+        permuted = measure if by_model is None else None
+        table = testing.permute(permuted, observed, design, resolve=True).table
+        table = headline_tests(table, by_model)
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(table.sort_values("p", kind="stable"))
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    found = pd.concat(tables, ignore_index=True)
+    return found[[*COLUMNS, *(name for name in OF_MODEL if name in found)]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,8 @@ TRIED = 20
 # What may explain a hit, by the prefix of its columns.
 CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
 LEAVE_OUT_PERMUTATIONS = 999
+# What the mixed model adds to a table of tests.
+OF_MODEL = ("p_permutation", "q_permutation", "estimate", "low", "high", "t", "p_adjusted")
 
 
 @dataclass(frozen=True)
@@ -165,16 +167,18 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     Returns
     -------
     GeneTests
-        Columns gene statistic p q p_family, per control its own <control>_statistic, _p and _q and
-        the association given it, <control>_partial_statistic and _partial_p, the association given
-        all of them, partial_statistic and partial_p, icc reliable, of the tried genes effect_low
-        effect_high (range of the statistic without a sample, donor or batch) and stable_share (of
-        these runs that have its sign and p <= 0.05), n_units n_samples n_donors [n_case n_control]
-        n_permutations switched (:func:`popnet.associations.expression_switch.switched`)
-        explained_by. The last is empty for what is no hit, ``none`` where nothing explains the hit,
-        ``expression switched on or off`` or ``hardly expressed`` for a gene that is switched,
-        otherwise the controls joined by ``;``, or ``all together``; ``expression unknown`` where
-        nothing was found and `mean_expression` has no value.
+        Columns gene; statistic, p and q (of the mixed model, if the design has one), p_family, of
+        the model also what :func:`headline_tests` adds; per control its own <control>_statistic, _p
+        and _q and the association given it, <control>_partial_statistic and _partial_p, the
+        association given all of them, partial_statistic and partial_p, icc reliable, of the tried
+        genes effect_low effect_high (range of the statistic without a sample, donor or batch) and
+        stable_share (of these runs that have its sign and p <= 0.05), n_units n_samples n_donors
+        [n_case n_control] n_permutations switched
+        (:func:`popnet.associations.expression_switch.switched`) explained_by. The last is empty for
+        what is no hit, ``none`` where nothing explains the hit, ``expression switched on or off``
+        or ``hardly expressed`` for a gene that is switched, otherwise the controls joined by ``;``,
+        or ``all together``; ``expression unknown`` where nothing was found and `mean_expression`
+        has no value.
     """
     controls = {
         "mean": values.mean_expression,
@@ -185,9 +189,11 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     why = testing.untested.get("centrality")
     asked, design = design, design.untested(why and f"degree centrality is not tested: {why}")
     centrality = design.units.average(values.centrality)
-    tested = testing.permute("centrality", centrality, design, resolve=True)
+    by_model = testing.by_model("centrality", values.centrality, design)
+    permuted = "centrality" if by_model is None else None
+    tested = testing.permute(permuted, centrality, design, resolve=True)
     own = prepare(centrality, design)
-    table = tested.table[["statistic", "p", "q", "p_family"]].copy()
+    table = headline_tests(tested.table[["statistic", "p", "q", "p_family"]], by_model)
     table.insert(0, "gene", np.asarray(genes, dtype=object))
     prepared = []
     explains = []
@@ -216,18 +222,19 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     hit = (table["q"] <= testing.fdr).to_numpy()
     order = table["p"].to_numpy().argsort(kind="stable")
     tried = order[: max(TRIED, hit.sum())]
-    tried = tried[np.isfinite(table["p"].to_numpy()[tried])]
+    tried = tried[np.isfinite(tested.table["p"].to_numpy()[tried])]
     table[["effect_low", "effect_high", "stable_share"]] = np.nan
     stability = leave_out(values.centrality[:, tried], design, own, tried, seed)
     table.loc[tried, ["effect_low", "effect_high", "stable_share"]] = stability
 
-    table["n_units"] = tested.table["n"]
-    table["n_samples"] = len(set(samples_of(design)))
-    table["n_donors"] = len(set(design.donors))
+    over = design.units if design.mixed is None else design.mixed.units
+    present = np.isfinite(over.average(values.centrality))
+    table["n_units"] = present.sum(0)
+    table["n_samples"] = len({sample for unit in over.samples() for sample in unit})
+    table["n_donors"] = len(set(design.donors)) if design.mixed is None else over.n_donors
     if design.binary:
         for column, code in (("n_case", 1), ("n_control", 0)):
-            at = design.units.phenotype == code
-            table[column] = own.present[at].sum(0)
+            table[column] = present[over.phenotype == code].sum(0)
     table["n_permutations"] = tested.table["n_permutations"]
     named = [
         np.where(explained, CONTROLS[name], "")
@@ -245,9 +252,39 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     )
     return GeneTests(
         table.sort_values("p", kind="stable", ignore_index=True),
-        describe(design, tested, testing.fdr, testing.reliability.get("centrality", math.nan)),
+        describe(
+            design,
+            tested,
+            testing.fdr,
+            testing.reliability.get("centrality", math.nan),
+            None if by_model is None else by_model.attrs["ratios"],
+        ),
         tested.maxima,
     )
+
+
+def headline_tests(permuted: pd.DataFrame, by_model: pd.DataFrame | None) -> pd.DataFrame:
+    """Return tests by permutation, or by the model with those of the permutation beside them.
+
+    Parameters
+    ----------
+    permuted : DataFrame with columns statistic, p, q and others
+    by_model : DataFrame or None
+        Of :meth:`popnet.associations.testing.Testing.by_model`.
+
+    Returns
+    -------
+    DataFrame
+        p and q of the headline. With a model also p_permutation, q_permutation, estimate (cases
+        minus controls, or per standard deviation of the phenotype's normal scores, in units of the
+        values), low and high (its 95 % confidence interval), t, p_adjusted.
+    """
+    if by_model is None:
+        return permuted.copy()
+    q = benjamini_hochberg(by_model["p"].to_numpy())
+    both = {"p_permutation": permuted["p"], "q_permutation": permuted["q"]}
+    table = permuted.assign(p=by_model["p"], q=q, **both)
+    return table.join(by_model[["estimate", "low", "high", "t", "p_adjusted"]])
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:
@@ -357,7 +394,11 @@ def _leaving_out(design: Design) -> Iterator[Design]:
 
 
 def describe(
-    design: Design, tested: Permuted, fdr: float, reliability: float = math.nan
+    design: Design,
+    tested: Permuted,
+    fdr: float,
+    reliability: float = math.nan,
+    ratios: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """Return what was compared and what could be found, as items and values.
 
@@ -370,9 +411,13 @@ def describe(
     fdr : float
     reliability : float
         Of the measure: ICC of a sample's mean (median gene).
+    ratios : mapping of name to float, optional
+        Variances of the mixed model over its residual variance, where it gives p: p then has no
+        floor.
     """
     n_tests = int(tested.table["p"].notna().sum())
-    found = power(design, tested.smallest_p, n_tests, fdr, reliability)
+    smallest_p = tested.smallest_p if ratios is None else 0.0
+    found = power(design, smallest_p, n_tests, fdr, reliability)
     arrangements = len(tested.maxima)
     how = "all there are" if tested.exact else "random"
     several = len(np.unique(design.blocks)) > 1
@@ -386,6 +431,8 @@ def describe(
         "adjusted for": ", ".join(design.covariates["covariate"]) or "nothing",
         "degrees of freedom": design.df,
         "VIF": round(design.vif, 3),
+        "p by": "permutation" if ratios is None else "mixed model",
+        **({} if ratios is None else {"variance ratios": _listed(ratios)}),
         "permutations": f"{arrangements} ({how})",
         "smallest p": found.smallest_p,
         "genes tested": n_tests,
@@ -417,3 +464,7 @@ def describe(
         )
     rows = [*items.items(), *(("warning", warning) for warning in warnings)]
     return pd.DataFrame([(item, str(value)) for item, value in rows], columns=["item", "value"])
+
+
+def _listed(ratios: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {ratio:.2g}" for name, ratio in ratios.items()) or "none"

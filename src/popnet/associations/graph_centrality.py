@@ -71,20 +71,29 @@ def robust(
     DataFrame sorted by measure and p
         gene measure statistic p q (Benjamini-Hochberg within the measure) q_all (over all
         measures) p_family (family-wise over all genes and measures) n n_permutations; t and p_model
-        of the moderated t, a measure at a time, and q_model (Benjamini-Hochberg within the
-        measure); switched (:func:`popnet.associations.expression_switch.switched`).
+        of the mixed model (or of the moderated t, where the design has none), a measure at a time,
+        and q_model (Benjamini-Hochberg within the measure); switched
+        (:func:`popnet.associations.expression_switch.switched`).
     """
     measures = _measures(layers)
-    values = [
-        design.units.average(match_means(layers[name], layers.get(SCALED_BY.get(name, name))))
-        for name in measures
+    of_bins = [
+        match_means(layers[name], layers.get(SCALED_BY.get(name, name))) for name in measures
     ]
-    for name, columns in zip(measures, values, strict=True):
+    for place, name in enumerate(measures):
         if name in testing.untested:
-            columns[:] = np.nan
+            of_bins[place] = np.full_like(of_bins[place], np.nan)
+    values = [design.units.average(columns) for columns in of_bins]
     # Findings count the q over all measures.
     tested = testing.permute("graph_centrality", np.concatenate(values, axis=1), design)
-    by_model = pd.concat([moderated_t(columns, design) for columns in values], ignore_index=True)
+    by_model = pd.concat(
+        [
+            found
+            if (found := testing.by_model(None, whole, design)) is not None
+            else moderated_t(columns, design)
+            for whole, columns in zip(of_bins, values, strict=True)
+        ],
+        ignore_index=True,
+    )
     off = switched(layers["detection_rate"], design)
     table = tested.table.assign(
         t=by_model["t"], p_model=by_model["p"], switched=np.tile(off, len(measures))

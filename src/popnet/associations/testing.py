@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from popnet.networks.measures import not_measurable
+from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
+from popnet.stats.mixed import mixed_t, permuted_p, variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import Permuted, permutation_test
 
@@ -84,12 +86,47 @@ class Testing:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
 
-    def permute(self, analysis: str, values: np.ndarray, design: Design, **how: Any) -> Permuted:
+    def by_model(
+        self, analysis: str | None, values: np.ndarray, design: Design
+    ) -> pd.DataFrame | None:
+        """Test every column by the design's mixed model, and count what permuted phenotypes call.
+
+        Parameters
+        ----------
+        analysis : str or None
+            Without it nothing is counted.
+        values : ndarray of shape (n_bins, m)
+            By bin (or row of the design's table).
+        design : Design
+
+        Returns
+        -------
+        DataFrame of m rows or None
+            Of :func:`popnet.stats.mixed.mixed_t`, and p_adjusted: with technical covariates as
+            fixed effects. attrs["ratios"] are the variance ratios. None where the design has no
+            mixed model.
+        """
+        if design.mixed is None:
+            return None
+        observed, model = design.mixed.units.average(values), design.mixed.model
+        ratios = variance_ratios(observed, model)
+        table = mixed_t(observed, model, ratios)
+        table.attrs["ratios"] = ratios
+        table["p_adjusted"] = mixed_t(observed, design.mixed.adjusted)["p"]
+        if analysis is not None and self.chance is not None:
+            seed = derive_seed(self.seed, "permuted phenotypes", analysis)
+            self.count(analysis, permuted_p(observed, model, ratios, PERMUTED_PHENOTYPES, seed))
+        return table
+
+    def permute(
+        self, analysis: str | None, values: np.ndarray, design: Design, **how: Any
+    ) -> Permuted:
         """Test every column by permutation, and count what permuted phenotypes call.
 
         Parameters
         ----------
-        analysis : str
+        analysis : str or None
+            Without it nothing is counted.
         values : ndarray of shape (n, m)
         design : Design
         **how
@@ -100,11 +137,12 @@ class Testing:
             design,
             self.permutations,
             self.seed,
-            phenotypes=self.phenotypes(design),
+            phenotypes=None if analysis is None else self.phenotypes(design),
             fdr=self.fdr,
             **how,
         )
-        self.count(analysis, tested.by_chance, how.get("families"))
+        if analysis is not None:
+            self.count(analysis, tested.by_chance, how.get("families"))
         return tested
 
     def count(

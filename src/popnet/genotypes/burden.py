@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.genotypes.carriers import carriers, imputed, varying
-from popnet.stats.permutation import MIN_PRESENT
+from popnet.stats.ranks import MIN_PRESENT
 
 
 def assign_genes(positions: Iterable[int], genes: pd.DataFrame) -> list[list[str]]:

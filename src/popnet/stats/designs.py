@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, permutations, product
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,9 @@ from scipy import sparse
 from scipy.special import fdtrc
 
 from popnet.seeds import derive_seed
+from popnet.stats.mixed_designs import MixedDesign
 from popnet.stats.ranks import centred_ranks, normal_scores
-from popnet.stats.units import Units, units
+from popnet.stats.units import Units, combined, units
 
 # Fewest residual degrees of freedom for a test.
 MIN_DF = 3
@@ -71,6 +71,8 @@ class Design:
         p, vif (of the covariate given the others), note.
     remarks : tuple of str
         Warnings for the reader of the tests.
+    mixed : MixedDesign, optional
+        The same question to a linear mixed model, which leaves no observation out.
     """
 
     units: Units
@@ -84,6 +86,7 @@ class Design:
     batches: np.ndarray
     covariates: pd.DataFrame
     remarks: tuple[str, ...]
+    mixed: MixedDesign | None = None
 
     @property
     def n(self) -> int:
@@ -145,7 +148,7 @@ class Design:
             return self
         nothing = np.zeros(self.n)
         remarks = (*self.remarks, reason)
-        return replace(self, outcome=nothing, residual=nothing, remarks=remarks)
+        return replace(self, outcome=nothing, residual=nothing, remarks=remarks, mixed=None)
 
     def over(self, samples: Sequence[str]) -> Design:
         """Return the design for a table with one row per sample, such as that of their edges.
@@ -155,15 +158,8 @@ class Design:
         samples : sequence of str
             Rows of the table: the samples that the design was made of, in any order.
         """
-        place = pd.Index(samples)
-        rows, columns, shares = [], [], []
-        for row, own in enumerate(_samples_of(self.units)):
-            rows += [row] * len(own)
-            columns += list(place.get_indexer(pd.Index(own)))
-            shares += [1 / len(own)] * len(own)
-        weights = sparse.csr_array((shares, (rows, columns)), (self.n, len(place)))
-        bin_samples = np.asarray(samples, dtype=object)
-        return replace(self, units=replace(self.units, weights=weights, bin_samples=bin_samples))
+        mixed = None if self.mixed is None else self.mixed.over(samples)
+        return replace(self, units=self.units.over(samples), mixed=mixed)
 
     def subset(self, kept: np.ndarray) -> Design:
         """Return the design of some of the observations; given as a mask, the phenotype re-ranked.
@@ -386,14 +382,14 @@ def make_design(
             f"test it within donors: {what}"
         )
     over = units(list(bin_samples), donor, values, "donor")
-    of_unit = _samples_of(over)
+    of_unit = over.samples()
 
     wanted = [*covariates, *technical]
     if all(len(rows) == 1 for rows in of_unit):
         table = samples.loc[[rows[0] for rows in of_unit], wanted].reset_index(drop=True)
     else:
         table = pd.DataFrame(
-            {name: [_combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
+            {name: [combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
             index=range(len(of_unit)),
         )
     complete = table.notna().all(axis=1).to_numpy()
@@ -525,23 +521,6 @@ def _design(
         share = 100 * (1 - 1 / design.vif)
         notes.append(f"covariates and batches say {share:.0f} % of the phenotype: little is left")
     return replace(design, covariates=table, remarks=(*remarks, *notes))
-
-
-def _samples_of(over: Units) -> list[list[Any]]:
-    """Return the samples behind each unit."""
-    if not len(over.labels):
-        return []
-    weights = over.weights.tocsr()
-    parts = np.split(weights.indices, weights.indptr[1:-1])
-    return [list(dict.fromkeys(over.bin_samples[part])) for part in parts]
-
-
-def _combined(values: pd.Series) -> object:
-    """Return a unit's value of a covariate: the mean, or all values of its samples."""
-    if pd.api.types.is_numeric_dtype(values):
-        return values.mean()
-    found = values.dropna().astype(str).unique()
-    return " + ".join(sorted(found)) if len(found) else None
 
 
 def _coded(values: pd.Series) -> np.ndarray:

@@ -11,11 +11,7 @@ from scipy.special import betaincinv
 
 from popnet.stats.designs import Arrangements, Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.ranks import centred_ranks, patterns
-
-# Smallest share of observations with a value.
-MIN_PRESENT = 0.5
-
+from popnet.stats.ranks import MIN_PRESENT, centred_ranks, patterns
 
 # Rounding error, below which two correlations are equal.
 TIE = 1e-10

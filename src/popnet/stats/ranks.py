@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln, ndtr, ndtri, stdtr
 
+# Smallest share of observations with a value.
+MIN_PRESENT = 0.5
 COLUMNS_AT_ONCE = 256
 
 

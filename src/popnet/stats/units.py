@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,41 @@ class Units:
     n_samples: int
     n_donors: int
 
+    def samples(self) -> list[list[Any]]:
+        """Return the samples behind each unit."""
+        if not len(self.labels):
+            return []
+        weights = self.weights.tocsr()
+        parts = np.split(weights.indices, weights.indptr[1:-1])
+        return [list(dict.fromkeys(self.bin_samples[part])) for part in parts]
+
+    def over(self, samples: Sequence[str]) -> Units:
+        """Return the units of a table with one row per sample.
+
+        Parameters
+        ----------
+        samples : sequence of str
+            Rows of the table: the samples of the bins, in any order.
+        """
+        place = pd.Index(samples)
+        rows, columns, shares = [], [], []
+        for row, own in enumerate(self.samples()):
+            rows += [row] * len(own)
+            columns += list(place.get_indexer(pd.Index(own)))
+            shares += [1 / len(own)] * len(own)
+        weights = sparse.csr_array((shares, (rows, columns)), (len(self.labels), len(place)))
+        return replace(self, weights=weights, bin_samples=np.asarray(samples, dtype=object))
+
+    def take(self, kept: np.ndarray) -> Units:
+        """Return some of the units; given as row numbers or a mask."""
+        code = np.arange(len(self.labels))[kept]
+        return replace(
+            self,
+            weights=self.weights.tocsr()[code],
+            labels=self.labels[code],
+            phenotype=self.phenotype[code],
+        )
+
     def average(self, values: np.ndarray) -> np.ndarray:
         """Average bins x genes over the bins of each unit, without missing values."""
         values = np.asarray(values, dtype=float)
@@ -49,6 +84,14 @@ class Units:
             return (self.weights @ np.where(present, values, 0)) / (
                 self.weights @ present.astype(float)
             )
+
+
+def combined(values: pd.Series) -> object:
+    """Return a unit's value of a covariate: the mean, or all values of its samples."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values.mean()
+    found = values.dropna().astype(str).unique()
+    return " + ".join(sorted(found)) if len(found) else None
 
 
 def units(

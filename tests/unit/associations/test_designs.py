@@ -25,6 +25,7 @@ from popnet.associations.genes import BinValues
 from popnet.associations.testing import Testing
 from popnet.errors import InputError
 from popnet.stats.designs import make_design
+from popnet.stats.mixed import mixed_t
 from popnet.stats.permutation import permutation_test
 
 SCORE = {"name": "score", "type": "continuous", "case": None, "control": None}
@@ -59,6 +60,15 @@ def cohort(rng, n, kind):
     return samples, np.repeat(index, rng.integers(1, 4, n))
 
 
+def same_units(one, other):
+    for field in fields(one):
+        before, after = getattr(one, field.name), getattr(other, field.name)
+        if field.name == "weights":
+            assert before.shape == after.shape
+            before, after = before.toarray(), after.toarray()
+        assert np.array_equal(before, after), field.name
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.sampled_from([4, 8, 14]),
@@ -78,16 +88,18 @@ def test_a_design_read_back_tests_as_the_one_written(
     write_design(design, path)
     found = read_design(path)
     for field in fields(design):
-        if field.name in ("units", "covariates"):
+        if field.name in ("units", "covariates", "mixed"):
             continue
         before, after = getattr(design, field.name), getattr(found, field.name)
         assert np.array_equal(before, after), field.name
-    for field in fields(design.units):
-        before, after = getattr(design.units, field.name), getattr(found.units, field.name)
-        if field.name == "weights":
-            assert before.shape == after.shape
-            before, after = before.toarray(), after.toarray()
-        assert np.array_equal(before, after), field.name
+    same_units(design.units, found.units)
+    assert (design.mixed is None) == (found.mixed is None) == (unit == "bin")
+    if found.mixed is not None:
+        same_units(design.mixed.units, found.mixed.units)
+        observed = design.mixed.units.average(rng.normal(size=(len(bins), 6)))
+        for name in ("model", "adjusted"):
+            one, other = getattr(design.mixed, name), getattr(found.mixed, name)
+            pd.testing.assert_frame_equal(mixed_t(observed, one), mixed_t(observed, other))
     pd.testing.assert_frame_equal(found.covariates, design.covariates, check_dtype=False)
     assert (found.n, found.df, found.testable) == (design.n, design.df, design.testable)
     assert found.vif == design.vif

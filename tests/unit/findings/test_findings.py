@@ -21,6 +21,7 @@ from popnet.findings.sentences import (
     own_sentences,
     remarks,
     unused_dimensions,
+    verdicts,
 )
 from popnet.findings.study import all_associations, cohort_record, excluded_cells
 
@@ -323,7 +324,8 @@ def measures(**verdicts):
     table = pd.DataFrame(rows, columns=["network", "measure", "verdict"])
     table["sentence"] = table["verdict"] + " with 300 cells per sample"
     numbers = ["icc_sample", "icc_bin", "lower_quartile", "upper_quartile", "auroc", "p"]
-    return table.assign(**dict.fromkeys([*numbers, "fingerprint", "chance"], 0.25))
+    table["adjusted_for"], table["cells_per_sample"] = "batch;mean expression", 300
+    return table.assign(**dict.fromkeys([*numbers, "fingerprint", "chance", "other_seed"], 0.25))
 
 
 def test_findings_say_what_is_not_tested_and_why():
@@ -368,3 +370,10 @@ def test_the_page_shows_what_is_measurable_of_every_cell_type():
     assert shown["cell type"].tolist() == ["A", "A", "B", "B"]
     assert shown["is it measurable?"].tolist()[-1] == "unknown with 300 cells per sample"
     assert shown["quartiles"].tolist()[0] == "0.25 to 0.25"
+    assert shown["given"].tolist()[0] == "batch, mean expression"
+    short = verdicts(
+        {"A": measures(degree="measurable", edges="unknown"), "B": measures(degree="in part")}
+    )
+    assert short["cell type"].tolist() == ["A", "A", "B", "B"]
+    assert short.loc[0, ["measurable", "in part", "unknown"]].tolist() == ["degree", "", "edges"]
+    assert short.loc[3, "in part"] == "degree"

@@ -13,7 +13,8 @@ from scipy.special import polygamma
 
 from popnet.stats import moderated
 from popnet.stats.designs import make_design
-from popnet.stats.moderated import inverse_trigamma, moderated_t, permuted_t, variance_prior
+from popnet.stats.moderated import moderated_t, permuted_t
+from popnet.stats.variances import inverse_trigamma, variance_prior
 
 
 def design_of(phenotype, binary=False, donors=None, batch="", **covariates):

@@ -1,0 +1,162 @@
+"""What a linear mixed model of a phenotype compares: every observation, nothing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from popnet.stats.mixed import Model
+from popnet.stats.ranks import normal_scores
+from popnet.stats.units import Units, combined, units
+
+# Fewest residual degrees of freedom that fixed effects leave.
+MIN_DF = 3
+# Fewest cases and controls whose residual variances are told apart.
+MIN_GROUP = 3
+# Acts strongly where it acts: its variance is taken at the upper profile bound.
+BOUNDED = ("depth",)
+
+
+@dataclass(frozen=True)
+class MixedDesign:
+    """Observations of a phenotype, and the models that explain them.
+
+    Parameters
+    ----------
+    units : Units
+        One observation per donor, or per donor and value of the phenotype.
+    model : Model
+        Random effects of donors, batches, 1 / bins and technical covariates.
+    adjusted : Model
+        The same with technical covariates as fixed effects: it does not depend on how their
+        effects are distributed over genes, and finds less.
+    """
+
+    units: Units
+    model: Model
+    adjusted: Model
+
+    def over(self, samples: Sequence[str]) -> MixedDesign:
+        """Return the design for a table with one row per sample (:meth:`Units.over`)."""
+        return replace(self, units=self.units.over(samples))
+
+
+def make_mixed_design(
+    bin_samples: Sequence[str] | pd.Index,
+    samples: pd.DataFrame,
+    phenotype: pd.Series,
+    binary: bool,
+    covariates: Sequence[str] = (),
+    technical: Sequence[str] = (),
+) -> MixedDesign:
+    """Return what a mixed model of a phenotype compares.
+
+    A donor may lie in several batches, have one value of the phenotype or several. Observations
+    with a missing covariate are left out. The outcome is 0 and 1, or the normal scores of the
+    phenotype, so that an effect is per standard deviation.
+
+    Fixed effects are the covariates: numeric ones as they are and as normal scores (scores alone
+    miss what acts in its own units, such as a skewed post-mortem interval), without the scores
+    where the cohort is too small. A batch is fixed where it says all of the phenotype, which then
+    cannot be tested.
+
+    Parameters
+    ----------
+    bin_samples, samples, phenotype, binary, covariates
+        As of :func:`popnet.stats.designs.make_design`.
+    technical : sequence of str
+        Numeric columns of `samples` whose effects differ over genes at random, such as depth.
+    """
+    donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
+    values = phenotype.reindex(samples.index).astype(float)
+    values = values[values.index.isin(set(bin_samples))].dropna()
+    over = units(list(bin_samples), donor, values, "donor")
+    wanted = [*covariates, *technical]
+    table = pd.DataFrame(
+        {name: [combined(samples.loc[rows, name]) for rows in over.samples()] for name in wanted},
+        index=range(len(over.labels)),
+    )
+    complete = table.notna().all(axis=1).to_numpy()
+    over, table = over.take(complete), table[complete].reset_index(drop=True)
+    of_unit = over.samples()
+    outcome = over.phenotype.astype(float)
+    if not binary and len(outcome):
+        outcome = normal_scores(outcome[:, None])[:, 0]
+        outcome = outcome / (outcome.std() or 1)
+    random = {
+        "donor": _indicators([[donor[rows[0]]] for rows in of_unit]),
+        "batch": _indicators(
+            [[str(samples.loc[one, "batch"]) for one in rows] for rows in of_unit]
+        ),
+        "bins": np.diag(np.sqrt((over.weights.tocsr() ** 2).sum(axis=1))),
+    }
+    fixed = [np.ones((len(outcome), 1)), *(_coded(table[name], False) for name in covariates)]
+    with_scores = [*fixed, *(_coded(table[name], True) for name in covariates)]
+    if len(outcome) - np.linalg.matrix_rank(np.column_stack(with_scores)) > MIN_DF:
+        fixed = with_scores
+    if _says_all(random["batch"], outcome):
+        fixed.append(random.pop("batch"))
+    random = {name: columns for name, columns in random.items() if _informative(columns)}
+    slopes = {name: _standardised(table[name].to_numpy(float)) for name in technical}
+    cases = outcome == 1
+    of_groups = binary and min(cases.sum(), (~cases).sum()) >= MIN_GROUP
+    model = Model(
+        outcome,
+        np.column_stack(fixed),
+        random | slopes,
+        tuple(name for name in BOUNDED if name in slopes),
+        cases if of_groups else None,
+    )
+    adjusted = replace(
+        model, fixed=np.column_stack([*fixed, *slopes.values()]), random=random, bounded=()
+    )
+    return MixedDesign(over, model, adjusted)
+
+
+def _indicators(groups: list[list[str]]) -> np.ndarray:
+    """Return the share of each group in every observation, (n, n_groups)."""
+    names = {name: place for place, name in enumerate(sorted({n for row in groups for n in row}))}
+    shares = np.zeros((len(groups), len(names)))
+    for row, members in enumerate(groups):
+        for name in members:
+            shares[row, names[name]] += 1 / len(members)
+    return shares
+
+
+def _informative(columns: np.ndarray) -> bool:
+    """Return whether a random effect is not the same in all observations, nor each's own."""
+    kernel = columns @ columns.T
+    if kernel.size == 0:
+        return False
+    own = np.diag(kernel.diagonal())
+    return bool(np.ptp(kernel) > 1e-9 and not np.allclose(kernel, own[0, 0] * np.eye(len(kernel))))
+
+
+def _says_all(columns: np.ndarray, outcome: np.ndarray) -> bool:
+    """Return whether groups say all of an outcome, as one group or as many as there are do not."""
+    if columns.shape[1] < 2 or columns.shape[1] >= len(outcome):
+        return False
+    left = outcome - columns @ np.linalg.lstsq(columns, outcome)[0]
+    return bool((left**2).sum() <= 1e-9 * ((outcome - outcome.mean()) ** 2).sum())
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean() if len(values) else values
+    deviation = centred.std() if len(values) else 0
+    return (centred / (deviation or 1)).reshape(-1, 1)
+
+
+def _coded(values: pd.Series, scores: bool) -> np.ndarray:
+    """Return a covariate as columns; of a numeric one its normal scores, if these are asked for."""
+    if values.empty:
+        return np.zeros((0, 1))
+    if pd.api.types.is_numeric_dtype(values):
+        numbers = values.to_numpy(float)
+        return normal_scores(numbers[:, None]) if scores else _standardised(numbers)
+    if scores:
+        return np.zeros((len(values), 0))
+    levels = pd.get_dummies(values.astype(str), drop_first=True)
+    return levels.to_numpy(float).reshape(len(values), -1)

@@ -1,0 +1,230 @@
+"""Mixed models whose variance ratios all variables share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import check_grad
+from scipy.stats import kstest
+from statsmodels.regression.linear_model import GLS
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from popnet.stats.designs import make_design
+from popnet.stats.mixed import Model, _Likelihood, mixed_t, permuted_p, variance_ratios
+from popnet.stats.mixed_designs import make_mixed_design
+from popnet.stats.moderated import moderated_t
+from popnet.stats.permutation import permutation_test
+
+
+def indicators(code):
+    return (np.asarray(code)[:, None] == np.unique(code)).astype(float)
+
+
+def drawn(seed=0, n_donors=15, m=40):
+    """Return values and a model of pairs of samples, with depth and batches."""
+    rng = np.random.default_rng(seed)
+    n = 2 * n_donors
+    donor, batch = np.repeat(np.arange(n_donors), 2), rng.integers(0, 4, n)
+    depth, case = rng.normal(size=(n, 1)), np.tile([0.0, 1.0], n_donors)
+    values = indicators(donor) @ rng.normal(size=(n_donors, m)) + depth * rng.normal(size=m)
+    values += rng.normal(size=(n, m))
+    random = {"donor": indicators(donor), "batch": indicators(batch), "depth": depth}
+    fixed = np.column_stack([np.ones(n), rng.normal(size=n)])
+    return values, Model(case, fixed, random, (), case == 1)
+
+
+def test_without_random_effects_it_is_the_moderated_t():
+    rng = np.random.default_rng(1)
+    values, age = rng.normal(size=(24, 50)), rng.normal(size=24)
+    case = rng.permutation(np.arange(24) < 10).astype(float)
+    samples = pd.DataFrame({"donor": np.arange(24).astype(str), "batch": "", "y": case})
+    design = make_design(list(samples.index), samples, samples["y"], True)
+    found = mixed_t(values, Model(case, np.ones((24, 1)), {}))
+    expected = moderated_t(values, design)
+    for column in ("estimate", "t", "df", "p"):
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-9)
+    # The confidence interval is that of the test; a further covariate changes the estimate.
+    at = found["low"] > 0
+    assert (at | (found["high"] < 0)).equals(found["p"] < 0.05)
+    given_age = mixed_t(values, Model(case, np.column_stack([np.ones(24), age]), {}))
+    assert not np.allclose(given_age["estimate"], found["estimate"])
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_gradient_is_that_of_the_likelihood(seed):
+    values, model = drawn(seed, m=10)
+    likelihood = _Likelihood.of(values, model)
+    start = np.random.default_rng(seed).uniform(-2, 1, 4)
+    error = check_grad(lambda x: likelihood.loss(x)[0], lambda x: likelihood.loss(x)[1], start)
+    assert error < 1e-4 * max(1, np.abs(likelihood.loss(start)[1]).max())
+
+
+def test_ratios_are_those_of_restricted_maximum_likelihood():
+    rng = np.random.default_rng(3)
+    donor, x = np.repeat(np.arange(20), 3), rng.normal(size=60)
+    y = indicators(donor) @ rng.normal(size=20) + rng.normal(size=60)
+    fixed = np.ones((60, 1))
+    model = Model(x, fixed, {"donor": indicators(donor)})
+    found = variance_ratios(np.column_stack([y, 3 * y]), model)
+    fit = MixedLM(y, np.column_stack([fixed, x]), groups=donor).fit(reml=True)
+    assert found["donor"] == pytest.approx(float(fit.cov_re[0, 0]) / fit.scale, rel=1e-3)
+    covariance = np.eye(60) + found["donor"] * indicators(donor) @ indicators(donor).T
+    gls = GLS(y, np.column_stack([fixed, x]), covariance).fit()
+    assert mixed_t(np.column_stack([y, 3 * y]), model, found)["estimate"][0] == pytest.approx(
+        gls.params[1]
+    )
+
+
+def test_many_variables_find_the_true_ratios():
+    rng = np.random.default_rng(4)
+    donor = np.repeat(np.arange(40), 2)
+    case = np.arange(80) % 2 == 0
+    values = indicators(donor) @ rng.normal(size=(40, 500)) * 1.5
+    values += rng.normal(size=(80, 500)) * np.where(case, 2, 1)[:, None]
+    values *= np.exp(rng.normal(size=500))
+    model = Model(case.astype(float), np.ones((80, 1)), {"donor": indicators(donor)}, (), case)
+    found = variance_ratios(values, model)
+    assert found["donor"] == pytest.approx(2.25, rel=0.15)
+    assert found["cases"] == pytest.approx(4, rel=0.15)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.01, 100))
+def test_nothing_depends_on_scale_or_order(seed, scale):
+    values, model = drawn(seed)
+    order = np.random.default_rng(seed).permutation(model.n)
+    ratios = variance_ratios(values, model)
+    one = mixed_t(values, model, ratios)
+    other = mixed_t(scale * values[order] + 3, model.subset(order), ratios)
+    np.testing.assert_allclose(other["t"], one["t"], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(other["estimate"], scale * one["estimate"], rtol=1e-6, atol=1e-9)
+
+
+def test_missing_values_are_left_out_of_their_column_alone():
+    values, model = drawn()
+    ratios = variance_ratios(values, model)
+    values[:3, :5] = np.nan
+    found = mixed_t(values, model, ratios)
+    kept = np.arange(model.n) >= 3
+    alone = mixed_t(values[kept][:, :5], model.subset(kept), ratios)
+    assert found["n"].tolist()[:6] == [27] * 5 + [30]
+    np.testing.assert_allclose(found["estimate"][:5], alone["estimate"])
+    values[:16, 7], values[:, 8] = np.nan, 1.0
+    assert mixed_t(values, model, ratios)["p"][[7, 8]].isna().all()
+
+
+def sizes(make, n_cohorts=60):
+    """Return the share of p <= .05 among null variables, and its standard error over cohorts."""
+    shares = []
+    for seed in range(n_cohorts):
+        values, model = make(np.random.default_rng(seed))
+        shares.append((mixed_t(values, model)["p"] <= 0.05).mean())
+    return np.mean(shares), np.std(shares) / np.sqrt(n_cohorts)
+
+
+@pytest.mark.parametrize(("n_cases", "n_controls", "spread"), [(5, 12, 2), (6, 30, 2), (12, 12, 1)])
+def test_a_small_group_with_a_larger_spread(n_cases, n_controls, spread):
+    case = np.arange(n_cases + n_controls) < n_cases
+
+    def make(rng):
+        values = rng.normal(size=(len(case), 200)) * np.where(case, spread, 1)[:, None]
+        return values * np.sqrt(2 / rng.chisquare(2, 200)), Model(
+            case.astype(float), np.ones((len(case), 1)), {}, (), case
+        )
+
+    share, error = sizes(make)
+    assert abs(share - 0.05) < 3.5 * error + 0.003
+
+
+def table_of(donors, batches=None, **columns):
+    about = {"donor": donors, "batch": batches if batches is not None else "", **columns}
+    return pd.DataFrame(about, index=[f"s|{number}" for number in range(len(donors))])
+
+
+def test_age_at_two_visits_is_not_tested_within_donors_alone():
+    rng = np.random.default_rng(5)
+    donors = np.repeat([f"d{number}" for number in range(20)], 2)
+    age = np.repeat(rng.uniform(20, 80, 20), 2) + np.tile([0.0, 1.0], 20)
+    samples = table_of(donors, age=age)
+    own = indicators(donors) @ rng.normal(size=(20, 200)) * 0.5
+    values = (age[:, None] - 50) / 17 + own + 0.4 * rng.normal(size=(40, 200))
+    within = make_design(list(samples.index), samples, samples["age"], False)
+    mixed = make_mixed_design(list(samples.index), samples, samples["age"], False)
+    by_permutation = permutation_test(within.units.average(values), within, 199, 1).table["p"]
+    assert (by_permutation <= 0.05).mean() < 0.3
+    assert (mixed_t(mixed.units.average(values), mixed.model)["p"] <= 0.05).mean() > 0.95
+    null = own + 0.4 * rng.normal(size=(40, 200))
+    assert (mixed_t(mixed.units.average(null), mixed.model)["p"] <= 0.05).mean() < 0.09
+
+
+def test_nobody_is_left_out():
+    # Eight pairs, a case and a control alone; each donor's samples were measured in two batches.
+    donors = [*np.repeat([f"d{number}" for number in range(8)], 2), "x", "y"]
+    case = np.array([*np.tile([0.0, 1.0], 8), 0.0, 1.0])
+    batches = [f"b{number // 3 % 2}" for number in range(18)]
+    samples = table_of(donors, batches, case=case, age=np.arange(18.0))
+    mixed = make_mixed_design(list(samples.index), samples, samples["case"], True, ["age"])
+    assert len(mixed.units.labels) == 18
+    assert set(mixed.model.random) == {"donor", "batch"}
+    assert mixed.model.fixed.shape == (18, 3)  # the intercept, age, and its normal scores
+    left_out = make_design(list(samples.index), samples, samples["case"], True, ["age"])
+    assert left_out.n == 16
+
+
+def test_a_donor_may_lie_in_several_batches():
+    donors = np.repeat([f"d{number}" for number in range(12)], 2)
+    batches = [f"b{number % 3}" for number in range(24)]
+    samples = table_of(donors, batches, age=np.repeat(np.arange(12.0), 2))
+    mixed = make_mixed_design(list(samples.index), samples, samples["age"], False)
+    assert len(mixed.units.labels) == 12
+    np.testing.assert_allclose(mixed.model.random["batch"].sum(axis=1), 1)
+    assert set(mixed.model.random["batch"].ravel()) == {0, 0.5}
+    found = mixed_t(np.random.default_rng(0).normal(size=(12, 30)), mixed.model)
+    assert found["p"].notna().all()
+
+
+def test_what_batches_say_cannot_be_tested():
+    case = np.repeat([0.0, 1.0], 10)
+    batches = np.repeat(["b0", "b1"], 10)
+    samples = table_of([f"d{number}" for number in range(20)], batches, case=case)
+    mixed = make_mixed_design(list(samples.index), samples, samples["case"], True)
+    assert mixed_t(np.random.default_rng(0).normal(size=(20, 5)), mixed.model)["p"].isna().all()
+
+
+def test_covariates_that_are_skewed_act_in_their_own_units():
+    shares = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        pmi = np.exp(rng.normal(size=60))
+        y = 0.5 * (pmi - pmi.mean()) / pmi.std() + rng.normal(size=60)
+        values = rng.normal(size=(60, 100)) + np.outer(pmi, rng.normal(size=100))
+        samples = table_of([f"d{number}" for number in range(60)], y=y, pmi=pmi)
+        mixed = make_mixed_design(list(samples.index), samples, samples["y"], False, ["pmi"])
+        shares.append((mixed_t(values, mixed.model)["p"] <= 0.05).mean())
+    assert np.mean(shares) < 0.05 + 3.5 * np.std(shares) / np.sqrt(len(shares))
+
+
+def test_nothing_to_test():
+    samples = table_of(["a", "b", "c"], y=[np.nan] * 3)
+    mixed = make_mixed_design(list(samples.index), samples, samples["y"], False)
+    values = mixed.units.average(np.ones((3, 4)))
+    assert mixed_t(values, mixed.model)["p"].isna().all()
+    assert permuted_p(values, mixed.model, {}, 3, 1).shape == (3, 4)
+    constant = Model(np.ones(6), np.ones((6, 1)), {})
+    assert mixed_t(np.random.default_rng(0).normal(size=(6, 4)), constant)["p"].isna().all()
+
+
+def test_permuted_phenotypes_have_uniform_p_and_leave_an_effect_behind():
+    values, model = drawn(7, m=200)
+    values[:, :20] += 3 * model.outcome[:, None]
+    ratios = variance_ratios(values, model)
+    p = permuted_p(values, model, ratios, 20, 1)
+    assert p.shape == (20, 200)
+    assert kstest(p[:, 20:].ravel(), "uniform").statistic < 0.03
+    assert (mixed_t(values, model, ratios)["p"][:20] < 1e-4).mean() > 0.9
+    assert (p[:, :20] < 1e-3).mean() < 0.05
+    np.testing.assert_array_equal(p, permuted_p(values, model, ratios, 20, 1))
