@@ -25,7 +25,7 @@ rule compare_seeds:
         plan="<results>/bins.tsv",
         trained=lambda wildcards: trained_jobs(wildcards) if wildcards.network == "sivae" else [],
         again=lambda wildcards: (
-            f"<results>/{wildcards.cell_type}/seeds/training.tsv"
+            once_planned(f"<results>/{wildcards.cell_type}/seeds/training.tsv")
             if wildcards.network == "sivae"
             else []
         ),
@@ -69,7 +69,7 @@ rule measure_network:
         halves=lambda wildcards: of_estimated(wildcards, "halves.h5ad"),
         half_edges=lambda wildcards: of_estimated(wildcards, "half_edges.parquet"),
         seeds=lambda wildcards: (
-            f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/seeds.tsv"
+            once_planned(f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/seeds.tsv")
             if wildcards.network in ("shared", "sivae")
             else []
         ),

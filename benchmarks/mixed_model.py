@@ -1,0 +1,270 @@
+"""Where the mixed model of genes could break: its errors on cohorts that are made to break it.
+
+    python benchmarks/mixed_model.py --cohorts 1000 > mixed_model.tsv
+
+Every line is a kind of cohort: `today` is the permutation test of preset robust, which leaves
+observations out and goes within blocks; `limma` a linear model of the same observations and blocks
+(donors that are paired, or batches) with moderated t; `mixed` the model as the workflow uses
+it; `fixed` the same with depth as a fixed effect (`p_adjusted`). Genes have variances of their own
+(scaled inverse chi-squared, 1.8 degrees of freedom, as in trained networks) and lie in modules of
+20 with a correlation of 0.4. Numbers are percentages: mean over cohorts of the share of null genes
+with p <= 0.05 and 0.01, its standard error at 0.05, cohorts with any q <= 0.05 among null genes
+alone, and power: the share of 20 planted genes (of 300) with q <= 0.05. Permutations: 199, in a
+tenth of the cohorts. One core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
+
+import numpy as np
+import pandas as pd
+
+from popnet.stats.designs import make_design
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
+from popnet.stats.moderated import moderated_t
+from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.permutation import permutation_test
+
+N_GENES, MODULE, PLANTED, NONCENTRALITY = 300, 20, 20, 4.0
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Samples (donor, batch, y and more), values of genes in them, and what is adjusted for."""
+
+    samples: pd.DataFrame
+    values: np.ndarray
+    binary: bool = True
+    covariates: tuple[str, ...] = ()
+    technical: tuple[str, ...] = ()
+
+
+Noise = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return normal values, in modules."""
+    own = rng.normal(size=shape)
+    common = rng.normal(size=(shape[0], -(-shape[1] // MODULE)))
+    return np.sqrt(0.6) * own + np.sqrt(0.4) * common[:, np.arange(shape[1]) // MODULE]
+
+
+def heavy(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return values of Student's t with three degrees of freedom."""
+    return rng.standard_t(3, shape) / np.sqrt(3)
+
+
+def lognormal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return skewed values."""
+    return (np.exp(rng.normal(size=shape)) - np.exp(0.5)) / np.sqrt((np.e - 1) * np.e)
+
+
+def outliers(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Return normal values; some samples deviate five times as much in all genes."""
+    wide = rng.random(shape[0]) < 0.08
+    return normal(rng, shape) * np.where(wide, 5, 1)[:, None]
+
+
+def groups(n_cases: int, n_controls: int, spread: float = 1, noise: Noise = normal):
+    """Return cohorts of cases and controls, the former of another spread."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        case = np.arange(n_cases + n_controls) < n_cases
+        values = noise(rng, (len(case), N_GENES)) * np.where(case, spread, 1)[:, None]
+        return Cohort(_table(np.arange(len(case)), case.astype(float)), values)
+
+    return make
+
+
+def deep(n: int, association: float, effect: float, pairs: bool = False, few: bool = False):
+    """Return cohorts whose depth goes with the phenotype and acts on all genes, or on a few."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        y = np.tile([0.0, 1.0], n // 2)
+        donor = np.arange(n) // 2 if pairs else np.arange(n)
+        scaled = (y - 0.5) * 2
+        depth = association * scaled + np.sqrt(1 - association**2) * rng.normal(size=n)
+        slopes = rng.normal(size=N_GENES) * effect
+        if few:
+            slopes *= np.sqrt(10) * (rng.random(N_GENES) < 0.1)
+        values = normal(rng, (n, N_GENES)) + np.outer(depth, slopes)
+        if pairs:
+            values += normal(rng, (n // 2, N_GENES))[donor]
+        return Cohort(_table(donor, y, depth=depth), values, technical=("depth",))
+
+    return make
+
+
+def bins(n: int, confounded: bool):
+    """Return cohorts with one to eight bins of a sample; confounded: cases have one, others 8."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        y = rng.permutation(np.arange(n) < n // 2).astype(float)
+        number = np.where(y == 1, 1, 8) if confounded else rng.integers(1, 9, n)
+        values = normal(rng, (n, N_GENES)) * 0.7
+        values += normal(rng, (n, N_GENES)) * np.sqrt(1 / number)[:, None]
+        table = _table(np.arange(n), y).loc[lambda x: x.index.repeat(number)]
+        return Cohort(table, np.repeat(values, number, axis=0))
+
+    return make
+
+
+def batches(n: int, n_batches: int, association: float, twice: bool = False):
+    """Return cohorts in batches that go with the phenotype; twice: every donor lies in two."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        donor = np.repeat(np.arange(n), 2) if twice else np.arange(n)
+        batch = np.arange(len(donor)) % n_batches
+        if not twice:
+            batch = rng.permutation(batch)
+        scaled = (batch - batch.mean()) / batch.std()
+        liability = association * scaled + np.sqrt(1 - association**2) * rng.normal(size=len(batch))
+        liability = pd.Series(liability).groupby(donor).transform("mean").to_numpy()
+        y = (liability > np.median(liability)).astype(float)
+        values = normal(rng, (n, N_GENES))[donor] + normal(rng, (n_batches, N_GENES))[batch]
+        values += 0.5 * normal(rng, (len(donor), N_GENES))
+        table = _table(donor, y).assign(batch=[f"b{one}" for one in batch])
+        return Cohort(table, values)
+
+    return make
+
+
+def age(n_donors: int, drift: float = 0):
+    """Return cohorts of donors at two visits, a year apart: tested is age."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        donor, visit = np.repeat(np.arange(n_donors), 2), np.tile([0.0, 1.0], n_donors)
+        y = np.repeat(rng.uniform(20, 80, n_donors), 2) + visit
+        values = 0.7 * normal(rng, (n_donors, N_GENES))[donor]
+        values += 0.4 * normal(rng, (len(donor), N_GENES)) + drift * visit[:, None]
+        return Cohort(_table(donor, y), values, binary=False)
+
+    return make
+
+
+def some_paired(n_pairs: int, n_single: int):
+    """Return cohorts of pairs of a case and a control, and of donors who are one of both."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        donor = np.r_[np.repeat(np.arange(n_pairs), 2), n_pairs + np.arange(n_single)]
+        y = np.r_[np.tile([0.0, 1.0], n_pairs), np.arange(n_single) % 2]
+        values = normal(rng, (n_pairs + n_single, N_GENES))[donor]
+        return Cohort(_table(donor, y), values + normal(rng, (len(donor), N_GENES)))
+
+    return make
+
+
+def skewed(n: int):
+    """Return cohorts with a skewed covariate that acts in its own units."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        pmi = np.exp(rng.normal(size=n))
+        z = (pmi - pmi.mean()) / pmi.std()
+        y = 0.5 * z + np.sqrt(0.75) * rng.normal(size=n)
+        values = normal(rng, (n, N_GENES)) + np.outer(z, rng.normal(size=N_GENES))
+        return Cohort(_table(np.arange(n), y, pmi=pmi), values, False, ("pmi",))
+
+    return make
+
+
+KINDS = {
+    "8 pairs": deep(16, 0, 0, pairs=True),
+    "12 v 12": groups(12, 12),
+    "50 v 50": groups(50, 50),
+    "5 v 12, twice the spread": groups(5, 12, 2),
+    "6 v 30, twice the spread": groups(6, 30, 2),
+    "20 v 80, twice the spread": groups(20, 80, 2),
+    "6 v 30, half the spread": groups(6, 30, 0.5),
+    "12 v 12, t with 3 df": groups(12, 12, noise=heavy),
+    "12 v 12, lognormal": groups(12, 12, noise=lognormal),
+    "12 v 12, samples that lie far out": groups(12, 12, noise=outliers),
+    "12 v 12, depth .7/.5": deep(24, 0.7, 0.5),
+    "12 v 12, depth .7/1": deep(24, 0.7, 1),
+    "12 v 12, depth .7/.5 on a tenth of the genes": deep(24, 0.7, 0.5, few=True),
+    "50 v 50, depth .7/1": deep(100, 0.7, 1),
+    "8 pairs, depth .7/.5": deep(16, 0.7, 0.5, pairs=True),
+    "8 pairs, depth .9/1": deep(16, 0.9, 1, pairs=True),
+    "24 in 4 batches .7": batches(24, 4, 0.7),
+    "30 in 8 batches .5": batches(30, 8, 0.5),
+    "24 donors, each in 2 of 4 batches": batches(24, 4, 0.5, twice=True),
+    "24, 1 to 8 bins": bins(24, False),
+    "24, cases 1 bin, controls 8": bins(24, True),
+    "6 pairs and 12 single donors": some_paired(6, 12),
+    "age of 20 donors at two visits": age(20),
+    "age, all genes drift with the visit": age(20, 0.3),
+    "41, skewed covariate": skewed(41),
+    "100, skewed covariate": skewed(100),
+}
+
+
+def _table(donor: np.ndarray, y: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
+    about = {"donor": [f"d{one:03d}" for one in donor], "batch": "", "y": y, **columns}
+    return pd.DataFrame(about, index=[f"s{one:03d}" for one in range(len(y))])
+
+
+def tested(cohort: Cohort, permute: bool, seed: int) -> dict[str, np.ndarray]:
+    """Return p of every gene by each method."""
+    rows, samples = list(cohort.samples.index), cohort.samples.loc[lambda x: ~x.index.duplicated()]
+    about = rows, samples, samples["y"], cohort.binary, cohort.covariates, cohort.technical
+    mixed = make_mixed_design(*about)
+    values = mixed.units.average(cohort.values)
+    found = {
+        "mixed": mixed_t(values, mixed.model)["p"],
+        "fixed": mixed_t(values, mixed.adjusted)["p"],
+    }
+    design = make_design(*about)
+    observed = design.units.average(cohort.values)
+    found["limma"] = moderated_t(observed, design)["p"]
+    if permute:
+        found["today"] = permutation_test(observed, design, 199, seed).table["p"]
+    return {name: np.asarray(p, float) for name, p in found.items()}
+
+
+def planted(cohort: Cohort, rng: np.random.Generator) -> Cohort:
+    """Return a cohort in which the first genes go with the phenotype."""
+    y = cohort.samples["y"].to_numpy()
+    n = len(cohort.samples.index.unique())
+    signs = rng.choice([-1, 1], PLANTED) * NONCENTRALITY / np.sqrt(n)
+    values = cohort.values.copy()
+    values[:, :PLANTED] += np.outer((y - y.mean()) / y.std(), signs)
+    return replace(cohort, values=values)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cohorts", type=int, default=200)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND")
+    arguments = parser.parse_args()
+    print("cohorts", "method", "n", "p05", "se", "p01", "any_q", "power_q", sep="\t")
+    for kind in arguments.kinds:
+        rows = []
+        for number in range(arguments.cohorts):
+            rng = np.random.default_rng([number, *kind.encode()])
+            cohort = KINDS[kind](rng)
+            scale = np.sqrt(1.8 / rng.chisquare(1.8, N_GENES))
+            permute = number % 10 == 0
+            null = tested(replace(cohort, values=cohort.values * scale), permute, number)
+            cohort = planted(cohort, rng)
+            real = tested(replace(cohort, values=cohort.values * scale), permute, number)
+            for method, p in null.items():
+                q = benjamini_hochberg(p)
+                shares = (p <= 0.05).mean(), (p <= 0.01).mean(), (q <= 0.05).any()
+                power = (benjamini_hochberg(real[method])[:PLANTED] <= 0.05).mean()
+                rows.append((method, *shares, power))
+        table = pd.DataFrame(rows, columns=["method", "p05", "p01", "any_q", "power_q"])
+        for method in ("today", "limma", "mixed", "fixed"):
+            own = 100 * table[table["method"] == method].drop(columns="method").astype(float)
+            mean, error = own.mean(), own["p05"].sem()
+            numbers = mean["p05"], error, mean["p01"], mean["any_q"], mean["power_q"]
+            print(kind, method, len(own), *(f"{x:.2f}" for x in numbers), sep="\t", flush=True)
+
+
+if __name__ == "__main__":
+    main()
