@@ -42,7 +42,8 @@ def robust(
         observed = design.units.average(values)
         by_model = testing.by_model(measure, values, design)
         permuted = measure if by_model is None else None
-        table = testing.permute(permuted, observed, design, resolve=True).table
+        resolve = by_model is None
+        table = testing.permute(permuted, observed, design, resolve=resolve).table
         table = headline_tests(table, by_model)
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(table.sort_values("p", kind="stable"))

@@ -191,7 +191,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     centrality = design.units.average(values.centrality)
     by_model = testing.by_model("centrality", values.centrality, design)
     permuted = "centrality" if by_model is None else None
-    tested = testing.permute(permuted, centrality, design, resolve=True)
+    tested = testing.permute(permuted, centrality, design, resolve=by_model is None)
     own = prepare(centrality, design)
     table = headline_tests(tested.table[["statistic", "p", "q", "p_family"]], by_model)
     table.insert(0, "gene", np.asarray(genes, dtype=object))

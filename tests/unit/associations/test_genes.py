@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from popnet.associations import expression, graph_centrality
 from popnet.associations import genes as gene_tests
 from popnet.associations.genes import TRIED, BinValues, _leaving_out, describe, partial
 from popnet.associations.testing import Testing
 from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.permutation import permutation_test, prepare
 from popnet.stats.units import units
 
@@ -271,3 +274,63 @@ def test_paper_tests_bins_by_scipy(binary):
     assert (table["n_units"] == 27).all()
     assert (table[["n_samples", "n_donors"]] == [9, 1]).all(axis=None)
     assert table["q"].idxmin() == "g0"
+
+
+@pytest.fixture
+def pairs():
+    """Six pairs, two single donors, and the first ten of 60 genes rise in cases."""
+    rng = np.random.default_rng(3)
+    case = np.array([*np.tile([0.0, 1.0], 6), 0.0, 1.0])
+    donor = [*np.repeat([f"d{number}" for number in range(6)], 2), "x", "y"]
+    index = [f"s{number}" for number in range(14)]
+    samples = pd.DataFrame({"donor": donor, "batch": "", "case": case}, index)
+    bins = np.repeat(index, 2)
+    values = rng.normal(size=(28, 60)) + np.repeat(rng.normal(size=(14, 60)), 2, axis=0) / 2
+    values[:, :10] += 3 * np.repeat(case, 2)[:, None]
+    about = bins, samples, samples["case"], True
+    design = replace(make_design(*about), mixed=make_mixed_design(*about))
+    genes = pd.Index([f"g{number}" for number in range(60)])
+    rate, depth = np.full(values.shape, 0.9), np.zeros(28)
+    icc = pd.Series(0.9, genes)
+    return BinValues(values, rng.normal(size=values.shape), rate, depth, genes, icc), design
+
+
+def test_a_mixed_model_gives_p_where_the_design_has_one(pairs):
+    values, design = pairs
+    testing = Testing(200, seed=1, chance={})
+    found = gene_tests.robust(values, design, testing)
+    table = found.table.set_index("gene")
+    mixed = design.mixed
+    expected = mixed_t(mixed.units.average(values.centrality), mixed.model)
+    np.testing.assert_allclose(table["p"].reindex(values.genes), expected["p"])
+    np.testing.assert_allclose(table["estimate"].reindex(values.genes), expected["estimate"])
+    # 64 arrangements of six pairs cannot pass a correction for 60 genes.
+    hits = set(table.index[table["q"] <= 0.05])
+    assert {f"g{number}" for number in range(10)} <= hits
+    assert len(hits) <= 12
+    assert not (table["q_permutation"] <= 0.05).any()
+    assert set(table.loc[list(hits), "explained_by"]) == {"none"}
+    assert (table["n_units"] == 14).all()
+    assert (table["n_donors"] == 8).all()
+    assert (table[["n_case", "n_control"]] == 7).all(axis=None)
+    described = found.described.set_index("item")["value"]
+    assert described["p by"] == "mixed model"
+    assert "donor" in described["variance ratios"]
+    assert testing.by_chance("centrality")["significant"].mean() < 2
+    # Without anything to test there is no model either.
+    nothing = gene_tests.robust(values, design.untested("why"), testing).table
+    assert nothing["p"].isna().all()
+
+
+def test_expression_and_graph_centralities_have_the_model_too(pairs):
+    values, design = pairs
+    testing = Testing(200, seed=1, chance={})
+    about = values.centrality, values.detection_rate, values.genes, design, testing
+    table = expression.robust(*about)
+    of_expression = table[table["measure"] == "expression"].set_index("gene")
+    assert set(gene_tests.OF_MODEL) <= set(table)
+    assert (of_expression.loc[[f"g{number}" for number in range(10)], "q"] <= 0.05).all()
+    layers = {"strength": np.exp(values.centrality / 4), "detection_rate": values.detection_rate}
+    graph = graph_centrality.robust(layers, list(values.genes), design, testing)
+    assert graph.nsmallest(5, "p_model")["gene"].str.fullmatch(r"g\d").all()
+    assert (graph["p_model"] != graph["p"]).any()
