@@ -25,6 +25,9 @@ LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
 LEAST_SPREAD, MOST_SPREAD = 0.01, 100
 # Fewest variables that say something of the ratios together.
 MIN_VARIABLES = 2
+# As many variables and observations say enough of the ratios; the cost grows with the cube of the
+# latter.
+MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
 # Steps of the profile likelihood's upper bound.
 STEPS = np.geomspace(0.005, 50, 22)
 
@@ -226,7 +229,9 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
     Parameters
     ----------
     values : ndarray of shape (n, m)
-        The largest part of the columns that have values in the same observations is looked at.
+        The largest part of the columns that have values in the same observations is looked at; of
+        a large table at most `MOST_VARIABLES` columns, and about `MOST_OBSERVATIONS` observations,
+        donors as a whole.
     model : Model
 
     Returns
@@ -242,8 +247,12 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
     parts = sorted(patterns(present, enough), key=lambda part: -len(part[1]))
     if not parts or not nothing:
         return nothing
-    rows, columns = parts[0]
-    part = model if rows.all() else model.subset(rows)
+    rows, columns = np.flatnonzero(parts[0][0]), parts[0][1]
+    columns = columns[
+        np.linspace(0, len(columns) - 1, min(len(columns), MOST_VARIABLES)).astype(int)
+    ]
+    rows = rows[_some_observations(model.subset(rows))]
+    part = model.subset(rows)
     likelihood = _Likelihood.of(values[np.ix_(rows, columns)], part)
     if likelihood is None:
         return nothing
@@ -252,6 +261,18 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
         found = likelihood.raised(found, place)
     found = np.where(found < NONE, 0.0, found)
     return dict(zip(nothing, map(float, found), strict=True))
+
+
+def _some_observations(model: Model) -> np.ndarray:
+    """Return row numbers: all, or those of random donors where there are too many."""
+    if model.n <= MOST_OBSERVATIONS:
+        return np.arange(model.n)
+    donors = model.random.get("donor")
+    code = np.arange(model.n) if donors is None else donors.argmax(axis=1)
+    order = np.random.default_rng(0).permutation(code.max() + 1)
+    size = np.bincount(code)[order].cumsum()
+    chosen = order[: np.searchsorted(size, MOST_OBSERVATIONS) + 1]
+    return np.flatnonzero(np.isin(code, chosen))
 
 
 @dataclass(frozen=True)

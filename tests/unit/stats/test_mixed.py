@@ -13,7 +13,14 @@ from statsmodels.regression.linear_model import GLS
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from popnet.stats.designs import make_design
-from popnet.stats.mixed import Model, _Likelihood, mixed_t, permuted_p, variance_ratios
+from popnet.stats.mixed import (
+    Model,
+    _Likelihood,
+    _some_observations,
+    mixed_t,
+    permuted_p,
+    variance_ratios,
+)
 from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.permutation import permutation_test
@@ -228,3 +235,14 @@ def test_permuted_phenotypes_have_uniform_p_and_leave_an_effect_behind():
     assert (mixed_t(values, model, ratios)["p"][:20] < 1e-4).mean() > 0.9
     assert (p[:, :20] < 1e-3).mean() < 0.05
     np.testing.assert_array_equal(p, permuted_p(values, model, ratios, 20, 1))
+
+
+def test_of_many_observations_some_donors_give_the_ratios():
+    rng = np.random.default_rng(8)
+    donor = np.repeat(np.arange(700), 2)
+    values = indicators(donor) @ rng.normal(size=(700, 40)) + rng.normal(size=(1400, 40))
+    model = Model(np.tile([0.0, 1.0], 700), np.ones((1400, 1)), {"donor": indicators(donor)})
+    rows = _some_observations(model)
+    assert 1000 <= len(rows) <= 1001
+    assert (np.bincount(donor[rows], minlength=700) % 2 == 0).all()
+    assert variance_ratios(values, model)["donor"] == pytest.approx(1, rel=0.1)
