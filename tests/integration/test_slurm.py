@@ -30,7 +30,7 @@ DAEMONS = ["munged", "slurmctld", "slurmd"]
 CLIENTS = ["sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo", "sacct"]
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 # Killed while it trains; the model of the cohort has a GPU as well.
-TRAINING, GPU_RULES = "train_sivae", {"train_sivae", "train_shared"}
+TRAINING, GPU_RULES = "train_sivae", {"train_sivae", "train_again", "train_shared"}
 # Two jobs of training, on a processor although they are given a GPU, which is none.
 SETTINGS = {
     "sivae": {"steps": [30, 30, 30]},

@@ -446,7 +446,9 @@ def describe(
             "cases": int((design.units.phenotype == 1).sum()),
             "controls": int((design.units.phenotype == 0).sum()),
         }
-    warnings = list(design.remarks)
+    # The mixed model keeps them.
+    kept = "left out" if ratios is None else "left out of tests by permutation"
+    warnings = [remark.replace("left out", kept) for remark in design.remarks]
     if design.testable and found.smallest_p > ALPHA:
         warnings.append(
             f"no test can be significant: with {design.n} observations p is at least "
