@@ -178,6 +178,7 @@ def skewed(n: int):
 
 KINDS = {
     "8 pairs": deep(16, 0, 0, pairs=True),
+    "3 v 3": groups(3, 3),
     "12 v 12": groups(12, 12),
     "50 v 50": groups(50, 50),
     "5 v 12, twice the spread": groups(5, 12, 2),
@@ -186,6 +187,7 @@ KINDS = {
     "6 v 30, half the spread": groups(6, 30, 0.5),
     "12 v 12, t with 3 df": groups(12, 12, noise=heavy),
     "12 v 12, lognormal": groups(12, 12, noise=lognormal),
+    "6 v 30, lognormal": groups(6, 30, noise=lognormal),
     "12 v 12, samples that lie far out": groups(12, 12, noise=outliers),
     "12 v 12, depth .7/.5": deep(24, 0.7, 0.5),
     "12 v 12, depth .7/1": deep(24, 0.7, 1),

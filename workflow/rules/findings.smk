@@ -92,6 +92,7 @@ rule report_measures:
     params:
         measures=lambda wildcards: in_place(measured_tables()),
         cohort=cohort.name,
+        min_icc=config["statistics"]["min_icc"],
     message:
         "Say what can be measured"
     script:

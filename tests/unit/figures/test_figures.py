@@ -570,7 +570,7 @@ def test_captions_are_sound_for_any_identifier(root, text):
     caption = dict.fromkeys(keys, " ".join(text.split()))
     snakemake = SimpleNamespace(
         config=config,
-        params=SimpleNamespace(caption=caption, fdr=0.05, preset="robust"),
+        params=SimpleNamespace(caption=caption, fdr=0.05, preset="robust", min_icc=0.4),
         wildcards=SimpleNamespace(network="shared"),
     )
     # Snakemake's own settings, but for what is undefined, which it leaves empty.
@@ -581,4 +581,4 @@ def test_captions_are_sound_for_any_identifier(root, text):
         source = environment.from_string(path.read_text()).render(snakemake=snakemake)
         assert "c.network" not in source
         publish_parts(source, writer="html", settings_overrides={"halt_level": 2})
-        assert path.stem in ("workflow", "findings") or "n = " in source
+        assert path.stem in ("workflow", "findings", "measures") or "n = " in source
