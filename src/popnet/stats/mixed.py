@@ -7,7 +7,7 @@ depth; all variables together say it well. Each has its own scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,8 @@ from popnet.stats.variances import moderate
 LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
 # The residual variance of cases over that of the others lies between these.
 LEAST_SPREAD, MOST_SPREAD = 0.01, 100
+# Of what is left of values, where nothing is but rounding.
+ROUNDING = 1e-12
 # Fewest variables that say something of the ratios together.
 MIN_VARIABLES = 2
 # As many variables and observations say enough of the ratios; the cost grows with the cube of the
@@ -111,26 +113,13 @@ def mixed_t(
     """
     values = np.asarray(values, float)
     ratios = variance_ratios(values, model) if ratios is None else ratios
-    m = values.shape[1]
-    slope, error, variance, own_df = np.full((4, m), np.nan)
-    present = np.isfinite(values)
-    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
-    for rows, columns in patterns(present, enough):
-        part = model if rows.all() else model.subset(rows)
-        regressors = part.regressors()
-        df = part.n - regressors.shape[1]
-        if df < 1 or regressors.shape[1] == 0 or not _tests(part, regressors):
-            continue
-        factor = cholesky(_covariance(part, ratios), lower=True)
-        white = solve_triangular(
-            factor, np.column_stack([regressors, values[np.ix_(rows, columns)]]), lower=True
-        )
-        cause, left = white[:, : regressors.shape[1]], white[:, regressors.shape[1] :]
+    slope, error, variance, own_df = np.full((4, values.shape[1]), np.nan)
+    for columns, cause, left, df in _whitened(values, model, ratios):
         basis, upper = np.linalg.qr(cause)
         projected = basis.T @ left
         total = (left**2).sum(0)
+        varies = total - (projected[:-1] ** 2).sum(0) > ROUNDING * total
         left = left - basis @ projected
-        varies = (left**2).sum(0) > 1e-12 * total
         # The phenotype is last, so that its slope is alone in the last equation.
         slope[columns] = np.where(varies, projected[-1] / upper[-1, -1], np.nan)
         error[columns] = 1 / abs(upper[-1, -1])
@@ -149,7 +138,7 @@ def mixed_t(
             "t": t,
             "df": total_df,
             "p": 2 * stdtr(total_df, -np.abs(t)),
-            "n": present.sum(0),
+            "n": np.isfinite(values).sum(0),
         }
     )
 
@@ -182,25 +171,15 @@ def permuted_p(
     Huh and Jhun, Biometrics 57 (2001); Freedman and Lane (1983) for the idea.
     """
     values = np.asarray(values, float)
-    m, present = values.shape[1], np.isfinite(values)
-    slope, variance, own_df = np.full((n, m), np.nan), np.full((n, m), np.nan), np.full(m, np.nan)
-    error = np.full((n, m), np.nan)
-    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
-    for rows, columns in patterns(present, enough):
-        part = model if rows.all() else model.subset(rows)
-        regressors = part.regressors()
-        df = part.n - regressors.shape[1]
-        if df < 1 or not _tests(part, regressors):
-            continue
-        factor = cholesky(_covariance(part, ratios), lower=True)
-        both = np.column_stack([regressors, values[np.ix_(rows, columns)]])
-        white = solve_triangular(factor, both, lower=True)
-        k = regressors.shape[1]
+    m = values.shape[1]
+    slope, error, variance = np.full((3, n, m), np.nan)
+    own_df = np.full(m, np.nan)
+    for columns, causes, white, df in _whitened(values, model, ratios):
         # All but the fixed effects: an orthonormal basis of what is left.
-        left = np.linalg.qr(white[:, : k - 1], mode="complete")[0][:, k - 1 :].T
-        cause, own = left @ white[:, k - 1], left @ white[:, k:]
+        basis = np.linalg.qr(causes[:, :-1], mode="complete")[0][:, causes.shape[1] - 1 :]
+        cause, own = basis.T @ causes[:, -1], basis.T @ white
         rng, size, total = np.random.default_rng(seed), float(cause @ cause), (own**2).sum(0)
-        varies = total > 1e-12 * (white[:, k:] ** 2).sum(0)
+        varies = total > ROUNDING * (white**2).sum(0)
         for run in range(n):
             found = rng.permutation(cause) @ own / size
             slope[run, columns] = np.where(varies, found, np.nan)
@@ -214,8 +193,26 @@ def permuted_p(
     return p
 
 
-def _tests(model: Model, regressors: np.ndarray) -> bool:
-    return bool(np.array_equal(regressors[:, -1], model.outcome))
+def _whitened(
+    values: np.ndarray, model: Model, ratios: Mapping[str, float]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+    """Yield columns with the same missing values: their numbers, regressors, values, and df.
+
+    Regressors, of which the phenotype is last, and values are multiplied by the inverse of the
+    Cholesky factor of V. Columns that cannot be tested are passed over.
+    """
+    present = np.isfinite(values)
+    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
+    for rows, columns in patterns(present, enough):
+        part = model if rows.all() else model.subset(rows)
+        regressors = part.regressors()
+        k = regressors.shape[1]
+        if part.n <= k or not k or not np.array_equal(regressors[:, -1], part.outcome):
+            continue
+        factor = cholesky(_covariance(part, ratios), lower=True)
+        both = np.column_stack([regressors, values[np.ix_(rows, columns)]])
+        white = solve_triangular(factor, both, lower=True)
+        yield columns, white[:, :k], white[:, k:], part.n - k
 
 
 def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:

@@ -246,3 +246,11 @@ def test_of_many_observations_some_donors_give_the_ratios():
     assert 1000 <= len(rows) <= 1001
     assert (np.bincount(donor[rows], minlength=700) % 2 == 0).all()
     assert variance_ratios(values, model)["donor"] == pytest.approx(1, rel=0.1)
+
+
+def test_what_the_phenotype_determines_is_found():
+    values, model = drawn(9)
+    values[:, 0] = 3 * model.outcome + 1
+    found = mixed_t(values, model)
+    assert found["p"][0] < 1e-4
+    assert found["estimate"][0] == pytest.approx(3)
