@@ -32,8 +32,9 @@ from scipy.stats import rankdata
 from popnet.networks.centrality import match_means
 from popnet.networks.edges import pair_weights
 from popnet.networks.kernels import edge_jaccard, sample_similarity
-from popnet.networks.measures import Bins, Judging, describe_bins, of_kernel, of_values
+from popnet.networks.measures import Judging, of_kernel, of_values
 from popnet.networks.pairs import candidates
+from popnet.stats.components import Bins, describe_bins
 from popnet.stats.kernel_tests import distance_regression, map_gram
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from popnet.associations.genes import OF_MODEL, headline_tests
-from popnet.associations.testing import Testing
+from popnet.associations.testing import OF_MODEL, Testing
 from popnet.stats.designs import Design
 
 # What is tested of a gene's expression, as the column measure says it.
@@ -39,12 +38,7 @@ def robust(
     """
     tables = []
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
-        observed = design.units.average(values)
-        by_model = testing.by_model(measure, values, design)
-        permuted = measure if by_model is None else None
-        resolve = by_model is None
-        table = testing.permute(permuted, observed, design, resolve=resolve).table
-        table = headline_tests(table, by_model)
+        table = testing.both(measure, values, design)[1]
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(table.sort_values("p", kind="stable"))
     found = pd.concat(tables, ignore_index=True)

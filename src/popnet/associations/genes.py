@@ -31,8 +31,6 @@ TRIED = 20
 # What may explain a hit, by the prefix of its columns.
 CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
 LEAVE_OUT_PERMUTATIONS = 999
-# What the mixed model adds to a table of tests.
-OF_MODEL = ("p_permutation", "q_permutation", "estimate", "low", "high", "t", "p_adjusted")
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     -------
     GeneTests
         Columns gene; statistic, p and q (of the mixed model, if the design has one), p_family, of
-        the model also what :func:`headline_tests` adds; per control its own <control>_statistic, _p
+        the model also `OF_MODEL`; per control its own <control>_statistic, _p
         and _q and the association given it, <control>_partial_statistic and _partial_p, the
         association given all of them, partial_statistic and partial_p, icc reliable, of the tried
         genes effect_low effect_high (range of the statistic without a sample, donor or batch) and
@@ -189,11 +187,9 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     why = testing.untested.get("centrality")
     asked, design = design, design.untested(why and f"degree centrality is not tested: {why}")
     centrality = design.units.average(values.centrality)
-    by_model = testing.by_model("centrality", values.centrality, design)
-    permuted = "centrality" if by_model is None else None
-    tested = testing.permute(permuted, centrality, design, resolve=by_model is None)
+    tested, table, ratios = testing.both("centrality", values.centrality, design)
     own = prepare(centrality, design)
-    table = headline_tests(tested.table[["statistic", "p", "q", "p_family"]], by_model)
+    table = table.drop(columns=["n", "n_permutations"])
     table.insert(0, "gene", np.asarray(genes, dtype=object))
     prepared = []
     explains = []
@@ -257,34 +253,10 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
             tested,
             testing.fdr,
             testing.reliability.get("centrality", math.nan),
-            None if by_model is None else by_model.attrs["ratios"],
+            ratios,
         ),
         tested.maxima,
     )
-
-
-def headline_tests(permuted: pd.DataFrame, by_model: pd.DataFrame | None) -> pd.DataFrame:
-    """Return tests by permutation, or by the model with those of the permutation beside them.
-
-    Parameters
-    ----------
-    permuted : DataFrame with columns statistic, p, q and others
-    by_model : DataFrame or None
-        Of :meth:`popnet.associations.testing.Testing.by_model`.
-
-    Returns
-    -------
-    DataFrame
-        p and q of the headline. With a model also p_permutation, q_permutation, estimate (cases
-        minus controls, or per standard deviation of the phenotype's normal scores, in units of the
-        values), low and high (its 95 % confidence interval), t, p_adjusted.
-    """
-    if by_model is None:
-        return permuted.copy()
-    q = benjamini_hochberg(by_model["p"].to_numpy())
-    both = {"p_permutation": permuted["p"], "q_permutation": permuted["q"]}
-    table = permuted.assign(p=by_model["p"], q=q, **both)
-    return table.join(by_model[["estimate", "low", "high", "t", "p_adjusted"]])
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.testing import Testing
-from popnet.networks.measures import MAP
+from popnet.networks.verdicts import MAP
 from popnet.stats.designs import Design
 from popnet.stats.kernel_tests import distance_regression, hsic, map_gram, permanova, permdisp
 from popnet.stats.multiplicity import benjamini_hochberg

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from popnet.networks.measures import not_measurable
+from popnet.networks.verdicts import not_measurable
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
 from popnet.stats.mixed import mixed_t, permuted_p, variance_ratios
@@ -18,6 +18,8 @@ from popnet.stats.permutation import Permuted, permutation_test
 
 # Permuted phenotypes whose hits are counted, where the design has as many.
 PERMUTED_PHENOTYPES = 20
+# What the mixed model adds to a table of tests.
+OF_MODEL = ("p_permutation", "q_permutation", "estimate", "low", "high", "t", "p_adjusted")
 BY_CHANCE = ("permutation", "tested", "significant")
 
 
@@ -117,6 +119,39 @@ class Testing:
             seed = derive_seed(self.seed, "permuted phenotypes", analysis)
             self.count(analysis, permuted_p(observed, model, ratios, PERMUTED_PHENOTYPES, seed))
         return table
+
+    def both(
+        self, analysis: str, values: np.ndarray, design: Design
+    ) -> tuple[Permuted, pd.DataFrame, dict[str, float] | None]:
+        """Test every column by the design's mixed model, if it has one, and by permutation.
+
+        Parameters
+        ----------
+        analysis : str
+        values : ndarray of shape (n_bins, m)
+        design : Design
+
+        Returns
+        -------
+        permuted : Permuted
+        table : DataFrame of m rows
+            The table of `permuted`. With a model p and q are the model's, and those by permutation
+            are p_permutation and q_permutation; estimate (cases minus controls, or per standard
+            deviation of the phenotype's normal scores, in units of the values), low and high (its
+            95 % confidence interval), t, p_adjusted.
+        ratios : dict or None
+            The variance ratios of the model.
+        """
+        by_model = self.by_model(analysis, values, design)
+        observed, alone = design.units.average(values), by_model is None
+        permuted = self.permute(analysis if alone else None, observed, design, resolve=alone)
+        if by_model is None:
+            return permuted, permuted.table.copy(), None
+        q = benjamini_hochberg(by_model["p"].to_numpy())
+        second = {"p_permutation": permuted.table["p"], "q_permutation": permuted.table["q"]}
+        table = permuted.table.assign(p=by_model["p"], q=q, **second)
+        table = table.join(by_model[["estimate", "low", "high", "t", "p_adjusted"]])
+        return permuted, table, by_model.attrs["ratios"]
 
     def permute(
         self, analysis: str | None, values: np.ndarray, design: Design, **how: Any

@@ -9,7 +9,7 @@ import pandas as pd
 from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
-from popnet.networks.measures import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
+from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from popnet.names import NETWORKS
-from popnet.networks.measures import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
+from popnet.networks.verdicts import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.

@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
-from scipy.stats import rankdata
 
-from popnet.files import read_table
 from popnet.networks.centrality import MEASURES, SCALED_BY, in_graph, match_means
 from popnet.networks.maps import bin_graphs, gram_matrix
-from popnet.seeds import derive_seed
-from popnet.stats.ranks import patterns
+from popnet.networks.verdicts import IN_PART, MAP, MEASURABLE, NOT_MEASURABLE, UNKNOWN
+from popnet.stats.components import (
+    MIN_DF,
+    Bins,
+    agreement,
+    components,
+    cosine,
+    degrees_of_freedom,
+    describe_bins,
+    kernel_components,
+    p_of_kernel,
+    p_of_values,
+    spearman_brown,
+)
 
-VERDICTS = ("measurable", "in part", "not measurable", "unknown")
-MEASURABLE, IN_PART, NOT_MEASURABLE, UNKNOWN = VERDICTS
-# Fewest degrees of freedom between samples, and within them.
-MIN_DF = 3
 # Largest p at which bins of a sample are alike beyond chance, and least p at which they are not: to
 # leave out a test may cost a finding, to make it costs little.
 ALPHA, HOPELESS = 0.05, 0.2
-# Random relabellings of the bins: for p, and for what fingerprints find by chance.
-PERMUTATIONS, CHANCE_PERMUTATIONS = 199, 20
-# Shares of the genes, those that differ most, which p is about: all, or few.
-TOP = (1, 0.1, 0.01)
-# What a network's edges of a gene add up to: it says whether the network is measurable.
-DECIDING = "strength"
-# The kernel of the map called k is the measure "map k".
-MAP = "map "
-# What the analyses test; those that test several measures name them in a column.
-TESTED = {
-    "centrality": "centrality",
-    "gene_sets": "centrality",
-    "edges": "edges",
-    "model_edges": "edges",
-    "components": "edges",
-    "connectivity": "degree",
-    "consensus": "degree",
-}
-ROUNDING = 1e-10
 COLUMNS = (
     *("network", "measure", "n_samples", "n_bins", "cells_per_bin", "cells_per_sample"),
     *("icc_bin", "icc_sample", "lower_quartile", "upper_quartile", "reliable_share"),
@@ -69,317 +55,6 @@ class Judging:
     min_icc: float
     seed: int
     adjust: Sequence[str] = ("depth", "batch")
-
-
-@dataclass(frozen=True)
-class Bins:
-    """The bins of a cell type, and what a measure is adjusted for.
-
-    Parameters
-    ----------
-    samples : ndarray of int, of shape (n_bins,)
-        The sample of each bin, as a number from 0.
-    n_cells : ndarray of shape (n_bins,)
-    fixed : ndarray of shape (n_bins, k)
-        1, and the covariates.
-    adjusted_for : tuple of str
-        What the covariates are.
-    halves : bool
-        The bins are halves of the cells of samples that fill one bin only.
-    """
-
-    samples: np.ndarray
-    n_cells: np.ndarray
-    fixed: np.ndarray
-    adjusted_for: tuple[str, ...]
-    halves: bool = False
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """Bins of each sample, (n_samples,)."""
-        return np.bincount(self.samples)
-
-
-@dataclass(frozen=True)
-class Components:
-    """How variances divide between samples and bins, by column.
-
-    Parameters
-    ----------
-    icc : ndarray of shape (m,)
-        Of a single bin, between -1 and 1; NaN where it is unknown.
-    residuals : ndarray of shape (n_bins, m)
-        Given the covariates; 0 where a value is missing.
-    df_between, df_within : ndarray of shape (m,)
-        Degrees of freedom of what the residuals have between samples and within them.
-    """
-
-    icc: np.ndarray
-    residuals: np.ndarray
-    df_between: np.ndarray
-    df_within: np.ndarray
-
-
-def describe_bins(
-    table: pd.DataFrame, adjust: Sequence[str] = ("depth", "batch"), halves: bool = False
-) -> Bins:
-    """Return bins with the covariates that their number allows.
-
-    A covariate is left out where fewer than `MIN_DF` degrees of freedom between samples would be
-    left, such as a batch of which every sample is its own.
-
-    Parameters
-    ----------
-    table : DataFrame of n_bins rows
-        sample, n_cells, mean_depth (mean log10 total counts of the bin's cells) and batch.
-    adjust : sequence of {"depth", "batch"}
-        What to adjust for, the most important first.
-    halves : bool
-        See `Bins`.
-    """
-    samples = pd.factorize(table["sample"].astype(str))[0]
-    # Of a network of the user's own it may be unknown.
-    depth = table["mean_depth"].to_numpy(float)[:, None]
-    columns = {
-        "depth": depth if np.isfinite(depth).all() else np.zeros_like(depth),
-        "batch": pd.get_dummies(table["batch"].astype(str), dtype=float).to_numpy(),
-    }
-    fixed = np.ones((len(table), 1))
-    names: list[str] = []
-    for name in adjust:
-        wider = _basis(np.column_stack([fixed, columns[name]]))
-        if wider.shape[1] > fixed.shape[1] and _df(samples, wider)[0] >= MIN_DF:
-            fixed, names = wider, [*names, name]
-    return Bins(samples, table["n_cells"].to_numpy(), fixed, tuple(names), halves)
-
-
-def components(values: np.ndarray, bins: Bins, own: np.ndarray | None = None) -> Components:
-    """Return the intraclass correlation of columns over bins, given the bins' covariates.
-
-    Samples are random, covariates fixed effects: Henderson's method 3 (the fitting of constants).
-    With SSW, of df_w degrees of freedom, left within samples, and SSB what samples explain beyond
-    the covariates X, the variance between samples is (SSB - df_b SSW / df_w) / tr(S' M S), with the
-    samples' indicators S and M = 1 - X(X'X)^-1 X'. Without covariates and with equally many bins
-    this is the one-way ICC(1,1).
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_bins, m)
-        NaN where missing.
-    bins : Bins
-    own : ndarray of shape (n_bins, m), optional
-        A further covariate of each column, such as the gene's mean expression in the bin. It is
-        left out where degrees of freedom are few.
-
-    References
-    ----------
-    Henderson, Biometrics 9 (1953); Searle, Casella and McCulloch, Variance Components (1992), 5.
-    """
-    values = np.asarray(values, float)
-    found, residuals = np.full(values.shape[1], np.nan), np.zeros(values.shape)
-    df = np.zeros((2, values.shape[1]))
-    for rows, columns in patterns(np.isfinite(values)):
-        if not rows.any():
-            continue
-        _, code = np.unique(bins.samples[rows], return_inverse=True)
-        y, fixed = values[np.ix_(rows, columns)], _basis(bins.fixed[rows])
-        y = y - y[:1]
-        size = (y - y.mean(axis=0)).std(axis=0) * math.sqrt(len(y))
-        member = _indicators(code)
-        inner = _basis(_within(bins.fixed[rows], member))
-        total = y - fixed @ (fixed.T @ y)
-        within = _within(y, member)
-        within = within - inner @ (inner.T @ within)
-        df_within = np.full(y.shape[1], len(y) - member.shape[0] - inner.shape[1])
-        df_total = np.full(y.shape[1], len(y) - fixed.shape[1])
-        trace = np.full(y.shape[1], len(y) - ((member @ fixed) ** 2).sum())
-        df[:, columns] = np.array([[df_total[0] - df_within[0]], [df_within[0]]])
-        if own is not None and df_total[0] - df_within[0] > MIN_DF and df_within[0] > MIN_DF:
-            m = np.nan_to_num(own[np.ix_(rows, columns)])
-            scale = (m**2).sum(axis=0)
-            left = _unit(m - fixed @ (fixed.T @ m), scale)
-            total = total - left * (left * total).sum(axis=0)
-            df_total -= left.any(axis=0)
-            trace -= ((member @ left) ** 2).sum(axis=0)
-            of_bins = _within(left, member)
-            of_bins = ((of_bins - inner @ (inner.T @ of_bins)) ** 2).sum(axis=0)
-            df[:, columns] -= np.where(left.any(axis=0), [1 - of_bins, of_bins], 0)
-            m = _within(m, member)
-            left = _unit(m - inner @ (inner.T @ m), scale)
-            within = within - left * (left * within).sum(axis=0)
-            df_within -= left.any(axis=0)
-        found[columns] = _icc(
-            (total**2).sum(axis=0), (within**2).sum(axis=0), df_total, df_within, trace, size**2
-        )
-        residuals[np.ix_(rows, columns)] = np.where(np.abs(total) > ROUNDING * size, total, 0)
-    return Components(found, residuals, *df)
-
-
-def kernel_components(gram: np.ndarray, bins: Bins) -> tuple[float, np.ndarray]:
-    """Return the ICC of a single bin by a kernel, and the kernel given the bins' covariates.
-
-    As :func:`components`, with inner products in the kernel's space for those of values.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (n_bins, n_bins)
-        Symmetric.
-    bins : Bins
-    """
-    fixed, member = _basis(bins.fixed), _indicators(bins.samples)
-    inner = _basis(_within(bins.fixed, member))
-    left = _given(gram, fixed)
-    of_samples = (member @ (member @ gram).T).diagonal() / bins.sizes
-    within = np.trace(gram) - of_samples.sum() - np.trace(inner.T @ gram @ inner)
-    df_within = len(gram) - len(bins.sizes) - inner.shape[1]
-    df_total = len(gram) - fixed.shape[1]
-    trace = len(gram) - ((member @ fixed) ** 2).sum()
-    parts = np.trace(left), within, df_total, df_within, trace, np.trace(gram)
-    return float(_icc(*(np.atleast_1d(part) for part in parts))[0]), left
-
-
-def agreement(left: np.ndarray, bins: Bins, seed: int) -> dict[str, float]:
-    """Return how much more alike bins of one sample are than bins of two, against chance.
-
-    Parameters
-    ----------
-    left : ndarray of shape (n_bins, n_bins)
-        Similarity of bins, as inner products, given the covariates.
-    bins : Bins
-    seed : int
-        Of random relabellings of the bins.
-
-    Returns
-    -------
-    dict
-        within, between: mean similarity of two bins of one sample and of two. auroc: how often the
-        former are more alike; 0.5 is chance. fingerprint: share of the bins, of samples with
-        several, that are most like the other bins of their own sample (mean similarity); chance:
-        the same of relabelled bins. NaN without two bins of one sample, or without two samples.
-    """
-    if min(_df(bins.samples, bins.fixed)) < 1:
-        names = ("within", "between", "auroc", "fingerprint", "chance")
-        return dict.fromkeys(names, math.nan)
-    first, second = np.triu_indices(len(left), 1)
-    same = bins.samples[first] == bins.samples[second]
-    # Kernels of equal graphs differ by rounding.
-    pairs = np.round(left[first, second], 12)
-    within, between = pairs[same], pairs[~same]
-    ranks = rankdata(pairs)[same]
-    auroc = (ranks.sum() - len(within) * (len(within) + 1) / 2) / (len(within) * len(between))
-    fixed, chance = _basis(bins.fixed), []
-    for order in _relabelled(len(left), seed, CHANCE_PERMUTATIONS):
-        relabelled = _given(left[np.ix_(order, order)], fixed)
-        chance.append(_recognised(_cosine(relabelled), bins.samples))
-    return {
-        "within": float(within.mean()),
-        "between": float(between.mean()),
-        "auroc": float(auroc),
-        "fingerprint": _recognised(left, bins.samples),
-        "chance": float(np.mean(chance)),
-    }
-
-
-def p_of_values(found: Components, bins: Bins, seed: int) -> float:
-    """Return p of the hypothesis that no column differs between samples, given the covariates.
-
-    Statistics are the mean F ratios of all columns, and of the tenth and the hundredth of them in
-    which it is largest: in a cohort that differs in a few genes alone, the median gene has no
-    reliability, and these few have it. Their smallest p counts, compared with the smallest under
-    permutation (Westfall and Young). Residuals are permuted over the bins and regressed on the
-    covariates again (Freedman and Lane, Journal of Business and Economic Statistics 1, 1983).
-
-    Parameters
-    ----------
-    found : Components
-    bins : Bins
-    seed : int
-    """
-    known = np.isfinite(found.icc)
-    by_bins = _df(bins.samples, bins.fixed)
-    if min(by_bins) < 1 or not known.any():
-        return math.nan
-    residuals = found.residuals[:, known]
-    residuals = residuals / np.sqrt((residuals**2).sum(axis=0))
-    fixed, member = _basis(bins.fixed), _indicators(bins.samples)
-    inner = _basis(_within(bins.fixed, member))
-    largest = [max(1, round(share * residuals.shape[1])) for share in TOP]
-    root = np.sqrt(bins.sizes)[:, None]
-
-    def statistics(
-        values: np.ndarray, df: tuple[np.ndarray | float, np.ndarray | float]
-    ) -> list[float]:
-        of_samples = ((member @ values / root) ** 2).sum(axis=0)
-        within = (values**2).sum(axis=0) - of_samples - ((inner.T @ values) ** 2).sum(axis=0)
-        total = (values**2).sum(axis=0) - ((fixed.T @ values) ** 2).sum(axis=0)
-        within = np.maximum(within, ROUNDING)
-        ratio = (total - within) / df[0] / (within / df[1])
-        ratio.sort()
-        return [float(ratio[-n:].mean()) for n in largest]
-
-    df = found.df_between[known], found.df_within[known]
-    orders = _relabelled(len(residuals), seed, PERMUTATIONS)
-    each = [statistics(residuals, df), *(statistics(residuals[order], by_bins) for order in orders)]
-    # How many are as large, of each statistic, over the observed one and all permuted ones.
-    rarity = rankdata(np.round(-np.array(each), 10), method="max", axis=0).min(axis=1)
-    return float((rarity <= rarity[0]).mean())
-
-
-def p_of_kernel(left: np.ndarray, bins: Bins, seed: int) -> float:
-    """Return p of the hypothesis that samples do not differ, given the covariates.
-
-    As :func:`p_of_values`, with the F ratio of the kernel's squared distances.
-
-    Parameters
-    ----------
-    left : ndarray of shape (n_bins, n_bins)
-        The kernel given the covariates.
-    bins, seed
-        As of :func:`p_of_values`.
-    """
-    df = _df(bins.samples, bins.fixed)
-    if min(df) < 1:
-        return math.nan
-    first, second = np.triu_indices(len(left), 1)
-    own = bins.samples[first] == bins.samples[second]
-    first, second, itself = first[own], second[own], left.diagonal()
-    weight = 1 / bins.sizes[bins.samples]
-    fixed = _basis(bins.fixed)
-    inner = _basis(_within(bins.fixed, _indicators(bins.samples)))
-
-    def statistic(order: np.ndarray) -> float:
-        of_samples = (weight * itself[order]).sum()
-        of_samples += 2 * (weight[first] * left[order[first], order[second]]).sum()
-        back = np.argsort(order)
-        explained, more = (((left @ one[back]) * one[back]).sum() for one in (fixed, inner))
-        within = itself.sum() - of_samples - more
-        between = itself.sum() - explained - within
-        return float(between / within) if within > 0 else math.inf
-
-    observed = statistic(np.arange(len(left))) * (1 - ROUNDING)
-    orders = _relabelled(len(left), seed, PERMUTATIONS)
-    reached = sum(statistic(order) >= observed for order in orders)
-    return (reached + 1) / (PERMUTATIONS + 1)
-
-
-def _relabelled(n: int, seed: int, n_permutations: int) -> Iterator[np.ndarray]:
-    rng = np.random.default_rng(derive_seed(seed, "relabelled bins"))
-    for _ in range(n_permutations):
-        yield rng.permutation(n)
-
-
-def _recognised(gram: np.ndarray, samples: np.ndarray) -> float:
-    """Return the share of bins most like the others of their sample; ties count in part."""
-    sizes = np.bincount(samples)
-    rows = np.arange(len(samples))
-    summed = np.asarray((_indicators(samples) @ gram).T)
-    summed[rows, samples] -= gram.diagonal()
-    others = np.tile(sizes.astype(float), (len(samples), 1))
-    others[rows, samples] -= 1
-    asked = sizes[samples] > 1
-    mean = np.round(summed[asked] / np.maximum(others[asked], 1), 12)
-    best = mean == mean.max(axis=1, keepdims=True)
-    return float((best[np.arange(asked.sum()), samples[asked]] / best.sum(axis=1)).mean())
 
 
 def of_network(
@@ -458,7 +133,7 @@ def of_values(
     deviation = np.sqrt((found.residuals**2).mean(axis=0))
     profiles = found.residuals / np.where(deviation > 0, deviation, 1)
     names = (*bins.adjusted_for, *(() if own is None else ("mean expression",)))
-    alike = agreement(_cosine(profiles @ profiles.T), bins, how.seed)
+    alike = agreement(cosine(profiles @ profiles.T), bins, how.seed)
     alike["p"] = p_of_values(found, bins, how.seed)
     return _row(found.icc, alike, bins, names, how)
 
@@ -475,7 +150,7 @@ def of_kernel(gram: np.ndarray, bins: Bins, how: Judging) -> dict[str, object]:
         As of :func:`of_values`.
     """
     icc, left = kernel_components(gram, bins)
-    alike = agreement(_cosine(left), bins, how.seed)
+    alike = agreement(cosine(left), bins, how.seed)
     alike["p"] = p_of_kernel(left, bins, how.seed)
     first, second = np.triu_indices(len(gram), 1)
     same = bins.samples[first] == bins.samples[second]
@@ -515,14 +190,8 @@ def _row(
     if len(known) > 1:
         row["lower_quartile"], row["upper_quartile"] = np.quantile(of_mean, [0.25, 0.75])
         row["reliable_share"] = float((of_mean >= how.min_icc).mean())
-    df = _df(bins.samples, bins.fixed)
+    df = degrees_of_freedom(bins.samples, bins.fixed)
     return row | judge(row, df, how.min_icc, bins.halves)
-
-
-def spearman_brown(icc: np.ndarray | float, k: float) -> np.ndarray:
-    """Return the reliability of the mean over k bins, given that of one; below 0 it is 0."""
-    icc = np.maximum(icc, 0)
-    return np.asarray(k * icc / (1 + (k - 1) * icc))
 
 
 def judge(
@@ -584,164 +253,3 @@ def judge(
 def _two_digits(number: float) -> int:
     digits = 1 - math.floor(math.log10(number))
     return int(round(number, digits))
-
-
-def headline(measures: pd.DataFrame | None, networks: Sequence[str]) -> str:
-    """Return the network that figures and findings are about: the first that is measurable.
-
-    No phenotype is looked at. A network is as measurable as the strength of its genes; without a
-    measurable one it is the first that is so in part, or the first of all.
-
-    Parameters
-    ----------
-    measures : DataFrame with columns network, measure, verdict, or None
-        measures.tsv; without it the first network is the headline.
-    networks : sequence of str
-        In the order of the config.
-    """
-    if measures is None:
-        return networks[0]
-    verdicts = [verdict_of(measures, network) for network in networks]
-    for wanted in (MEASURABLE, IN_PART):
-        if wanted in verdicts:
-            return networks[verdicts.index(wanted)]
-    return networks[0]
-
-
-def verdict_of(measures: pd.DataFrame, network: str) -> str:
-    """Return whether a network is measurable: the verdict on the strength of its genes."""
-    deciding = measures[measures["measure"] == DECIDING].set_index("network")["verdict"]
-    return str(deciding.get(network, UNKNOWN))
-
-
-def read_measures(path: str | Sequence[str]) -> pd.DataFrame | None:
-    """Read measures.tsv; None of an empty list, where the study has none (preset paper).
-
-    Raises
-    ------
-    InputError
-        If the file is damaged.
-    """
-    if not path:
-        return None
-    table = read_table(str(path), text=["network"])
-    return table.fillna({"network": ""})
-
-
-def not_measurable(measures: pd.DataFrame, network: str) -> dict[str, str]:
-    """Return the sentences of what a network cannot measure, by measure."""
-    rows = measures[(measures["network"] == network) & (measures["verdict"] == NOT_MEASURABLE)]
-    return dict(zip(rows["measure"], rows["sentence"], strict=True))
-
-
-def measure_of(table: pd.DataFrame, analysis: str) -> pd.Series:
-    """Return which measure of measures.tsv each row of a table of tests is about.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With a column `measure` (of graph centralities), `kernel` (of maps) or `kind` (of
-        programmes) where rows differ in it.
-    analysis : str
-    """
-    if analysis in TESTED:
-        return pd.Series(TESTED[analysis], table.index)
-    if analysis == "programmes":
-        return "programme " + table["kind"]
-    return MAP + table["kernel"] if "kernel" in table else table["measure"]
-
-
-def beside(
-    table: pd.DataFrame, analysis: str, network: str, measures: pd.DataFrame
-) -> pd.DataFrame:
-    """Return a table of tests with the reliability of what was tested: measure_icc, verdict.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As of :func:`measure_of`.
-    analysis : str
-    network : str
-    measures : DataFrame
-        measures.tsv.
-    """
-    rows = measures[measures["network"] == network].set_index("measure")
-    measure = measure_of(table, analysis)
-    return table.assign(
-        measure_icc=measure.map(rows["icc_sample"]), verdict=measure.map(rows["verdict"])
-    )
-
-
-def _df(samples: np.ndarray, fixed: np.ndarray) -> tuple[int, int]:
-    """Return the degrees of freedom between samples, beyond the covariates, and within them."""
-    member = _indicators(samples)
-    inner = np.linalg.matrix_rank(_scaled(_within(fixed, member)), tol=1e-8)
-    within = len(samples) - member.shape[0] - int(inner)
-    return len(samples) - int(np.linalg.matrix_rank(_scaled(fixed))) - within, within
-
-
-def _icc(
-    total: np.ndarray,
-    within: np.ndarray,
-    df_total: np.ndarray,
-    df_within: np.ndarray,
-    trace: np.ndarray,
-    scale: np.ndarray,
-) -> np.ndarray:
-    df_between = df_total - df_within
-    with np.errstate(divide="ignore", invalid="ignore"):
-        of_bins = within / df_within
-        of_samples = (total - within - df_between * of_bins) / trace
-        icc = of_samples / (of_samples + of_bins)
-    icc = np.where(of_samples + of_bins > 0, np.clip(icc, -1, 1), -1)
-    # Without any difference within samples, as in genes whose only edges are those of lone bins,
-    # nothing is known of the noise.
-    known = (df_between > 0) & (df_within > 0) & (within > ROUNDING * scale)
-    return np.where(known, icc, np.nan)
-
-
-def _indicators(code: np.ndarray) -> sparse.csr_array:
-    """Return which bins belong to each sample, (n_samples, n_bins)."""
-    shape = (int(code.max(initial=-1)) + 1, len(code))
-    return sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape)
-
-
-def _within(values: np.ndarray, member: sparse.csr_array) -> np.ndarray:
-    """Return values less the mean of their sample."""
-    means = (member @ values) / np.asarray(member.sum(axis=1)).reshape(-1, 1)
-    left: np.ndarray = values - member.T @ means
-    return left
-
-
-def _scaled(columns: np.ndarray) -> np.ndarray:
-    length = np.sqrt((columns**2).sum(axis=0))
-    return columns / np.where(length > ROUNDING, length, np.inf)
-
-
-def _basis(columns: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of columns, (n, rank)."""
-    left, singular, _ = np.linalg.svd(_scaled(columns), full_matrices=False)
-    basis: np.ndarray = left[:, singular > 1e-8]
-    return basis
-
-
-def _given(gram: np.ndarray, fixed: np.ndarray) -> np.ndarray:
-    """Return inner products given an orthonormal basis of covariates."""
-    left = gram - fixed @ (fixed.T @ gram)
-    both: np.ndarray = left - (left @ fixed) @ fixed.T
-    return both
-
-
-def _cosine(gram: np.ndarray) -> np.ndarray:
-    """Return inner products of vectors of length 1; 0 of those without length."""
-    length = np.sqrt(np.maximum(gram.diagonal(), 0))
-    length = np.where(length > ROUNDING, length, np.inf)
-    cosine: np.ndarray = gram / length / length[:, None]
-    return cosine
-
-
-def _unit(columns: np.ndarray, scale: np.ndarray | float) -> np.ndarray:
-    """Return columns of length 1; 0 where next to nothing is left of what had a squared length."""
-    length = np.sqrt((columns**2).sum(axis=0))
-    known = length**2 > ROUNDING * scale
-    return np.where(known, columns / np.where(known, length, 1), 0)

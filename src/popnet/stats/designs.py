@@ -16,7 +16,7 @@ from scipy.special import fdtrc
 from popnet.seeds import derive_seed
 from popnet.stats.mixed_designs import MixedDesign
 from popnet.stats.ranks import centred_ranks, normal_scores
-from popnet.stats.units import Units, combined, units
+from popnet.stats.units import Units, coded_columns, covariates_of, known_values, units
 
 # Fewest residual degrees of freedom for a test.
 MIN_DF = 3
@@ -167,12 +167,7 @@ class Design:
         Covariates keep their values; directions without variance are removed.
         """
         code = np.flatnonzero(kept)
-        part = replace(
-            self.units,
-            weights=self.units.weights[code],
-            labels=self.units.labels[code],
-            phenotype=self.units.phenotype[code],
-        )
+        part = self.units.take(code)
         return _design(
             part,
             self.binary,
@@ -357,9 +352,7 @@ def make_design(
     Design
     """
     remarks = []
-    donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
-    values = phenotype.reindex(samples.index).astype(float)
-    values = values[values.index.isin(set(bin_samples))].dropna()
+    donor, values = known_values(bin_samples, samples, phenotype)
     n_values = values.groupby(donor[values.index]).nunique()
     varying = n_values.index[n_values > 1]
     paired = len(varying) > 0 and 2 * len(varying) >= len(n_values)
@@ -383,15 +376,8 @@ def make_design(
         )
     over = units(list(bin_samples), donor, values, "donor")
     of_unit = over.samples()
-
     wanted = [*covariates, *technical]
-    if all(len(rows) == 1 for rows in of_unit):
-        table = samples.loc[[rows[0] for rows in of_unit], wanted].reset_index(drop=True)
-    else:
-        table = pd.DataFrame(
-            {name: [combined(samples.loc[rows, name]) for rows in of_unit] for name in wanted},
-            index=range(len(of_unit)),
-        )
+    table = covariates_of(over, samples, wanted)
     complete = table.notna().all(axis=1).to_numpy()
     if not complete.all():
         lacking = [name for name in wanted if table[name].isna().any()]
@@ -399,12 +385,7 @@ def make_design(
             f"{(~complete).sum()} of {len(complete)} observations lack {', '.join(lacking)}: "
             "left out"
         )
-        over = replace(
-            over,
-            weights=over.weights[np.flatnonzero(complete)],
-            labels=over.labels[complete],
-            phenotype=over.phenotype[complete],
-        )
+        over = over.take(complete)
         of_unit = [rows for rows, keep in zip(of_unit, complete, strict=True) if keep]
         table = table[complete]
     if paired:
@@ -415,12 +396,12 @@ def make_design(
         dtype=object,
     )
     donors = np.array([donor[rows[0]] for rows in of_unit], dtype=object)
-    coded = [(name, _coded(table[name])) for name in wanted]
+    coded = [(name, coded_columns(table[name])) for name in wanted]
     several_batches = len(set(batches)) > 1
     if paired:
         blocks = _dense(donors)
         if several_batches:
-            coded.insert(0, ("batch", _coded(pd.Series(batches))))
+            coded.insert(0, ("batch", coded_columns(pd.Series(batches))))
     elif several_batches and len(set(batches)) < len(batches):
         blocks = _dense(batches)
         alone = int((np.bincount(blocks) == 1).sum())
@@ -521,17 +502,6 @@ def _design(
         share = 100 * (1 - 1 / design.vif)
         notes.append(f"covariates and batches say {share:.0f} % of the phenotype: little is left")
     return replace(design, covariates=table, remarks=(*remarks, *notes))
-
-
-def _coded(values: pd.Series) -> np.ndarray:
-    """Return a covariate as columns: normal scores, or an indicator of each level but one."""
-    if values.empty:
-        return np.zeros((0, 1))
-    if pd.api.types.is_numeric_dtype(values):
-        return normal_scores(values.to_numpy(float)[:, None])
-    return (
-        pd.get_dummies(values.astype(str), drop_first=True).to_numpy(float).reshape(len(values), -1)
-    )
 
 
 def _basis(left: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -361,15 +361,11 @@ class _Likelihood:
 
     def effective(self, ratios: np.ndarray) -> float:
         """Return how many independent columns there are, by their mean squared correlation."""
-        covariance = np.diag(self.base) + np.tensordot(ratios, self.kernels, 1)
-        white = np.linalg.solve(
-            cholesky(covariance, lower=True), np.column_stack([self.regressors, self.values])
-        )
-        k, m = self.regressors.shape[1], self.values.shape[1]
-        basis = np.linalg.qr(white[:, :k])[0]
-        left = white[:, k:] - basis @ (basis.T @ white[:, k:])
-        left /= np.maximum(np.sqrt((left**2).sum(0)), 1e-300)
-        mean = (((left @ left.T) ** 2).sum() - m) / max(m * (m - 1), 1)
+        projected, m = self.parts(ratios)[2], self.values.shape[1]
+        # The sum of squared correlations of the columns in the metric P.
+        rss = np.maximum((self.values * projected).sum(0), 1e-300)
+        together = (projected / rss) @ self.values.T
+        mean = ((together * together.T).sum() - m) / max(m * (m - 1), 1)
         return 1 / (1 / m + max(mean - 1 / self.df, 1e-6))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from popnet.stats.mixed import Model
 from popnet.stats.ranks import normal_scores
-from popnet.stats.units import Units, combined, units
+from popnet.stats.units import Units, coded_columns, covariates_of, known_values, units
 
 # Fewest residual degrees of freedom that fixed effects leave.
 MIN_DF = 3
@@ -70,15 +70,9 @@ def make_mixed_design(
     technical : sequence of str
         Numeric columns of `samples` whose effects differ over genes at random, such as depth.
     """
-    donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
-    values = phenotype.reindex(samples.index).astype(float)
-    values = values[values.index.isin(set(bin_samples))].dropna()
+    donor, values = known_values(bin_samples, samples, phenotype)
     over = units(list(bin_samples), donor, values, "donor")
-    wanted = [*covariates, *technical]
-    table = pd.DataFrame(
-        {name: [combined(samples.loc[rows, name]) for rows in over.samples()] for name in wanted},
-        index=range(len(over.labels)),
-    )
+    table = covariates_of(over, samples, [*covariates, *technical])
     complete = table.notna().all(axis=1).to_numpy()
     over, table = over.take(complete), table[complete].reset_index(drop=True)
     of_unit = over.samples()
@@ -93,10 +87,16 @@ def make_mixed_design(
         ),
         "bins": np.diag(np.sqrt((over.weights.tocsr() ** 2).sum(axis=1))),
     }
-    fixed = [np.ones((len(outcome), 1)), *(_coded(table[name], False) for name in covariates)]
-    with_scores = [*fixed, *(_coded(table[name], True) for name in covariates)]
-    if len(outcome) - np.linalg.matrix_rank(np.column_stack(with_scores)) > MIN_DF:
-        fixed = with_scores
+    numeric = [name for name in covariates if pd.api.types.is_numeric_dtype(table[name])]
+    own_units = [_standardised(table[name].to_numpy(float)) for name in numeric]
+    fixed = [
+        np.ones((len(outcome), 1)),
+        *own_units,
+        *(coded_columns(table[name]) for name in covariates),
+    ]
+    if len(outcome) - np.linalg.matrix_rank(np.column_stack(fixed)) <= MIN_DF:
+        others = [name for name in covariates if name not in numeric]
+        fixed = [fixed[0], *own_units, *(coded_columns(table[name]) for name in others)]
     if _says_all(random["batch"], outcome):
         fixed.append(random.pop("batch"))
     random = {name: columns for name, columns in random.items() if _informative(columns)}
@@ -147,16 +147,3 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean() if len(values) else values
     deviation = centred.std() if len(values) else 0
     return (centred / (deviation or 1)).reshape(-1, 1)
-
-
-def _coded(values: pd.Series, scores: bool) -> np.ndarray:
-    """Return a covariate as columns; of a numeric one its normal scores, if these are asked for."""
-    if values.empty:
-        return np.zeros((0, 1))
-    if pd.api.types.is_numeric_dtype(values):
-        numbers = values.to_numpy(float)
-        return normal_scores(numbers[:, None]) if scores else _standardised(numbers)
-    if scores:
-        return np.zeros((len(values), 0))
-    levels = pd.get_dummies(values.astype(str), drop_first=True)
-    return levels.to_numpy(float).reshape(len(values), -1)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from popnet.stats.ranks import normal_scores
+
 
 @dataclass(frozen=True)
 class Units:
@@ -86,12 +88,57 @@ class Units:
             )
 
 
-def combined(values: pd.Series) -> object:
-    """Return a unit's value of a covariate: the mean, or all values of its samples."""
+def known_values(
+    bin_samples: Sequence[str] | pd.Index, samples: pd.DataFrame, phenotype: pd.Series
+) -> tuple[pd.Series, pd.Series]:
+    """Return the donor of every sample, and the phenotype of those that have bins and a value.
+
+    Parameters
+    ----------
+    bin_samples : sequence of shape (n_bins,)
+    samples : DataFrame, indexed by sample
+        donor; a sample without one is its own.
+    phenotype : Series, sample -> float
+    """
+    donor = samples["donor"].where(samples["donor"].notna(), samples.index.to_series())
+    values = phenotype.reindex(samples.index).astype(float)
+    return donor, values[values.index.isin(set(bin_samples))].dropna()
+
+
+def covariates_of(over: Units, samples: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return covariates of every unit: the mean over its samples, or all their values joined.
+
+    Parameters
+    ----------
+    over : Units
+    samples : DataFrame, indexed by sample
+    names : sequence of str
+        Columns of `samples`.
+    """
+    of_unit, names = over.samples(), list(names)
+    if all(len(rows) == 1 for rows in of_unit):
+        return samples.loc[[rows[0] for rows in of_unit], names].reset_index(drop=True)
+    return pd.DataFrame(
+        {name: [_combined(samples.loc[rows, name]) for rows in of_unit] for name in names},
+        index=range(len(of_unit)),
+    )
+
+
+def _combined(values: pd.Series) -> object:
     if pd.api.types.is_numeric_dtype(values):
         return values.mean()
     found = values.dropna().astype(str).unique()
     return " + ".join(sorted(found)) if len(found) else None
+
+
+def coded_columns(values: pd.Series) -> np.ndarray:
+    """Return a covariate as columns: normal scores, or an indicator of each level but one."""
+    if values.empty:
+        return np.zeros((0, 1))
+    if pd.api.types.is_numeric_dtype(values):
+        return normal_scores(values.to_numpy(float)[:, None])
+    levels = pd.get_dummies(values.astype(str), drop_first=True)
+    return levels.to_numpy(float).reshape(len(values), -1)
 
 
 def units(

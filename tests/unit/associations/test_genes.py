@@ -12,7 +12,7 @@ from scipy import stats
 from popnet.associations import expression, graph_centrality
 from popnet.associations import genes as gene_tests
 from popnet.associations.genes import TRIED, BinValues, _leaving_out, describe, partial
-from popnet.associations.testing import Testing
+from popnet.associations.testing import OF_MODEL, Testing
 from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import make_mixed_design
@@ -328,7 +328,7 @@ def test_expression_and_graph_centralities_have_the_model_too(pairs):
     about = values.centrality, values.detection_rate, values.genes, design, testing
     table = expression.robust(*about)
     of_expression = table[table["measure"] == "expression"].set_index("gene")
-    assert set(gene_tests.OF_MODEL) <= set(table)
+    assert set(OF_MODEL) <= set(table)
     assert (of_expression.loc[[f"g{number}" for number in range(10)], "q"] <= 0.05).all()
     layers = {"strength": np.exp(values.centrality / 4), "detection_rate": values.detection_rate}
     graph = graph_centrality.robust(layers, list(values.genes), design, testing)

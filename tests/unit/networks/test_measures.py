@@ -17,21 +17,12 @@ from statsmodels.regression.linear_model import OLS
 
 from popnet.cells.halves import halve
 from popnet.files import read_table, write_parquet, write_table
-from popnet.networks import estimators, measures
+from popnet.networks import estimators, measures, verdicts
 from popnet.networks.gather import gather
-from popnet.networks.measures import (
-    IN_PART,
-    MEASURABLE,
-    NOT_MEASURABLE,
-    UNKNOWN,
-    Judging,
-    components,
-    describe_bins,
-    kernel_components,
-    of_kernel,
-    of_values,
-)
+from popnet.networks.measures import Judging, of_kernel, of_values
 from popnet.networks.reliability import icc
+from popnet.networks.verdicts import IN_PART, MEASURABLE, NOT_MEASURABLE, UNKNOWN
+from popnet.stats.components import components, describe_bins, kernel_components
 
 HOW = Judging(0.4, 1)
 
@@ -212,16 +203,16 @@ def row(network, measure, verdict):
 
 
 def test_the_headline_is_the_first_that_is_measurable():
-    def of(*verdicts):
+    def of(*found):
         networks = ["shared", "sivae", "correlation"]
-        rows = [row(*one) for one in zip(networks, ["strength"] * 3, verdicts, strict=True)]
-        return measures.headline(pd.DataFrame(rows), networks)
+        rows = [row(*one) for one in zip(networks, ["strength"] * 3, found, strict=True)]
+        return verdicts.headline(pd.DataFrame(rows), networks)
 
     assert of(UNKNOWN, MEASURABLE, MEASURABLE) == "sivae"
     assert of(IN_PART, NOT_MEASURABLE, MEASURABLE) == "correlation"
     assert of(NOT_MEASURABLE, UNKNOWN, IN_PART) == "correlation"
     assert of(NOT_MEASURABLE, UNKNOWN, UNKNOWN) == "shared"
-    assert measures.headline(None, ["sivae"]) == "sivae"
+    assert verdicts.headline(None, ["sivae"]) == "sivae"
 
 
 def test_tests_have_the_reliability_of_their_measure_beside_them():
@@ -229,16 +220,16 @@ def test_tests_have_the_reliability_of_their_measure_beside_them():
     rows += [row("shared", "map wl_gene", IN_PART), row("shared", "programme coupling", UNKNOWN)]
     known = pd.DataFrame([*rows, row("correlation", "degree", NOT_MEASURABLE)])
     graph = pd.DataFrame({"measure": ["pagerank", "degree", "strength"]})
-    found = measures.beside(graph, "graph_centrality", "shared", known)["verdict"]
+    found = verdicts.beside(graph, "graph_centrality", "shared", known)["verdict"]
     assert found.fillna("").tolist() == [NOT_MEASURABLE, MEASURABLE, ""]
-    consensus = measures.beside(pd.DataFrame({"gene": ["a"]}), "consensus", "correlation", known)
+    consensus = verdicts.beside(pd.DataFrame({"gene": ["a"]}), "consensus", "correlation", known)
     assert consensus["verdict"].tolist() == [NOT_MEASURABLE]
     assert consensus["measure_icc"].tolist() == [0.5]
     kinds = pd.DataFrame({"kind": ["coupling"]})
-    assert measures.beside(kinds, "programmes", "shared", known)["verdict"].tolist() == [UNKNOWN]
+    assert verdicts.beside(kinds, "programmes", "shared", known)["verdict"].tolist() == [UNKNOWN]
     kernels = pd.DataFrame({"kernel": ["wl_gene"]})
-    assert measures.beside(kernels, "map", "shared", known)["verdict"].tolist() == [IN_PART]
-    assert list(measures.not_measurable(known, "shared")) == ["pagerank"]
+    assert verdicts.beside(kernels, "map", "shared", known)["verdict"].tolist() == [IN_PART]
+    assert list(verdicts.not_measurable(known, "shared")) == ["pagerank"]
 
 
 def test_halves_are_all_cells_of_a_bin(cohort):
@@ -347,7 +338,7 @@ def test_the_scripts(halved, binned, root, tmp_path):
         log=[str(tmp_path / "log")],
     )
     run_script(root, "gather_measures.py", together)
-    written = measures.read_measures(together.output[0])
+    written = verdicts.read_measures(together.output[0])
     assert list(written.columns) == list(measures.COLUMNS)
     assert written.loc[0, ["network", "measure"]].tolist() == ["", "mean expression"]
     own = written[written["network"] == "shared"].set_index("measure")

@@ -9,7 +9,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.cells.depth import remaining_depth
 from popnet.files import read_h5ad, read_table, write_parquet, write_table
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 
 
 def main(snakemake):

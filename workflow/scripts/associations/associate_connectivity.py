@@ -7,7 +7,7 @@ from popnet.associations import connectivity
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_parquet, read_table, write_table
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 from popnet.stats.units import encoded
 
 

@@ -9,7 +9,7 @@ from popnet.associations.edges import observe
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_parquet, write_parquet, write_table
 from popnet.networks.centrality import in_graph
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 

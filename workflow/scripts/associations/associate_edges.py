@@ -9,8 +9,8 @@ from popnet.associations.expression_switch import switched
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_parquet, read_table, resource, write_table
 from popnet.networks.centrality import in_graph
-from popnet.networks.measures import read_measures
 from popnet.networks.pairs import read_pairs
+from popnet.networks.verdicts import read_measures
 from popnet.presets import unit
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 

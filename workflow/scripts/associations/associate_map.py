@@ -8,7 +8,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_parquet, write_table
 from popnet.networks.maps import AXES, read_similarity
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 
 
 def main(snakemake):

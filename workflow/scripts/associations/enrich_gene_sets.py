@@ -7,7 +7,7 @@ from popnet.associations import sets
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 from adapter import logged
 
 from popnet.files import read_table, write_table
-from popnet.networks.measures import beside, read_measures
+from popnet.networks.verdicts import beside, read_measures
 
 
 def main(snakemake):

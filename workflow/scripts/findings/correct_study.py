@@ -4,7 +4,7 @@ from adapter import logged
 
 from popnet.files import read_parquet, read_table, write_table
 from popnet.findings.study import all_associations
-from popnet.networks.measures import headline, read_measures
+from popnet.networks.verdicts import headline, read_measures
 
 
 def main(snakemake):

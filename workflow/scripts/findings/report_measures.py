@@ -4,7 +4,7 @@ from adapter import logged
 
 from popnet.files import atomic
 from popnet.findings.sentences import measured
-from popnet.networks.measures import read_measures
+from popnet.networks.verdicts import read_measures
 from popnet.report.page import page
 
 REMARKS = [

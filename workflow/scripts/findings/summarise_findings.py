@@ -6,8 +6,8 @@ from adapter import logged
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
 from popnet.findings.rows import by_chance, findings_row, headline_first
-from popnet.networks.measures import headline, read_measures
 from popnet.networks.trained import active_dimensions
+from popnet.networks.verdicts import headline, read_measures
 from popnet.report.page import page
 
 

@@ -6,6 +6,8 @@ from adapter import logged
 
 from popnet.files import read_h5ad, write_table
 from popnet.networks import measures
+from popnet.networks.verdicts import read_measures
+from popnet.stats.components import describe_bins
 
 
 def main(snakemake):
@@ -13,11 +15,11 @@ def main(snakemake):
     if snakemake.input.summary:
         values = read_h5ad(snakemake.input.summary)
         how = measures.Judging(params.min_icc, params.seed, params.adjust)
-        plan = measures.describe_bins(values.obs, how.adjust)
+        plan = describe_bins(values.obs, how.adjust)
         found = measures.of_values(np.asarray(values.X), plan, how)
         row = {"network": "", "measure": "mean expression"} | found
         tables.append(pd.DataFrame([row])[list(measures.COLUMNS)])
-    tables += [measures.read_measures(path) for path in snakemake.input.tables]
+    tables += [read_measures(path) for path in snakemake.input.tables]
     write_table(pd.concat(tables, ignore_index=True), snakemake.output[0])
 
 

@@ -5,6 +5,7 @@ from adapter import logged
 
 from popnet.files import read_h5ad, read_parquet, read_table, write_table
 from popnet.networks import measures
+from popnet.stats.components import describe_bins
 
 
 def main(snakemake):
@@ -20,7 +21,7 @@ def main(snakemake):
     rows = measures.of_network(network, bins, edges, params.kernels, how, halved, other_seed)
     if files.programmes:
         values = read_h5ad(files.programmes)
-        plan = measures.describe_bins(values.obs, how.adjust)
+        plan = describe_bins(values.obs, how.adjust)
         for kind, columns in values.var.groupby("kind", observed=True).indices.items():
             found = measures.of_values(values.X[:, columns], plan, how)
             rows.append({"network": network, "measure": f"programme {kind}"} | found)
