@@ -12,31 +12,12 @@ from popnet.stats.permutation import permutation_test
 from popnet.stats.power import power
 
 
-def test_smallest_effect_is_found_with_80_percent_power():
-    """Against the share of simulated cohorts in which an effect of that size is found."""
-    rng = np.random.default_rng(1)
-    n = 40
+def found_with(reliability, seed, n=40, runs=300):
+    """Return in how many simulated cohorts the smallest effect is found, the effect, a design."""
+    rng = np.random.default_rng(seed)
     index = [f"s{i}" for i in range(n)]
     samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
-    found, runs = 0, 300
-    for number in range(runs):
-        phenotype = rng.normal(size=n)
-        design = make_design(index, samples, pd.Series(phenotype, index), False)
-        effect = power(design, 1e-4, 1, 0.05).effect
-        gene = effect * phenotype + np.sqrt(1 - effect**2) * rng.normal(size=n)
-        found += permutation_test(gene[:, None], design, 199, number).table["p"][0] <= 0.05
-    expected = np.tanh((norm.ppf(0.975) + norm.ppf(0.8)) / np.sqrt(n - 3))
-    assert effect == pytest.approx(expected)
-    assert 0.7 < found / runs < 0.87
-
-
-def test_noise_of_what_is_measured_hides_effects():
-    """Simulated with two measurements of a gene, of which one is noise by half."""
-    rng = np.random.default_rng(2)
-    n, reliability = 40, 0.5
-    index = [f"s{i}" for i in range(n)]
-    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
-    found, runs = 0, 300
+    found = 0
     for number in range(runs):
         phenotype = rng.normal(size=n)
         design = make_design(index, samples, pd.Series(phenotype, index), False)
@@ -44,8 +25,21 @@ def test_noise_of_what_is_measured_hides_effects():
         gene = effect * phenotype + np.sqrt(1 - effect**2) * rng.normal(size=n)
         gene = np.sqrt(reliability) * gene + np.sqrt(1 - reliability) * rng.normal(size=n)
         found += permutation_test(gene[:, None], design, 199, number).table["p"][0] <= 0.05
+    return found / runs, effect, design
+
+
+def test_smallest_effect_is_found_with_80_percent_power():
+    """Against the share of simulated cohorts in which an effect of that size is found."""
+    share, effect, _ = found_with(1.0, 1)
+    assert effect == pytest.approx(np.tanh((norm.ppf(0.975) + norm.ppf(0.8)) / np.sqrt(37)))
+    assert 0.7 < share < 0.87
+
+
+def test_noise_of_what_is_measured_hides_effects():
+    """Simulated with two measurements of a gene, of which one is noise by half."""
+    share, effect, design = found_with(0.5, 2)
     assert effect == pytest.approx(power(design, 1e-4, 1, 0.05).effect / np.sqrt(0.5))
-    assert 0.7 < found / runs < 0.87
+    assert 0.7 < share < 0.87
     assert np.isnan(power(design, 1e-4, 1, 0.05, 0.0).effect)
     assert np.isnan(power(design, 1e-4, 1, 0.05, 0.1).effect)
 
