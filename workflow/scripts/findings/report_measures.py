@@ -17,7 +17,7 @@ REMARKS = [
     "the bins that are most like the other bins of their own sample, and the same by chance.",
     "Other seed: agreement of two trainings of a few bins: correlation over genes, of edges the "
     "Jaccard index. Of the cohort's siVAE each of the two saw half of the cells, so that the "
-    "network, a mean over three models, agrees better.",
+    "network, a mean over three models, should agree better.",
     "What is not measurable is not tested, unless statistics.test_unmeasurable is set. The "
     "number of cells that would be needed follows by Spearman-Brown.",
 ]
