@@ -107,10 +107,7 @@ def centrality(cohort: SimulatedTables, design: Design, n_permutations: int, see
         "limma": limma_p(values, cohort, design),
         "plain": correlate(values, design.units.phenotype, design.binary)["p"],
     }
-    if (mixed := design.mixed) is not None:
-        observed = mixed.units.average(cohort.centrality)
-        for name, model in (("mixed", mixed.model), ("mixed, fixed", mixed.adjusted)):
-            found[name] = mixed_t(observed, model)["p"].to_numpy()
+    found |= mixed_p(cohort.centrality, design)
     return found, cohort.planted
 
 
@@ -154,6 +151,7 @@ def edges(cohort: SimulatedTables, design: Design, n_permutations: int, seed: in
         "limma": limma_p(values, cohort, design),
         "plain": correlate(values, design.units.phenotype, design.binary)["p"].to_numpy(),
     }
+    found |= mixed_p(weights, design)
     return found, cohort.planted[gene1] | cohort.planted[gene2]
 
 
@@ -323,6 +321,15 @@ def present_pairs(cohort: SimulatedTables) -> np.ndarray:
 def bin_graphs(cohort: SimulatedTables) -> list[kernels.Graph]:
     """Return the closest pairs of genes of every bin."""
     return [closest_pairs(loadings, SHARE) for loadings in cohort.loadings]
+
+
+def mixed_p(values: np.ndarray, design: Design) -> dict[str, np.ndarray]:
+    """Return p of the mixed model, and of the same with technical covariates as fixed effects."""
+    if (mixed := design.mixed) is None:
+        return {}
+    observed = mixed.units.average(values)
+    models = {"mixed": mixed.model, "mixed, fixed": mixed.adjusted}
+    return {name: mixed_t(observed, model)["p"].to_numpy() for name, model in models.items()}
 
 
 def limma_p(values: np.ndarray, cohort: SimulatedTables, design: Design) -> np.ndarray:

@@ -16,7 +16,6 @@ from popnet.associations.testing import Testing
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
 from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import Design
-from popnet.stats.moderated import moderated_t, permuted_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import (
     correlations_at,
@@ -44,6 +43,8 @@ COMPONENT_COLUMNS = (
 # Share of the observations that have an edge; the paper tested all edges.
 PAPER_WINDOW = (0.0, 1.0)
 PAIR = ["gene1", "gene2"]
+# What the model says of a pair's weights.
+OF_WEIGHTS = ["statistic", "estimate", "low", "high", "t", "p", "p_adjusted"]
 # What the correlation of the same cells says of a pair.
 AGREEMENT = [f"correlation_{name}" for name in ("estimate", "statistic", "p", "q")] + ["agrees"]
 # The rows of all candidate pairs, beside those of the gene sets.
@@ -158,7 +159,7 @@ def robust(
     """Test the weight of every candidate pair in two stages: by the network, and by correlation.
 
     A network of few dimensions spreads a change over all pairs that share its dimensions. So the
-    moderated t of the network's weights selects pairs (q <= `fdr`), and among these the plain
+    mixed model of the network's weights selects pairs (q <= `fdr`), and among these the plain
     correlation must change in the same direction, with a Benjamini-Hochberg correction of its own.
     The first stage is a claim about the network, both together about the pair. A network of the
     user's own has the first stage alone, which there is about the pair: its weights are what they
@@ -177,25 +178,31 @@ def robust(
     EdgeTests
         gene_set is "all" for all candidate pairs, beside the rows of the gene sets. statistic
         (partial correlation), estimate (cases minus controls, or per standard deviation of the
-        phenotype's ranks), t and p are of the weights; q is over all candidate pairs;
+        phenotype's normal scores), low and high (its 95 % confidence interval), t, p and p_adjusted
+        (with technical covariates as fixed effects) are of the weights, by the design's mixed
+        model, or the moderated t where it has none; q is over all candidate pairs;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
         is no correlation); icc; switched (of either gene); n (observations).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
-    weights = _by_observation(observed.weights, design.units)
+    weights = _by_observation(observed.weights, design.of_model)
     pairs = observed.pairs.reset_index(drop=True)
-    of_network = moderated_t(weights, design)
-    table = annotate_complexes(pairs[PAIR], complexes).join(
-        of_network[["statistic", "estimate", "t", "p"]]
-    )
+    of_network, ratios = testing.by_model(weights, design)
+    table = annotate_complexes(pairs[PAIR], complexes).join(of_network[OF_WEIGHTS])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
-    correlation = None
+    outcomes = testing.outcomes(design, ratios)
+    chance = [testing.under_chance(weights, design, ratios, outcomes)]
     if observed.correlation is None:
         table[AGREEMENT] = np.nan
     else:
-        correlation = _by_observation(observed.correlation, design.units)
-        table = table.join(agreement(table, moderated_t(correlation, design), testing.fdr))
+        correlation = _by_observation(observed.correlation, design.of_model)
+        of_correlation, ratios = testing.by_model(correlation, design)
+        table = table.join(agreement(table, of_correlation, testing.fdr))
+        # The second stage is one-sided: twice its p is needed.
+        fdr = 2 * testing.fdr
+        chance.append(testing.under_chance(correlation, design, ratios, outcomes, fdr))
+    _count_by_chance(testing, *chance)
     table["icc"] = pairs["icc"]
     off = pd.Series(dtype=object) if switched is None else switched
     table["switched"] = _either(
@@ -214,34 +221,34 @@ def robust(
     }
     tables = [table.iloc[rows].assign(gene_set=name) for name, rows in of_set.items()]
     edges = pd.concat([table.assign(gene_set=EVERY_PAIR), *tables], ignore_index=True)
-    _count_by_chance(weights, correlation, design, testing)
+    # Components have no likelihood: they are permuted.
+    if design.mixed is not None:
+        weights = _by_observation(observed.weights, design.units)
     return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, design, testing))
 
 
 def _count_by_chance(
-    weights: np.ndarray, correlation: np.ndarray | None, design: Design, testing: Testing
+    testing: Testing,
+    by_network: tuple[np.ndarray, np.ndarray],
+    by_correlation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Count the pairs that the network, and network and correlation, call in permuted phenotypes.
 
     Parameters
     ----------
-    weights, correlation : ndarray of shape (n, n_pairs)
-        Without a correlation, the network alone.
-    design : Design
     testing : Testing
+    by_network, by_correlation : t, p
+        Of :meth:`popnet.associations.testing.Testing.under_chance`. Without the second, the network
+        alone is counted.
     """
-    phenotypes = testing.phenotypes(design)
-    t, p = permuted_t(weights, design, phenotypes, testing.fdr)
+    t, p = by_network
     q = np.reshape([benjamini_hochberg(row) for row in p], p.shape)
-    both, selected = np.zeros(len(q), int), (q <= testing.fdr).sum(axis=1)
     tested = np.isfinite(p).sum(axis=1)
-    testing.put("model_edges", tested, selected)
-    if correlation is None:
+    testing.put("model_edges", tested, (q <= testing.fdr).sum(axis=1))
+    if by_correlation is None:
         return
-    # Without a selected pair there is no second stage. It is one-sided: twice its p is needed.
-    runs = np.flatnonzero(selected)
-    plain = permuted_t(correlation, design, phenotypes[runs], 2 * testing.fdr)
-    for run, plain_t, plain_p in zip(runs, *plain, strict=True):
+    both = np.zeros(len(q), int)
+    for run, (plain_t, plain_p) in enumerate(zip(*by_correlation, strict=True)):
         network = pd.DataFrame({"statistic": t[run], "q": q[run]})
         check = pd.DataFrame({"estimate": np.nan, "statistic": plain_t, "p": plain_p})
         both[run] = agreement(network, check, testing.fdr)["agrees"].sum()
@@ -256,7 +263,7 @@ def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float
     of_network : DataFrame
         statistic and q of every pair.
     of_correlation : DataFrame
-        Of :func:`popnet.stats.moderated.moderated_t`, of the same pairs.
+        estimate, statistic and p of the plain correlation of the same pairs.
     fdr : float
 
     Returns

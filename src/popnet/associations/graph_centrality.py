@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.expression_switch import switched
-from popnet.associations.testing import Testing
+from popnet.associations.testing import OF_MODEL, Testing
 from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
 from popnet.stats.designs import Design
-from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
-ROBUST_COLUMNS = (*COLUMNS, "t", "p_model", "q_model", "switched")
+ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched")
 
 
 def paper(
@@ -50,12 +49,11 @@ def paper(
 def robust(
     layers: Mapping[str, np.ndarray], genes: Sequence[str], design: Design, testing: Testing
 ) -> pd.DataFrame:
-    """Test every measure of every gene by permutation, and beside that by the moderated t.
+    """Test every measure of every gene by the design's mixed model, and by permutation.
 
     A bin's values are divided by their mean over its genes (signed strengths by that of the
     absolute ones), so that what is compared is a gene's place in its network, not how dense the
-    network is. In a cohort with few arrangements, such as eight pairs, no permutation test can
-    pass a correction for thousands of genes; the moderated t, which assumes normal residuals, can.
+    network is. Every measure has a model of its own.
 
     Parameters
     ----------
@@ -69,10 +67,9 @@ def robust(
     Returns
     -------
     DataFrame sorted by measure and p
-        gene measure statistic p q (Benjamini-Hochberg within the measure) q_all (over all
-        measures) p_family (family-wise over all genes and measures) n n_permutations; t and p_model
-        of the mixed model (or of the moderated t, where the design has none), a measure at a time,
-        and q_model (Benjamini-Hochberg within the measure); switched
+        gene measure statistic (of the permutation test) p q (Benjamini-Hochberg within the measure)
+        q_all (over all measures) p_family (by permutation, family-wise over all genes and measures)
+        n n_permutations, the columns `OF_MODEL` (q_permutation is within the measure), and switched
         (:func:`popnet.associations.expression_switch.switched`).
     """
     measures = _measures(layers)
@@ -82,24 +79,25 @@ def robust(
     for place, name in enumerate(measures):
         if name in testing.untested:
             of_bins[place] = np.full_like(of_bins[place], np.nan)
-    values = [design.units.average(columns) for columns in of_bins]
+    values = np.concatenate([design.units.average(columns) for columns in of_bins], axis=1)
+    permuted = testing.permute(None, values, design).table
+    tables, by_chance = [], []
+    for columns in of_bins:
+        observed = design.of_model.average(columns)
+        table, ratios = testing.by_model(observed, design)
+        tables.append(table)
+        by_chance.append(testing.under_chance(observed, design, ratios)[1])
     # Findings count the q over all measures.
-    tested = testing.permute("graph_centrality", np.concatenate(values, axis=1), design)
-    by_model = pd.concat(
-        [
-            found
-            if (found := testing.by_model(None, whole, design)) is not None
-            else moderated_t(columns, design)
-            for whole, columns in zip(of_bins, values, strict=True)
-        ],
-        ignore_index=True,
-    )
+    testing.count("graph_centrality", np.concatenate(by_chance, axis=1))
+    by_model = pd.concat(tables, ignore_index=True)
     off = switched(layers["detection_rate"], design)
-    table = tested.table.assign(
-        t=by_model["t"], p_model=by_model["p"], switched=np.tile(off, len(measures))
+    table = permuted.assign(
+        p_permutation=permuted["p"],
+        **by_model[["p", "estimate", "low", "high", "t", "p_adjusted"]],
+        switched=np.tile(off, len(measures)),
     )
     table = _labelled(table, genes, measures)
-    table["q_model"] = _within_measures(table, "p_model")
+    table["q_permutation"] = _within_measures(table, "p_permutation")
     return table[list(ROBUST_COLUMNS)]
 
 

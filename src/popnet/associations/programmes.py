@@ -9,7 +9,6 @@ from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
 from popnet.networks.reliability import icc
 from popnet.stats.designs import Design
-from popnet.stats.moderated import moderated_t, permuted_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import permutation_test
 
@@ -23,9 +22,9 @@ def robust(
 ) -> pd.DataFrame:
     """Test the variance of every programme, and the coupling of every two.
 
-    Variances and couplings are two families of tests: each has a prior of its own for the moderated
-    t, and a Benjamini-Hochberg correction of its own. Permutation of ranks, which assumes
-    less and can find less in few observations, stands beside as a check.
+    Variances and couplings are two families of tests: each has a mixed model and a
+    Benjamini-Hochberg correction of its own. Permutation of ranks, which assumes less and can find
+    less in few observations, stands beside as a check.
 
     Parameters
     ----------
@@ -43,28 +42,33 @@ def robust(
     -------
     DataFrame, variances first, sorted by p
         kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
-        deviation of the phenotype's ranks, of the logarithm or Fisher's z) statistic (partial
-        correlation) t p q p_permutation n icc (ICC(1,k) over bins) mean mean_case mean_control
-        (variance or correlation; cases of a continuous phenotype are its upper half).
+        deviation of the phenotype's normal scores, of the logarithm or Fisher's z) low high (its
+        95 % confidence interval) statistic (partial correlation) t p q p_adjusted p_permutation n
+        icc (ICC(1,k) over bins) mean mean_case mean_control (variance or correlation; cases of a
+        continuous phenotype are its upper half).
     """
-    observed = design.units.average(values)
-    permuted = permutation_test(observed, design, testing.permutations, testing.seed).table
+    averaged = design.units.average(values)
+    permuted = permutation_test(averaged, design, testing.permutations, testing.seed).table
     reliability = icc(values, design.units.bin_samples)["icc"].to_numpy()
-    phenotypes = testing.phenotypes(design)
-    p_by_chance = np.full((len(phenotypes), len(columns)), np.nan)
-    tables = []
+    p_by_chance, families, tables = [], [], []
     for kind in KINDS:
         at = np.flatnonzero(columns["kind"] == kind)
         of_kind = design.untested(testing.untested.get(f"programme {kind}"))
-        tested = moderated_t(observed[:, at], of_kind)
-        p_by_chance[:, at] = permuted_t(observed[:, at], of_kind, phenotypes, testing.fdr)[1]
+        observed = of_kind.of_model.average(values[:, at])
+        tested, ratios = testing.by_model(observed, of_kind)
+        by_chance = testing.under_chance(observed, of_kind, ratios)[1]
+        if len(by_chance):
+            p_by_chance.append(by_chance)
+            families += [kind] * len(at)
         table = columns.iloc[at].reset_index(drop=True)
         table = table[["kind", "programme1", "programme2", "name1", "name2"]]
-        table = table.join(tested[["estimate", "statistic", "t", "p"]])
+        table = table.join(tested[["estimate", "low", "high", "statistic", "t", "p"]])
         table["q"] = benjamini_hochberg(table["p"].to_numpy())
+        table["p_adjusted"] = tested["p_adjusted"]
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
-        table = table.join(group_means(observed[:, at], cases(design)).apply(READ_AS[kind]))
+        table = table.join(group_means(averaged[:, at], cases(design)).apply(READ_AS[kind]))
         tables.append(table.sort_values("p", kind="stable"))
-    testing.count("programmes", p_by_chance, columns["kind"].to_numpy())
+    if p_by_chance:
+        testing.count("programmes", np.concatenate(p_by_chance, axis=1), np.array(families))
     return pd.concat(tables, ignore_index=True)

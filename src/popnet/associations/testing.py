@@ -12,7 +12,9 @@ import pandas as pd
 from popnet.networks.verdicts import not_measurable
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.mixed import mixed_t, permuted_p, variance_ratios
+from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t, variance_ratios
+from popnet.stats.moderated import moderated_t
+from popnet.stats.moderated import permuted_t as shuffled_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import Permuted, permutation_test
 
@@ -89,36 +91,73 @@ class Testing:
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
 
     def by_model(
-        self, analysis: str | None, values: np.ndarray, design: Design
-    ) -> pd.DataFrame | None:
-        """Test every column by the design's mixed model, and count what permuted phenotypes call.
+        self, observed: np.ndarray, design: Design
+    ) -> tuple[pd.DataFrame, dict[str, float]]:
+        """Test every column by the design's mixed model, or by moderated t where it has none.
 
         Parameters
         ----------
-        analysis : str or None
-            Without it nothing is counted.
-        values : ndarray of shape (n_bins, m)
-            By bin (or row of the design's table).
+        observed : ndarray of shape (n, m)
+            By observation of the model (:meth:`popnet.stats.designs.Design.of_model`).
         design : Design
 
         Returns
         -------
-        DataFrame of m rows or None
+        table : DataFrame of m rows
             Of :func:`popnet.stats.mixed.mixed_t`, and p_adjusted: with technical covariates as
-            fixed effects. attrs["ratios"] are the variance ratios. None where the design has no
-            mixed model.
+            fixed effects. Without a mixed model low, high and p_adjusted are NaN.
+        ratios : dict
+            The variance ratios of the model.
         """
         if design.mixed is None:
-            return None
-        observed, model = design.mixed.units.average(values), design.mixed.model
-        ratios = variance_ratios(observed, model)
-        table = mixed_t(observed, model, ratios)
-        table.attrs["ratios"] = ratios
+            table = moderated_t(observed, design)
+            return table.assign(low=np.nan, high=np.nan, p_adjusted=np.nan), {}
+        ratios = variance_ratios(observed, design.mixed.model)
+        table = mixed_t(observed, design.mixed.model, ratios)
         table["p_adjusted"] = mixed_t(observed, design.mixed.adjusted)["p"]
-        if analysis is not None and self.chance is not None:
-            seed = derive_seed(self.seed, "permuted phenotypes", analysis)
-            self.count(analysis, permuted_p(observed, model, ratios, PERMUTED_PHENOTYPES, seed))
-        return table
+        return table, ratios
+
+    def outcomes(self, design: Design, ratios: Mapping[str, float]) -> np.ndarray:
+        """Return permuted phenotypes for :meth:`under_chance`, (n_phenotypes, n).
+
+        Parameters
+        ----------
+        design : Design
+        ratios : mapping of name to float
+            Of the model of the values that say most of the donors.
+        """
+        if design.mixed is None:
+            return self.phenotypes(design)
+        n = 0 if self.chance is None else PERMUTED_PHENOTYPES
+        seed = derive_seed(self.seed, "permuted phenotypes")
+        return permuted_outcomes(design.mixed.model, ratios, n, seed)
+
+    def under_chance(
+        self,
+        observed: np.ndarray,
+        design: Design,
+        ratios: Mapping[str, float],
+        outcomes: np.ndarray | None = None,
+        below: float | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return t and p of every column with each permuted phenotype, (n_phenotypes, m).
+
+        Parameters
+        ----------
+        observed, design
+            As in :meth:`by_model`.
+        ratios : mapping of name to float
+            What that found.
+        outcomes : ndarray of shape (n_phenotypes, n), optional
+            Of :meth:`outcomes`, with the ratios of other values; otherwise with these.
+        below : float, optional
+            Larger p are given as 1; `fdr` unless given.
+        """
+        outcomes = self.outcomes(design, ratios) if outcomes is None else outcomes
+        below = self.fdr if below is None else below
+        if design.mixed is None:
+            return shuffled_t(observed, design, outcomes, below)
+        return permuted_t(observed, design.mixed.model, ratios, outcomes, below)
 
     def both(
         self, analysis: str, values: np.ndarray, design: Design
@@ -142,16 +181,20 @@ class Testing:
         ratios : dict or None
             The variance ratios of the model.
         """
-        by_model = self.by_model(analysis, values, design)
-        observed, alone = design.units.average(values), by_model is None
-        permuted = self.permute(analysis if alone else None, observed, design, resolve=alone)
-        if by_model is None:
+        alone = design.mixed is None
+        permuted = self.permute(
+            analysis if alone else None, design.units.average(values), design, resolve=alone
+        )
+        if alone:
             return permuted, permuted.table.copy(), None
+        observed = design.of_model.average(values)
+        by_model, ratios = self.by_model(observed, design)
+        self.count(analysis, self.under_chance(observed, design, ratios)[1])
         q = benjamini_hochberg(by_model["p"].to_numpy())
         second = {"p_permutation": permuted.table["p"], "q_permutation": permuted.table["q"]}
         table = permuted.table.assign(p=by_model["p"], q=q, **second)
         table = table.join(by_model[["estimate", "low", "high", "t", "p_adjusted"]])
-        return permuted, table, by_model.attrs["ratios"]
+        return permuted, table, ratios
 
     def permute(
         self, analysis: str | None, values: np.ndarray, design: Design, **how: Any

@@ -94,6 +94,11 @@ class Design:
         return len(self.outcome)
 
     @property
+    def of_model(self) -> Units:
+        """The observations of the mixed model, or those of the design where it has none."""
+        return self.units if self.mixed is None else self.mixed.units
+
+    @property
     def df(self) -> int:
         """Residual degrees of freedom of a partial correlation."""
         return self.n - len(np.unique(self.blocks)) - self.nuisance.shape[1] - 1

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import stdtr, stdtrit
 
 from popnet.stats.ranks import MIN_PRESENT, patterns
-from popnet.stats.variances import moderate
+from popnet.stats.variances import moderate, two_sided
 
 # Ratios to the residual variance are looked for between these, and are 0 below the second.
 LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
@@ -30,6 +30,10 @@ MIN_VARIABLES = 2
 # As many variables and observations say enough of the ratios; the cost grows with the cube of the
 # latter.
 MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
+# Variables among which those with values in the same observations are looked for.
+LOOKED_AT = 10 * MOST_VARIABLES
+# Columns that are tested at once.
+COLUMNS_AT_ONCE = 2**13
 # Steps of the profile likelihood's upper bound.
 STEPS = np.geomspace(0.005, 50, 22)
 
@@ -103,28 +107,29 @@ def mixed_t(
     -------
     DataFrame of m rows
         ``estimate`` (per unit of the outcome), ``se``, ``low`` and ``high`` (95 % confidence
-        interval), ``t``, ``df`` (with those of the prior), ``p`` (two-sided), ``n``. NaN where
-        nothing varies, more than half of the values are missing, or nothing can be tested.
+        interval), ``statistic`` (the partial correlation that belongs to t: t / sqrt(t^2 + d), d
+        the residual degrees of freedom), ``t``, ``df`` (with those of the prior), ``p``
+        (two-sided), ``n``. NaN where nothing varies, more than half of the values are missing, or
+        nothing can be tested.
 
     References
     ----------
     Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3; Smyth,
     Michaud and Scott, Bioinformatics 21 (2005), for a correlation that all genes share.
     """
-    values = np.asarray(values, float)
     ratios = variance_ratios(values, model) if ratios is None else ratios
     slope, error, variance, own_df = np.full((4, values.shape[1]), np.nan)
-    for columns, cause, left, df in _whitened(values, model, ratios):
-        basis, upper = np.linalg.qr(cause)
-        projected = basis.T @ left
-        total = (left**2).sum(0)
+    for part in _whitened(values, model, ratios):
+        basis, upper = np.linalg.qr(part.regressors)
+        projected = basis.T @ part.values
+        total = (part.values**2).sum(0)
         varies = total - (projected[:-1] ** 2).sum(0) > ROUNDING * total
-        left = left - basis @ projected
+        left = part.values - basis @ projected
         # The phenotype is last, so that its slope is alone in the last equation.
-        slope[columns] = np.where(varies, projected[-1] / upper[-1, -1], np.nan)
-        error[columns] = 1 / abs(upper[-1, -1])
-        variance[columns] = np.where(varies, (left**2).sum(0) / df, np.nan)
-        own_df[columns] = np.where(varies, df, np.nan)
+        slope[part.columns] = np.where(varies, projected[-1] / upper[-1, -1], np.nan)
+        error[part.columns] = 1 / abs(upper[-1, -1])
+        variance[part.columns] = np.where(varies, (left**2).sum(0) / part.df, np.nan)
+        own_df[part.columns] = np.where(varies, part.df, np.nan)
     t, total_df = moderate(slope, error, variance, own_df)
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.abs(slope / t)
@@ -135,6 +140,7 @@ def mixed_t(
             "se": se,
             "low": slope - half,
             "high": slope + half,
+            "statistic": t / np.sqrt(t**2 + own_df),
             "t": t,
             "df": total_df,
             "p": 2 * stdtr(total_df, -np.abs(t)),
@@ -143,13 +149,51 @@ def mixed_t(
     )
 
 
-def permuted_p(
-    values: np.ndarray, model: Model, ratios: Mapping[str, float], n: int, seed: int
-) -> np.ndarray:
-    """Return p of every column where only chance connects it with the phenotype.
+def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: int) -> np.ndarray:
+    """Return phenotypes that only chance connects with any values.
 
-    What fixed effects leave, decorrelated, is exchangeable: of the whitened values, projected on a
-    basis of what is orthogonal to the fixed effects, the phenotype's coordinates are permuted.
+    What fixed effects leave, decorrelated, is exchangeable: of the whitened phenotype, projected on
+    a basis of what is orthogonal to the whitened fixed effects, the coordinates are permuted.
+
+    Parameters
+    ----------
+    model : Model
+    ratios : mapping of name to float
+        Of :func:`variance_ratios`.
+    n : int
+        Number of phenotypes.
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (n, n_observations)
+        No rows where nothing can be tested.
+
+    References
+    ----------
+    Huh and Jhun, Biometrics 57 (2001); Freedman and Lane (1983) for the idea.
+    """
+    regressors = model.regressors()
+    k = regressors.shape[1]
+    if not _testable(model, regressors):
+        return np.zeros((0, model.n))
+    factor = cholesky(_covariance(model, ratios), lower=True)
+    white = solve_triangular(factor, regressors, lower=True)
+    # All but the fixed effects: an orthonormal basis of what is left.
+    basis = np.linalg.qr(white[:, :-1], mode="complete")[0][:, k - 1 :]
+    own, rng = basis.T @ white[:, -1], np.random.default_rng(seed)
+    moved = np.reshape([rng.permutation(own) for _ in range(n)], (n, len(own)))
+    return moved @ (factor @ basis).T
+
+
+def permuted_t(
+    values: np.ndarray,
+    model: Model,
+    ratios: Mapping[str, float],
+    outcomes: np.ndarray,
+    below: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Test every column against other phenotypes, each time with a prior of its own.
 
     Parameters
     ----------
@@ -157,62 +201,101 @@ def permuted_p(
     model : Model
     ratios : mapping of name to float
         Of :func:`variance_ratios`.
-    n : int
-        Number of permutations.
-    seed : int
+    outcomes : ndarray of shape (n_outcomes, n)
+        Of :func:`permuted_outcomes`.
+    below : float
+        A larger p is not needed, and given as 1.
 
     Returns
     -------
-    ndarray of shape (n, m)
+    t, p : ndarray of shape (n_outcomes, m)
         As in :func:`mixed_t`.
-
-    References
-    ----------
-    Huh and Jhun, Biometrics 57 (2001); Freedman and Lane (1983) for the idea.
     """
-    values = np.asarray(values, float)
     m = values.shape[1]
-    slope, error, variance = np.full((3, n, m), np.nan)
+    slope, error, variance = np.full((3, len(outcomes), m), np.nan)
     own_df = np.full(m, np.nan)
-    for columns, causes, white, df in _whitened(values, model, ratios):
-        # All but the fixed effects: an orthonormal basis of what is left.
-        basis = np.linalg.qr(causes[:, :-1], mode="complete")[0][:, causes.shape[1] - 1 :]
-        cause, own = basis.T @ causes[:, -1], basis.T @ white
-        rng, size, total = np.random.default_rng(seed), float(cause @ cause), (own**2).sum(0)
-        varies = total > ROUNDING * (white**2).sum(0)
-        for run in range(n):
-            found = rng.permutation(cause) @ own / size
-            slope[run, columns] = np.where(varies, found, np.nan)
-            unexplained = np.maximum(total - size * found**2, 0) / df
-            variance[run, columns] = np.where(varies, unexplained, np.nan)
-        error[:, columns], own_df[columns] = 1 / math.sqrt(size), np.where(varies, df, np.nan)
-    p = np.full((n, m), np.nan)
-    for run in range(n):
-        t, total_df = moderate(slope[run], error[run], variance[run], own_df)
-        p[run] = 2 * stdtr(total_df, -np.abs(t))
-    return p
+    for part in _whitened(values, model, ratios, outcomes):
+        basis = np.linalg.qr(part.regressors[:, :-1])[0]
+        left, causes = (own - basis @ (basis.T @ own) for own in (part.values, part.outcomes))
+        size, total = (causes**2).sum(0)[:, None], (left**2).sum(0)
+        varies = total > ROUNDING * (part.values**2).sum(0)
+        found = causes.T @ left / size
+        slope[:, part.columns] = np.where(varies, found, np.nan)
+        unexplained = np.maximum(total - size * found**2, 0) / part.df
+        variance[:, part.columns] = np.where(varies, unexplained, np.nan)
+        error[:, part.columns] = 1 / np.sqrt(size)
+        own_df[part.columns] = np.where(varies, part.df, np.nan)
+    t, p = np.full((2, len(outcomes), m), np.nan)
+    for run in range(len(outcomes)):
+        t[run], total_df = moderate(slope[run], error[run], variance[run], own_df)
+        p[run] = two_sided(t[run], total_df, below)
+    return t, p
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Columns with the same missing values, multiplied by the inverse Cholesky factor of V.
+
+    Parameters
+    ----------
+    columns : ndarray of int, of shape (n_columns,)
+    regressors : ndarray of shape (n, k)
+        The phenotype is last.
+    outcomes : ndarray of shape (n, n_outcomes)
+    values : ndarray of shape (n, n_columns)
+    df : int
+        Residual degrees of freedom.
+    """
+
+    columns: np.ndarray
+    regressors: np.ndarray
+    outcomes: np.ndarray
+    values: np.ndarray
+    df: int
 
 
 def _whitened(
-    values: np.ndarray, model: Model, ratios: Mapping[str, float]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
-    """Yield columns with the same missing values: their numbers, regressors, values, and df.
+    values: np.ndarray,
+    model: Model,
+    ratios: Mapping[str, float],
+    outcomes: np.ndarray | None = None,
+) -> Iterator[_Part]:
+    """Yield the columns that can be tested, some at a time."""
+    others = np.zeros((model.n, 0)) if outcomes is None else outcomes.T
+    whole = _factored(model, ratios)
+    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
+        block = np.asarray(values[:, start : start + COLUMNS_AT_ONCE], float)
+        present = np.isfinite(block)
+        enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
+        for rows, columns in patterns(present, enough):
+            found = whole if rows.all() else _factored(model.subset(rows), ratios)
+            if found is None:
+                continue
+            factor, regressors = found
+            k = regressors.shape[1]
+            both = np.column_stack([regressors, others[rows], block[np.ix_(rows, columns)]])
+            white = solve_triangular(factor, both, lower=True)
+            of_outcomes = slice(k, k + others.shape[1])
+            yield _Part(
+                start + columns,
+                white[:, :k],
+                white[:, of_outcomes],
+                white[:, of_outcomes.stop :],
+                len(white) - k,
+            )
 
-    Regressors, of which the phenotype is last, and values are multiplied by the inverse of the
-    Cholesky factor of V. Columns that cannot be tested are passed over.
-    """
-    present = np.isfinite(values)
-    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
-    for rows, columns in patterns(present, enough):
-        part = model if rows.all() else model.subset(rows)
-        regressors = part.regressors()
-        k = regressors.shape[1]
-        if part.n <= k or not k or not np.array_equal(regressors[:, -1], part.outcome):
-            continue
-        factor = cholesky(_covariance(part, ratios), lower=True)
-        both = np.column_stack([regressors, values[np.ix_(rows, columns)]])
-        white = solve_triangular(factor, both, lower=True)
-        yield columns, white[:, :k], white[:, k:], part.n - k
+
+def _factored(model: Model, ratios: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the Cholesky factor of V and the regressors, or None where nothing can be tested."""
+    regressors = model.regressors()
+    if not _testable(model, regressors):
+        return None
+    return cholesky(_covariance(model, ratios), lower=True), regressors
+
+
+def _testable(model: Model, regressors: np.ndarray) -> bool:
+    k = regressors.shape[1]
+    return 0 < k < model.n and np.array_equal(regressors[:, -1], model.outcome)
 
 
 def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
@@ -237,6 +320,7 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
         By the name of the random effect; and `cases`, the residual variance of cases over that of
         the others, if the model has cases. 0 (of cases 1) where nothing can be known.
     """
+    values = values[:, _spread(values.shape[1], LOOKED_AT)]
     names = list(model.random)
     nothing = dict.fromkeys(names, 0.0) | ({} if model.cases is None else {"cases": 1.0})
     present = np.isfinite(values)
@@ -245,9 +329,7 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
     if not parts or not nothing:
         return nothing
     rows, columns = np.flatnonzero(parts[0][0]), parts[0][1]
-    columns = columns[
-        np.linspace(0, len(columns) - 1, min(len(columns), MOST_VARIABLES)).astype(int)
-    ]
+    columns = columns[_spread(len(columns), MOST_VARIABLES)]
     rows = rows[_some_observations(model.subset(rows))]
     part = model.subset(rows)
     likelihood = _Likelihood.of(values[np.ix_(rows, columns)], part)
@@ -258,6 +340,11 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
         found = likelihood.raised(found, place)
     found = np.where(found < NONE, 0.0, found)
     return dict(zip(nothing, map(float, found), strict=True))
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    """Return at most so many of n places, evenly spread."""
+    return np.linspace(0, n - 1, min(n, most)).astype(int)
 
 
 def _some_observations(model: Model) -> np.ndarray:

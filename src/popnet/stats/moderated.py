@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
 from popnet.stats.designs import Design
 from popnet.stats.ranks import MIN_PRESENT, patterns
-from popnet.stats.variances import moderate
+from popnet.stats.variances import moderate, two_sided
 
 # Columns that are adjusted at once.
 COLUMNS_AT_ONCE = 2**13
@@ -133,10 +133,7 @@ def permuted_t(
     t, p = np.full((2, *slope.shape), np.nan)
     for run in range(len(phenotypes)):
         t[run], total_df = moderate(slope[run], error[run], variance[run], own_df[run])
-        p[run] = np.where(np.isfinite(t[run]), 1.0, np.nan)
-        most = np.nanmax(total_df, initial=1)
-        small = np.flatnonzero(np.abs(t[run]) >= -stdtrit(most, min(below, 1) / 2))
-        p[run, small] = 2 * stdtr(total_df[small], -np.abs(t[run, small]))
+        p[run] = two_sided(t[run], total_df, below)
     return t, p
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import digamma, polygamma
+from scipy.special import digamma, polygamma, stdtr, stdtrit
 
 # Largest absolute t: of a column that the phenotype determines, only rounding is left.
 MAX_T = 1e6
@@ -24,6 +24,22 @@ def moderate(
         posterior = (prior_df * prior_variance + own_df * variance) / (prior_df + own_df)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T), total_df
+
+
+def two_sided(t: np.ndarray, df: np.ndarray, below: float = 1.0) -> np.ndarray:
+    """Return p of t statistics, (m,); NaN of missing ones.
+
+    Parameters
+    ----------
+    t, df : ndarray of shape (m,)
+    below : float
+        A larger p is not needed, and given as 1: the distribution takes time.
+    """
+    p = np.where(np.isfinite(t), 1.0, np.nan)
+    most = np.nanmax(df, initial=1)
+    small = np.flatnonzero(np.abs(t) >= -stdtrit(most, min(below, 1) / 2))
+    p[small] = 2 * stdtr(df[small], -np.abs(t[small]))
+    return p
 
 
 def variance_prior(variances: np.ndarray, df: np.ndarray) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import networkx as nx
@@ -21,7 +22,9 @@ from popnet.associations.edges import (
 )
 from popnet.associations.testing import Testing
 from popnet.networks.pairs import PairWeights
-from popnet.stats.designs import unadjusted
+from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.units import units
 
@@ -372,3 +375,36 @@ def test_no_edge_is_found_where_nothing_is(design_of):
             found.components["intensity_p_family"].min() <= 0.05,
         ]
     assert (hits <= 6).all()
+
+
+def test_pairs_have_the_mixed_model_of_the_design():
+    """Six pairs of samples and four single donors: nobody is left out."""
+    rng = np.random.default_rng(14)
+    _, pairs, _ = random_edges(rng, 16, n_genes=12)
+    case = np.array([*np.tile([0.0, 1.0], 6), 0.0, 1.0, 0.0, 1.0])
+    donor = [*np.repeat([f"d{number}" for number in range(6)], 2), *"wxyz"]
+    index = [f"s{number}" for number in range(16)]
+    samples = pd.DataFrame({"donor": donor, "batch": "", "case": case}, index)
+    about = np.repeat(index, 2), samples, samples["case"], True
+    mixed = make_mixed_design(*about)
+    design = replace(make_design(*about), mixed=mixed)
+    weights = (
+        rng.normal(size=(16, len(pairs)))
+        + rng.normal(size=(16, len(pairs)))[pd.factorize(np.array(donor, object))[0]]
+    )
+    correlation = weights + 0.1 * rng.normal(size=weights.shape)
+    for values in (weights, correlation):
+        values[:, :10] += 4 * case[:, None]
+    testing = Testing(200, seed=1, chance={})
+    observed = pair_weights(pairs, weights, correlation, rng.permutation(16))
+    found = edge_tests.robust(observed, {}, COMPLEXES, design, testing)
+    every = found.edges.set_index(["gene1", "gene2"]).loc[pd.MultiIndex.from_frame(pairs)]
+    expected = mixed_t(mixed.units.average(np.repeat(weights, 2, axis=0)), mixed.model)
+    for column in ("estimate", "low", "high", "statistic", "t", "p", "n"):
+        np.testing.assert_allclose(every[column], expected[column], rtol=1e-3, atol=1e-5)
+    assert (every["n"] == 16).all()
+    assert every["agrees"].to_numpy()[:10].all()
+    assert every["agrees"].sum() <= 12
+    for analysis in ("edges", "model_edges"):
+        assert len(testing.by_chance(analysis)) == 20
+        assert testing.by_chance(analysis)["significant"].mean() < 2

@@ -44,8 +44,9 @@ def test_variances_and_couplings(study):
     values, columns, design = study
     found = programme_tests.robust(values, columns, design, Testing(300, seed=1))
     assert list(found) == [
-        *("kind", "programme1", "programme2", "name1", "name2", "estimate", "statistic", "t", "p"),
-        *("q", "p_permutation", "n", "icc", "mean", "mean_case", "mean_control"),
+        *("kind", "programme1", "programme2", "name1", "name2", "estimate", "low", "high"),
+        *("statistic", "t", "p", "q", "p_adjusted", "p_permutation", "n", "icc"),
+        *("mean", "mean_case", "mean_control"),
     ]
     assert found["kind"].tolist() == ["variance"] * N + ["coupling"] * 10
     observed = design.units.average(values)

@@ -96,7 +96,7 @@ def test_tables_of_what_cannot_be_measured_have_no_p(study):
     layers = {"degree": np.exp(values), "pagerank": np.exp(values)}
     layers |= {"detection_rate": np.ones_like(values)}
     table = graph_centrality.robust(layers, GENES, design, settings("pagerank"))
-    known = table.groupby("measure")[["p", "p_model"]].count()
+    known = table.groupby("measure")[["p", "p_permutation"]].count()
     assert known.loc["pagerank"].tolist() == [0, 0]
     assert known.loc["degree"].tolist() == [len(GENES)] * 2
     alone = {name: layer for name, layer in layers.items() if name != "pagerank"}

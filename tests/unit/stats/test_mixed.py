@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +20,8 @@ from popnet.stats.mixed import (
     _Likelihood,
     _some_observations,
     mixed_t,
-    permuted_p,
+    permuted_outcomes,
+    permuted_t,
     variance_ratios,
 )
 from popnet.stats.mixed_designs import make_mixed_design
@@ -220,7 +223,9 @@ def test_nothing_to_test():
     mixed = make_mixed_design(list(samples.index), samples, samples["y"], False)
     values = mixed.units.average(np.ones((3, 4)))
     assert mixed_t(values, mixed.model)["p"].isna().all()
-    assert permuted_p(values, mixed.model, {}, 3, 1).shape == (3, 4)
+    outcomes = permuted_outcomes(mixed.model, {}, 3, 1)
+    assert outcomes.shape == (0, 0)
+    assert permuted_t(values, mixed.model, {}, outcomes)[1].shape == (0, 4)
     constant = Model(np.ones(6), np.ones((6, 1)), {})
     assert mixed_t(np.random.default_rng(0).normal(size=(6, 4)), constant)["p"].isna().all()
 
@@ -229,12 +234,22 @@ def test_permuted_phenotypes_have_uniform_p_and_leave_an_effect_behind():
     values, model = drawn(7, m=200)
     values[:, :20] += 3 * model.outcome[:, None]
     ratios = variance_ratios(values, model)
-    p = permuted_p(values, model, ratios, 20, 1)
-    assert p.shape == (20, 200)
+    outcomes = permuted_outcomes(model, ratios, 20, 1)
+    assert outcomes.shape == (20, model.n)
+    t, p = permuted_t(values, model, ratios, outcomes)
+    assert t.shape == p.shape == (20, 200)
     assert kstest(p[:, 20:].ravel(), "uniform").statistic < 0.03
     assert (mixed_t(values, model, ratios)["p"][:20] < 1e-4).mean() > 0.9
     assert (p[:, :20] < 1e-3).mean() < 0.05
-    np.testing.assert_array_equal(p, permuted_p(values, model, ratios, 20, 1))
+    np.testing.assert_array_equal(outcomes, permuted_outcomes(model, ratios, 20, 1))
+    # As if it were the phenotype; p that nobody needs are 1.
+    for run, outcome in enumerate(outcomes[:3]):
+        alone = mixed_t(values, replace(model, outcome=outcome), ratios)
+        np.testing.assert_allclose(t[run], alone["t"], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(p[run], alone["p"], rtol=1e-6)
+    np.testing.assert_array_equal(
+        permuted_t(values, model, ratios, outcomes, 0.1)[1], np.where(p <= 0.1, p, 1)
+    )
 
 
 def test_of_many_observations_some_donors_give_the_ratios():
