@@ -44,7 +44,13 @@ from popnet.networks.edges import closest_pairs
 from popnet.seeds import derive_seed
 from popnet.simulation.tables import MODULE_SIZE, SimulatedTables, TableSettings, simulate_tables
 from popnet.stats.designs import Design, make_design
-from popnet.stats.kernel_tests import distance_regression, hsic, map_gram
+from popnet.stats.kernel_tests import (
+    distance_regression,
+    hsic,
+    map_gram,
+    map_ratios,
+    mixed_regression,
+)
 from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
@@ -195,16 +201,22 @@ def family(cohort: SimulatedTables, design: Design, n_permutations: int, seed: i
 
 
 def whole_map(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
-    """Test the map as a whole, by distance regression and HSIC."""
+    """Test the map as a whole: by distance regression, HSIC and the mixed model."""
     gram = kernels.edge_jaccard(bin_graphs(cohort))
     samples = cohort.bins["sample"].to_numpy(object)
     similarity, names = kernels.sample_similarity(gram, samples)
     at = pd.Index(names).get_indexer(samples)
     # The design's rows are bins: every bin has the place of its sample.
-    places = map_gram(similarity[np.ix_(at, at)], design)
+    similarity = similarity[np.ix_(at, at)]
+    places = map_gram(similarity, design.units)
     arrangements = design.arrangements(n_permutations, seed)
-    p = [test(places, design, arrangements).p for test in (distance_regression, hsic)]
-    return {"robust": np.array(p)}, np.full(2, cohort.planted.any())
+    found = {"regression": distance_regression(places, design, arrangements).p}
+    found["hsic"] = hsic(places, design, arrangements).p
+    if (mixed := design.mixed) is not None:
+        gram = map_gram(similarity, mixed.units)
+        ratios = map_ratios(gram, mixed.model)
+        found["mixed"] = mixed_regression(gram, mixed.model, ratios, n_permutations, seed).p
+    return {name: np.array([p]) for name, p in found.items()}, np.full(1, cohort.planted.any())
 
 
 def axes(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
@@ -214,10 +226,10 @@ def axes(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int
         "robust": kernels.edge_jaccard(graphs),
         "paper": kernels.weisfeiler_lehman(graphs, len(cohort.genes), "degree"),
     }
-    maps = {}
+    maps, similarities = {}, {}
     for preset, gram in grams.items():
-        similarity, names = kernels.sample_similarity(gram, samples)
-        maps[preset] = pd.DataFrame(kernels.kernel_pca(similarity, N_AXES)[0], names)
+        similarities[preset], names = kernels.sample_similarity(gram, samples)
+        maps[preset] = pd.DataFrame(kernels.kernel_pca(similarities[preset], N_AXES)[0], names)
     # The design's rows are bins: every bin has the axes of its sample.
     robust = design.units.average(maps["robust"].loc[samples].to_numpy())
     phenotype = cohort.samples["phenotype"]
@@ -228,6 +240,11 @@ def axes(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int
         "paper": correlate(paper, over.phenotype, design.binary)["p"],
         "plain": correlate(robust, design.units.phenotype, design.binary)["p"],
     }
+    if (mixed := design.mixed) is not None:
+        at = pd.Index(names).get_indexer(samples)
+        gram = map_gram(similarities["robust"][np.ix_(at, at)], mixed.units)
+        observed = mixed.units.average(maps["robust"].loc[samples].to_numpy())
+        found["mixed"] = mixed_t(observed, mixed.model, map_ratios(gram, mixed.model))["p"]
     return found, np.full(N_AXES, cohort.planted.any())
 
 

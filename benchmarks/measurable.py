@@ -204,7 +204,7 @@ def planted(folder: Path) -> list[dict[str, Any]]:
             similarity, donors = sample_similarity(edge_jaccard(measured.graphs), bins.samples)
             over = design.over(list(donors))
             tested = distance_regression(
-                map_gram(similarity, over), over, over.arrangements(999, seed)
+                map_gram(similarity, over.units), over, over.arrangements(999, seed)
             )
             hits["map"] = (int(tested.p <= cohorts.FDR), 1, 0)
             for measure, (called, of_module, false) in hits.items():

@@ -923,7 +923,8 @@ def depth_tests(
     chosen = np.array([_edges(one) for one in weights]).astype(np.float32)
     common = chosen @ chosen.T
     size = chosen.sum(1)
-    gram = map_gram(common / np.maximum(size[:, None] + size - common, 1), design)
+    jaccard = common / np.maximum(size[:, None] + size - common, 1)
+    gram = map_gram(jaccard, design.units)
     of_map = distance_regression(gram, design, design.arrangements(999, 0))
     return {
         "called_module": int(called[touched == 2].sum()),
@@ -1039,7 +1040,7 @@ def as_sequenced_pairs(bins: Bins, estimate: Estimate, name: str) -> list[dict[s
         common, size = chosen @ chosen.T, chosen.sum(1)
         jaccard = common / np.maximum(size[:, None] + size - common, 1)
         of_map = distance_regression(
-            map_gram(jaccard, design), design, design.arrangements(9999, 0)
+            map_gram(jaccard, design.units), design, design.arrangements(9999, 0)
         )
         strength = design.units.average(np.abs(weights).sum(2))
         p = moderated_t(strength, design)["p"].to_numpy()

@@ -130,7 +130,7 @@ def tests(bins, kernel, design_of, options, run) -> Iterator[tuple[str, pd.DataF
     )
     is_axis = of_map["test"] == "axis"
     yield "map axes", of_map[is_axis]
-    yield "map", of_map[of_map["test"].isin(["distance regression", "hsic"])]
+    yield "map", of_map[of_map["test"].isin(["mixed model", "hsic"])]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,19 @@ import pandas as pd
 
 from popnet.associations.testing import Testing
 from popnet.networks.verdicts import MAP
+from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.kernel_tests import distance_regression, hsic, map_gram, permanova, permdisp
+from popnet.stats.kernel_tests import (
+    MapTest,
+    distance_regression,
+    hsic,
+    map_gram,
+    map_ratios,
+    mixed_regression,
+    permanova,
+    permdisp,
+)
+from popnet.stats.mixed import mixed_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
@@ -66,7 +77,7 @@ def paper(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> pd
 
 
 def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> pd.DataFrame:
-    """Test the axes of every map, and all of it at once, by permutation.
+    """Test the axes of every map, and all of it at once.
 
     Parameters
     ----------
@@ -78,10 +89,14 @@ def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> p
     Returns
     -------
     DataFrame
-        kernel test axis statistic share p q p_family n n_permutations adjusted_for. First the
-        axes: a family for q (Benjamini-Hochberg) and p_family. Then, another family, ``permanova``
-        and ``permdisp`` of a binary phenotype, ``distance regression`` and ``hsic``; `axis` is
-        empty. `adjusted_for` joins blocks and covariates by ``;``.
+        kernel test axis statistic share p q p_family p_permutation n n_permutations adjusted_for.
+        First the axes: a family for q (Benjamini-Hochberg) and p_family; p and q are of the
+        design's mixed model, if it has one, p_permutation is by permutation. Then, `axis` is empty,
+        the map as a whole: ``mixed model``, and ``hsic`` of a continuous phenotype, are another
+        family. ``distance regression``, of a binary phenotype also ``permanova`` and ``permdisp``,
+        stand beside it without q: where groups differ in spread, and with ``permanova`` where
+        covariates act, they call a difference in position what is none. Without a mixed model
+        ``distance regression`` has its place. `adjusted_for` joins blocks and covariates by ``;``.
     """
     tables = [
         one_map(
@@ -100,41 +115,83 @@ def one_map(
     of_kernel: SampleMap, design: Design, testing: Testing, kernel: str = ""
 ) -> pd.DataFrame:
     """Test one map; `design` is over its samples. Columns as those of :func:`robust`."""
-    n_permutations, seed = testing.permutations, testing.seed
-    phenotypes = testing.phenotypes(design)
-    axes = of_kernel.coordinates
-    positions = design.units.average(axes.to_numpy(dtype=float))
-    by_axis = testing.permute(f"axes of {kernel}", positions, design).table
-    by_axis.insert(0, "axis", list(axes.columns))
-    by_axis.insert(0, "test", "axis")
+    ratios: dict[str, float] = {}
+    if design.mixed is not None:
+        ratios = map_ratios(map_gram(of_kernel.similarity, design.of_model), design.mixed.model)
+    axes = _axes(of_kernel.coordinates, design, testing, kernel, ratios)
+    whole = _whole(of_kernel.similarity, design, testing, kernel, ratios)
+    table = pd.concat([axes, whole], ignore_index=True)
     block = "donor" if design.paired else "batch"
     blocks = [block] if len(np.unique(design.blocks)) > 1 else []
     told = design.covariates.loc[design.covariates["note"] == "", "covariate"]
-    by_axis["adjusted_for"] = ";".join([*blocks, *told])
+    alone = table["test"].isin(["permanova", "permdisp"])
+    table["adjusted_for"] = np.where(alone, ";".join(blocks), ";".join([*blocks, *told]))
+    first = ["test", "axis", "statistic", "share", "p", "q", "p_family", "p_permutation"]
+    return table[[*first, "n", "n_permutations", "adjusted_for"]]
 
-    gram = map_gram(of_kernel.similarity, design)
-    found = {}
+
+def _axes(
+    coordinates: pd.DataFrame,
+    design: Design,
+    testing: Testing,
+    kernel: str,
+    ratios: Mapping[str, float],
+) -> pd.DataFrame:
+    values, analysis = coordinates.to_numpy(dtype=float), f"axes of {kernel}"
+    alone = design.mixed is None
+    averaged = design.units.average(values)
+    table = testing.permute(analysis if alone else None, averaged, design).table
+    table["p_permutation"] = table["p"]
+    if design.mixed is not None:
+        observed = design.of_model.average(values)
+        tested = mixed_t(observed, design.mixed.model, ratios)
+        table["p"], table["n"] = tested["p"], tested["n"]
+        table["q"] = benjamini_hochberg(table["p"].to_numpy())
+        testing.count(analysis, testing.under_chance(observed, design, ratios)[1])
+    return table.assign(test="axis", axis=coordinates.columns.to_list(), share=np.nan)
+
+
+def _whole(
+    similarity: np.ndarray,
+    design: Design,
+    testing: Testing,
+    kernel: str,
+    ratios: Mapping[str, float],
+) -> pd.DataFrame:
+    """Test the map as a whole: what counts, which has q, and what stands beside it."""
+    gram, phenotypes = map_gram(similarity, design.units), testing.phenotypes(design)
+    arrangements = design.arrangements(testing.permutations, testing.seed)
+    regression = distance_regression(gram, design, arrangements, phenotypes)
+    counted: dict[str, MapTest] = {}
+    beside: dict[str, MapTest] = {}
+    if design.mixed is None:
+        counted["distance regression"] = regression
+    else:
+        counted["mixed model"] = mixed_regression(
+            map_gram(similarity, design.of_model),
+            design.mixed.model,
+            ratios,
+            testing.permutations,
+            derive_seed(testing.seed, "map"),
+            len(testing.outcomes(design, ratios)),
+        )
+        beside["distance regression"] = regression
     if design.binary:
+        # Of two groups HSIC is distance regression.
         plain = design.without_covariates()
-        arrangements = plain.arrangements(n_permutations, seed)
-        found["permanova"] = permanova(gram, plain, arrangements, phenotypes)
-        found["permdisp"] = permdisp(gram, plain, arrangements, phenotypes)
-    arrangements = design.arrangements(n_permutations, seed)
-    found["distance regression"] = distance_regression(gram, design, arrangements, phenotypes)
-    found["hsic"] = hsic(gram, design, arrangements, phenotypes)
-    p_by_chance = np.stack([test.by_chance for test in found.values()], axis=1)
-    # All are corrected together; those that take covariates count.
-    counts = [name not in ("permanova", "permdisp") for name in found]
-    testing.count(f"map of {kernel}", p_by_chance, counted=np.array(counts))
-    whole = pd.DataFrame([vars(test) for test in found.values()]).drop(columns="by_chance")
-    whole["test"] = list(found)
-    whole["axis"] = ""
-    whole["q"] = benjamini_hochberg(whole["p"].to_numpy())
-    whole["n"] = design.n
-    whole["adjusted_for"] = [
-        ";".join(blocks if name in ("permanova", "permdisp") else [*blocks, *told])
-        for name in found
+        arrangements = plain.arrangements(testing.permutations, testing.seed)
+        beside["permanova"] = permanova(gram, plain, arrangements)
+        beside["permdisp"] = permdisp(gram, plain, arrangements)
+    else:
+        counted["hsic"] = hsic(gram, design, arrangements, phenotypes)
+    by_chance = [test.by_chance for test in counted.values()]
+    n = min(map(len, by_chance))
+    testing.count(f"map of {kernel}", np.stack([p[:n] for p in by_chance], axis=1))
+    found = counted | beside
+    table = pd.DataFrame([vars(test) for test in found.values()]).drop(columns="by_chance")
+    q = benjamini_hochberg(table["p"].to_numpy()[: len(counted)])
+    table["q"] = np.append(q, np.full(len(beside), np.nan))
+    table["n"] = [
+        len(design.of_model.labels) if name == "mixed model" else design.n for name in found
     ]
-    by_axis["share"] = whole["p_family"] = np.nan
-    columns = ["test", "axis", "statistic", "share", "p", "q", "p_family", "n", "n_permutations"]
-    return pd.concat([by_axis, whole], ignore_index=True)[[*columns, "adjusted_for"]]
+    return table.assign(test=list(found), axis="", p_family=np.nan, p_permutation=np.nan)

@@ -35,8 +35,6 @@ ANALYSES = {
         ["gene_set", "kind", "analysis", "measure"],
     ),
 }
-# Tests of the map that take covariates, as PERMANOVA and PERMDISP do not.
-MAP_TESTS = {"axes": ["axis"], "map": ["distance regression", "hsic"]}
 
 
 def findings_row(
@@ -76,11 +74,13 @@ def findings_row(
         measurable: whether what was tested can be measured. If nothing was tested because it
         cannot, `strongest` says so.
     """
-    if analysis in MAP_TESTS:
+    if analysis in ("axes", "map"):
         table = table[table["phenotype"] == phenotype]
         table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
-            table = table[table["test"].isin(MAP_TESTS[analysis])]
+            # Tests of the whole map that do not count have no q.
+            whole = (table["test"] != "axis") & table["q"].notna()
+            table = table[whole if analysis == "map" else table["test"] == "axis"]
     elif analysis == "components":
         table = table.assign(
             p=table["p_family"],

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.spatial.distance import pdist, squareform
 
 from popnet.stats.designs import Arrangements, Design
+from popnet.stats.mixed import Model, free_coordinates, variance_ratios
 from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE
+from popnet.stats.units import Units
 
 # Eigenvalues below this share of the largest similarity are rounding errors.
 ROUNDING = 1e-10
+# Steps towards a spatial median.
+MEDIAN_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class MapTest:
     by_chance: np.ndarray
 
 
-def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
+def map_gram(similarity: np.ndarray, over: Units) -> np.ndarray:
     """Return the inner products of the observations' positions on the map, (n, n).
 
     Similarities are averaged over the samples of an observation and centred in feature space. The
@@ -48,11 +53,11 @@ def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
     Parameters
     ----------
     similarity : ndarray of shape (n_samples, n_samples)
-        Of the rows that the design was made from.
-    design : Design
+        Of the rows that the units were made from.
+    over : Units
+        Whose observations are wanted.
     """
-    weights = design.units.weights
-    gram = weights @ (weights @ similarity).T
+    gram = over.weights @ (over.weights @ similarity).T
     if not len(gram):
         return gram
     largest = np.abs(gram).max()
@@ -63,12 +68,86 @@ def map_gram(similarity: np.ndarray, design: Design) -> np.ndarray:
     return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
 
 
-def permanova(
+def mixed_regression(
     gram: np.ndarray,
-    design: Design,
-    arrangements: Arrangements,
-    phenotypes: np.ndarray | None = None,
+    model: Model,
+    ratios: Mapping[str, float],
+    n_permutations: int,
+    seed: int,
+    n_phenotypes: int = 0,
 ) -> MapTest:
+    """Test whether positions on the map depend on the phenotype, by a linear mixed model.
+
+    Multivariate generalised least squares of all dimensions of the map. With a residual variance of
+    cases and one of controls this is the answer to groups of unequal spread that Anderson's F2
+    gives, with random effects and covariates. The coordinates of the whitened phenotype, on a basis
+    of what fixed effects leave, are permuted (:func:`popnet.stats.mixed.permuted_outcomes`).
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+        See :func:`map_gram`, over the observations of the model.
+    model : Model
+    ratios : mapping of name to float
+        Of :func:`map_ratios`.
+    n_permutations, seed : int
+    n_phenotypes : int
+        How many permuted phenotypes are tested, too.
+
+    Returns
+    -------
+    MapTest
+        `statistic` is the partial pseudo-F of the whitened map.
+
+    References
+    ----------
+    Anderson et al., Australian and New Zealand Journal of Statistics 59 (2017), for F2; Huh and
+    Jhun, Biometrics 57 (2001).
+    """
+    found = free_coordinates(model, ratios)
+    if found is None or not np.trace(gram) > 0:
+        nothing = np.full(n_phenotypes, np.nan)
+        return MapTest(np.nan, np.nan, np.nan, n_permutations, nothing)
+    factor, basis, own = found
+    half = solve_triangular(factor, gram, lower=True)
+    kernel = basis.T @ solve_triangular(factor, half.T, lower=True) @ basis
+    rng, at_once = np.random.default_rng(seed), max(1, STATISTICS_AT_ONCE // len(own))
+
+    def shares(n: int) -> np.ndarray:
+        parts = []
+        for start in range(0, n, at_once):
+            moved = rng.permuted(np.tile(own, (min(at_once, n - start), 1)), axis=1)
+            parts.append(((moved @ kernel) * moved).sum(axis=1))
+        return np.concatenate([*parts, np.zeros(0)]) / (own @ own * np.trace(kernel))
+
+    observed = float(own @ kernel @ own / (own @ own * np.trace(kernel)))
+    null, by_chance = np.sort(shares(n_permutations)), shares(n_phenotypes)
+    larger = n_permutations - np.searchsorted(null, np.append(observed, by_chance) - TIE)
+    p = (larger + 1) / (n_permutations + 1)
+    f = observed / max(1 - observed, 1e-12) * (len(own) - 1)
+    return MapTest(f, float(p[0]), observed, n_permutations, p[1:])
+
+
+def map_ratios(gram: np.ndarray, model: Model) -> dict[str, float]:
+    """Return the variance ratios of positions on a map, whatever its rotation.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n, n)
+        See :func:`map_gram`, over the observations of the model.
+    model : Model
+    """
+    return variance_ratios(coordinates(gram), model, pooled=True)
+
+
+def coordinates(gram: np.ndarray) -> np.ndarray:
+    """Return positions whose inner products are `gram`, (n, n_dimensions)."""
+    values, vectors = np.linalg.eigh(gram)
+    kept = values > ROUNDING * np.abs(values).max(initial=0)
+    return vectors[:, kept] * np.sqrt(values[kept])
+
+
+def permanova(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
     """Test whether cases and controls have different positions on the map.
 
     The statistic is that of the groups, as in scikit-bio, without adjustment for covariates.
@@ -82,8 +161,6 @@ def permanova(
         Of a binary phenotype, :meth:`Design.without_covariates`.
     arrangements : Arrangements
         Of this design.
-    phenotypes : ndarray of int, shape (n_phenotypes, n), optional
-        Of :meth:`popnet.stats.designs.Design.permuted`.
 
     Returns
     -------
@@ -96,9 +173,7 @@ def permanova(
     """
     group = design.outcome - design.outcome.mean()
     ungrouped = np.zeros((design.n, 0))
-    return _pseudo_f(
-        gram, group, ungrouped, design.n - 2, design.testable, arrangements, phenotypes
-    )
+    return _pseudo_f(gram, group, ungrouped, design.n - 2, design.testable, arrangements, None)
 
 
 def distance_regression(
@@ -189,21 +264,16 @@ def phenotype_features(design: Design) -> np.ndarray:
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
-def permdisp(
-    gram: np.ndarray,
-    design: Design,
-    arrangements: Arrangements,
-    phenotypes: np.ndarray | None = None,
-) -> MapTest:
+def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> MapTest:
     """Test whether the dispersion of cases and controls on the map differs.
 
     PERMANOVA is sensitive to the dispersion of groups as well as to their positions. Distances to
-    the groups' centroids are compared by analysis of variance, as in scikit-bio with
-    ``test="centroid"``; permutations are within blocks.
+    the spatial medians of the groups are compared by analysis of variance, whose residuals are
+    permuted within blocks, as ``betadisper`` and ``permutest`` of R's vegan do.
 
     Parameters
     ----------
-    gram, design, arrangements, phenotypes
+    gram, design, arrangements
         As in :func:`permanova`.
 
     Returns
@@ -216,45 +286,59 @@ def permdisp(
     Anderson, Biometrics 62 (2006).
     """
     if not design.testable or design.n < 3:
-        return _untested(arrangements, phenotypes)
-    observed = dispersion_f(gram, design.outcome[None] == 1)[0]
+        return _untested(arrangements, None)
+    case = design.outcome == 1
+    distance = np.empty(design.n)
+    for group in (case, ~case):
+        distance[group] = distances_to_median(gram[np.ix_(group, group)])
+    observed = dispersion_f(distance, case[None])[0]
     if not np.isfinite(observed):
-        return _untested(arrangements, phenotypes)
-    permuted = [
-        dispersion_f(gram, design.outcome[rows] == 1) for rows in _chunks(arrangements, design.n)
-    ]
-    moved = np.zeros((0, design.n), np.intp) if phenotypes is None else phenotypes
-    found = np.append(observed, dispersion_f(gram, design.outcome[moved] == 1))
-    p = _ranked(found * (1 - TIE), np.concatenate(permuted), arrangements)
-    return MapTest(float(observed), float(p[0]), np.nan, arrangements.n, p[1:])
+        return _untested(arrangements, None)
+    left = distance - np.where(case, distance[case].mean(), distance[~case].mean())
+    permuted = [dispersion_f(left, case[rows]) for rows in _chunks(arrangements, design.n)]
+    p = _ranked(np.array([observed * (1 - TIE)]), np.concatenate(permuted), arrangements)
+    return MapTest(float(observed), float(p[0]), np.nan, arrangements.n, np.zeros(0))
 
 
-def dispersion_f(gram: np.ndarray, cases: np.ndarray) -> np.ndarray:
-    """Return the F statistic of distances to the centroid of the same group, (n_groupings,).
+def distances_to_median(gram: np.ndarray) -> np.ndarray:
+    """Return the distance of every position to the spatial median of all, (n,).
+
+    By Weiszfeld's algorithm: the median is a weighted mean of the positions.
 
     Parameters
     ----------
     gram : ndarray of shape (n, n)
+        Inner products of the positions.
+    """
+    own, n = np.diagonal(gram), len(gram)
+    weights = np.full(n, 1 / n)
+    for _ in range(MEDIAN_STEPS):
+        to_centre = gram @ weights
+        distance = np.sqrt(np.maximum(own - 2 * to_centre + weights @ to_centre, 0))
+        nearer = 1 / np.maximum(distance, 1e-9 * (distance.max() or 1))
+        last, weights = weights, nearer / nearer.sum()
+        if np.abs(weights - last).max() < 1e-10:
+            break
+    return distance
+
+
+def dispersion_f(distances: np.ndarray, cases: np.ndarray) -> np.ndarray:
+    """Return the F statistic of two groups, (n_groupings,); NaN where nothing varies within.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n,)
     cases : bool ndarray of shape (n_groupings, n)
         As many cases in each.
     """
-    n, n_groupings = gram.shape[0], len(cases)
-    squared = np.empty(cases.shape)
+    n = len(distances)
+    centred = distances - distances.mean()
+    between = np.zeros(len(cases))
     for group in (cases, ~cases):
-        share = group / group.sum(axis=1, keepdims=True)
-        to_mean = share @ gram
-        centre = np.einsum("ij,ij->i", to_mean, share)
-        squared[group] = (np.diagonal(gram) - 2 * to_mean + centre[:, None])[group]
-    distance = np.sqrt(np.maximum(squared, 0))
-    between, within = np.zeros(n_groupings), (distance**2).sum(axis=1)
-    for group in (cases, ~cases):
-        size = group.sum(axis=1)
-        total = np.where(group, distance, 0).sum(axis=1)
-        between += total**2 / size
-        within -= total**2 / size
-    between -= distance.sum(axis=1) ** 2 / n
-    # In groups of two, both members have the same distance to the centroid, up to rounding.
-    nothing = within <= TIE * (distance**2).sum(axis=1)
+        between += (group @ centred) ** 2 / group.sum(axis=1)
+    within = (centred**2).sum() - between
+    # In groups of two, both members have the same distance to the median, up to rounding.
+    nothing = within <= TIE * (distances**2).sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(nothing, np.nan, between / (within / (n - 2)))
 

@@ -173,17 +173,40 @@ def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: i
     ----------
     Huh and Jhun, Biometrics 57 (2001); Freedman and Lane (1983) for the idea.
     """
-    regressors = model.regressors()
-    k = regressors.shape[1]
-    if not _testable(model, regressors):
+    if (found := free_coordinates(model, ratios)) is None:
         return np.zeros((0, model.n))
-    factor = cholesky(_covariance(model, ratios), lower=True)
-    white = solve_triangular(factor, regressors, lower=True)
-    # All but the fixed effects: an orthonormal basis of what is left.
-    basis = np.linalg.qr(white[:, :-1], mode="complete")[0][:, k - 1 :]
-    own, rng = basis.T @ white[:, -1], np.random.default_rng(seed)
+    factor, basis, own = found
+    rng = np.random.default_rng(seed)
     moved = np.reshape([rng.permutation(own) for _ in range(n)], (n, len(own)))
     return moved @ (factor @ basis).T
+
+
+def free_coordinates(
+    model: Model, ratios: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return where only the phenotype and chance are left, or None where nothing can be tested.
+
+    Parameters
+    ----------
+    model : Model
+    ratios : mapping of name to float
+        Of :func:`variance_ratios`.
+
+    Returns
+    -------
+    factor : ndarray of shape (n, n)
+        The Cholesky factor of V: values multiplied by its inverse are whitened.
+    basis : ndarray of shape (n, n - k)
+        Orthonormal, and orthogonal to the k whitened fixed effects.
+    own : ndarray of shape (n - k,)
+        The whitened phenotype in this basis.
+    """
+    if (found := _factored(model, ratios)) is None:
+        return None
+    factor, regressors = found
+    white = solve_triangular(factor, regressors, lower=True)
+    basis = np.linalg.qr(white[:, :-1], mode="complete")[0][:, white.shape[1] - 1 :]
+    return factor, basis, basis.T @ white[:, -1]
 
 
 def permuted_t(
@@ -298,7 +321,7 @@ def _testable(model: Model, regressors: np.ndarray) -> bool:
     return 0 < k < model.n and np.array_equal(regressors[:, -1], model.outcome)
 
 
-def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
+def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> dict[str, float]:
     """Return the variances of random effects, and of cases, over the residual variance.
 
     By restricted maximum likelihood of all columns together, each with a scale of its own:
@@ -313,6 +336,9 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
         a large table at most `MOST_VARIABLES` columns, and about `MOST_OBSERVATIONS` observations,
         donors as a whole.
     model : Model
+    pooled : bool
+        All columns have one scale, so that those of large variance count more: the columns are
+        coordinates of a map, whose rotation is arbitrary. All of them are looked at.
 
     Returns
     -------
@@ -320,7 +346,8 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
         By the name of the random effect; and `cases`, the residual variance of cases over that of
         the others, if the model has cases. 0 (of cases 1) where nothing can be known.
     """
-    values = values[:, _spread(values.shape[1], LOOKED_AT)]
+    most = values.shape[1] if pooled else MOST_VARIABLES
+    values = values[:, _spread(values.shape[1], LOOKED_AT if most == MOST_VARIABLES else most)]
     names = list(model.random)
     nothing = dict.fromkeys(names, 0.0) | ({} if model.cases is None else {"cases": 1.0})
     present = np.isfinite(values)
@@ -329,10 +356,10 @@ def variance_ratios(values: np.ndarray, model: Model) -> dict[str, float]:
     if not parts or not nothing:
         return nothing
     rows, columns = np.flatnonzero(parts[0][0]), parts[0][1]
-    columns = columns[_spread(len(columns), MOST_VARIABLES)]
+    columns = columns[_spread(len(columns), most)]
     rows = rows[_some_observations(model.subset(rows))]
     part = model.subset(rows)
-    likelihood = _Likelihood.of(values[np.ix_(rows, columns)], part)
+    likelihood = _Likelihood.of(values[np.ix_(rows, columns)], part, pooled)
     if likelihood is None:
         return nothing
     found = likelihood.maximum()
@@ -372,6 +399,8 @@ class _Likelihood:
     kernels : ndarray of shape (n_ratios, n, n)
     limits : list of (smallest, largest)
         Of each log ratio.
+    pooled : bool
+        Columns have one scale, and lengths as they are.
     """
 
     values: np.ndarray
@@ -379,15 +408,18 @@ class _Likelihood:
     base: np.ndarray
     kernels: np.ndarray
     limits: list[tuple[float, float]]
+    pooled: bool
 
     @classmethod
-    def of(cls, values: np.ndarray, model: Model) -> _Likelihood | None:
+    def of(cls, values: np.ndarray, model: Model, pooled: bool) -> _Likelihood | None:
         """Return the likelihood, or None where there is nothing to learn from."""
         regressors = model.regressors()
         basis = np.linalg.qr(regressors)[0]
         left = values - basis @ (basis.T @ values)
         size = np.sqrt((left**2).sum(0))
         varies = size > 1e-6 * np.sqrt(((values - values.mean(0)) ** 2).sum(0))
+        if pooled and len(size):
+            size = np.full_like(size, np.sqrt((size**2).mean()))
         if varies.sum() < MIN_VARIABLES or model.n - regressors.shape[1] < 2:
             return None
         kernels = [columns @ columns.T for columns in model.random.values()]
@@ -397,7 +429,8 @@ class _Likelihood:
             base = (~model.cases).astype(float)
             kernels.append(np.diag(model.cases.astype(float)))
             limits.append((math.log(LEAST_SPREAD), math.log(MOST_SPREAD)))
-        return cls(left[:, varies] / size[varies], regressors, base, np.array(kernels), limits)
+        scaled = left[:, varies] / size[varies]
+        return cls(scaled, regressors, base, np.array(kernels), limits, pooled)
 
     @property
     def df(self) -> int:
@@ -419,10 +452,15 @@ class _Likelihood:
         """Return minus the mean log likelihood of a column, and its gradient by log ratios."""
         ratios = np.exp(logs)
         determinants, project, projected = self.parts(ratios)
-        rss = np.maximum((self.values * projected).sum(0), 1e-300)
+        rss = self.squares(projected)
         mean = (projected / rss) @ projected.T * (self.df / self.values.shape[1])
         gradient = ((project - mean) * self.kernels).sum(axis=(1, 2)) * ratios / 2
         return (determinants + self.df * float(np.log(rss).mean())) / 2, gradient
+
+    def squares(self, projected: np.ndarray) -> np.ndarray:
+        """Return the residual sum of squares of columns, the mean one of all where pooled."""
+        rss = np.maximum((self.values * projected).sum(0), 1e-300)
+        return np.full_like(rss, rss.mean()) if self.pooled else rss
 
     def maximum(self) -> np.ndarray:
         """Return the ratios of the largest likelihood, from two starts."""
@@ -449,6 +487,9 @@ class _Likelihood:
     def effective(self, ratios: np.ndarray) -> float:
         """Return how many independent columns there are, by their mean squared correlation."""
         projected, m = self.parts(ratios)[2], self.values.shape[1]
+        if self.pooled:
+            inner = self.values.T @ projected
+            return float(np.trace(inner) ** 2 / (inner**2).sum())
         # The sum of squared correlations of the columns in the metric P.
         rss = np.maximum((self.values * projected).sum(0), 1e-300)
         together = (projected / rss) @ self.values.T

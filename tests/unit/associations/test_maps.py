@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,9 @@ from popnet.associations import maps as map_tests
 from popnet.associations.maps import SampleMap, one_map
 from popnet.associations.testing import Testing
 from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.kernel_tests import map_gram, map_ratios
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.units import units
 
@@ -118,19 +123,20 @@ def test_table_of_a_map(binary):
         np.random.default_rng(2), binary=binary, batches=2, covariates=("age",), effect=1.0
     )
     table = of_samples(similarity, design, 400)
-    whole = ["permanova", "permdisp"] * binary + ["distance regression", "hsic"]
+    whole = ["distance regression", *(["permanova", "permdisp"] if binary else ["hsic"])]
     assert table["test"].tolist() == ["axis"] * 4 + whole
     assert table["axis"].tolist() == ["PC1", "PC2", "PC3", "PC4"] + [""] * len(whole)
-    for family in (table[:4], table[4:]):
+    beside = table["test"].isin(["permanova", "permdisp"])
+    assert table.loc[beside, "q"].isna().all()
+    for family in (table[:4], table[4:][~beside[4:]]):
         np.testing.assert_allclose(family["q"], benjamini_hochberg(family["p"].to_numpy()))
     assert (table["p_family"][:4] >= table["p"][:4]).all()
     assert table["p_family"][4:].isna().all()
     assert (table["n"] == 24).all()
     assert (table["n_permutations"] == 400).all()
     assert (table["p"] >= 1 / 401).all()
-    alone = table["test"].isin(["permanova", "permdisp"])
-    assert (table.loc[alone, "adjusted_for"] == "batch").all()
-    assert (table.loc[~alone, "adjusted_for"] == "batch;age").all()
+    assert (table.loc[beside, "adjusted_for"] == "batch").all()
+    assert (table.loc[~beside, "adjusted_for"] == "batch;age").all()
     again = of_samples(similarity, design, 400)
     pd.testing.assert_frame_equal(table, again)
 
@@ -177,3 +183,38 @@ def test_pairs_are_compared_within_donors():
     assert table.at["distance regression", "p"] == 2 / 2**8
     assert table.at["permanova", "p"] == 2 / 2**8
     assert table.at["distance regression", "adjusted_for"] == "donor"
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_maps_have_the_mixed_model_of_the_design(binary):
+    """Nobody is left out: eight pairs and two single donors."""
+    generator = np.random.default_rng(9)
+    names = [f"s{number}" for number in range(18)]
+    donors = [*np.repeat(np.arange(8).astype(str), 2), "x", "y"]
+    samples = pd.DataFrame({"donor": donors, "batch": ""}, index=names)
+    case = np.tile([0.0, 1.0], 9)
+    phenotype = pd.Series(case if binary else case + generator.normal(size=18), index=names)
+    places = generator.normal(size=(18, 4))
+    places[:16] += 3 * np.repeat(generator.normal(size=(8, 4)), 2, axis=0)
+    places[:, 0] += 3 * case
+    about = names, samples, phenotype, binary
+    mixed = make_mixed_design(*about)
+    design = replace(make_design(*about), mixed=mixed)
+    similarity = places @ places.T
+    of_kernel = SampleMap(names, similarity, axes_of(similarity))
+    testing = Testing(500, seed=1, chance={})
+    table = one_map(of_kernel, design, testing, "k")
+    assert (table["n"][:4] == 18).all()
+    ratios = map_ratios(map_gram(similarity, mixed.units), mixed.model)
+    assert ratios["donor"] > 1
+    expected = mixed_t(mixed.units.average(of_kernel.coordinates.to_numpy()), mixed.model, ratios)
+    np.testing.assert_allclose(table["p"][:4], expected["p"])
+    assert table["p_permutation"][:4].between(2 / 2**8, 1).all()
+    whole = table[4:].set_index("test")
+    assert whole.index[0] == "mixed model"
+    assert whole.at["mixed model", "p"] < 0.05
+    assert whole.at["mixed model", "n"] == 18
+    assert whole["q"].notna().sum() == (1 if binary else 2)
+    assert list(whole.index[whole["q"].notna()]) == ["mixed model", *["hsic"] * (not binary)]
+    assert len(testing.by_chance("axes of k")) == 20
+    assert testing.by_chance("map of k")["tested"].eq(1 if binary else 2).all()

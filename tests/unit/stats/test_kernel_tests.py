@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,15 @@ from popnet.stats.designs import make_design
 from popnet.stats.kernel_tests import (
     dispersion_f,
     distance_regression,
+    distances_to_median,
     hsic,
     map_gram,
+    map_ratios,
+    mixed_regression,
     permanova,
     permdisp,
 )
+from popnet.stats.mixed_designs import make_mixed_design
 
 
 def study(generator, n=24, binary=False, batches=1, covariates=(), effect=0.0, dimensions=5):
@@ -62,20 +67,20 @@ def close(p, expected, n_permutations):
         (permanova, skbio_permanova),
         (
             permdisp,
-            partial(skbio_permdisp, test="centroid"),
+            partial(skbio_permdisp, test="median"),
         ),
     ],
 )
 def test_groups_without_blocks_are_those_of_scikit_bio(ours, theirs, effect):
     design, similarity = study(np.random.default_rng(3), binary=True, effect=effect)
-    gram = map_gram(similarity, design)
+    gram = map_gram(similarity, design.units)
     found = ours(gram, design, design.arrangements(2000, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = theirs(
             distances(gram), design.units.phenotype.astype(int), permutations=999, seed=1
         )
-    assert found.statistic == pytest.approx(expected["test statistic"])
+    assert found.statistic == pytest.approx(expected["test statistic"], rel=1e-3)
     assert close(found.p, expected["p-value"], 999)
     assert found.n_permutations == 2000
 
@@ -87,9 +92,8 @@ def test_groups_are_permuted_within_blocks():
     phenotype = pd.Series([1.0, 1, 1, 0, 0, 0, 0, 1], index=names)
     design = make_design(names, samples, phenotype, True)
     places = np.random.default_rng(0).normal(size=(8, 3))
-    gram = map_gram(places @ places.T, design)
+    gram = map_gram(places @ places.T, design.units)
     found = permanova(gram, design, design.arrangements(1000, 1))
-    dispersion = permdisp(gram, design, design.arrangements(1000, 1))
     statistics = []
     for control in range(4):
         for case in range(4, 8):
@@ -97,19 +101,125 @@ def test_groups_are_permuted_within_blocks():
             group[control], group[case] = 0, 1
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                statistics.append(
-                    [
-                        skbio_permanova(distances(gram), group, permutations=0)["test statistic"],
-                        skbio_permdisp(distances(gram), group, test="centroid", permutations=0)[
-                            "test statistic"
-                        ],
-                    ]
-                )
-    count = (np.array(statistics) >= np.array([found.statistic, dispersion.statistic]) - 1e-9).sum(
-        0
-    )
-    assert (found.p, dispersion.p) == tuple(count / 16)
+                tested = skbio_permanova(distances(gram), group, permutations=0)
+            statistics.append(tested["test statistic"])
+    assert found.p == (np.array(statistics) >= found.statistic - 1e-9).mean()
     assert found.n_permutations == 16
+
+
+# 18 places, and what vegan 2.6-4 of R says of them: betadisper(dist(x), g, type = "median"),
+# permutest(b, permutations = 99999).
+PLACES = (
+    np.array(
+        [
+            *(0.1, 1.2, -0.4, 2.0, 0.7, -1.1, 0.3, 0.9, -0.8, 1.5, -2.2, 3.1, 0.4, -1.7, 2.6, -3.0),
+            *(1.8, 0.2, 0.5, -0.6, 1.1, 0.0, -0.9, 0.8, 0.2, -0.3, 0.6, -1.4, 2.4, -2.1, 1.9, 0.3),
+            *(-2.8, 1.0, -0.7, 3.3),
+        ]
+    )
+    .reshape(2, 18)
+    .T
+)
+OF_VEGAN = {"F": 25.747, "p": 0.00046, "distances": [0.3605550, 1.2041596, 1.1401753, 1.7117244]}
+
+
+def test_dispersion_is_that_of_vegan():
+    names = [f"s{number}" for number in range(18)]
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    phenotype = pd.Series(np.repeat([1.0, 0.0], 9), names)
+    design = make_design(names, samples, phenotype, True)
+    gram = map_gram(PLACES @ PLACES.T, design.units)
+    found = permdisp(gram, design, design.arrangements(20000, 1))
+    assert found.statistic == pytest.approx(OF_VEGAN["F"], rel=1e-3)
+    assert found.p == pytest.approx(OF_VEGAN["p"], abs=6e-4)
+    own = distances_to_median(PLACES[:9] @ PLACES[:9].T)
+    np.testing.assert_allclose(own[:4], OF_VEGAN["distances"], atol=1e-4)
+
+
+def test_residual_distances_are_permuted():
+    """All orders of six observations, counted one by one."""
+    names = list("abcdef")
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    phenotype = pd.Series([1.0, 1, 1, 0, 0, 0], index=names)
+    design = make_design(names, samples, phenotype, True)
+    places = np.random.default_rng(0).normal(size=(6, 3))
+    gram = map_gram(places @ places.T, design.units)
+    found = permdisp(gram, design, design.arrangements(1000, 1))
+    rows = [np.arange(3), np.arange(3, 6)]
+    own = np.concatenate([distances_to_median(gram[np.ix_(part, part)]) for part in rows])
+    left = own - np.repeat([own[:3].mean(), own[3:].mean()], 3)
+    every = np.array(
+        [dispersion_f(left[list(order)], CASES)[0] for order in permutations(range(6))]
+    )
+    assert found.statistic == pytest.approx(dispersion_f(own, CASES)[0])
+    assert found.p == pytest.approx((every >= found.statistic - 1e-9).mean())
+
+
+CASES = np.array([[True] * 3 + [False] * 3])
+
+
+def without_random(design, similarity):
+    """Return the map, and a model of the phenotype and nothing else."""
+    names = list(design.units.bin_samples)
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    phenotype = pd.Series(design.units.phenotype, index=names)
+    mixed = make_mixed_design(names, samples, phenotype, design.binary)
+    return map_gram(similarity, mixed.units), mixed.model
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_the_mixed_model_of_a_map_is_regression_where_nothing_is_random(binary):
+    rng = np.random.default_rng(4)
+    design, similarity = study(rng, binary=binary, effect=0.3)
+    gram, model = without_random(design, similarity)
+    ratios = map_ratios(gram, model) | ({"cases": 1.0} if binary else {})
+    found = mixed_regression(gram, model, ratios, 2000, 1, n_phenotypes=20)
+    values, vectors = np.linalg.eigh(gram)
+    places = vectors[:, values > 1e-9] * np.sqrt(values[values > 1e-9])
+    expected = regression_f(places, np.ones((24, 1)), model.outcome)
+    assert found.statistic == pytest.approx(expected)
+    if binary:
+        alone = distance_regression(gram, design, design.arrangements(2000, 1))
+        assert found.share == pytest.approx(alone.share)
+        assert close(found.p, alone.p, 2000)
+    assert found.by_chance.shape == (20,)
+    assert 0 < found.by_chance.min() < found.by_chance.max() <= 1
+    again = mixed_regression(gram, model, ratios, 2000, 1, n_phenotypes=20)
+    assert (found.p, *found.by_chance) == (again.p, *again.by_chance)
+
+
+def test_groups_of_unequal_spread_have_no_difference_in_position():
+    """Six cases of twice the spread among 30 controls; then they move, too."""
+    p = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        names = [f"s{number}" for number in range(36)]
+        samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+        case = pd.Series(np.repeat([1.0, 0.0], [6, 30]), names)
+        places = rng.normal(size=(36, 20)) * np.where(case == 1, 2, 1)[:, None]
+        mixed, design = (
+            make(names, samples, case, True) for make in (make_mixed_design, make_design)
+        )
+        row = []
+        for moved in (0, 1.5):
+            own = places + moved * case.to_numpy()[:, None]
+            gram = map_gram(own @ own.T, mixed.units)
+            ratios = map_ratios(gram, mixed.model)
+            row.append(mixed_regression(gram, mixed.model, ratios, 99, seed).p)
+        plain = map_gram(places @ places.T, design.units)
+        p.append([*row, distance_regression(plain, design, design.arrangements(99, seed)).p])
+    share = (np.array(p) <= 0.05).mean(axis=0)
+    # The 99.9 % point of the binomial distribution is 13.
+    assert share[0] <= 0.13
+    assert share[1] > 0.5
+    assert share[2] > 0.3
+
+
+def test_a_map_that_cannot_be_tested():
+    design, similarity = study(np.random.default_rng(0), n=10, binary=True)
+    gram, model = without_random(design, similarity)
+    nothing = mixed_regression(0 * gram, model, map_ratios(0 * gram, model), 99, 1, 3)
+    assert np.isnan([nothing.statistic, nothing.p, *nothing.by_chance]).all()
 
 
 def regression_f(places, given, outcome):
@@ -130,7 +240,7 @@ def test_distance_regression_is_that_of_every_dimension(binary, batches, covaria
     design, similarity = study(
         generator, binary=binary, batches=batches, covariates=covariates, effect=0.3
     )
-    gram = map_gram(similarity, design)
+    gram = map_gram(similarity, design.units)
     arrangements = design.arrangements(200, 7)
     found = distance_regression(gram, design, arrangements)
     values, vectors = np.linalg.eigh(gram)
@@ -151,7 +261,7 @@ def test_distance_regression_is_that_of_every_dimension(binary, batches, covaria
 
 def test_of_two_groups_distance_regression_is_permanova():
     design, similarity = study(np.random.default_rng(1), binary=True, effect=0.3)
-    gram = map_gram(similarity, design)
+    gram = map_gram(similarity, design.units)
     arrangements = design.arrangements(500, 2)
     one = permanova(gram, design, arrangements)
     other = distance_regression(gram, design, arrangements)
@@ -162,7 +272,7 @@ def test_of_two_groups_distance_regression_is_permanova():
 @pytest.mark.parametrize("effect", [0.0, 0.5])
 def test_hsic_is_that_of_hyppo(binary, effect):
     design, similarity = study(np.random.default_rng(11), binary=binary, effect=effect)
-    gram = map_gram(similarity, design)
+    gram = map_gram(similarity, design.units)
     found = hsic(gram, design, design.arrangements(1000, 1))
     outcome = design.outcome[:, None]
     kernel = outcome @ outcome.T if binary else compute_kern(outcome, outcome, "gaussian")[1]
@@ -182,7 +292,7 @@ def test_hsic_sees_what_is_not_a_line():
     design, _ = study(generator, n=40)
     value = design.units.phenotype
     places = np.column_stack([value**2, generator.normal(size=(40, 2)) / 2])
-    gram = map_gram(places @ places.T, design)
+    gram = map_gram(places @ places.T, design.units)
     arrangements = design.arrangements(999, 1)
     assert hsic(gram, design, arrangements).p < 0.01
     assert distance_regression(gram, design, arrangements).p > 0.01
@@ -194,7 +304,7 @@ def test_hsic_of_a_phenotype_that_mostly_ties():
     phenotype = pd.Series([0.0] * 10 + [1.0, 2.0], index=names)
     design = make_design(names, samples, phenotype, False)
     places = np.random.default_rng(0).normal(size=(12, 3))
-    found = hsic(map_gram(places @ places.T, design), design, design.arrangements(99, 1))
+    found = hsic(map_gram(places @ places.T, design.units), design, design.arrangements(99, 1))
     assert 0 < found.p <= 1
     assert 0 <= found.statistic <= 1
 
@@ -204,19 +314,20 @@ def test_dispersion_is_seen_and_place_is_not():
     design, _ = study(generator, n=40, binary=True)
     case = design.units.phenotype[:, None]
     places = generator.normal(size=(40, 4)) * np.where(case == 1, 3, 1)
-    gram = map_gram(places @ places.T, design)
+    gram = map_gram(places @ places.T, design.units)
     arrangements = design.arrangements(999, 1)
     assert permdisp(gram, design, arrangements).p < 0.01
     places = generator.normal(size=(40, 4)) + case
-    gram = map_gram(places @ places.T, design)
+    gram = map_gram(places @ places.T, design.units)
     assert permdisp(gram, design, arrangements).p > 0.05
     assert permanova(gram, design, arrangements).p < 0.01
 
 
 def test_groups_of_two_have_no_dispersion_to_compare():
-    gram = np.random.default_rng(0).normal(size=(4, 3))
+    places = np.random.default_rng(0).normal(size=(4, 3))
+    halves = [distances_to_median(part @ part.T) for part in np.split(places, 2)]
     cases = np.array([[True, True, False, False]])
-    assert np.isnan(dispersion_f(gram @ gram.T, cases)[0])
+    assert np.isnan(dispersion_f(np.concatenate(halves), cases)[0])
 
 
 def test_donors_with_several_samples_are_one_observation():
@@ -225,7 +336,7 @@ def test_donors_with_several_samples_are_one_observation():
     phenotype = pd.Series([1.0, 1, 2, 3, 4, 5], index=names)
     design = make_design(names, samples, phenotype, False)
     places = np.random.default_rng(0).normal(size=(6, 3))
-    gram = map_gram(places @ places.T, design)
+    gram = map_gram(places @ places.T, design.units)
     of_donor = np.vstack([places[:2].mean(axis=0), places[2:]])
     of_donor -= of_donor.mean(axis=0)
     np.testing.assert_allclose(gram, of_donor @ of_donor.T, atol=1e-12)
@@ -234,7 +345,7 @@ def test_donors_with_several_samples_are_one_observation():
 def test_the_map_has_no_imaginary_dimensions():
     design, _ = study(np.random.default_rng(0), n=10)
     similarity = np.random.default_rng(1).normal(size=(10, 10))
-    gram = map_gram(similarity + similarity.T, design)
+    gram = map_gram(similarity + similarity.T, design.units)
     assert np.linalg.eigvalsh(gram).min() > -1e-9
     np.testing.assert_allclose(gram.sum(axis=0), 0, atol=1e-9)
 
@@ -246,7 +357,7 @@ def test_chance_alone_where_depth_moves_both(binary):
         design, similarity = study(
             np.random.default_rng(seed), n=16, binary=binary, batches=2, covariates=("depth",)
         )
-        gram = map_gram(similarity, design)
+        gram = map_gram(similarity, design.units)
         arrangements = design.arrangements(99, seed)
         tests = [distance_regression, hsic]
         p.append([test(gram, design, arrangements).p for test in tests])

@@ -64,13 +64,22 @@ def test_without_random_effects_it_is_the_moderated_t():
 
 
 @settings(deadline=None, max_examples=10)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_the_gradient_is_that_of_the_likelihood(seed):
+@given(seed=st.integers(0, 2**32 - 1), pooled=st.booleans())
+def test_the_gradient_is_that_of_the_likelihood(seed, pooled):
     values, model = drawn(seed, m=10)
-    likelihood = _Likelihood.of(values, model)
+    likelihood = _Likelihood.of(values, model, pooled)
     start = np.random.default_rng(seed).uniform(-2, 1, 4)
     error = check_grad(lambda x: likelihood.loss(x)[0], lambda x: likelihood.loss(x)[1], start)
     assert error < 1e-4 * max(1, np.abs(likelihood.loss(start)[1]).max())
+
+
+def test_pooled_ratios_do_not_depend_on_the_rotation_of_columns():
+    values, model = drawn(3, m=10)
+    values[:, :2] *= 5
+    turned = values @ np.linalg.qr(np.random.default_rng(0).normal(size=(10, 10)))[0]
+    found, other = (variance_ratios(one, model, pooled=True) for one in (values, turned))
+    assert found == pytest.approx(other, rel=1e-3)
+    assert variance_ratios(values, model) != pytest.approx(found, rel=1e-2)
 
 
 def test_ratios_are_those_of_restricted_maximum_likelihood():
