@@ -91,6 +91,7 @@ def questions(
         measures = ("degree", "strength", "signed_strength", "eigenvector", "clustering")
         layers = {measure: np.exp(values(GRAPH) / 4) for measure in measures}
         layers["detection_rate"] = rng.uniform(0.2, 1, (n, GRAPH))
+        layers["mean_expression"] = rng.normal(size=(n, GRAPH))
         return lambda testing: graph_centrality.robust(layers, names[:GRAPH], design, testing)
     if family == "gene_sets":
         sizes = np.minimum(rng.lognormal(3.0, 0.8, SETS).astype(int) + 5, n_genes // 2)

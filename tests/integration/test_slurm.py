@@ -33,7 +33,7 @@ PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 TRAINING, GPU_RULES = "train_sivae", {"train_sivae", "train_again", "train_shared"}
 # Two jobs of training, on a processor although they are given a GPU, which is none.
 SETTINGS = {
-    "sivae": {"steps": [30, 30, 30]},
+    "sivae": {"latent": 4, "hidden": [64], "steps": [30, 30, 30]},
     "networks": {"estimators": ["sivae"], "closest": 0.05, "central_genes": 60},
     "training": {"bins_per_job": 40, "device": "cpu"},
     "statistics": {"permutations": 200, "test_unmeasurable": True},

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
+from popnet.associations.given_expression import Expression, explained
 from popnet.associations.testing import Testing
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
 from popnet.networks.pairs import PairWeights
@@ -155,6 +156,7 @@ def robust(
     design: Design,
     testing: Testing,
     switched: pd.Series | None = None,
+    expression: Expression | None = None,
 ) -> EdgeTests:
     """Test the weight of every candidate pair in two stages: by the network, and by correlation.
 
@@ -172,6 +174,8 @@ def robust(
         As in :func:`paper`.
     switched : Series, gene -> str, optional
         Of :func:`popnet.associations.expression_switch.switched`; genes without one have "".
+    expression : Expression, optional
+        What may explain a called pair.
 
     Returns
     -------
@@ -183,16 +187,17 @@ def robust(
         model, or the moderated t where it has none; q is over all candidate pairs;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
-        is no correlation); icc; switched (of either gene); n (observations).
+        is no correlation); icc; switched (of either gene); n (observations); given_expression_p and
+        explained_by of called pairs (:func:`popnet.associations.given_expression.explained`).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = _by_observation(observed.weights, design.of_model)
     pairs = observed.pairs.reset_index(drop=True)
-    of_network, ratios = testing.by_model(weights, design)
+    of_network, of_weights = testing.by_model(weights, design)
     table = annotate_complexes(pairs[PAIR], complexes).join(of_network[OF_WEIGHTS])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
-    outcomes = testing.outcomes(design, ratios)
-    chance = [testing.under_chance(weights, design, ratios, outcomes)]
+    outcomes = testing.outcomes(design, of_weights)
+    chance = [testing.under_chance(weights, design, of_weights, outcomes)]
     if observed.correlation is None:
         table[AGREEMENT] = np.nan
     else:
@@ -209,6 +214,10 @@ def robust(
         *(off.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
     )
     table["n"] = of_network["n"]
+    called = (table["q"] <= testing.fdr) & table["agrees"].isin([True, np.nan])
+    of_genes = [pd.Index(pairs[gene].astype(object)) for gene in PAIR]
+    about = of_genes, table["switched"].to_numpy(object), expression, design, of_weights
+    table = table.join(explained(called.to_numpy(), weights, *about))
     print(
         f"{len(pairs)} pairs; {(table['q'] <= testing.fdr).sum()} by the network; "
         f"{table['agrees'].sum():.0f} where the correlation agrees"

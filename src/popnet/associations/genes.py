@@ -13,6 +13,7 @@ from scipy import sparse
 from popnet.associations.expression_switch import UNKNOWN, explanation, switched
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
+from popnet.stats.mixed import remainder
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import (
     Permuted,
@@ -283,24 +284,14 @@ def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.D
     basis: list[np.ndarray] = []
     for control in controls:
         direction = np.broadcast_to(control.residuals, gene.shape)
-        direction, left = _given(direction, basis)
+        direction, left = remainder(direction, basis)
         basis.append(direction)
         df = df - left
-    gene, kept = _given(gene, basis)
-    outcome, kept_outcome = _given(outcome, basis)
+    gene, kept = remainder(gene, basis)
+    outcome, kept_outcome = remainder(outcome, basis)
     r = np.where(own.tested & kept & kept_outcome, (gene * outcome).sum(0), np.nan)
     r = np.clip(r, -1, 1)
     return pd.DataFrame({"statistic": r, "p": correlation_p(r, df, design.n)})
-
-
-def _given(columns: np.ndarray, basis: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what is left of columns given others, of length 1, and whether anything is."""
-    left = columns
-    for direction in basis:
-        left = left - (left * direction).sum(0) * direction
-    length = np.sqrt((left**2).sum(0))
-    something = length > 1e-5 * np.sqrt((columns**2).sum(0))
-    return np.where(something, left / np.where(something, length, 1), 0), something
 
 
 def samples_of(design: Design) -> np.ndarray:

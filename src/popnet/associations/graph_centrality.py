@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.expression_switch import switched
+from popnet.associations.given_expression import explained, expression_of
 from popnet.associations.testing import OF_MODEL, Testing
 from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
 from popnet.stats.designs import Design
@@ -15,7 +16,7 @@ from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
-ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched")
+ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched", "given_expression_p", "explained_by")
 
 
 def paper(
@@ -58,7 +59,8 @@ def robust(
     Parameters
     ----------
     layers : mapping of measure to ndarray of shape (n_bins, n_genes)
-        And "detection_rate", the share of the bin's cells that express the gene.
+        And "mean_expression" and "detection_rate" (the share of the bin's cells that express the
+        gene) of the same cells.
     genes : sequence of shape (n_genes,)
     design : Design
         Over the bins.
@@ -69,8 +71,10 @@ def robust(
     DataFrame sorted by measure and p
         gene measure statistic (of the permutation test) p q (Benjamini-Hochberg within the measure)
         q_all (over all measures) p_family (by permutation, family-wise over all genes and measures)
-        n n_permutations, the columns `OF_MODEL` (q_permutation is within the measure), and switched
-        (:func:`popnet.associations.expression_switch.switched`).
+        n n_permutations, the columns `OF_MODEL` (q_permutation is within the measure), switched
+        (:func:`popnet.associations.expression_switch.switched`), and of hits (q_all <= `fdr`)
+        given_expression_p and explained_by
+        (:func:`popnet.associations.given_expression.explained`).
     """
     measures = _measures(layers)
     of_bins = [
@@ -81,12 +85,13 @@ def robust(
             of_bins[place] = np.full_like(of_bins[place], np.nan)
     values = np.concatenate([design.units.average(columns) for columns in of_bins], axis=1)
     permuted = testing.permute(None, values, design).table
-    tables, by_chance = [], []
+    tables, by_chance, modelled = [], [], []
     for columns in of_bins:
         observed = design.of_model.average(columns)
         table, ratios = testing.by_model(observed, design)
         tables.append(table)
         by_chance.append(testing.under_chance(observed, design, ratios)[1])
+        modelled.append((observed, ratios))
     # Findings count the q over all measures.
     testing.count("graph_centrality", np.concatenate(by_chance, axis=1))
     by_model = pd.concat(tables, ignore_index=True)
@@ -96,6 +101,14 @@ def robust(
         **by_model[["p", "estimate", "low", "high", "t", "p_adjusted"]],
         switched=np.tile(off, len(measures)),
     )
+    hits = benjamini_hochberg(table["p"].to_numpy()) <= testing.fdr
+    index = pd.Index(genes)
+    expression = expression_of(layers["mean_expression"], index, design)
+    why = [
+        explained(own, observed, [index], off, expression, design, ratios)
+        for own, (observed, ratios) in zip(np.split(hits, len(measures)), modelled, strict=True)
+    ]
+    table = table.join(pd.concat(why, ignore_index=True))
     table = _labelled(table, genes, measures)
     table["q_permutation"] = _within_measures(table, "p_permutation")
     return table[list(ROBUST_COLUMNS)]

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from popnet.associations.expression_switch import UNKNOWN
+from popnet.associations.given_expression import MEAN_EXPRESSION
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -17,6 +19,7 @@ from popnet.stats.permutation import (
     permuted_correlations,
     prepare,
 )
+from popnet.stats.power import ALPHA
 from popnet.stats.ranks import correlate
 from popnet.study.definitions import MT_PREFIX
 
@@ -41,6 +44,8 @@ PAPER_MIN_SIZE = 1
 # Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
 # and the p of the set without these.
 MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
+# Of significant sets: the same test of their mean expression, and of centrality given it.
+EXPRESSION_COLUMNS = ("expression_nes", "expression_p", "given_expression_p", "explained_by")
 
 
 def _membership(
@@ -148,6 +153,7 @@ def robust(
     gene_sets: Mapping[str, Sequence[str]],
     design: Design,
     testing: Testing,
+    mean_expression: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Test gene sets by permuting the phenotype, which keeps the correlation between genes.
 
@@ -155,11 +161,17 @@ def robust(
     ----------
     centrality, genes, gene_sets, design, testing
         As in :func:`paper`.
+    mean_expression : ndarray of shape (n_bins, n_genes), optional
+        Of the same cells; it may explain a significant set.
 
     Returns
     -------
     DataFrame sorted by p
-        Of :func:`enrich_phenotype`, and n_units; names and sizes alone if centrality is not tested.
+        Of :func:`enrich_phenotype`, n_units, and of sets with q <= `fdr` the same test of mean
+        expression (expression_nes, expression_p), and of what regression on expression, gene by
+        gene, leaves of centrality (given_expression_p). explained_by is ``mean expression`` where
+        the first has p <= 0.05 and the second has not, else ``none``, and ``expression unknown``
+        where it is. Names and sizes alone if centrality is not tested.
     """
     if "centrality" in testing.untested:
         masks = _membership(gene_sets, genes, MIN_SIZE)
@@ -168,20 +180,50 @@ def robust(
             "n_genes": [int(mask.sum()) for mask in masks.values()],
             "set_size": [len(set(gene_sets[name])) for name in masks],
         }
-        table = pd.DataFrame(sizes).reindex(columns=[*COLUMNS, *MT_COLUMNS])
-    else:
-        values = design.units.average(centrality)
-        table = enrich_phenotype(
-            values,
-            design,
-            list(genes),
-            gene_sets,
-            testing.permutations,
-            testing.seed,
-            phenotypes=testing.phenotypes(design),
-            watch=partial(testing.count, "gene_sets"),
+        table = pd.DataFrame(sizes).reindex(columns=[*COLUMNS, *MT_COLUMNS, *EXPRESSION_COLUMNS])
+        return table.assign(n_units=design.n)
+    values = design.units.average(centrality)
+    about = list(genes), testing.permutations, testing.seed
+    table = enrich_phenotype(
+        values,
+        design,
+        about[0],
+        gene_sets,
+        *about[1:],
+        phenotypes=testing.phenotypes(design),
+        watch=partial(testing.count, "gene_sets"),
+    )
+    significant = list(table.loc[table["q"] <= testing.fdr, "gene_set"])
+    table["expression_nes"] = table["expression_p"] = table["given_expression_p"] = np.nan
+    table["explained_by"] = np.where(table["gene_set"].isin(significant), UNKNOWN, "").astype(
+        object
+    )
+    if significant and mean_expression is not None and np.isfinite(mean_expression).any():
+        expression = design.units.average(mean_expression)
+        chosen = {name: gene_sets[name] for name in significant}
+        of_expression, given = (
+            enrich_phenotype(columns, design, about[0], chosen, *about[1:]).set_index("gene_set")
+            for columns in (expression, _given(values, expression))
         )
+        rows = table["gene_set"].isin(significant)
+        names = table.loc[rows, "gene_set"]
+        table.loc[rows, "expression_nes"] = of_expression["nes"].reindex(names).to_numpy()
+        table.loc[rows, "expression_p"] = of_expression["p"].reindex(names).to_numpy()
+        table.loc[rows, "given_expression_p"] = given["p"].reindex(names).to_numpy()
+        by_expression = (table["expression_p"] <= ALPHA) & ~(table["given_expression_p"] <= ALPHA)
+        table.loc[rows, "explained_by"] = np.where(by_expression[rows], MEAN_EXPRESSION, "none")
     return table.assign(n_units=design.n)
+
+
+def _given(values: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """Return what regression of each column on the same column of another table leaves of it."""
+    both = np.isfinite(values) & np.isfinite(control)
+    x, y = (np.where(both, columns, 0) for columns in (control, values))
+    n = np.maximum(both.sum(0), 1)
+    x, y = (np.where(both, columns - columns.sum(0) / n, 0) for columns in (x, y))
+    size = (x**2).sum(0)
+    slope = np.where(size > 0, (x * y).sum(0) / np.where(size > 0, size, 1), 0)
+    return np.where(both, values - slope * x, values)
 
 
 def enrich_ranking(

@@ -70,7 +70,7 @@ def findings_row(
     -------
     dict
         phenotype, cell_type, network, what `finding` returns, of_these: what `qualified` says of
-        the hits of degree centrality, or how many hits are genes that were switched on or off; and
+        the hits of degree centrality, `explanations` of others; and
         measurable: whether what was tested can be measured. If nothing was tested because it
         cannot, `strongest` says so.
     """
@@ -103,10 +103,14 @@ def findings_row(
     words, names = ANALYSES[analysis]
     about = {"phenotype": phenotype, "cell_type": cell_type, "network": network}
     hits = table[table["q"] <= fdr]
-    of_these = qualified(hits) if analysis == "centrality" else ""
-    if "switched" in hits and analysis != "centrality":
+    of_these = ""
+    if analysis == "centrality":
+        of_these = qualified(hits)
+    elif analysis == "model_edges" and "switched" in hits:
         n_switched = int(hits["switched"].fillna("").ne("").sum())
         of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
+    elif "explained_by" in hits:
+        of_these = "; ".join(explanations(hits["explained_by"]))
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
     if measures is not None and network and analysis != "genomes":
         tested = [TESTED[analysis]] if analysis in TESTED else measure_of(table, analysis).unique()
@@ -220,6 +224,16 @@ def component_name(genes: str) -> str:
     return f"{len(names)} genes: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
 
 
+def explanations(explained_by: pd.Series) -> list[str]:
+    """Return how many hits something else explains, a phrase for each explanation."""
+    counts = explained_by.fillna("none").value_counts()
+    explained = counts.drop(["", "none", UNKNOWN], errors="ignore")
+    parts = [f"{n} explained by {why}" for why, n in explained.items()]
+    if UNKNOWN in counts:
+        parts.append(f"of {counts[UNKNOWN]} the expression is unknown")
+    return parts
+
+
 def qualified(hits: pd.DataFrame) -> str:
     """Return how many hits something else explains, and how many are not reliable.
 
@@ -228,11 +242,7 @@ def qualified(hits: pd.DataFrame) -> str:
     hits : DataFrame with columns explained_by, icc, reliable and optionally stable_share
         Significant rows of centrality.tsv.
     """
-    counts = hits["explained_by"].fillna("none").value_counts()
-    explained = counts.drop(["none", UNKNOWN], errors="ignore")
-    parts = [f"{n} explained by {why}" for why, n in explained.items()]
-    if UNKNOWN in counts:
-        parts.append(f"of {counts[UNKNOWN]} the expression is unknown")
+    parts = explanations(hits["explained_by"])
     unknown = hits["icc"].isna()
     if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
         parts.append(f"{unreliable} not reliable over bins")

@@ -7,7 +7,7 @@ depth; all variables together say it well. Each has its own scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,6 +147,81 @@ def mixed_t(
             "n": np.isfinite(values).sum(0),
         }
     )
+
+
+def conditional_p(
+    values: np.ndarray,
+    controls: Sequence[np.ndarray],
+    model: Model,
+    ratios: Mapping[str, float],
+) -> np.ndarray:
+    """Return p of every column against the phenotype, given controls that each column has.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, m)
+    controls : sequence of ndarray of shape (n, m)
+        Fixed effects of the same column.
+    model : Model
+    ratios : mapping of name to float
+        Of :func:`variance_ratios`.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        By the t distribution of generalised least squares, whose variance is the column's own. NaN
+        where nothing is left to test, or more than half of the values or controls are missing.
+    """
+    p = np.full(values.shape[1], np.nan)
+    present = np.isfinite(values)
+    for control in controls:
+        present &= np.isfinite(control)
+    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
+    for rows, columns in patterns(present, enough):
+        if (found := _factored(model.subset(rows), ratios)) is None:
+            continue
+        factor, regressors = found
+        own = [one[np.ix_(rows, columns)] for one in (values, *controls)]
+        cause = np.repeat(regressors[:, -1:], len(columns), axis=1)
+        fixed, *white = (
+            solve_triangular(factor, np.asarray(one, float), lower=True)
+            for one in (regressors[:, :-1], cause, *own)
+        )
+        basis = np.linalg.qr(fixed)[0]
+        outcome, value, *others = (one - basis @ (basis.T @ one) for one in white)
+        df = np.full(len(columns), len(factor) - regressors.shape[1])
+        directions: list[np.ndarray] = []
+        for other in others:
+            direction, left = remainder(other, directions)
+            directions.append(direction)
+            df = df - left
+        outcome, has_outcome = remainder(outcome, directions)
+        value, has_value = remainder(value, directions)
+        r = np.clip((outcome * value).sum(0), -1, 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = r * np.sqrt(df / (1 - r**2))
+            found_p = 2 * stdtr(df, -np.abs(t))
+        p[columns] = np.where(has_outcome & has_value & (df > 0), found_p, np.nan)
+    return p
+
+
+def remainder(
+    columns: np.ndarray, directions: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is left of columns given others, of length 1, and whether anything is.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n, m)
+    directions : sequence of ndarray of shape (n, m)
+        Orthogonal to each other, column by column, and of length 1 or 0.
+    """
+    left = columns
+    for direction in directions:
+        left = left - (left * direction).sum(0) * direction
+    length = np.sqrt((left**2).sum(0))
+    something = length > 1e-5 * np.sqrt((columns**2).sum(0))
+    return np.where(something, left / np.where(something, length, 1), 0), something
 
 
 def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: int) -> np.ndarray:

@@ -331,6 +331,7 @@ def test_expression_and_graph_centralities_have_the_model_too(pairs):
     assert set(OF_MODEL) <= set(table)
     assert (of_expression.loc[[f"g{number}" for number in range(10)], "q"] <= 0.05).all()
     layers = {"strength": np.exp(values.centrality / 4), "detection_rate": values.detection_rate}
+    layers["mean_expression"] = values.mean_expression
     graph = graph_centrality.robust(layers, list(values.genes), design, testing)
     assert graph.nsmallest(5, "p")["gene"].str.fullmatch(r"g\d").all()
     assert (graph["p_permutation"] != graph["p"]).any()

@@ -37,6 +37,7 @@ def study():
     layers["degree"][14:, 0] += 20
     layers["degree"][:2, 5] = np.nan
     layers["signed_strength"] = rng.uniform(-1, 1, (28, 6)) * layers["strength"]
+    layers["mean_expression"] = rng.normal(size=(28, 6))
     layers["detection_rate"] = np.full((28, 6), 0.5)
     layers["detection_rate"][14:, 0] = 0
     return samples, bins, genes, layers, pd.Series(np.repeat([0.0, 1.0], 7), samples)
@@ -86,7 +87,7 @@ def test_a_denser_bin_is_no_finding(study):
     design = make_design(bins, sheet, phenotype, binary=True)
     one = graph_tests.robust(layers, genes, design, Testing(100, seed=1))
     dense = {measure: layers[measure] * np.arange(1, 29)[:, None] for measure in MEASURES}
-    dense["detection_rate"] = layers["detection_rate"]
+    dense |= {name: layers[name] for name in ("mean_expression", "detection_rate")}
     pd.testing.assert_frame_equal(
         one, graph_tests.robust(dense, genes, design, Testing(100, seed=1))
     )

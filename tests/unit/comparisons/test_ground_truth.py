@@ -15,10 +15,11 @@ def expression() -> np.ndarray:
 
 
 def test_linear_dependence_is_the_mean_squared_correlation(expression):
-    found = predictive_centrality(expression, seed=1, precision="float32", device="cpu")
+    genes = [0, 3, 7, 12]
+    found = predictive_centrality(expression, genes, seed=1, precision="float32", device="cpu")
     squared = np.corrcoef(expression, rowvar=False) ** 2
     expected = (squared.sum(1) - 1) / (len(squared) - 1)
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    np.testing.assert_allclose(found, expected[genes], atol=0.05)
     assert found.argmax() == 0
 
 
@@ -38,7 +39,7 @@ def test_bfloat16_learns_as_float32_does(expression, at_once, monkeypatch):
         pytest.skip("takes minutes on this processor, which has no units for bf16")
     module = "popnet.comparisons.ground_truth"
     monkeypatch.setattr(f"{module}.choose_precision", lambda name, device: name)
-    settings = {"seed": 1, "at_once": at_once, "device": "cpu"}
-    rounded = predictive_centrality(expression, [0, 3, 12], precision="bf16", **settings)
-    exact = predictive_centrality(expression, [0, 3, 12], precision="float32", **settings)
+    settings = {"seed": 1, "at_once": at_once, "device": "cpu", "steps": 60}
+    rounded = predictive_centrality(expression, [0, 12], precision="bf16", **settings)
+    exact = predictive_centrality(expression, [0, 12], precision="float32", **settings)
     np.testing.assert_allclose(rounded, exact, atol=0.02)

@@ -101,6 +101,7 @@ def ask(of, design, testing):
         values, values, np.full(values.shape, 0.9), values[:, 0], gene, pd.Series(0.9, gene)
     )
     layers = {"degree": values + 9, "strength": values[:, ::-1] + 9, "detection_rate": values + 9}
+    layers["mean_expression"] = values + 9
     tested = edges.robust(of["pairs"], {}, pd.Series(dtype=object), design, testing)
     of_map = maps.robust({"edge_jaccard": of["map"]}, design, testing).assign(phenotype="ill")
     return {

@@ -231,12 +231,14 @@ def test_an_edge_is_called_where_model_and_correlation_agree():
             "correlation_q": [0.02, 0.3, None, 0.02],
             "agrees": [True, False, False, True],
             "switched": ["off in cases", "", "", "off in cases"],
+            "explained_by": ["expression switched on or off", "", "", ""],
         }
     )
     found = row("edges", table)
     assert (found["tested"], found["significant"], found["strongest"]) == (3, 1, "a - b")
     assert found["smallest_q"] == 0.02
-    assert found["of_these"] == "1 of genes switched on or off"
+    assert found["of_these"] == "1 explained by expression switched on or off"
+    assert row("model_edges", table)["of_these"] == "1 of genes switched on or off"
     assert row("model_edges", table)["significant"] == 2
 
 

@@ -6,6 +6,7 @@ from adapter import logged
 from popnet.associations import edges
 from popnet.associations.designs import read_design
 from popnet.associations.expression_switch import switched
+from popnet.associations.given_expression import expression_of
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_parquet, read_table, resource, write_table
 from popnet.networks.centrality import in_graph
@@ -36,7 +37,8 @@ def main(snakemake):
         )
     else:
         off = pd.Series(switched(bins.layers["detection_rate"], design), bins.var_names)
-        tested = edges.robust(read_pairs(files.pairs), *asked, off)
+        expression = expression_of(bins.layers["mean_expression"], named, design)
+        tested = edges.robust(read_pairs(files.pairs), *asked, off, expression)
     write_table(tested.edges, snakemake.output.edges)
     write_table(tested.components, snakemake.output.components)
     for analysis in ("edges", "model_edges", "components"):

@@ -15,7 +15,8 @@ def main(snakemake):
     params = snakemake.params
     bins = read_h5ad(snakemake.input.bins)
     bins = bins[:, in_graph(bins)]
-    names = [name for name in (*MEASURES, "detection_rate") if name in bins.layers]
+    of_cells = ("mean_expression", "detection_rate")
+    names = [name for name in (*MEASURES, *of_cells) if name in bins.layers]
     layers = {name: bins.layers[name] for name in names}
     test = presets.answer(graph_centrality, params.preset)
     measures = read_measures(snakemake.input.measures)
