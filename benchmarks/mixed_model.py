@@ -2,6 +2,7 @@
 
     python benchmarks/mixed_model.py --cohorts 300 > mixed_model.tsv
     python benchmarks/mixed_model.py --cohorts 300 --values pairs    # weights of pairs of genes
+    python benchmarks/mixed_model.py --cohorts 300 --values map      # the map as a whole
     python benchmarks/mixed_model.py --speed       # 3,000 genes in 200 samples of 100 donors
 
 Every line is a kind of cohort: `today` is the permutation test of preset robust, which leaves
@@ -15,7 +16,9 @@ alone, and power: the share of 20 planted genes (of 300) with q <= 0.05. Permuta
 tenth of the cohorts. One core.
 
 Weights of pairs are the inner products of the loadings of 25 genes in four dimensions, whose
-loadings vary; what is planted is of 20 of these 300 pairs.
+loadings vary; what is planted is of 20 of these 300 pairs. A map has 30 dimensions of falling
+variance, all of which move; `today` is distance regression, and there is one p of a cohort: `p05`
+and `power_p` are shares of cohorts.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ import pandas as pd
 
 from popnet.memory import peak_memory
 from popnet.stats.designs import make_design
+from popnet.stats.kernel_tests import distance_regression, map_gram, map_ratios, mixed_regression
 from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t, variance_ratios
 from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
@@ -41,6 +45,8 @@ from popnet.stats.permutation import permutation_test
 N_GENES, MODULE, PLANTED, NONCENTRALITY = 300, 20, 20, 4.0
 # Genes of the pairs, their dimensions, and the standard deviation of a loading.
 OF_PAIRS, DIMENSIONS, VARIES = 25, 4, 0.5
+# Standard deviations of the dimensions of a map, and how far they move of what genes do.
+OF_MAP, MOVED = np.exp(-0.1 * np.arange(30)), 0.3
 
 
 @dataclass(frozen=True)
@@ -254,6 +260,43 @@ def tested(cohort: Cohort, permute: bool, seed: int) -> dict[str, np.ndarray]:
     return {name: np.asarray(p, float) for name, p in found.items()}
 
 
+def of_map(cohort: Cohort, seed: int) -> dict[str, float]:
+    """Return p of the map as a whole by distance regression and by the mixed model."""
+    rows = list(cohort.samples.index)
+    samples = cohort.samples.loc[lambda x: ~x.index.duplicated()]
+    about = rows, samples, samples["y"], cohort.binary, cohort.covariates, cohort.technical
+    names = list(samples.index)
+    design, mixed = (make(*about).over(names) for make in (make_design, make_mixed_design))
+    places = pd.DataFrame(cohort.values).groupby(rows, sort=False).mean().loc[names].to_numpy()
+    similarity = places @ places.T
+    gram = map_gram(similarity, design.units)
+    plain = distance_regression(gram, design, design.arrangements(199, seed))
+    gram = map_gram(similarity, mixed.units)
+    ratios = map_ratios(gram, mixed.model)
+    return {"today": plain.p, "mixed": mixed_regression(gram, mixed.model, ratios, 199, seed).p}
+
+
+def maps(kind: str, cohorts: int) -> None:
+    """Print the lines of the map of one kind of cohort."""
+    rows = []
+    for number in range(cohorts):
+        rng = np.random.default_rng([number, *kind.encode()])
+        cohort = KINDS[kind](rng)
+        values = cohort.values[:, : 10 * len(OF_MAP) : 10] * OF_MAP
+        y = cohort.samples["y"].to_numpy()
+        shift = MOVED * NONCENTRALITY / np.sqrt(cohort.samples.index.nunique()) * OF_MAP
+        shift = np.outer((y - y.mean()) / y.std(), shift * rng.choice([-1, 1], len(OF_MAP)))
+        null, real = (
+            of_map(replace(cohort, values=own), number) for own in (values, values + shift)
+        )
+        rows += [(method, null[method] <= 0.05, real[method] <= 0.05) for method in null]
+    table = pd.DataFrame(rows, columns=["method", "p05", "power_p"])
+    for method, own in table.groupby("method", sort=False):
+        own = 100 * own[["p05", "power_p"]].astype(float)
+        numbers = own["p05"].mean(), own["p05"].sem(), own["power_p"].mean()
+        print(kind, method, cohorts, *(f"{x:.1f}" for x in numbers), sep="\t", flush=True)
+
+
 def planted(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """Return a cohort in which the first genes go with the phenotype."""
     y = cohort.samples["y"].to_numpy()
@@ -296,12 +339,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND")
-    parser.add_argument("--values", choices=("genes", "pairs"), default=VALUES)
+    parser.add_argument("--values", choices=("genes", "pairs", "map"), default=VALUES)
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     VALUES = arguments.values
     if arguments.speed:
         speed()
+        return
+    if VALUES == "map":
+        print("cohorts", "method", "n", "p05", "se", "power_p", sep="\t")
+        for kind in arguments.kinds:
+            maps(kind, arguments.cohorts)
         return
     print("cohorts", "method", "n", "p05", "se", "p01", "any_q", "power_q", sep="\t")
     for kind in arguments.kinds:
