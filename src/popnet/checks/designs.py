@@ -32,7 +32,7 @@ def check_designs(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]
                 field = f"covariates.{name}"
                 problems.append(Problem(cohort.file, field, name, message, remedy, "warning"))
         if not design.testable and SAME not in set(design.covariates["note"]):
-            field = f"phenotypes.{phenotype.name}"
+            field = f"phenotypes.{phenotype.written}"
             message = f"Of {design.n} observations: {'; '.join(design.remarks)}"
             remedy = "Take out batches or covariates, or add samples"
             problems.append(Problem(cohort.file, field, None, message, remedy, "warning"))

@@ -34,7 +34,8 @@ def values_of(
         if name in getattr(sample, kind)
     }
     asked = [sample.id for sample in samples if sample.id not in given]
-    field = f"{kind}.{name}"
+    written = getattr(definition, "written", name)
+    field = f"{kind}.{written}"
     if asked and column in obs:
         of_asked = sample_of_cell.isin(asked)
         pairs = values_by_sample(sample_of_cell[of_asked], obs.loc[of_asked, column])
@@ -49,7 +50,7 @@ def values_of(
         return [None] * len(samples)
     missing = [sample.id for sample in samples if given.get(sample.id) is None]
     if missing and getattr(definition, "missing", "error") == "error":
-        message = f"{name} is missing for {len(missing)} of {len(samples)}: {quoted(missing)}"
+        message = f"{written} is missing for {len(missing)} of {len(samples)}: {quoted(missing)}"
         problems.append(Problem(cohort.file, field, None, message, missing_remedy(definition)))
     # A faulty value has been reported; it is neither missing nor a class of its own.
     return [None if value != value else value for value in (given.get(s.id) for s in samples)]
@@ -91,7 +92,7 @@ def check_contrast(
         if sample.id in with_bins or not with_bins
     ]
     if problem := contrast_problem(phenotype, tested):
-        problems.append(Problem(cohort.file, f"phenotypes.{phenotype.name}", None, *problem))
+        problems.append(Problem(cohort.file, f"phenotypes.{phenotype.written}", None, *problem))
 
 
 def values_by_sample(samples: pd.Series, column: pd.Series) -> dict[str, list[str]]:
@@ -120,7 +121,7 @@ def check_within(
 def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
     """Find text that cannot be a field of a table, such as a line break in a donor's name."""
     fields = {"donor": "samples.donor", "batch": "cells.batch"}
-    fields |= {phenotype.name: f"phenotypes.{phenotype.name}" for phenotype in cohort.phenotypes}
+    fields |= {one.name: f"phenotypes.{one.written}" for one in cohort.phenotypes}
     fields |= {covariate.name: f"covariates.{covariate.name}" for covariate in cohort.covariates}
     for column, field in fields.items():
         for text in samples[column].dropna().astype(str).unique():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from popnet.study.sheet import (
     RENAMED,
     Cells,
     CovariateEntry,
+    PhenotypeEntry,
     SamplesOfCells,
     SampleTable,
     Sheet,
@@ -366,23 +367,28 @@ class _Resolver:
     def _phenotypes(self) -> tuple[Phenotype, ...]:
         entries = {} if is_broken(self.sheet.phenotypes) else self.sheet.phenotypes
         self._check_names("phenotypes", entries, "phenotype")
-        phenotypes = []
-        for name, entry in entries.items():
-            labels = {"case": entry.case, "control": entry.control}
-            if entry.type == "binary" and entry.case is None:
-                labels = {"case": "1", "control": "0"}
-            phenotypes.append(
-                Phenotype(
-                    name=name,
-                    type=entry.type,
-                    column=entry.column or name,
-                    case=labels["case"],
-                    control=labels["control"],
-                    missing=entry.missing,
-                    description=entry.description,
-                )
-            )
-        return tuple(phenotypes)
+        return tuple(one for name, entry in entries.items() for one in self._of_entry(name, entry))
+
+    def _of_entry(self, name: str, entry: PhenotypeEntry) -> Iterator[Phenotype]:
+        """Yield what a phenotype of the sheet asks: of a categorical one, every contrast."""
+        about: dict[str, Any] = {"column": entry.column or name, "missing": entry.missing}
+        about["description"] = entry.description
+        if entry.type == "ordinal":
+            yield Phenotype(name, "continuous", levels=tuple(entry.order or ()), **about)
+        elif entry.type == "categorical":
+            about |= {"source": name, "levels": _levels(entry)}
+            named = f"phenotypes.{name}.contrasts"
+            self._check_names(named, entry.contrasts or {}, "contrast")
+            for contrast, (case, control) in (entry.contrasts or {}).items():
+                full = f"{name}: {contrast}"
+                if full in self.sheet.phenotypes:
+                    message = "Another phenotype has the name of the contrast"
+                    self.notes.add(f"{named}.{contrast}", full, message, "Rename one of them")
+                yield Phenotype(full, "binary", case=case, control=control, **about)
+        elif entry.type == "binary" and entry.case is None:
+            yield Phenotype(name, "binary", case="1", control="0", **about)
+        else:
+            yield Phenotype(name, entry.type, case=entry.case, control=entry.control, **about)
 
     def _covariates(self, phenotypes: Sequence[Phenotype]) -> tuple[Covariate, ...]:
         entries = {
@@ -486,6 +492,12 @@ class _Resolver:
             message = "{sample} stands for ids that are only known once the cells are read"
             remedy = "List the samples, or name one file that holds all of them"
             self.notes.add("cells.path", cells.path, message, remedy)
+
+
+def _levels(entry: PhenotypeEntry) -> tuple[str, ...]:
+    """Return the levels of a categorical phenotype: those named, or those of its contrasts."""
+    named = [level for pair in (entry.contrasts or {}).values() for level in pair]
+    return tuple(entry.levels or dict.fromkeys(named))
 
 
 def _files_of_samples(

@@ -10,9 +10,23 @@ MT_PREFIX = "MT-"
 
 @dataclass(frozen=True)
 class Phenotype:
-    """A phenotype; `case` and `control` are the values of a binary one, as text.
+    """What networks are compared with; a categorical phenotype of the sheet is one per contrast.
 
-    Binary values 0/1 and true/false without `case` and `control` become "0" and "1".
+    Parameters
+    ----------
+    name : str
+    type : {"continuous", "binary"}
+        An ordinal phenotype is continuous: its values are the places of its levels, from 1.
+    column : str
+    case, control : str, optional
+        The values of a binary one, as text. Values 0/1 and true/false without them become "0" and
+        "1".
+    missing : {"error", "drop"}
+    description : str
+    levels : tuple of str
+        All values of an ordinal phenotype, the lowest first, or of a categorical one.
+    source : str
+        Its name in the sheet.
     """
 
     name: str
@@ -22,6 +36,13 @@ class Phenotype:
     control: str | None = None
     missing: Literal["error", "drop"] = "error"
     description: str = ""
+    levels: tuple[str, ...] = ()
+    source: str = ""
+
+    @property
+    def written(self) -> str:
+        """Its name in the sheet."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)

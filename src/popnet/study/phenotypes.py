@@ -39,6 +39,17 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
         return None
     if definition.type == "categorical":
         return text
+    if isinstance(definition, Phenotype) and definition.levels:
+        level = _label(text, definition.levels)
+        if level is None:
+            raise ValueError(
+                f"{definition.written} has no such level",
+                nearest(text, list(definition.levels))
+                + f"Correct the value, or the levels of phenotypes.{definition.written}",
+            )
+        # Of an ordinal phenotype its place.
+        ordinal = definition.type == "continuous"
+        return float(definition.levels.index(level) + 1) if ordinal else level
     if not isinstance(definition, Phenotype) or definition.type == "continuous":
         if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is None:
             raise ValueError(
@@ -50,12 +61,8 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
     if case == "1" and control == "0":
         text = {"true": "1", "false": "0"}.get(text.lower(), text)
     labels = [label for label in (control, case) if label is not None]
-    for label in labels:
-        if text == label:
-            return label
-    for label in labels:
-        if as_number(text) is not None and as_number(text) == as_number(label):
-            return label
+    if (label := _label(text, labels)) is not None:
+        return label
     raise ValueError(
         f"{definition.name} is binary, but this is neither its case ({case!r}) "
         f"nor its control ({control!r})",
@@ -64,22 +71,39 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
     )
 
 
+def _label(text: str, labels: Iterable[str]) -> str | None:
+    """Return the label that a text is, as a number where both are numbers, or None."""
+    labels = list(labels)
+    if text in labels:
+        return text
+    number = as_number(text)
+    return next((one for one in labels if number is not None and as_number(one) == number), None)
+
+
 def contrast_problem(
     definition: Phenotype, values: Iterable[float | str | None]
 ) -> tuple[str, str] | None:
     """Return message and remedy where a phenotype tells no samples apart, else None."""
     found = {value for value in values if value is not None}
+    name = definition.written
+    if definition.type == "binary":
+        # Other levels of a categorical phenotype are no part of the contrast.
+        found &= {definition.case, definition.control}
     if len(found) > 1:
         return None
-    name = definition.name
     if not found:
-        return f"No sample has a value of {name}", f"Give {name}, or take it out of phenotypes"
+        return (
+            f"No sample has a value of {definition.name}",
+            f"Give {name}, or take it out of phenotypes",
+        )
     value = next(iter(found))
     if definition.type == "binary":
         other = "controls" if value == definition.case else "cases"
+        keys = "contrasts" if definition.levels else "case and .control"
+        full = definition.name
         return (
-            f"{name} has one class: every sample is {value!r}, none is among the {other}",
-            f"Add {other}, or correct phenotypes.{name}.case and .control",
+            f"{full} has one class: every sample is {value!r}, none is among the {other}",
+            f"Add {other}, or correct phenotypes.{name}.{keys}",
         )
     return (
         f"{name} is constant: every sample has {value!r}",
@@ -91,7 +115,7 @@ def missing_remedy(definition: Phenotype | Covariate) -> str:
     """Return what to do where a sample has no value."""
     if isinstance(definition, Phenotype):
         return (
-            f"Fill it in, exclude the sample, or set phenotypes.{definition.name}.missing: drop "
+            f"Fill it in, exclude the sample, or set phenotypes.{definition.written}.missing: drop "
             "to leave such samples out of this phenotype's tests"
         )
     return "Fill it in, exclude the sample, or take the covariate out of the sheet"

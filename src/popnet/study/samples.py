@@ -210,9 +210,12 @@ def resolved(
     known = {sample.id for sample in written}
     lenient = source is not None and source.without_cells == "exclude"
     kept = _kept(written, source, notes)
+    for sample in kept if source is None else ():
+        _spread(sample.given["phenotypes"], definitions["phenotypes"])
     for kind, of_kind in definitions.items() if kept else ():
         for definition in of_kind:
-            certain = source is not None or f"{kind}.{definition.name}" not in named
+            written_as = getattr(definition, "written", definition.name)
+            certain = source is not None or f"{kind}.{written_as}" not in named
             _parse_values(kept, kind, definition, certain, lenient, notes)
     samples = tuple(_sample(sample, cells, variants, notes) for sample in kept)
     if has_cells:
@@ -223,6 +226,15 @@ def resolved(
             remedy = nearest(id, known) + "Use the ids of the sheet as keys"
             notes.add(f"variants.samples.{id}", id, "No sample has this id", remedy)
     return samples
+
+
+def _spread(given: dict[str, Any], definitions: Sequence[Phenotype | Covariate]) -> None:
+    """Give every contrast of a categorical phenotype the value that the sheet has once."""
+    for definition in definitions:
+        if getattr(definition, "source", "") in given:
+            given[definition.name] = given[definition.source]
+    for name in {getattr(definition, "source", "") for definition in definitions} & given.keys():
+        del given[name]
 
 
 def _kept(written: Sequence[Written], source: SampleTable | None, notes: Notes) -> list[Written]:
@@ -263,7 +275,8 @@ def _parse_values(
     must = not lenient and getattr(definition, "missing", "error") == "error"
     broken = False
     for sample in samples:
-        place = sample.place(f"{kind}.{name}", definition.column)
+        written = getattr(definition, "written", name)
+        place = sample.place(f"{kind}.{written}", definition.column)
         raw = sample.given[kind].pop(name, None)
         try:
             value = parse_value(definition, raw)
@@ -276,11 +289,11 @@ def _parse_values(
             sample.given[kind][name] = value
         if value is None and certain and must:
             remedy = missing_remedy(definition)
-            notes.add(place, None, f"{name} is missing", remedy, sample.file)
+            notes.add(place, None, f"{written} is missing", remedy, sample.file)
     if isinstance(definition, Phenotype) and certain and not lenient and not broken:
         values = [sample.given[kind][name] for sample in samples]
         if problem := contrast_problem(definition, values):
-            notes.add(f"phenotypes.{name}", None, *problem)
+            notes.add(f"phenotypes.{definition.written}", None, *problem)
 
 
 def _sample(sample: Written, cells: Cells, variants: Variants | None, notes: Notes) -> Sample:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
+from popnet.errors import nearest
 from popnet.study.phenotypes import as_text
 from popnet.study.validation import Part, Section, Text, rule
 
@@ -173,11 +174,20 @@ Samples = Annotated[
 ]
 
 
+# Keys of one type of phenotype alone.
+KEYS_OF_TYPE = {
+    **dict.fromkeys(("case", "control"), "binary"),
+    "order": "ordinal",
+    **dict.fromkeys(("contrasts", "levels"), "categorical"),
+}
+
+
 class PhenotypeEntry(Section):
     """What networks are compared with."""
 
-    type: Literal["continuous", "binary"] = Field(
-        description="`continuous` (numbers) or `binary` (case and control)"
+    type: Literal["continuous", "binary", "ordinal", "categorical"] = Field(
+        description="`continuous` (numbers), `binary` (case and control), `ordinal` (levels in an "
+        "order, tested for a trend) or `categorical` (levels without one, tested by contrasts)"
     )
     column: Text | None = Field(
         default=None,
@@ -189,6 +199,24 @@ class PhenotypeEntry(Section):
     control: Label | None = Field(
         default=None, description="The value of controls; not needed for 0/1 and true/false"
     )
+    order: Annotated[list[Label], Field(min_length=2)] | None = Field(
+        default=None, description="The levels of an ordinal phenotype, the lowest first"
+    )
+    contrasts: (
+        Annotated[
+            dict[str, Annotated[list[Label], Field(min_length=2, max_length=2)]],
+            Field(min_length=1),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Of a categorical phenotype, `name: [case, control]`: two levels that are "
+        "compared as a phenotype of their own, called `<phenotype>: <name>`",
+    )
+    levels: Annotated[list[Label], Field(min_length=2)] | None = Field(
+        default=None,
+        description="All levels of a categorical phenotype; left out, those of its contrasts",
+    )
     missing: Literal["error", "drop"] = Field(
         default="error",
         description="`error`: every sample must have a value; `drop`: samples without one stay in "
@@ -197,13 +225,23 @@ class PhenotypeEntry(Section):
     description: str = Field(default="", description="What it is, for the report")
 
     @model_validator(mode="after")
+    def _what_belongs_to_the_type(self) -> PhenotypeEntry:
+        for key, of in KEYS_OF_TYPE.items():
+            if self.type != of and (value := getattr(self, key)) is not None:
+                message = f"{key} belongs to {of} phenotypes, and this one is {self.type}"
+                raise rule(message, f"Set type: {of}, or take {key} away", key, value)
+        if self.type == "ordinal" and self.order is None:
+            message = "An ordinal phenotype has an order of its levels"
+            raise rule(message, "Add order: [lowest, ..., highest]", "order")
+        if self.type == "categorical" and self.contrasts is None:
+            message = "A categorical phenotype is tested by contrasts"
+            raise rule(message, "Add contrasts: {b_vs_a: [b, a]}", "contrasts")
+        return self
+
+    @model_validator(mode="after")
     def _two_labels_of_a_binary(self) -> PhenotypeEntry:
         labels = {"case": self.case, "control": self.control}
         given = [key for key, label in labels.items() if label is not None]
-        if self.type == "continuous" and given:
-            message = "A continuous phenotype has no cases and controls"
-            remedy = "Set type: binary, or take case and control away"
-            raise rule(message, remedy, given[0], labels[given[0]])
         if len(given) == 1:
             other = "control" if given == ["case"] else "case"
             message = f"{given[0]} is given but {other} is not"
@@ -211,6 +249,24 @@ class PhenotypeEntry(Section):
         if given and self.case == self.control:
             remedy = "Give the value of the cases and that of the controls"
             raise rule("case and control are the same value", remedy, "case", self.case)
+        return self
+
+    @model_validator(mode="after")
+    def _levels_are_different_and_known(self) -> PhenotypeEntry:
+        for key in ("order", "levels"):
+            names = getattr(self, key) or []
+            for name in names:
+                if names.count(name) > 1:
+                    raise rule("The level is given twice", "Give each level once", key, name)
+        for name, pair in (self.contrasts or {}).items():
+            if pair[0] == pair[1]:
+                message = "A contrast compares two different levels"
+                raise rule(message, "Give [case, control]", f"contrasts.{name}", pair[0])
+            for level in pair if self.levels else ():
+                if level not in self.levels:
+                    message = "levels has no such level"
+                    remedy = nearest(level, self.levels) + "Correct it, or add it to levels"
+                    raise rule(message, remedy, f"contrasts.{name}", level)
         return self
 
 
