@@ -209,6 +209,7 @@ def phenotype_part(cohort: Cohort, name: str) -> dict[str, Any]:
     """
     phenotype = asdict({definition.name: definition for definition in cohort.phenotypes}[name])
     del phenotype["description"]
+    phenotype["levels"] = list(phenotype["levels"])
     return {
         "phenotype": phenotype,
         "covariates": [asdict(covariate) for covariate in cohort.covariates],

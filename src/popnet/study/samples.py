@@ -230,11 +230,10 @@ def resolved(
 
 def _spread(given: dict[str, Any], definitions: Sequence[Phenotype | Covariate]) -> None:
     """Give every contrast of a categorical phenotype the value that the sheet has once."""
-    for definition in definitions:
-        if getattr(definition, "source", "") in given:
-            given[definition.name] = given[definition.source]
-    for name in {getattr(definition, "source", "") for definition in definitions} & given.keys():
-        del given[name]
+    contrasts = [one for one in definitions if isinstance(one, Phenotype) and one.source in given]
+    given |= {one.name: given[one.source] for one in contrasts}
+    for source in {one.source for one in contrasts}:
+        del given[source]
 
 
 def _kept(written: Sequence[Written], source: SampleTable | None, notes: Notes) -> list[Written]:

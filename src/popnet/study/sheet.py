@@ -262,10 +262,11 @@ class PhenotypeEntry(Section):
             if pair[0] == pair[1]:
                 message = "A contrast compares two different levels"
                 raise rule(message, "Give [case, control]", f"contrasts.{name}", pair[0])
-            for level in pair if self.levels else ():
-                if level not in self.levels:
+            levels = self.levels or pair
+            for level in pair:
+                if level not in levels:
                     message = "levels has no such level"
-                    remedy = nearest(level, self.levels) + "Correct it, or add it to levels"
+                    remedy = nearest(level, levels) + "Correct it, or add it to levels"
                     raise rule(message, remedy, f"contrasts.{name}", level)
         return self
 

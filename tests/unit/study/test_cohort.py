@@ -4,6 +4,8 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from popnet.checks.config import check_config
 from popnet.errors import InputError
+from popnet.stats.units import encode_phenotype
 from popnet.study.cohort import (
     cells_part,
     gene_sets_part,
@@ -137,6 +140,44 @@ BAD = [
     ({"phenotypes/outcome/control": "yes"}, "phenotypes.outcome.case", "yes", "same value"),
     ({"phenotypes/outcome/type": "bool"}, "phenotypes.outcome.type", "bool", "binary"),
     ({"phenotypes/efficiency/case": "x"}, "phenotypes.efficiency.case", "x", "type: binary"),
+    (
+        {"phenotypes/efficiency/order": ["a", "b"]},
+        "phenotypes.efficiency.order",
+        ["a", "b"],
+        "ordinal",
+    ),
+    ({"phenotypes/o": {"type": "ordinal"}}, "phenotypes.o.order", None, "lowest"),
+    (
+        {"phenotypes/o": {"type": "ordinal", "order": ["a", "b", "a"]}},
+        "phenotypes.o.order",
+        "a",
+        "once",
+    ),
+    ({"phenotypes/o": {"type": "categorical"}}, "phenotypes.o.contrasts", None, "b_vs_a"),
+    (
+        {"phenotypes/o": {"type": "categorical", "contrasts": {"x": ["a", "a"]}}},
+        "phenotypes.o.contrasts.x",
+        "a",
+        "different",
+    ),
+    (
+        {"phenotypes/o": {"type": "categorical", "contrasts": {"x": ["a"]}}},
+        "phenotypes.o.contrasts.x",
+        ["a"],
+        "fewer than 2",
+    ),
+    (
+        {
+            "phenotypes/o": {
+                "type": "categorical",
+                "levels": ["low", "high"],
+                "contrasts": {"x": ["high", "loww"]},
+            }
+        },
+        "phenotypes.o.contrasts.x",
+        "loww",
+        "did you mean 'low'",
+    ),
     ({"phenotypes/donor": {"type": "continuous"}}, "phenotypes.donor", "donor", "column: donor"),
     ({"covariates": {"efficiency": "numeric"}}, "covariates.efficiency", "efficiency", "Rename"),
     ({"covariates": {"sex": "categorial"}}, "covariates.sex", "categorial", "'categorical'"),
@@ -543,6 +584,62 @@ def test_labels(tmp_path):
     ]
     with pytest.raises(ValueError, match="neither"):
         parse_value(run, "2")
+
+
+GRADES = ["low", "mid", "high", "low", "mid", "high", "other"]
+
+
+@pytest.mark.parametrize("table", [False, True])
+def test_ordered_levels_are_numbers_and_contrasts_are_phenotypes(tmp_path, table):
+    ordinal = {"type": "ordinal", "column": "grade", "order": ["low", "mid", "high", "other"]}
+    contrasts = {"up": ["high", "low"], "middle": ["mid", "low"]}
+    levels = ["low", "mid", "high", "other"]
+    categorical = {"type": "categorical", "contrasts": contrasts, "levels": levels}
+    sheet = changed({"phenotypes": {"trend": ordinal, "grade": categorical}})
+    if table:
+        lines = [f"s{number},{grade}" for number, grade in enumerate(GRADES)]
+        (tmp_path / "t.csv").write_text("\n".join(["id,grade", *lines]))
+        sheet["samples"] = {"table": "t.csv", "id": "id"}
+    else:
+        for sample, grade in zip(sheet["samples"], GRADES, strict=True):
+            sample["phenotypes"] = {"trend": grade, "grade": grade}
+        # The sheet's list is the source where no column is named.
+        del sheet["phenotypes"]["trend"]["column"]
+    cohort = load_cohort(write(tmp_path, sheet))
+    assert [one.name for one in cohort.phenotypes] == ["grade: middle", "grade: up", "trend"]
+    middle, up, trend = cohort.phenotypes
+    assert (trend.type, trend.levels) == ("continuous", tuple(levels))
+    assert (up.type, up.case, up.control, up.column) == ("binary", "high", "low", "grade")
+    assert (middle.written, trend.written) == ("grade", "trend")
+    assert [sample.phenotypes["trend"] for sample in cohort.samples] == [1, 2, 3, 1, 2, 3, 4]
+    for name in ("grade: up", "grade: middle"):
+        # Other levels keep their name, and are neither case nor control.
+        assert [sample.phenotypes[name] for sample in cohort.samples] == GRADES
+    assert all(
+        set(sample.phenotypes) == {one.name for one in cohort.phenotypes}
+        for sample in cohort.samples
+    )
+    encoded = encode_phenotype(pd.Series(GRADES), up.type, up.case, up.control)
+    assert encoded.tolist()[:4] == pytest.approx([0, np.nan, 1, 0], nan_ok=True)
+
+
+def test_levels_that_nobody_knows_are_named_once(tmp_path):
+    contrasts = {"up": ["high", "low"], "middle": ["mid", "low"]}
+    sheet = changed({"phenotypes": {"grade": {"type": "categorical", "contrasts": contrasts}}})
+    for sample, grade in zip(sheet["samples"], [*GRADES[:6], "hihg"], strict=True):
+        sample["phenotypes"] = {"grade": grade}
+    (problem,) = problems_of(write(tmp_path, sheet))
+    assert problem.field == "samples[6].phenotypes.grade"
+    assert "did you mean 'high'" in problem.remedy
+    sheet["samples"][6]["phenotypes"]["grade"] = None
+    (problem,) = problems_of(write(tmp_path, sheet))
+    assert problem.message == "grade is missing"
+    # Of one contrast there are only controls.
+    for sample in sheet["samples"]:
+        sample["phenotypes"]["grade"] = "low" if sample["id"] < "s3" else "mid"
+    (problem,) = problems_of(write(tmp_path, sheet))
+    assert problem.field == "phenotypes.grade"
+    assert problem.message.startswith("grade: up has one class")
 
 
 @pytest.mark.parametrize(
