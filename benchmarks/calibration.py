@@ -37,7 +37,7 @@ from scipy.stats import fisher_exact, pearsonr
 
 from popnet.associations import consensus as consensus_tests
 from popnet.associations.edges import ObservedEdges, associated_components, rank_sum_edges
-from popnet.associations.sets import enrich_phenotype, enrich_ranking
+from popnet.associations.sets import enrich_phenotype, enrich_ranking, whole_sets
 from popnet.associations.testing import Testing
 from popnet.networks import kernels
 from popnet.networks.edges import closest_pairs
@@ -139,6 +139,10 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
         method: table.set_index("gene_set")["p"].reindex(list(cohort.modules)).to_numpy(float)
         for method, table in tables.items()
     }
+    if design.mixed is not None:
+        asked = cohort.centrality, pd.Index(cohort.genes), cohort.modules, design
+        whole = whole_sets(*asked, Testing(n_permutations, seed))
+        found["mixed"] = whole["model_p"].reindex(list(cohort.modules)).to_numpy(float)
     member = np.arange(len(cohort.genes)) * len(cohort.modules) // len(cohort.genes)
     return found, np.bincount(member, cohort.planted) > 0
 

@@ -20,7 +20,7 @@ from popnet.stats.permutation import (
     prepare,
 )
 from popnet.stats.power import ALPHA
-from popnet.stats.ranks import correlate
+from popnet.stats.ranks import MIN_PRESENT, correlate
 from popnet.study.definitions import MT_PREFIX
 
 COLUMNS = (
@@ -44,6 +44,8 @@ PAPER_MIN_SIZE = 1
 # Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
 # and the p of the set without these.
 MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
+# The set as a whole by the mixed model.
+MODEL_COLUMNS = ("estimate", "low", "high", "t", "model_p", "model_q")
 # Of significant sets: the same test of their mean expression, and of centrality given it.
 EXPRESSION_COLUMNS = ("expression_nes", "expression_p", "given_expression_p", "explained_by")
 
@@ -167,11 +169,11 @@ def robust(
     Returns
     -------
     DataFrame sorted by p
-        Of :func:`enrich_phenotype`, n_units, and of sets with q <= `fdr` the same test of mean
-        expression (expression_nes, expression_p), and of what regression on expression, gene by
-        gene, leaves of centrality (given_expression_p). explained_by is ``mean expression`` where
-        the first has p <= 0.05 and the second has not, else ``none``, and ``expression unknown``
-        where it is. Names and sizes alone if centrality is not tested.
+        Of :func:`enrich_phenotype` and :func:`whole_sets`, n_units, and of sets with q <= `fdr` the
+        enrichment of mean expression (expression_nes, expression_p), and of what regression on
+        expression, gene by gene, leaves of centrality (given_expression_p). explained_by is
+        ``mean expression`` where the first has p <= 0.05 and the second has not, else ``none``, and
+        ``expression unknown`` where it is. Names and sizes alone if centrality is not tested.
     """
     if "centrality" in testing.untested:
         masks = _membership(gene_sets, genes, MIN_SIZE)
@@ -180,7 +182,8 @@ def robust(
             "n_genes": [int(mask.sum()) for mask in masks.values()],
             "set_size": [len(set(gene_sets[name])) for name in masks],
         }
-        table = pd.DataFrame(sizes).reindex(columns=[*COLUMNS, *MT_COLUMNS, *EXPRESSION_COLUMNS])
+        columns = [*COLUMNS, *MT_COLUMNS, *MODEL_COLUMNS, *EXPRESSION_COLUMNS]
+        table = pd.DataFrame(sizes).reindex(columns=columns)
         return table.assign(n_units=design.n)
     values = design.units.average(centrality)
     about = list(genes), testing.permutations, testing.seed
@@ -193,6 +196,7 @@ def robust(
         phenotypes=testing.phenotypes(design),
         watch=partial(testing.count, "gene_sets"),
     )
+    table = table.join(whole_sets(centrality, genes, gene_sets, design, testing), on="gene_set")
     significant = list(table.loc[table["q"] <= testing.fdr, "gene_set"])
     table["expression_nes"] = table["expression_p"] = table["given_expression_p"] = np.nan
     table["explained_by"] = np.where(table["gene_set"].isin(significant), UNKNOWN, "").astype(
@@ -213,6 +217,46 @@ def robust(
         by_expression = (table["expression_p"] <= ALPHA) & ~(table["given_expression_p"] <= ALPHA)
         table.loc[rows, "explained_by"] = np.where(by_expression[rows], MEAN_EXPRESSION, "none")
     return table.assign(n_units=design.n)
+
+
+def whole_sets(
+    centrality: np.ndarray,
+    genes: pd.Index,
+    gene_sets: Mapping[str, Sequence[str]],
+    design: Design,
+    testing: Testing,
+) -> pd.DataFrame:
+    """Test by the mixed model whether the genes of a set move, on average, against all others.
+
+    A gene is standardised over the observations, and a set's value is the mean of its genes less
+    that of the other tested genes. Genes of a set that move in opposite directions cancel. The
+    correlation between genes needs no estimate, since the value is tested over observations.
+
+    Parameters
+    ----------
+    centrality, genes, gene_sets, design, testing
+        As in :func:`robust`.
+
+    Returns
+    -------
+    DataFrame, indexed by gene set
+        `MODEL_COLUMNS`: estimate (cases minus controls, or per standard deviation of the
+        phenotype's normal scores, in standard deviations of a gene), low and high (its 95 %
+        confidence interval), t, model_p and model_q (Benjamini-Hochberg over the sets).
+    """
+    observed = design.of_model.average(centrality)
+    present = np.isfinite(observed)
+    n = np.maximum(present.sum(0), 1)
+    centred = np.where(present, observed - np.where(present, observed, 0).sum(0) / n, 0)
+    spread = np.sqrt((centred**2).sum(0) / n)
+    tested = (present.mean(0) >= MIN_PRESENT if len(present) else present.any(0)) & (spread > 0)
+    scaled = centred[:, tested] / spread[tested]
+    masks = _membership(gene_sets, genes[tested], MIN_SIZE)
+    values = [scaled[:, mask].mean(1) - scaled[:, ~mask].mean(1) for mask in masks.values()]
+    columns = np.column_stack(values) if values else np.zeros((len(observed), 0))
+    table = testing.by_model(columns, design)[0].set_axis(list(masks))
+    table["model_p"], table["model_q"] = table["p"], benjamini_hochberg(table["p"].to_numpy())
+    return table[list(MODEL_COLUMNS)]
 
 
 def _given(values: np.ndarray, control: np.ndarray) -> np.ndarray:

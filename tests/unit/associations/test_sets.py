@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,13 +15,17 @@ from popnet.associations import sets as set_tests
 from popnet.associations.sets import (
     COLUMNS,
     EXPRESSION_COLUMNS,
+    MODEL_COLUMNS,
     MT_COLUMNS,
     enrich_phenotype,
     enrich_ranking,
     enrichment_score,
+    whole_sets,
 )
 from popnet.associations.testing import Testing
 from popnet.stats.designs import make_design, unadjusted
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
 
@@ -268,6 +274,45 @@ def test_robust_permutes_the_phenotypes_of_observations():
     means = centrality.reshape(14, 2, 30).mean(axis=1)
     expected = enrich_phenotype(means, design, genes, sets, 200, seed=3)
     assert (found.pop("n_units") == 14).all()
-    assert set(found) - set(expected) == set(EXPRESSION_COLUMNS)
+    assert set(found) - set(expected) == {*MODEL_COLUMNS, *EXPRESSION_COLUMNS}
     pd.testing.assert_frame_equal(found[list(expected)], expected)
     assert found["gene_set"].tolist() == ["three"]
+
+
+def test_a_set_as_a_whole_moves_against_the_other_genes():
+    """Six pairs; the genes of one set rise a little in cases, too little for a gene by itself."""
+    rng = np.random.default_rng(9)
+    names = [f"s{number}" for number in range(12)]
+    donors = np.repeat([f"d{number}" for number in range(6)], 2)
+    case = np.tile([0.0, 1.0], 6)
+    samples = pd.DataFrame({"donor": donors, "batch": "", "case": case}, index=names)
+    about = names, samples, samples["case"], True
+    mixed = make_mixed_design(*about)
+    design = replace(make_design(*about), mixed=mixed)
+    genes = pd.Index([f"g{number}" for number in range(80)])
+    values = rng.normal(size=(12, 80)) + np.repeat(rng.normal(size=(6, 80)), 2, axis=0)
+    values[:, :10] += 1.2 * case[:, None]
+    values[:, 79] = np.nan
+    gene_sets = {"up": list(genes[:10]), "not": list(genes[10:20]), "few": list(genes[:2])}
+    gene_sets["mixed"] = [*genes[:3], *genes[20:27]]
+    found = whole_sets(values, genes, gene_sets, design, Testing(99, seed=1))
+    assert list(found) == list(MODEL_COLUMNS)
+    assert list(found.index) == ["up", "not", "mixed"]
+    scaled = values[:, :79] - values[:, :79].mean(0)
+    scaled /= scaled.std(0)
+    columns = [
+        scaled[:, genes[:79].isin(gene_sets[name])].mean(1)
+        - scaled[:, ~genes[:79].isin(gene_sets[name])].mean(1)
+        for name in found.index
+    ]
+    expected = mixed_t(np.column_stack(columns), mixed.model)
+    np.testing.assert_allclose(found["estimate"], expected["estimate"])
+    np.testing.assert_allclose(found["model_p"], expected["p"])
+    assert found.at["up", "model_q"] < 0.01
+    assert found.at["up", "low"] < found.at["up", "estimate"] < found.at["up", "high"]
+    assert found.at["not", "model_p"] > 0.05
+    # Where the design has no model it is the moderated t; without sets there is nothing.
+    alone = whole_sets(values, genes, gene_sets, replace(design, mixed=None), Testing(99, seed=1))
+    assert alone["low"].isna().all()
+    assert alone.at["up", "model_p"] < 0.05
+    assert whole_sets(values, genes, {}, design, Testing(99, seed=1)).empty
