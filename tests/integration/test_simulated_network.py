@@ -36,7 +36,7 @@ def test_genes_lie_with_their_community_hubs_lead_and_isolated_genes_stay_at_the
 
 def test_without_the_interpretability_term_isolated_genes_still_lie_together(network):
     cells, community, hub = network
-    settings = sivae.settings_for("sivae-gamma0", **OURS)
+    settings = sivae.settings_for("sivae-gamma0", steps=(500, 500, 800), **OURS)
     fit = sivae.fit(cells, settings, seed=1, device="cpu")
     found = quality(fit.loadings, 1 - fit.reconstruction_error, community, hub)
     assert found["purity_isolated"] >= 0.9
