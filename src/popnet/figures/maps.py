@@ -83,7 +83,8 @@ def network_map(
             handles.append(dot(colour, name, marker))
     if not known.all():
         axes.scatter(*points[~known].T, s=26, linewidths=0.8, facecolors="none", edgecolors=GREY)
-        handles.append(dot(GREY, f"phenotype missing (n = {(~known).sum()})", hollow=True))
+        without = "in neither group" if groups else "no value"
+        handles.append(dot(GREY, f"{without} (n = {(~known).sum()})", hollow=True))
     legend_below(figure, handles)
     for number, axis in enumerate((axes.xaxis, axes.yaxis), start=1):
         share = coordinates[f"explained{number}"].iloc[0]

@@ -131,15 +131,22 @@ def no_better_than_chance(findings: pd.DataFrame, fdr: float) -> list[str]:
     many = findings["by_chance"] > MANY * fdr * findings["significant"]
     warned = many & (findings["significant"] > 0) & (total > findings["most_by_chance"])
     sentences = []
-    for row in findings[warned].to_dict("records"):
-        network = f", network {row['network']}" if row["network"] else ""
+    groups = findings[warned].groupby(["phenotype", "cell_type"], sort=False)
+    for (phenotype, cell_type), rows in groups:
+        numbers = "; ".join(
+            f"{row['analysis']}{_of_network(row['network'])}: {row['significant']:,}, by chance "
+            f"{row['by_chance']:.3g} on average, at most {row['most_by_chance']:.0f}"
+            for row in rows.to_dict("records")
+        )
         sentences.append(
-            f"{row['phenotype']} in {row['cell_type']}{network}, {row['analysis']}: "
-            f"{row['significant']:,} significant, but {row['by_chance']:.3g} on average (at most "
-            f"{row['most_by_chance']:.0f}) with {row['permuted_phenotypes']} permuted phenotypes: "
-            f"more than {fdr:.0%} of these findings may be false."
+            f"{phenotype} in {cell_type}: more than {fdr:.0%} of these findings may be false, "
+            f"because the same tests call many with permuted phenotypes. {numbers}."
         )
     return sentences
+
+
+def _of_network(network: str) -> str:
+    return f" ({network})" if network else ""
 
 
 def network_sentences(

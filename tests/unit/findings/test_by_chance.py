@@ -234,7 +234,8 @@ def test_the_page_shows_hits_beside_those_by_chance():
 
 def test_many_hits_by_chance_are_a_warning():
     (warning,) = no_better_than_chance(findings(), 0.05)
-    assert warning.startswith("ill in T, network shared, Edges: 5 significant, but 2 on average")
+    assert warning.startswith("ill in T: more than 5% of these findings may be false")
+    assert "Edges (shared): 5, by chance 2 on average" in warning
     # A single permuted phenotype may bring many; without a hit there is nothing to warn of.
     assert no_better_than_chance(findings(by_chance=0.45, most_by_chance=9)[1:], 0.05) == []
     assert no_better_than_chance(findings(significant=0), 0.05) == []
