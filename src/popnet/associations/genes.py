@@ -12,8 +12,9 @@ from scipy import sparse
 
 from popnet.associations.expression_switch import UNKNOWN, explanation, switched
 from popnet.associations.testing import Testing
+from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.mixed import remainder
+from popnet.stats.mixed import remainder, variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import (
     Permuted,
@@ -24,6 +25,7 @@ from popnet.stats.permutation import (
 )
 from popnet.stats.power import ALPHA, power
 from popnet.stats.ranks import correlate, correlation_p, partial_correlate
+from popnet.stats.split_half import split_half
 
 # A control explains a hit where its own p is at most this and the partial p is not.
 CONTROL_ALPHA = 0.05
@@ -32,6 +34,9 @@ TRIED = 20
 # What may explain a hit, by the prefix of its columns.
 CONTROLS = {"mean": "mean expression", "dropout": "dropout rate", "depth": "depth"}
 LEAVE_OUT_PERMUTATIONS = 999
+# Items of the description: agreement of halves of the donors, each the mean of so many divisions.
+HALVES, HALVES_OF_EXPRESSION = "halves of the donors", "halves of the donors, mean expression"
+SPLITS = 20
 
 
 @dataclass(frozen=True)
@@ -255,9 +260,46 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
             testing.fdr,
             testing.reliability.get("centrality", math.nan),
             ratios,
+            in_other_donors(values, design, testing),
         ),
         tested.maxima,
     )
+
+
+def in_other_donors(values: BinValues, design: Design, testing: Testing) -> dict[str, str]:
+    """Return how far the effects of genes agree between halves of the donors.
+
+    Parameters
+    ----------
+    values : BinValues
+    design : Design
+        Without a mixed model nothing is said.
+    testing : Testing
+
+    Returns
+    -------
+    dict
+        Item of the design's description -> the mean correlation of t over genes, and that with
+        permuted phenotypes: mean and largest.
+    """
+    found = {}
+    if design.mixed is None:
+        return {}
+    model, seed = design.mixed.model, derive_seed(testing.seed, "halves of the donors")
+    for item, by_bin in (
+        (HALVES, values.centrality),
+        (HALVES_OF_EXPRESSION, values.mean_expression),
+    ):
+        observed = design.of_model.average(by_bin)
+        ratios = variance_ratios(observed, model)
+        outcomes = testing.outcomes(design, ratios)
+        own, *permuted = split_half(observed, model, ratios, outcomes, SPLITS, seed)
+        if np.isfinite([own, *permuted]).all() and permuted:
+            found[item] = (
+                f"{own:.2f} ({np.mean(permuted):.2f} with permuted phenotypes, at most "
+                f"{np.max(permuted):.2f})"
+            )
+    return found
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:
@@ -362,6 +404,7 @@ def describe(
     fdr: float,
     reliability: float = math.nan,
     ratios: Mapping[str, float] | None = None,
+    halves: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return what was compared and what could be found, as items and values.
 
@@ -377,6 +420,8 @@ def describe(
     ratios : mapping of name to float, optional
         Variances of the mixed model over its residual variance, where it gives p: p then has no
         floor.
+    halves : mapping of item to str, optional
+        Of :func:`in_other_donors`.
     """
     n_tests = int(tested.table["p"].notna().sum())
     smallest_p = tested.smallest_p if ratios is None else 0.0
@@ -403,6 +448,7 @@ def describe(
         "reliability (median gene)": round(reliability, 3),
         "detectable effect": found.effect,
         "detectable effect, all tests": found.effect_of_many,
+        **(halves or {}),
     }
     if design.binary:
         items |= {

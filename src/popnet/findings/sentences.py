@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, SPLITS
 from popnet.names import NETWORKS
 from popnet.networks.verdicts import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.
 MANY = 3
+# The heading of the table of covariates.
+COVARIATES = "How covariates are associated with the phenotypes"
+OF_HALVES = (HALVES, HALVES_OF_EXPRESSION)
 # What an edge of each network is, for a reader who knows none of the methods.
 EDGES = {
     "shared": "how far the expression of two genes varies together over a sample's cells, as one "
@@ -409,14 +413,16 @@ def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) 
 
 
 def compared(
-    designs: Iterable[tuple[str, str, pd.DataFrame, pd.DataFrame]],
+    designs: Iterable[tuple[str, str, str, pd.DataFrame, pd.DataFrame]], chosen: Mapping[str, str]
 ) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:
     """Return warnings, what every test of centrality compares, and the covariates.
 
     Parameters
     ----------
-    designs : iterable of (cell type, phenotype, design, covariates)
+    designs : iterable of (cell type, network, phenotype, design, covariates)
         The tables design.tsv (item, value) and covariates.tsv of every phenotype.
+    chosen : mapping of cell type to str
+        The headline network, of which this is said.
 
     Returns
     -------
@@ -428,10 +434,41 @@ def compared(
         The tables of covariates, one below the other.
     """
     warnings, described, covariates = [], [], []
-    for cell_type, phenotype, design, of_design in designs:
+    for cell_type, network, phenotype, design, of_design in designs:
+        if network != chosen[cell_type]:
+            continue
         warned = design["item"] == "warning"
         warnings += [f"{phenotype} in {cell_type}: {text}." for text in design.loc[warned, "value"]]
         about = {"phenotype": phenotype, "cell type": cell_type}
-        described.append(about | design[~warned].set_index("item")["value"].to_dict())
+        items = design[~warned & ~design["item"].isin(OF_HALVES)]
+        described.append(about | items.set_index("item")["value"].to_dict())
         covariates.append(pd.DataFrame(about, of_design.index).join(of_design))
     return warnings, pd.DataFrame(described).fillna(""), pd.concat(covariates, ignore_index=True)
+
+
+def in_other_donors(
+    designs: Iterable[tuple[str, str, str, pd.DataFrame, pd.DataFrame]],
+) -> list[str]:
+    """Return for every phenotype and cell type how far effects agree in halves of the donors.
+
+    Parameters
+    ----------
+    designs : iterable of (cell type, network, phenotype, design, covariates)
+        As in :func:`compared`; nothing is said of designs without the items.
+    """
+    parts: dict[tuple[str, str], list[str]] = {}
+    for cell_type, network, phenotype, design, _ in designs:
+        items = design.set_index("item")["value"]
+        own = parts.setdefault((phenotype, cell_type), [])
+        if HALVES in items:
+            own.append(f"degree centrality ({network}) {items[HALVES]}")
+        # The same of all networks.
+        if HALVES_OF_EXPRESSION in items and not any("expression" in part for part in own):
+            own.insert(0, f"mean expression {items[HALVES_OF_EXPRESSION]}")
+    return [
+        f"{phenotype} in {cell_type}: would effects come back in other donors? Correlation over "
+        f"genes of the effects in two halves of the donors, mean of {SPLITS} divisions: "
+        f"{'; '.join(own)}."
+        for (phenotype, cell_type), own in parts.items()
+        if own
+    ]

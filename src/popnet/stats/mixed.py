@@ -67,6 +67,11 @@ class Model:
         """Number of observations."""
         return len(self.outcome)
 
+    def donors(self) -> np.ndarray:
+        """Return the donor of every observation, as numbers from 0; each its own without donors."""
+        shares = self.random.get("donor")
+        return np.arange(self.n) if shares is None else shares.argmax(axis=1)
+
     def subset(self, rows: np.ndarray) -> Model:
         """Return the model of some observations."""
         return replace(
@@ -453,8 +458,7 @@ def _some_observations(model: Model) -> np.ndarray:
     """Return row numbers: all, or those of random donors where there are too many."""
     if model.n <= MOST_OBSERVATIONS:
         return np.arange(model.n)
-    donors = model.random.get("donor")
-    code = np.arange(model.n) if donors is None else donors.argmax(axis=1)
+    code = model.donors()
     order = np.random.default_rng(0).permutation(code.max() + 1)
     size = np.bincount(code)[order].cumsum()
     chosen = order[: np.searchsorted(size, MOST_OBSERVATIONS) + 1]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION
 from popnet.findings.rows import (
     component_name,
     finding,
@@ -16,6 +17,7 @@ from popnet.findings.sentences import (
     compared,
     depth_sentences,
     headline_sentence,
+    in_other_donors,
     measured,
     network_sentences,
     own_sentences,
@@ -122,11 +124,17 @@ def test_remarks_name_samples_and_bins_that_are_left_out():
 
 def test_designs_give_warnings_and_a_row_each():
     design = pd.DataFrame(
-        [("observations", "6"), ("warning", "no test can pass")], columns=["item", "value"]
+        [("observations", "6"), ("warning", "no test can pass"), (HALVES, "0.3 (0.0 ...)")],
+        columns=["item", "value"],
     )
     covariates = pd.DataFrame({"covariate": ["sex"], "p": [0.5]})
-    designs = [("FPP", "age", design, covariates), ("P", "age", design[:1], covariates[:0])]
-    warnings, described, of_designs = compared(designs)
+    designs = [
+        ("FPP", "shared", "age", design, covariates),
+        ("FPP", "correlation", "age", design, covariates),
+        ("P", "correlation", "age", design[:1], covariates[:0]),
+    ]
+    chosen = {"FPP": "shared", "P": "correlation"}
+    warnings, described, of_designs = compared(designs, chosen)
     assert warnings == ["age in FPP: no test can pass."]
     assert described.to_dict("records")[1] == {
         "phenotype": "age",
@@ -135,6 +143,23 @@ def test_designs_give_warnings_and_a_row_each():
     }
     assert list(of_designs) == ["phenotype", "cell type", "covariate", "p"]
     assert of_designs["cell type"].tolist() == ["FPP"]
+
+
+def test_halves_of_the_donors_are_told_for_every_network():
+    items = {HALVES: "0.31 (0.02 ...)", HALVES_OF_EXPRESSION: "0.66 (0.01 ...)"}
+    design = pd.DataFrame({"item": list(items), "value": list(items.values())})
+    nothing = pd.DataFrame({"item": ["observations"], "value": ["6"]})
+    designs = [
+        ("FPP", "shared", "age", design, nothing),
+        ("FPP", "correlation", "age", design[:1], nothing),
+        ("FPP", "shared", "sex", nothing, nothing),
+    ]
+    (line,) = in_other_donors(designs)
+    assert line.startswith("age in FPP: would effects come back in other donors?")
+    assert line.endswith(
+        "mean expression 0.66 (0.01 ...); degree centrality (shared) 0.31 (0.02 ...); "
+        "degree centrality (correlation) 0.31 (0.02 ...)."
+    )
 
 
 def test_associations_of_a_study_are_corrected_together():

@@ -32,14 +32,13 @@ def main(snakemake):
     findings = headline_first(findings, chosen)
     write_table(findings, snakemake.output.table)
 
-    warnings, designs, covariates = say.compared(
-        (cell_type, phenotype, read_table(design, text=["value"]), read_table(of_design))
-        for cell_type, network, phenotype, design, of_design in params.designs
-        if network == chosen[cell_type]
-    )
-    sections = {"What is compared, and what could be found with 80 % power": designs}
-    if len(covariates):
-        sections["How covariates are associated with the phenotypes"] = covariates
+    designs = [
+        (*names, read_table(design, text=["value"]), read_table(of_design))
+        for *names, design, of_design in params.designs
+    ]
+    warnings, shown, covariates = say.compared(designs, chosen)
+    sections = {"What is compared, and what could be found with 80 % power": shown}
+    sections |= {say.COVARIATES: covariates} if len(covariates) else {}
     about, unused = described(params, chosen)
     text = page(
         say.beside_chance(findings),
@@ -49,6 +48,7 @@ def main(snakemake):
             *about,
             *say.own_sentences(params.own, params.has_cells),
             *say.against_correlation(findings, chosen),
+            *say.in_other_donors(designs),
             *say.remarks(findings, read_table(snakemake.input.excluded), params.preset, params.fdr),
         ],
         [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
