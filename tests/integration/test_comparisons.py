@@ -26,7 +26,7 @@ N_CELLS = 4 * 2 * 60
 GENES = [*(f"GENE{number}" for number in range(46)), "A<&\">'", "$(touch x) {g}", "MT-ND1", "NA"]
 COMPARED = {
     "cells": 300,
-    "genes": 30,
+    "genes": 40,
     "embeddings": ["pca", "sivae-batch", "scetm"],
     "networks": ["correlation", "sivae-clr"],
     "sample_networks": ["correlation"],
