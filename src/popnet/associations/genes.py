@@ -25,7 +25,7 @@ from popnet.stats.permutation import (
 )
 from popnet.stats.power import ALPHA, power
 from popnet.stats.ranks import correlate, correlation_p, partial_correlate
-from popnet.stats.split_half import split_half
+from popnet.stats.split_half import MIN_DONORS, split_half
 
 # A control explains a hit where its own p is at most this and the partial p is not.
 CONTROL_ALPHA = 0.05
@@ -282,9 +282,9 @@ def in_other_donors(values: BinValues, design: Design, testing: Testing) -> dict
         Item of the design's description -> the mean correlation of t over genes, and that with
         permuted phenotypes: mean and largest.
     """
-    found = {}
-    if design.mixed is None:
-        return {}
+    found: dict[str, str] = {}
+    if design.mixed is None or design.mixed.units.n_donors < 2 * MIN_DONORS:
+        return found
     model, seed = design.mixed.model, derive_seed(testing.seed, "halves of the donors")
     for item, by_bin in (
         (HALVES, values.centrality),

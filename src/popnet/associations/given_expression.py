@@ -98,7 +98,7 @@ def explained(
         moved[at] = np.any([p[place] <= ALPHA for place in places], axis=0)
     off = explanation(switched)
     by = np.select(
-        [~hits, off != "", moved & ~(given_p <= ALPHA), ~known],
+        [~hits, off != "", moved & known & ~(given_p <= ALPHA), ~known],
         ["", off, MEAN_EXPRESSION, UNKNOWN],
         default="none",
     ).astype(object)

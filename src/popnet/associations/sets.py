@@ -11,6 +11,7 @@ import pandas as pd
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.given_expression import MEAN_EXPRESSION
 from popnet.associations.testing import Testing
+from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.permutation import (
@@ -44,6 +45,8 @@ PAPER_MIN_SIZE = 1
 # Of tests by phenotype permutation: tested genes in all, mitochondrially encoded ones of the set,
 # and the p of the set without these.
 MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
+# Random sets that say with the sets what the variance ratios are.
+SETS_FOR_RATIOS = 50
 # The set as a whole by the mixed model.
 MODEL_COLUMNS = ("estimate", "low", "high", "t", "model_p", "model_q")
 # Of significant sets: the same test of their mean expression, and of centrality given it.
@@ -204,18 +207,25 @@ def robust(
     )
     if significant and mean_expression is not None and np.isfinite(mean_expression).any():
         expression = design.units.average(mean_expression)
+        given = _given(values, expression, design)
         chosen = {name: gene_sets[name] for name in significant}
-        of_expression, given = (
+        of_expression, of_rest = (
             enrich_phenotype(columns, design, about[0], chosen, *about[1:]).set_index("gene_set")
-            for columns in (expression, _given(values, expression))
+            for columns in (expression, given)
         )
-        rows = table["gene_set"].isin(significant)
-        names = table.loc[rows, "gene_set"]
-        table.loc[rows, "expression_nes"] = of_expression["nes"].reindex(names).to_numpy()
-        table.loc[rows, "expression_p"] = of_expression["p"].reindex(names).to_numpy()
-        table.loc[rows, "given_expression_p"] = given["p"].reindex(names).to_numpy()
+        names = table["gene_set"]
+        for column, found in (
+            ("expression_nes", of_expression["nes"]),
+            ("expression_p", of_expression["p"]),
+            ("given_expression_p", of_rest["p"].where(of_expression["p"].notna())),
+        ):
+            table[column] = found.reindex(names).to_numpy(float)
         by_expression = (table["expression_p"] <= ALPHA) & ~(table["given_expression_p"] <= ALPHA)
-        table.loc[rows, "explained_by"] = np.where(by_expression[rows], MEAN_EXPRESSION, "none")
+        table["explained_by"] = np.select(
+            [~names.isin(significant), table["expression_p"].isna(), by_expression],
+            ["", UNKNOWN, MEAN_EXPRESSION],
+            default="none",
+        ).astype(object)
     return table.assign(n_units=design.n)
 
 
@@ -230,7 +240,8 @@ def whole_sets(
 
     A gene is standardised over the observations, and a set's value is the mean of its genes less
     that of the other tested genes. Genes of a set that move in opposite directions cancel. The
-    correlation between genes needs no estimate, since the value is tested over observations.
+    correlation between genes needs no estimate, since the value is tested over observations. Few
+    sets say little of the variance ratios: random sets of the same sizes say it with them.
 
     Parameters
     ----------
@@ -252,19 +263,32 @@ def whole_sets(
     tested = (present.mean(0) >= MIN_PRESENT if len(present) else present.any(0)) & (spread > 0)
     scaled = centred[:, tested] / spread[tested]
     masks = _membership(gene_sets, genes[tested], MIN_SIZE)
-    values = [scaled[:, mask].mean(1) - scaled[:, ~mask].mean(1) for mask in masks.values()]
-    columns = np.column_stack(values) if values else np.zeros((len(observed), 0))
-    table = testing.by_model(columns, design)[0].set_axis(list(masks))
+    rng = np.random.default_rng(derive_seed(testing.seed, "random sets"))
+    sizes = np.resize([mask.sum() for mask in masks.values()], SETS_FOR_RATIOS if masks else 0)
+    random = [np.isin(rng.permutation(scaled.shape[1]), np.arange(size)) for size in sizes]
+    own, others = (
+        np.array([scaled[:, mask].mean(1) - scaled[:, ~mask].mean(1) for mask in of])
+        .reshape(len(of), len(observed))
+        .T
+        for of in (list(masks.values()), random)
+    )
+    table = testing.by_model(own, design, np.column_stack([own, others]))[0].set_axis(list(masks))
     table["model_p"], table["model_q"] = table["p"], benjamini_hochberg(table["p"].to_numpy())
     return table[list(MODEL_COLUMNS)]
 
 
-def _given(values: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """Return what regression of each column on the same column of another table leaves of it."""
+def _given(values: np.ndarray, control: np.ndarray, design: Design) -> np.ndarray:
+    """Return what regression of each column on the same column of another table leaves of it.
+
+    Both without what blocks and covariates of the design say. A gene without a control stays.
+    """
     both = np.isfinite(values) & np.isfinite(control)
-    x, y = (np.where(both, columns, 0) for columns in (control, values))
     n = np.maximum(both.sum(0), 1)
-    x, y = (np.where(both, columns - columns.sum(0) / n, 0) for columns in (x, y))
+    filled = (
+        np.where(both, columns, np.where(both, columns, 0).sum(0) / n)
+        for columns in (values, control)
+    )
+    y, x = (design.residuals(columns) for columns in filled)
     size = (x**2).sum(0)
     slope = np.where(size > 0, (x * y).sum(0) / np.where(size > 0, size, 1), 0)
     return np.where(both, values - slope * x, values)

@@ -91,7 +91,7 @@ class Testing:
         return design.permuted(0 if self.chance is None else PERMUTED_PHENOTYPES, self.seed)
 
     def by_model(
-        self, observed: np.ndarray, design: Design
+        self, observed: np.ndarray, design: Design, alike: np.ndarray | None = None
     ) -> tuple[pd.DataFrame, dict[str, float]]:
         """Test every column by the design's mixed model, or by moderated t where it has none.
 
@@ -100,6 +100,8 @@ class Testing:
         observed : ndarray of shape (n, m)
             By observation of the model (:meth:`popnet.stats.designs.Design.of_model`).
         design : Design
+        alike : ndarray of shape (n, k), optional
+            Columns that say what the variance ratios are; `observed` unless given.
 
         Returns
         -------
@@ -112,9 +114,11 @@ class Testing:
         if design.mixed is None:
             table = moderated_t(observed, design)
             return table.assign(low=np.nan, high=np.nan, p_adjusted=np.nan), {}
-        ratios = variance_ratios(observed, design.mixed.model)
+        alike = observed if alike is None else alike
+        ratios = variance_ratios(alike, design.mixed.model)
         table = mixed_t(observed, design.mixed.model, ratios)
-        table["p_adjusted"] = mixed_t(observed, design.mixed.adjusted)["p"]
+        fixed = variance_ratios(alike, design.mixed.adjusted)
+        table["p_adjusted"] = mixed_t(observed, design.mixed.adjusted, fixed)["p"]
         return table, ratios
 
     def outcomes(self, design: Design, ratios: Mapping[str, float]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from popnet.errors import Problem
@@ -22,9 +24,13 @@ def check_designs(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]
             name, note = row["covariate"], row["note"]
             if note == SAME:
                 field = "cells.batch" if name == "batch" else f"covariates.{name}"
-                message = f"It is the same as phenotype {phenotype.name!r} in all samples"
+                message = f"It is the same as phenotype {phenotype.name!r} in all its samples"
                 remedy = "Take one of the two out: given the one nothing is left of the other"
-                problems.append(Problem(cohort.file, field, name, message, remedy))
+                # The other contrasts of a categorical phenotype can be tested.
+                problem = Problem(cohort.file, field, name, message, remedy)
+                problems.append(
+                    replace(problem, severity="warning") if phenotype.source else problem
+                )
             elif note or row["vif"] > MAX_VIF:
                 why = note or f"variance inflation {row['vif']:.0f}"
                 message = f"For phenotype {phenotype.name!r} it adds next to nothing: {why}"

@@ -79,7 +79,8 @@ def findings_row(
         table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
             # Tests of the whole map that do not count have no q.
-            whole = (table["test"] != "axis") & table["q"].notna()
+            beside = table["p"].notna() & table["q"].isna()
+            whole = (table["test"] != "axis") & ~beside
             table = table[whole if analysis == "map" else table["test"] == "axis"]
     elif analysis == "components":
         table = table.assign(

@@ -10,7 +10,7 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import pdist, squareform
 
 from popnet.stats.designs import Arrangements, Design
-from popnet.stats.mixed import Model, free_coordinates, variance_ratios
+from popnet.stats.mixed import Model, free_coordinates, rotated, variance_ratios
 from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE
 from popnet.stats.units import Units
 
@@ -80,8 +80,8 @@ def mixed_regression(
 
     Multivariate generalised least squares of all dimensions of the map. With a residual variance of
     cases and one of controls this is the answer to groups of unequal spread that Anderson's F2
-    gives, with random effects and covariates. The coordinates of the whitened phenotype, on a basis
-    of what fixed effects leave, are permuted (:func:`popnet.stats.mixed.permuted_outcomes`).
+    gives, with random effects and covariates. The whitened phenotype is turned at random within
+    what fixed effects leave (:func:`popnet.stats.mixed.permuted_outcomes`).
 
     Parameters
     ----------
@@ -91,8 +91,9 @@ def mixed_regression(
     ratios : mapping of name to float
         Of :func:`map_ratios`.
     n_permutations, seed : int
+        Random rotations.
     n_phenotypes : int
-        How many permuted phenotypes are tested, too.
+        How many further rotated phenotypes are tested, too.
 
     Returns
     -------
@@ -101,8 +102,8 @@ def mixed_regression(
 
     References
     ----------
-    Anderson et al., Australian and New Zealand Journal of Statistics 59 (2017), for F2; Huh and
-    Jhun, Biometrics 57 (2001).
+    Anderson et al., Australian and New Zealand Journal of Statistics 59 (2017), for F2; Langsrud,
+    Statistics and Computing 15 (2005).
     """
     found = free_coordinates(model, ratios)
     if found is None or not np.trace(gram) > 0:
@@ -116,7 +117,7 @@ def mixed_regression(
     def shares(n: int) -> np.ndarray:
         parts = []
         for start in range(0, n, at_once):
-            moved = rng.permuted(np.tile(own, (min(at_once, n - start), 1)), axis=1)
+            moved = rotated(own, min(at_once, n - start), rng)
             parts.append(((moved @ kernel) * moved).sum(axis=1))
         return np.concatenate([*parts, np.zeros(0)]) / (own @ own * np.trace(kernel))
 
@@ -296,8 +297,10 @@ def permdisp(gram: np.ndarray, design: Design, arrangements: Arrangements) -> Ma
         return _untested(arrangements, None)
     left = distance - np.where(case, distance[case].mean(), distance[~case].mean())
     permuted = [dispersion_f(left, case[rows]) for rows in _chunks(arrangements, design.n)]
-    p = _ranked(np.array([observed * (1 - TIE)]), np.concatenate(permuted), arrangements)
-    return MapTest(float(observed), float(p[0]), np.nan, arrangements.n, np.zeros(0))
+    # Residuals as they are have F = 0, so that the observed one is never among these.
+    larger = (np.concatenate(permuted) >= observed * (1 - TIE)).sum()
+    p = (larger + 1) / (arrangements.n + 1)
+    return MapTest(float(observed), float(p), np.nan, arrangements.n, np.zeros(0))
 
 
 def distances_to_median(gram: np.ndarray) -> np.ndarray:

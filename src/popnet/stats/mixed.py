@@ -25,8 +25,6 @@ LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
 LEAST_SPREAD, MOST_SPREAD = 0.01, 100
 # Of what is left of values, where nothing is but rounding.
 ROUNDING = 1e-12
-# Fewest variables that say something of the ratios together.
-MIN_VARIABLES = 2
 # As many variables and observations say enough of the ratios; the cost grows with the cube of the
 # latter.
 MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
@@ -232,8 +230,8 @@ def remainder(
 def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: int) -> np.ndarray:
     """Return phenotypes that only chance connects with any values.
 
-    What fixed effects leave, decorrelated, is exchangeable: of the whitened phenotype, projected on
-    a basis of what is orthogonal to the whitened fixed effects, the coordinates are permuted.
+    What fixed effects leave of whitened values has no preferred direction if errors are normal: the
+    whitened phenotype is rotated at random within what is orthogonal to the whitened fixed effects.
 
     Parameters
     ----------
@@ -251,14 +249,19 @@ def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: i
 
     References
     ----------
-    Huh and Jhun, Biometrics 57 (2001); Freedman and Lane (1983) for the idea.
+    Langsrud, Statistics and Computing 15 (2005).
     """
     if (found := free_coordinates(model, ratios)) is None:
         return np.zeros((0, model.n))
     factor, basis, own = found
-    rng = np.random.default_rng(seed)
-    moved = np.reshape([rng.permutation(own) for _ in range(n)], (n, len(own)))
-    return moved @ (factor @ basis).T
+    return rotated(own, n, np.random.default_rng(seed)) @ (factor @ basis).T
+
+
+def rotated(own: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a vector turned at random, (n, len(own)): in any direction, of the same length."""
+    turned = rng.normal(size=(n, len(own)))
+    length = float(np.linalg.norm(own))
+    return turned * (length / np.linalg.norm(turned, axis=1, keepdims=True))
 
 
 def free_coordinates(
@@ -321,6 +324,8 @@ def permuted_t(
         basis = np.linalg.qr(part.regressors[:, :-1])[0]
         left, causes = (own - basis @ (basis.T @ own) for own in (part.values, part.outcomes))
         size, total = (causes**2).sum(0)[:, None], (left**2).sum(0)
+        # In the rows that have values, fixed effects may say all of a phenotype.
+        size[size[:, 0] <= ROUNDING * (part.outcomes**2).sum(0)] = np.nan
         varies = total > ROUNDING * (part.values**2).sum(0)
         found = causes.T @ left / size
         slope[:, part.columns] = np.where(varies, found, np.nan)
@@ -499,7 +504,7 @@ class _Likelihood:
         varies = size > 1e-6 * np.sqrt(((values - values.mean(0)) ** 2).sum(0))
         if pooled and len(size):
             size = np.full_like(size, np.sqrt((size**2).mean()))
-        if varies.sum() < MIN_VARIABLES or model.n - regressors.shape[1] < 2:
+        if not varies.any() or model.n - regressors.shape[1] < 2:
             return None
         kernels = [columns @ columns.T for columns in model.random.values()]
         base = np.ones(model.n)

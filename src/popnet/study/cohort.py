@@ -18,6 +18,7 @@ from popnet.study.definitions import MT_PREFIX, Covariate, GeneSet, OwnNetwork, 
 from popnet.study.documents import read_sheet
 from popnet.study.own import own_names, own_network
 from popnet.study.paths import is_absent, path_fault, resolve_path
+from popnet.study.phenotypes import label_of
 from popnet.study.problems import merged, name_problems, template_problems
 from popnet.study.samples import Definitions, Notes, Sample, Written, listed, resolved, tabulated
 from popnet.study.sheet import (
@@ -377,15 +378,18 @@ class _Resolver:
         if entry.type == "ordinal":
             yield Phenotype(name, "continuous", levels=tuple(entry.order or ()), **about)
         elif entry.type == "categorical":
-            about |= {"source": name, "levels": _levels(entry)}
-            named = f"phenotypes.{name}.contrasts"
-            self._check_names(named, entry.contrasts or {}, "contrast")
-            for contrast, (case, control) in (entry.contrasts or {}).items():
-                full = f"{name}: {contrast}"
-                if full in self.sheet.phenotypes:
-                    message = "Another phenotype has the name of the contrast"
-                    self.notes.add(f"{named}.{contrast}", full, message, "Rename one of them")
-                yield Phenotype(full, "binary", case=case, control=control, **about)
+            levels = _levels(entry)
+            about |= {"source": name, "levels": levels}
+            contrasts = entry.contrasts or {}
+            places = [(f"phenotypes.{name}.contrasts.{one}", one) for one in contrasts]
+            self.notes.problems.extend(name_problems(self.notes.file, places, "contrast"))
+            for place, contrast in places:
+                self._check_column(place, f"{name}: {contrast}", "Rename the contrast")
+            for contrast, pair in contrasts.items():
+                case, control = (label_of(level, levels) for level in pair)
+                yield Phenotype(
+                    f"{name}: {contrast}", "binary", case=case, control=control, **about
+                )
         elif entry.type == "binary" and entry.case is None:
             yield Phenotype(name, "binary", case="1", control="0", **about)
         else:
@@ -412,9 +416,13 @@ class _Resolver:
             if name in RESERVED_COLUMNS or re.fullmatch(r"component\d+", name):
                 message = "This name belongs to a column of the results"
                 self.notes.add(place, name, message, f"Rename it and give `column: {name}`")
-            elif name == "_index" or not {"", "."}.isdisjoint(name.split("/")):
-                message = "An h5ad file cannot have a column of this name"
-                self.notes.add(place, name, message, f"Rename it and give `column: {name}`")
+            else:
+                self._check_column(place, name, f"Rename it and give `column: {name}`")
+
+    def _check_column(self, place: str, name: str, remedy: str) -> None:
+        if name == "_index" or not {"", "."}.isdisjoint(name.split("/")):
+            message = "An h5ad file cannot have a column of this name"
+            self.notes.add(place, name, message, remedy)
 
     def _gene_sets(self) -> tuple[GeneSet, ...]:
         notes = self.notes
@@ -497,8 +505,10 @@ class _Resolver:
 
 def _levels(entry: PhenotypeEntry) -> tuple[str, ...]:
     """Return the levels of a categorical phenotype: those named, or those of its contrasts."""
-    named = [level for pair in (entry.contrasts or {}).values() for level in pair]
-    return tuple(entry.levels or dict.fromkeys(named))
+    levels: list[str] = list(entry.levels or ())
+    for pair in (entry.contrasts or {}).values():
+        levels += [level for level in pair if label_of(level, levels) is None]
+    return tuple(levels)
 
 
 def _files_of_samples(

@@ -40,7 +40,7 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
     if definition.type == "categorical":
         return text
     if isinstance(definition, Phenotype) and definition.levels:
-        level = _label(text, definition.levels)
+        level = label_of(text, definition.levels)
         if level is None:
             raise ValueError(
                 f"{definition.written} has no such level",
@@ -61,7 +61,7 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
     if case == "1" and control == "0":
         text = {"true": "1", "false": "0"}.get(text.lower(), text)
     labels = [label for label in (control, case) if label is not None]
-    if (label := _label(text, labels)) is not None:
+    if (label := label_of(text, labels)) is not None:
         return label
     raise ValueError(
         f"{definition.name} is binary, but this is neither its case ({case!r}) "
@@ -71,13 +71,21 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
     )
 
 
-def _label(text: str, labels: Iterable[str]) -> str | None:
-    """Return the label that a text is, as a number where both are numbers, or None."""
+def label_of(text: str, labels: Iterable[str]) -> str | None:
+    """Return the label that a text is, or None.
+
+    As a number where both are numbers, and in any case where both are true or false.
+    """
     labels = list(labels)
     if text in labels:
         return text
     number = as_number(text)
-    return next((one for one in labels if number is not None and as_number(one) == number), None)
+    for label in labels:
+        if number is not None and as_number(label) == number:
+            return label
+        if text.lower() == label.lower() and label.lower() in ("true", "false"):
+            return label
+    return None
 
 
 def contrast_problem(
@@ -91,19 +99,26 @@ def contrast_problem(
         found &= {definition.case, definition.control}
     if len(found) > 1:
         return None
-    if not found:
+    contrast = definition.type == "binary" and bool(definition.levels)
+    if not found and contrast:
         return (
-            f"No sample has a value of {definition.name}",
-            f"Give {name}, or take it out of phenotypes",
+            f"{definition.name}: no sample is {definition.case!r} or {definition.control!r}",
+            f"Add such samples, or take the contrast out of phenotypes.{name}.contrasts",
         )
+    if not found:
+        return f"No sample has a value of {name}", f"Give {name}, or take it out of phenotypes"
     value = next(iter(found))
     if definition.type == "binary":
         other = "controls" if value == definition.case else "cases"
-        keys = "contrasts" if definition.levels else "case and .control"
-        full = definition.name
+        if contrast:
+            lacking = definition.control if value == definition.case else definition.case
+            return (
+                f"{definition.name} has one class: samples are {value!r}, none is {lacking!r}",
+                f"Add {other}, or take the contrast out of phenotypes.{name}.contrasts",
+            )
         return (
-            f"{full} has one class: every sample is {value!r}, none is among the {other}",
-            f"Add {other}, or correct phenotypes.{name}.{keys}",
+            f"{name} has one class: every sample is {value!r}, none is among the {other}",
+            f"Add {other}, or correct phenotypes.{name}.case and .control",
         )
     return (
         f"{name} is constant: every sample has {value!r}",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from popnet.errors import nearest
-from popnet.study.phenotypes import as_text
+from popnet.study.phenotypes import MISSING, as_text, label_of
 from popnet.study.validation import Part, Section, Text, rule
 
 # Old key: new key; `[]` stands for an entry of a list.
@@ -255,18 +255,25 @@ class PhenotypeEntry(Section):
     def _levels_are_different_and_known(self) -> PhenotypeEntry:
         for key in ("order", "levels"):
             names = getattr(self, key) or []
-            for name in names:
-                if names.count(name) > 1:
+            for number, name in enumerate(names):
+                if label_of(name, names[:number]) is not None:
                     raise rule("The level is given twice", "Give each level once", key, name)
+                if name in MISSING:
+                    message = "This is read as a missing value"
+                    raise rule(message, "Give the level another name in the data", key, name)
         for name, pair in (self.contrasts or {}).items():
-            if pair[0] == pair[1]:
+            if label_of(pair[0], pair[1:]) is not None:
                 message = "A contrast compares two different levels"
                 raise rule(message, "Give [case, control]", f"contrasts.{name}", pair[0])
             levels = self.levels or pair
             for level in pair:
-                if level not in levels:
+                if label_of(level, levels) is None:
                     message = "levels has no such level"
                     remedy = nearest(level, levels) + "Correct it, or add it to levels"
+                    raise rule(message, remedy, f"contrasts.{name}", level)
+                if level in MISSING:
+                    message = "This is read as a missing value"
+                    remedy = "Give the level another name in the data"
                     raise rule(message, remedy, f"contrasts.{name}", level)
         return self
 

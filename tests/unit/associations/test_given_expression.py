@@ -137,3 +137,43 @@ def test_a_set_that_rises_with_its_expression_is_explained_by_it(study):
         "wired": "expression unknown",
         "no": "",
     }
+
+
+def test_unknown_expression_explains_nothing(study):
+    """Neither that of one gene of a pair, nor that of all genes of a set."""
+    design, expression, observed = study
+    expression = expression.copy()
+    expression[:, 1] = np.nan
+    known = expression_of(expression, GENES, design)
+    asked = observed, {}, pd.Series(dtype=str), design, Testing(100, seed=1)
+    table = edge_tests.robust(*asked, None, known).edges.set_index(["gene1", "gene2"])
+    assert table.at[("g0", "g1"), "agrees"]
+    assert table.at[("g0", "g1"), "explained_by"] == "expression unknown"
+    rng = np.random.default_rng(4)
+    genes = pd.Index([f"g{number}" for number in range(60)])
+    values, of_cells = rng.normal(size=(2, N, 60))
+    values[:, :10] += 2 * design.units.phenotype[:, None]
+    of_cells[:, :10] = np.nan
+    about = values, genes, {"wired": list(genes[:10])}, design, Testing(300, seed=1)
+    (row,) = sets.robust(*about, of_cells).to_dict("records")
+    assert row["explained_by"] == "expression unknown"
+    assert np.isnan([row["expression_p"], row["given_expression_p"]]).all()
+
+
+def test_batches_do_not_hide_that_expression_explains_a_set():
+    """Centrality is expression, which also differs between batches, where centrality does not."""
+    rng = np.random.default_rng(5)
+    case, batch = np.tile([0.0, 1.0], 12), np.repeat(["x", "y"], 12)
+    names = [f"s{number}" for number in range(24)]
+    samples = pd.DataFrame({"donor": names, "batch": batch}, index=names)
+    about = names, samples, pd.Series(case, names), True
+    design = replace(make_design(*about), mixed=make_mixed_design(*about))
+    genes = pd.Index([f"g{number}" for number in range(60)])
+    expression = rng.normal(size=(24, 60))
+    expression[:, :10] += 2 * case[:, None]
+    values = expression + 0.2 * rng.normal(size=(24, 60))
+    expression += 6 * (batch == "x")[:, None]
+    found = sets.robust(
+        values, genes, {"set": list(genes[:10])}, design, Testing(300, seed=1), expression
+    )
+    assert found["explained_by"].tolist() == ["mean expression"]

@@ -316,3 +316,23 @@ def test_a_set_as_a_whole_moves_against_the_other_genes():
     assert alone["low"].isna().all()
     assert alone.at["up", "model_p"] < 0.05
     assert whole_sets(values, genes, {}, design, Testing(99, seed=1)).empty
+
+
+def test_a_single_set_knows_of_depth_by_random_sets():
+    """All genes go with depth, and depth with the phenotype; nothing is planted."""
+    shares = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        case = np.tile([0.0, 1.0], 12)
+        depth = 0.7 * (2 * case - 1) + np.sqrt(0.51) * rng.normal(size=24)
+        names = [f"s{number}" for number in range(24)]
+        table = {"donor": names, "batch": "", "case": case, "depth": depth}
+        samples = pd.DataFrame(table, index=names)
+        about = names, samples, samples["case"], True, (), ("depth",)
+        design = replace(make_design(*about), mixed=make_mixed_design(*about))
+        values = rng.normal(size=(24, 120)) + np.outer(depth, rng.normal(size=120))
+        genes = pd.Index([f"g{number}" for number in range(120)])
+        found = whole_sets(values, genes, {"MT": list(genes[:15])}, design, Testing(9, seed=1))
+        shares.append(found["model_p"].iloc[0] <= 0.05)
+    # The 99.9 % point of the binomial distribution is 9; without depth it would be about 24.
+    assert sum(shares) <= 9

@@ -44,7 +44,7 @@ def test_hits_are_named_by_their_p():
     assert nothing["strongest"] == "(d)"
 
 
-def row(analysis: str, table: pd.DataFrame) -> dict[str, object]:
+def row(analysis: str, table: pd.DataFrame, **more: object) -> dict[str, object]:
     about = {
         "cell_type": "FPP",
         "phenotype": "age",
@@ -52,7 +52,7 @@ def row(analysis: str, table: pd.DataFrame) -> dict[str, object]:
         "preset": "robust",
         "fdr": 0.05,
     }
-    return findings_row(analysis, table, **about)
+    return findings_row(analysis, table, **about, **more)
 
 
 def test_map_counts_the_preset_s_kernel_and_tests_with_a_q():
@@ -67,6 +67,11 @@ def test_map_counts_the_preset_s_kernel_and_tests_with_a_q():
         columns=["phenotype", "kernel", "test", "axis", "p"],
     )
     table["q"] = table["p"].where(table["test"] != "permanova")
+    verdict = {"network": "shared", "measure": "map edge_jaccard", "verdict": "not measurable"}
+    measures = pd.DataFrame([verdict | {"sentence": "bins do not agree"}])
+    untested = row("map", table.assign(p=np.nan, q=np.nan), measures=measures)
+    assert untested["measurable"] == "not measurable"
+    assert untested["strongest"] == "not tested: bins do not agree"
     whole = row("map", table)
     assert whole["phenotype"] == "age"
     assert whole["cell_type"] == "FPP"

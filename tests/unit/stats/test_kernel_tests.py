@@ -152,7 +152,38 @@ def test_residual_distances_are_permuted():
         [dispersion_f(left[list(order)], CASES)[0] for order in permutations(range(6))]
     )
     assert found.statistic == pytest.approx(dispersion_f(own, CASES)[0])
-    assert found.p == pytest.approx((every >= found.statistic - 1e-9).mean())
+    # All 20 groupings are equally often among them; the observed one counts beside these.
+    assert found.p == pytest.approx((20 * (every >= found.statistic - 1e-9).mean() + 1) / 21)
+
+
+def test_the_p_of_dispersion_is_never_0():
+    rng = np.random.default_rng(1)
+    names = list("abcdef")
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    design = make_design(names, samples, pd.Series([1.0, 1, 1, 0, 0, 0], names), True)
+    p = []
+    for _ in range(20):
+        places = rng.normal(size=(6, 4)) * np.array([4, 4, 4, 1, 1, 1])[:, None]
+        gram = map_gram(places @ places.T, design.units)
+        p.append(permdisp(gram, design, design.arrangements(1000, 1)).p)
+    assert min(p) >= 1 / 21
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_the_p_of_a_map_does_not_depend_on_the_order_of_rows(n):
+    rng = np.random.default_rng(2)
+    names = np.array([f"s{number}" for number in range(2 * n)])
+    samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    case = pd.Series(np.repeat([1.0, 0.0], n), names)
+    places = pd.DataFrame(rng.normal(size=(2 * n, 5)) + case.to_numpy()[:, None] / 2, names)
+    p = []
+    for _ in range(6):
+        order = rng.permutation(names)
+        mixed = make_mixed_design(list(order), samples, case, True)
+        own = places.loc[order].to_numpy()
+        gram = map_gram(own @ own.T, mixed.units)
+        p.append(mixed_regression(gram, mixed.model, map_ratios(gram, mixed.model), 4000, 1).p)
+    assert np.ptp(p) < 6 * np.sqrt(0.25 / 4000)
 
 
 CASES = np.array([[True] * 3 + [False] * 3])

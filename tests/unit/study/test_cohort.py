@@ -178,6 +178,39 @@ BAD = [
         "loww",
         "did you mean 'low'",
     ),
+    (
+        {"phenotypes/o": {"type": "ordinal", "order": [0, "1", 1.0]}},
+        "phenotypes.o.order",
+        "1.0",
+        "once",
+    ),
+    (
+        {"phenotypes/o": {"type": "ordinal", "order": ["NA", "low"]}},
+        "phenotypes.o.order",
+        "NA",
+        "missing value",
+    ),
+    (
+        {"phenotypes/o": {"type": "categorical", "contrasts": {"x": [1, "1.0"]}}},
+        "phenotypes.o.contrasts.x",
+        "1",
+        "different",
+    ),
+    (
+        {"phenotypes/o": {"type": "categorical", "contrasts": {"x/": ["a", "b"]}}},
+        "phenotypes.o.contrasts.x/",
+        "o: x/",
+        "Rename the contrast",
+    ),
+    (
+        {
+            "phenotypes/o": {"type": "categorical", "contrasts": {"p: x": ["a", "b"]}},
+            "phenotypes/o: p": {"type": "categorical", "contrasts": {"x": ["b", "a"]}},
+        },
+        "phenotypes.o.contrasts",
+        "o: p: x",
+        "Another phenotype",
+    ),
     ({"phenotypes/donor": {"type": "continuous"}}, "phenotypes.donor", "donor", "column: donor"),
     ({"covariates": {"efficiency": "numeric"}}, "covariates.efficiency", "efficiency", "Rename"),
     ({"covariates": {"sex": "categorial"}}, "covariates.sex", "categorial", "'categorical'"),
@@ -639,7 +672,25 @@ def test_levels_that_nobody_knows_are_named_once(tmp_path):
         sample["phenotypes"]["grade"] = "low" if sample["id"] < "s3" else "mid"
     (problem,) = problems_of(write(tmp_path, sheet))
     assert problem.field == "phenotypes.grade"
-    assert problem.message.startswith("grade: up has one class")
+    assert problem.message == "grade: up has one class: samples are 'low', none is 'high'"
+    for sample in sheet["samples"]:
+        sample["phenotypes"]["grade"] = "mid"
+    problems = problems_of(write(tmp_path, sheet))
+    assert "grade: up: no sample is 'high' or 'low'" in {one.message for one in problems}
+
+
+def test_levels_are_read_as_numbers_and_as_true_and_false(tmp_path):
+    contrasts = {"x": [1, 0], "sample": ["2.0", 0]}
+    phenotypes = {
+        "a": {"type": "categorical", "contrasts": contrasts},
+        "b": {"type": "ordinal", "order": [False, True]},
+    }
+    sheet = changed({"samples": {"cells": "all"}, "phenotypes": phenotypes})
+    second, first, flag = load_cohort(write(tmp_path, sheet)).phenotypes
+    assert (first.name, second.name) == ("a: x", "a: sample")
+    assert [parse_value(first, value) for value in ("1.0", 1, "0", 2)] == ["1", "1", "0", "2.0"]
+    assert (second.case, second.control) == ("2.0", "0")
+    assert [parse_value(flag, value) for value in (True, "TRUE", "False")] == [2, 2, 1]
 
 
 @pytest.mark.parametrize(
