@@ -369,7 +369,15 @@ class _Resolver:
     def _phenotypes(self) -> tuple[Phenotype, ...]:
         entries = {} if is_broken(self.sheet.phenotypes) else self.sheet.phenotypes
         self._check_names("phenotypes", entries, "phenotype")
-        return tuple(one for name, entry in entries.items() for one in self._of_entry(name, entry))
+        found = [one for name, entry in entries.items() for one in self._of_entry(name, entry)]
+        taken = {one.name for one in found if not one.source}
+        for one in found:
+            if one.source and one.name in taken:
+                message = "Another phenotype has the name of the contrast"
+                place = f"phenotypes.{one.source}.contrasts"
+                self.notes.add(place, one.name, message, "Rename one of them")
+            taken.add(one.name)
+        return tuple(found)
 
     def _of_entry(self, name: str, entry: PhenotypeEntry) -> Iterator[Phenotype]:
         """Yield what a phenotype of the sheet asks: of a categorical one, every contrast."""

@@ -207,7 +207,7 @@ BAD = [
             "phenotypes/o": {"type": "categorical", "contrasts": {"p: x": ["a", "b"]}},
             "phenotypes/o: p": {"type": "categorical", "contrasts": {"x": ["b", "a"]}},
         },
-        "phenotypes.o.contrasts",
+        "phenotypes.o: p.contrasts",
         "o: p: x",
         "Another phenotype",
     ),
