@@ -308,7 +308,7 @@ def planted(cohort: Cohort, rng: np.random.Generator) -> Cohort:
 
 
 def speed() -> None:
-    """Print how long a large table takes: the model, its fixed twin and 10,000 permutations."""
+    """Print how long a large table takes: the model and 10,000 rotations."""
     rng, n, m = np.random.default_rng(0), 200, 3000
     donor, y = np.repeat(np.arange(n // 2), 2), np.tile([0.0, 1.0], n // 2)
     samples = _table(donor, y, depth=rng.normal(size=n), age=rng.normal(size=n))
@@ -319,14 +319,14 @@ def speed() -> None:
     values = mixed.units.average(rng.normal(size=(len(rows), m)))
     ratios = variance_ratios(values, mixed.model)
 
-    def permute() -> None:
+    def rotate() -> None:
         for seed in range(100):
             outcomes = permuted_outcomes(mixed.model, ratios, 100, seed)
             permuted_t(values, mixed.model, ratios, outcomes)
 
     for name, function in (
         ("variance ratios and test", lambda: mixed_t(values, mixed.model)),
-        ("10,000 permutations", permute),
+        ("10,000 rotations", rotate),
     ):
         start = time.process_time()
         function()

@@ -260,13 +260,15 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
             testing.fdr,
             testing.reliability.get("centrality", math.nan),
             ratios,
-            in_other_donors(values, design, testing),
+            in_other_donors(values, design, testing, ratios),
         ),
         tested.maxima,
     )
 
 
-def in_other_donors(values: BinValues, design: Design, testing: Testing) -> dict[str, str]:
+def in_other_donors(
+    values: BinValues, design: Design, testing: Testing, ratios: Mapping[str, float] | None
+) -> dict[str, str]:
     """Return how far the effects of genes agree between halves of the donors.
 
     Parameters
@@ -275,6 +277,8 @@ def in_other_donors(values: BinValues, design: Design, testing: Testing) -> dict
     design : Design
         Without a mixed model nothing is said.
     testing : Testing
+    ratios : mapping of name to float, optional
+        Variance ratios of centrality by the mixed model, if the design has one.
 
     Returns
     -------
@@ -286,14 +290,14 @@ def in_other_donors(values: BinValues, design: Design, testing: Testing) -> dict
     if design.mixed is None or design.mixed.units.n_donors < 2 * MIN_DONORS:
         return found
     model, seed = design.mixed.model, derive_seed(testing.seed, "halves of the donors")
-    for item, by_bin in (
-        (HALVES, values.centrality),
-        (HALVES_OF_EXPRESSION, values.mean_expression),
+    for item, by_bin, known in (
+        (HALVES, values.centrality, ratios),
+        (HALVES_OF_EXPRESSION, values.mean_expression, None),
     ):
         observed = design.of_model.average(by_bin)
-        ratios = variance_ratios(observed, model)
-        outcomes = testing.outcomes(design, ratios)
-        own, *permuted = split_half(observed, model, ratios, outcomes, SPLITS, seed)
+        shared = variance_ratios(observed, model) if known is None else known
+        outcomes = testing.outcomes(design, shared)
+        own, *permuted = split_half(observed, model, shared, outcomes, SPLITS, seed)
         if np.isfinite([own, *permuted]).all() and permuted:
             found[item] = (
                 f"{own:.2f} ({np.mean(permuted):.2f} with permuted phenotypes, at most "

@@ -128,7 +128,7 @@ class Testing:
         ----------
         design : Design
         ratios : mapping of name to float
-            Of the model of the values that say most of the donors.
+            Of the values that are tested.
         """
         if design.mixed is None:
             return self.phenotypes(design)

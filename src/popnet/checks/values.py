@@ -34,7 +34,7 @@ def values_of(
         if name in getattr(sample, kind)
     }
     asked = [sample.id for sample in samples if sample.id not in given]
-    written = getattr(definition, "written", name)
+    written = definition.written
     field = f"{kind}.{written}"
     if asked and column in obs:
         of_asked = sample_of_cell.isin(asked)

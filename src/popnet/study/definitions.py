@@ -53,6 +53,11 @@ class Covariate:
     type: Literal["categorical", "numeric"]
     column: str
 
+    @property
+    def written(self) -> str:
+        """Its name in the sheet."""
+        return self.name
+
 
 @dataclass(frozen=True)
 class GeneSet:

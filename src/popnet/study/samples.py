@@ -214,8 +214,7 @@ def resolved(
         _spread(sample.given["phenotypes"], definitions["phenotypes"])
     for kind, of_kind in definitions.items() if kept else ():
         for definition in of_kind:
-            written_as = getattr(definition, "written", definition.name)
-            certain = source is not None or f"{kind}.{written_as}" not in named
+            certain = source is not None or f"{kind}.{definition.written}" not in named
             _parse_values(kept, kind, definition, certain, lenient, notes)
     samples = tuple(_sample(sample, cells, variants, notes) for sample in kept)
     if has_cells:
@@ -274,8 +273,7 @@ def _parse_values(
     must = not lenient and getattr(definition, "missing", "error") == "error"
     broken = False
     for sample in samples:
-        written = getattr(definition, "written", name)
-        place = sample.place(f"{kind}.{written}", definition.column)
+        place = sample.place(f"{kind}.{definition.written}", definition.column)
         raw = sample.given[kind].pop(name, None)
         try:
             value = parse_value(definition, raw)
@@ -288,7 +286,7 @@ def _parse_values(
             sample.given[kind][name] = value
         if value is None and certain and must:
             remedy = missing_remedy(definition)
-            notes.add(place, None, f"{written} is missing", remedy, sample.file)
+            notes.add(place, None, f"{definition.written} is missing", remedy, sample.file)
     if isinstance(definition, Phenotype) and certain and not lenient and not broken:
         values = [sample.given[kind][name] for sample in samples]
         if problem := contrast_problem(definition, values):
