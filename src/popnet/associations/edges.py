@@ -17,7 +17,7 @@ from popnet.associations.testing import Testing
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
 from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import Design
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.permutation import (
     correlations_at,
     permuted_correlations,
@@ -311,9 +311,8 @@ def _by_set(table: pd.DataFrame) -> pd.DataFrame:
         lambda p: benjamini_hochberg(p.to_numpy())
     )
     first = ["gene_set", *PAIR]
-    return table[first + [column for column in table if column not in first]].sort_values(
-        ["gene_set", "p"], ignore_index=True
-    )
+    table = table[first + [column for column in table if column not in first]]
+    return strongest_first(table, "gene_set").reset_index(drop=True)
 
 
 def rank_sum_edges(

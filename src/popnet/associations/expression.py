@@ -7,6 +7,7 @@ import pandas as pd
 
 from popnet.associations.testing import OF_MODEL, Testing
 from popnet.stats.designs import Design
+from popnet.stats.multiplicity import strongest_first
 
 # What is tested of a gene's expression, as the column measure says it.
 MEASURES = ("expression", "detection")
@@ -40,6 +41,6 @@ def robust(
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
         table = testing.both(measure, values, design)[1]
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
-        tables.append(table.sort_values("p", kind="stable"))
+        tables.append(strongest_first(table))
     found = pd.concat(tables, ignore_index=True)
     return found[[*COLUMNS, *(name for name in OF_MODEL if name in found)]]

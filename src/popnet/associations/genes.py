@@ -15,7 +15,7 @@ from popnet.associations.testing import Testing
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
 from popnet.stats.mixed import remainder, variance_ratios
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.permutation import (
     Permuted,
     Prepared,
@@ -146,7 +146,7 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         "adjusted for": "nothing",
     }
     return GeneTests(
-        table.sort_values("p", kind="stable", ignore_index=True),
+        strongest_first(table).reset_index(drop=True),
         pd.DataFrame(
             [(item, str(value)) for item, value in described.items()], columns=["item", "value"]
         ),
@@ -253,7 +253,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         default="none",
     )
     return GeneTests(
-        table.sort_values("p", kind="stable", ignore_index=True),
+        strongest_first(table).reset_index(drop=True),
         describe(
             design,
             tested,

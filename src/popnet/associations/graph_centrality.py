@@ -12,7 +12,7 @@ from popnet.associations.given_expression import explained, expression_of
 from popnet.associations.testing import OF_MODEL, Testing
 from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
 from popnet.stats.designs import Design
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
@@ -127,8 +127,8 @@ def _labelled(table: pd.DataFrame, genes: Sequence[str], measures: Sequence[str]
     )
     table["q"] = _within_measures(table, "p")
     order = table["measure"].map(MEASURES.index)
-    table = table.assign(order=order).sort_values(["order", "p"], kind="stable", ignore_index=True)
-    return table.drop(columns="order")
+    table = strongest_first(table.assign(order=order), "order")
+    return table.drop(columns="order").reset_index(drop=True)
 
 
 def _within_measures(table: pd.DataFrame, column: str) -> pd.Series:

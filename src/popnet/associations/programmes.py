@@ -9,7 +9,7 @@ from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
 from popnet.networks.reliability import icc
 from popnet.stats.designs import Design
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.permutation import permutation_test
 
 KINDS = ("variance", "coupling")
@@ -68,7 +68,7 @@ def robust(
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
         table = table.join(group_means(averaged[:, at], cases(design)).apply(READ_AS[kind]))
-        tables.append(table.sort_values("p", kind="stable"))
+        tables.append(strongest_first(table))
     if p_by_chance:
         testing.count("programmes", np.concatenate(p_by_chance, axis=1), np.array(families))
     return pd.concat(tables, ignore_index=True)

@@ -11,7 +11,7 @@ from popnet.genotypes.burden import place_variants
 from popnet.genotypes.carriers import MIN_CARRIERS, carriers, common
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.ranks import rank_sum
 
 # The paper tested sites that more than five lines carry.
@@ -87,7 +87,7 @@ def robust(
         table["n_case"] = (np.isfinite(carrier) & case).sum(axis=0)
         table["n_control"] = (np.isfinite(carrier) & ~case).sum(axis=0)
         table["n_case_carriers"] = ((carrier == 1) & case).sum(axis=0)
-    return table.sort_values("p", kind="stable", ignore_index=True)
+    return strongest_first(table).reset_index(drop=True)
 
 
 def rank_sum_variants(
@@ -153,7 +153,7 @@ def rank_sum_variants(
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     table["n_carriers"], table["n_noncarriers"] = n_carriers[tested], (n - n_carriers)[tested]
     table["n"] = n[tested]
-    return table.assign(**counts).sort_values("p", kind="stable", ignore_index=True)
+    return strongest_first(table.assign(**counts)).reset_index(drop=True)
 
 
 def as_outcome(phenotype: pd.Series | np.ndarray, binary: bool) -> np.ndarray:

@@ -10,6 +10,7 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
+from popnet.stats.multiplicity import strongest_first
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -175,7 +176,7 @@ def finding(
         single best row in brackets where there is no hit), smallest_q.
     """
     tested = table.dropna(subset=["p"]).drop_duplicates(list(names))
-    tested = tested.sort_values("p", kind="stable")
+    tested = strongest_first(tested)
     hits = tested[tested["q"] <= fdr]
     labels = [" - ".join(map(str, row)) for row in hits[list(names)].head(STRONGEST).to_numpy()]
     strongest = ", ".join(labels) + (", …" if len(hits) > STRONGEST else "")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from popnet import presets
+from popnet.stats.multiplicity import strongest_first
 
 ENOUGH, FIRST = 10, 20
 MOST_GENES = 60
@@ -68,7 +69,7 @@ def top_genes(
         strongest = found["statistic"].abs().sort_values(ascending=False, kind="stable").index
         shown = found.loc[strongest[:top]]
     else:
-        shown = tested.sort_values("p", kind="stable").head(FIRST)
+        shown = strongest_first(tested).head(FIRST)
     return shown.sort_values("statistic", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -82,7 +83,7 @@ def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.D
     top : int
     """
     tested = gene_sets.dropna(subset=["nes", "p", "q"])
-    shown = tested.assign(significant=tested["q"] <= fdr).sort_values("p", kind="stable").head(top)
+    shown = strongest_first(tested.assign(significant=tested["q"] <= fdr)).head(top)
     return shown.sort_values("nes", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -167,7 +168,7 @@ def mitochondrial_edges(
     shown = shown[shown["gene1"].isin(complexes.index) & shown["gene2"].isin(complexes.index)]
     agreed = "agrees" in shown and shown["agrees"].notna().any()
     significant = shown["agrees"].astype(bool) if agreed else shown["q"] <= fdr
-    shown = shown.assign(significant=significant).sort_values("p", kind="stable")
+    shown = strongest_first(shown.assign(significant=significant))
     if shown["significant"].any():
         shown = shown[shown["significant"]].head(MOST_EDGES)
     else:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.networks.trained import untrained
-from popnet.stats.multiplicity import study_wide
+from popnet.stats.multiplicity import strongest_first, study_wide
 
 BIN = ["cell_type", "sample", "bin"]
 SHOWN = ["gene", "statistic", "p", "q", "p_family", "icc", "explained_by"]
@@ -40,7 +40,7 @@ def all_associations(
         shown.append(table)
     found = pd.concat(shown, ignore_index=True)
     found[["study_q", "study_p_family"]] = study_wide(families, seed)
-    return found.sort_values("p", kind="stable")
+    return strongest_first(found)
 
 
 def excluded_cells(

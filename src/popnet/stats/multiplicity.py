@@ -33,6 +33,27 @@ def benjamini_hochberg(p: np.ndarray, families: np.ndarray | None = None) -> np.
     return q
 
 
+def strongest_first(table: pd.DataFrame, *before: str) -> pd.DataFrame:
+    """Return a table of tests sorted by p; where p ties, the larger effect and ICC come first.
+
+    Many tests share the smallest p that permutations can give. The order of genes in the data must
+    not say which of them is named.
+
+    Parameters
+    ----------
+    table : DataFrame
+        p, and t or nes or statistic, and icc, if it has them.
+    *before : str
+        Columns to sort by before p.
+    """
+    effect = next((name for name in ("t", "nes", "statistic") if name in table), None)
+    keys = {name: table[name] for name in (*before, "p")}
+    keys |= {name: -table[name].abs() for name in (effect,) if name}
+    keys |= {"icc": -table["icc"]} if "icc" in table else {}
+    # The last key of lexsort is the first to sort by.
+    return table.iloc[np.lexsort([key.to_numpy() for key in reversed(keys.values())])]
+
+
 def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -> pd.DataFrame:
     """Correct the tests of several cell types and phenotypes for each other.
 

@@ -76,6 +76,9 @@ def prepare(values: np.ndarray, design: Design, rank: bool = True) -> Prepared:
     scores[:, complete] = of(values[:, complete])
     for rows, columns in patterns(present, np.flatnonzero(~complete & tested)):
         scores[np.ix_(rows, columns)] = of(values[np.ix_(rows, columns)])
+        # A gene that no case has, or no control, says nothing.
+        outcomes = pd.Series(design.outcome[rows]).groupby(design.blocks[rows])
+        tested[columns] = bool((outcomes.nunique() > 1).any())
     residuals = design.residuals(scores)
     length = np.sqrt((residuals**2).sum(0))
     tested = tested & (length > 0) & design.testable

@@ -12,6 +12,11 @@ from scipy.special import gammaln, ndtr, ndtri, stdtr
 # Smallest share of observations with a value.
 MIN_PRESENT = 0.5
 COLUMNS_AT_ONCE = 256
+# Values that differ by less, relative to the largest, differ by rounding and tie: the mean of two
+# bins and that of three, or one mean in two orders.
+ROUNDING = 1e-12
+# Below this all values are 0.
+SMALLEST = 1e-290
 
 
 @lru_cache(maxsize=256)
@@ -78,11 +83,11 @@ def rank_sum(values: np.ndarray, group: np.ndarray) -> pd.DataFrame:
 
 
 def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order that sorts each row, and which rows may have ties.
+    """Return the order that sorts each row, and which rows may have ties, or nearly so.
 
     For rows that may have ties the order is not valid. Several times faster than an argsort: the
     position of a value replaces the last bits of its fraction, and processors sort plain numbers
-    in parallel. Values that only differ in these bits count as tied.
+    in parallel.
 
     Parameters
     ----------
@@ -102,20 +107,38 @@ def sorting_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keys &= ~np.int64(last)
     keys |= np.arange(n)
     marked.sort(axis=1)
-    differing = (keys[:, 1:] ^ keys[:, :-1]).view(np.uint64)
-    tied = (differing <= last).any(axis=1)
+    # Differences have changed by twice `last` of these bits at most.
+    largest = np.abs(marked).max(axis=1, initial=0)
+    closest = np.diff(marked, axis=1).min(axis=1, initial=np.inf)
+    nearly = ROUNDING + 2 * last * np.finfo(float).eps
+    tied = closest <= nearly * np.maximum(largest, SMALLEST)
     keys &= last
     return keys, tied
 
 
+def _tied_ranks(rows: np.ndarray) -> np.ndarray:
+    """Return the ranks of each row, from 1; of ties, which may differ by rounding, their mean."""
+    order = rows.argsort(axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    apart = np.ones(rows.shape, bool)
+    apart[:, 1:] = np.diff(ordered, axis=1) > ROUNDING * np.abs(rows).max(axis=1, keepdims=True)
+    place = np.broadcast_to(np.arange(1.0, rows.shape[1] + 1), rows.shape)
+    group = apart.ravel().cumsum() - 1
+    mean = np.bincount(group, place.ravel()) / np.bincount(group)
+    ranks = np.empty(rows.shape)
+    np.put_along_axis(ranks, order, mean[group].reshape(rows.shape), axis=1)
+    return ranks
+
+
 def centred_ranks(values: np.ndarray) -> np.ndarray:
-    """Rank every column (ties: mean rank) and subtract the mean rank."""
+    """Rank every column, less the mean rank; ties, also but for rounding, have their mean rank."""
     columns = np.ascontiguousarray(values.T)
     order, tied = sorting_order(columns)
     ranks = np.empty(columns.shape)
     np.put_along_axis(ranks, order, np.arange(1.0, len(values) + 1)[None], axis=1)
-    # Much slower than a sort, therefore only used for ties.
-    ranks[tied] = pd.DataFrame(columns[tied]).rank(axis=1)
+    # Slower than a sort of numbers, therefore only used for ties.
+    if tied.any():
+        ranks[tied] = _tied_ranks(columns[tied])
     return ranks.T - (len(values) + 1) / 2
 
 

@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from popnet.files import read_table, write_table
 from popnet.stats.designs import make_design
-from popnet.stats.multiplicity import benjamini_hochberg, study_wide
+from popnet.stats.multiplicity import benjamini_hochberg, strongest_first, study_wide
 from popnet.stats.permutation import permutation_test
 
 
@@ -20,6 +20,22 @@ def test_benjamini_hochberg_equals_statsmodels():
     kept = np.isfinite(p)
     np.testing.assert_allclose(q[kept], multipletests(p[kept], method="fdr_bh")[1])
     assert np.isnan(benjamini_hochberg([np.nan, np.nan])).all()
+
+
+def test_ties_are_ordered_by_effect_and_reliability():
+    table = pd.DataFrame(
+        {
+            "gene": list("abcde"),
+            "measure": [1, 1, 1, 0, 0],
+            "p": [0.1, 0.1, 0.1, 0.1, np.nan],
+            "statistic": [0.2, -0.5, 0.5, 0.4, 1.0],
+            "icc": [0.1, 0.2, 0.3, 0.4, 0.5],
+        }
+    )
+    assert "".join(strongest_first(table)["gene"]) == "cbdae"
+    assert "".join(strongest_first(table, "measure")["gene"]) == "decba"
+    assert "".join(strongest_first(table.iloc[::-1])["gene"]) == "cbdae"
+    assert strongest_first(table[["gene", "p"]])["gene"].iloc[-1] == "e"
 
 
 def test_study_wide_correction_spans_families():

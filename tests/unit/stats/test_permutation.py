@@ -136,6 +136,15 @@ def test_missing_values_count_for_nothing():
     assert found["statistic"][0] == pytest.approx(expected)
 
 
+def test_a_gene_that_a_group_lacks_is_not_tested():
+    design = design_of(12, np.arange(12) < 6, binary=True)
+    values = np.random.default_rng(0).normal(size=(12, 3))
+    values[design.outcome == 1, 0] = np.nan
+    table = permutation_test(values, design, 200, seed=0).table
+    assert table.loc[0, ["statistic", "p", "q", "p_family"]].isna().all()
+    assert table["p"][1:].notna().all()
+
+
 def test_small_p_is_resolved_further():
     rng = np.random.default_rng(0)
     phenotype = rng.normal(size=40)
