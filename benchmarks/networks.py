@@ -1057,7 +1057,7 @@ Part = Callable[[Bins, Estimate, str], list[dict[str, Any]]]
 PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "planted": (planted, ("perez300", "bmmc500", "simulated300")),
     "paired": (paired, ("kang", "kangc")),
-    "reliability": (reliability, ("perez300", "perez1000", "kang", *SIMULATED)),
+    "reliability": (reliability, ("perez300", "perez1000", "bmmc500", "kang", *SIMULATED)),
     "weights": (
         model_weights,
         ("perez50", "perez300g200", "perez300", "bmmc500"),
