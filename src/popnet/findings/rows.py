@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
-from popnet.stats.multiplicity import strongest_first
+from popnet.stats.multiplicity import benjamini_hochberg, selected_families, strongest_first
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -173,7 +175,8 @@ def finding(
     -------
     dict
         analysis, tested, significant, strongest (names of the hits of smallest p, or of the
-        single best row in brackets where there is no hit), smallest_q.
+        single best row in brackets where there is no hit), smallest_q, family_p (Simes's, of all
+        tests together), hit_q (tuple of the q of the hits, for :func:`over_the_study`).
     """
     tested = table.dropna(subset=["p"]).drop_duplicates(list(names))
     tested = strongest_first(tested)
@@ -188,7 +191,42 @@ def finding(
         "significant": len(hits),
         "strongest": strongest,
         "smallest_q": tested["q"].min(),
+        "family_p": max(tested["q"].min(), benjamini_hochberg(tested["p"].to_numpy()).min())
+        if len(tested)
+        else math.nan,
+        "hit_q": tuple(hits["q"]),
     }
+
+
+def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    """Return findings with what stands if all questions of the study are counted together.
+
+    Every row is a family of tests. Positive controls are none of the questions.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        Rows of :func:`findings_row`.
+    fdr : float
+
+    Returns
+    -------
+    DataFrame
+        Without hit_q; with family_q and significant_in_study, by
+        :func:`popnet.stats.multiplicity.selected_families`. NaN of positive controls and where
+        nothing is tested.
+    """
+    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in MEASURES])
+    q, within = selected_families(findings["family_p"].where(asked).to_numpy(float), fdr)
+    stand = [
+        sum(one <= within for one in hits) if family <= fdr else 0
+        for family, hits in zip(q, findings["hit_q"], strict=True)
+    ]
+    stand = pd.Series(stand, findings.index).where(np.isfinite(q)).astype("Int64")
+    found = findings.drop(columns="hit_q")
+    found.insert(found.columns.get_loc("family_p") + 1, "family_q", q)
+    found.insert(found.columns.get_loc("family_q") + 1, "significant_in_study", stand)
+    return found
 
 
 def by_chance(counts: pd.DataFrame) -> dict[str, object]:

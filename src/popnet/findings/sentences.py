@@ -56,6 +56,10 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "its row (connected components: by the family-wise P; mtDNA against wiring: within each "
         "analysis). A name in brackets is the best of a row without a significant finding.",
         what_chance_brings(findings, preset),
+        "significant in study counts all questions of the study together: cell types, phenotypes, "
+        "networks and analyses. A row is one family of tests; families are selected by family q, "
+        "and the findings within them are held to a stricter level (Benjamini and Bogomolov). What "
+        "is significant in its row alone is one of many rows that could have had a finding.",
         *(
             f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
             f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."
@@ -84,7 +88,7 @@ def beside_chance(findings: pd.DataFrame) -> pd.DataFrame:
         findings.tsv.
     """
     chance = ["by_chance", "most_by_chance", "permuted_phenotypes"]
-    shown = findings.drop(columns=chance)
+    shown = findings.drop(columns=[*chance, "family_p"])
     shown["significant"] = [
         f"{hits:,} ({mean:.3g} by chance)" if n else f"{hits:,}"
         for hits, mean, n in zip(

@@ -33,6 +33,32 @@ def benjamini_hochberg(p: np.ndarray, families: np.ndarray | None = None) -> np.
     return q
 
 
+def selected_families(p: np.ndarray, fdr: float) -> tuple[np.ndarray, float]:
+    """Select families of tests, and return the largest q of a hit within these.
+
+    Parameters
+    ----------
+    p : ndarray of shape (n_families,)
+        Of a whole family, such as Simes's: the smallest Benjamini-Hochberg q of its tests. NaN of a
+        family without tests, which does not count.
+    fdr : float
+
+    Returns
+    -------
+    q : ndarray of shape (n_families,)
+        Benjamini-Hochberg over the families; those with q <= `fdr` are selected.
+    within : float
+        `fdr` times the share of selected families. With Benjamini-Hochberg within each family at
+        this level, the mean false discovery rate of the selected families is at most `fdr`.
+
+    References
+    ----------
+    Benjamini and Bogomolov, Journal of the Royal Statistical Society B 76 (2014), 297-318.
+    """
+    q = benjamini_hochberg(p)
+    return q, fdr * float((q <= fdr).sum() / max(np.isfinite(q).sum(), 1))
+
+
 def strongest_first(table: pd.DataFrame, *before: str) -> pd.DataFrame:
     """Return a table of tests sorted by p; where p ties, the larger effect and ICC come first.
 

@@ -222,6 +222,7 @@ def findings(**columns):
         "by_chance": [0.25, 2.0, np.nan],
         "most_by_chance": [4, 9, np.nan],
         "permuted_phenotypes": [20, 20, 0],
+        "family_p": 0.01,
     }
     return pd.DataFrame(table | columns)
 

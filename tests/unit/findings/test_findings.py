@@ -10,6 +10,7 @@ from popnet.findings.rows import (
     findings_row,
     headline_first,
     measurable,
+    over_the_study,
     qualified,
 )
 from popnet.findings.sentences import (
@@ -39,6 +40,9 @@ def test_hits_are_named_by_their_p():
         "significant": 2,
         "strongest": "b, a",
         "smallest_q": 0.003,
+        # Simes's p is the smallest q.
+        "family_p": 0.003,
+        "hit_q": (0.003, 0.045),
     }
     nothing = finding("Genes", table[table["q"] > 0.05], ["gene"], fdr=0.05)
     assert nothing["strongest"] == "(d)"
@@ -270,6 +274,21 @@ def test_an_edge_is_called_where_model_and_correlation_agree():
     assert found["of_these"] == "1 explained by expression switched on or off"
     assert row("model_edges", table)["of_these"] == "1 of genes switched on or off"
     assert row("model_edges", table)["significant"] == 2
+
+
+def test_rows_are_families_of_the_study():
+    findings = pd.DataFrame(
+        {
+            "analysis": ["Genes", "Sets", "Pairs", "Expression (positive control)", "Map"],
+            "family_p": [0.001, 0.04, 0.6, 1e-9, np.nan],
+            "hit_q": [(0.001, 0.03), (0.04,), (), (1e-9,), ()],
+        }
+    )
+    found = over_the_study(findings, 0.05)
+    # Of three families one is selected: within it q may be a third of 0.05.
+    np.testing.assert_allclose(found["family_q"], [0.003, 0.06, 0.6, np.nan, np.nan])
+    assert found["significant_in_study"].fillna(-1).tolist() == [1, 0, 0, -1, -1]
+    assert "hit_q" not in found
 
 
 def test_a_programme_is_named_once_and_a_coupling_by_both():

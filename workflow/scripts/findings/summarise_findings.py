@@ -5,7 +5,7 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
-from popnet.findings.rows import by_chance, findings_row, headline_first
+from popnet.findings.rows import by_chance, findings_row, headline_first, over_the_study
 from popnet.networks.trained import active_dimensions
 from popnet.networks.verdicts import headline, read_measures
 from popnet.report.page import page
@@ -29,7 +29,7 @@ def main(snakemake):
         | by_chance(read_table(null))
         for cell_type, phenotype, network, analysis, path, null in params.tables
     )
-    findings = headline_first(findings, chosen)
+    findings = headline_first(over_the_study(findings, params.fdr), chosen)
     write_table(findings, snakemake.output.table)
 
     designs = [
