@@ -126,7 +126,7 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
             "icc": values.icc.reindex(genes).to_numpy(dtype=float),
         }
     )
-    table["reliable"] = table["icc"] >= testing.min_icc
+    table["reliable"] = _reliable(table["icc"], testing.min_icc)
     table["n_units"] = own["n"]
     table["n_samples"], table["n_donors"] = units.n_samples, units.n_donors
     if binary:
@@ -219,7 +219,7 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     together = partial(own, prepared, design)
     table[["partial_statistic", "partial_p"]] = together
     table["icc"] = values.icc.reindex(genes).to_numpy(dtype=float)
-    table["reliable"] = table["icc"] >= testing.min_icc
+    table["reliable"] = _reliable(table["icc"], testing.min_icc)
 
     hit = (table["q"] <= testing.fdr).to_numpy()
     order = table["p"].to_numpy().argsort(kind="stable")
@@ -264,6 +264,11 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         ),
         tested.maxima,
     )
+
+
+def _reliable(icc: pd.Series, least: float) -> pd.Series:
+    """Return whether genes are reliable; missing where it is not known, as with one bin."""
+    return (icc >= least).astype("boolean").mask(icc.isna())
 
 
 def in_other_donors(

@@ -218,14 +218,15 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """
     asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in MEASURES])
     q, within = selected_families(findings["family_p"].where(asked).to_numpy(float), fdr)
-    stand = [
+    stands = [
         sum(one <= within for one in hits) if family <= fdr else 0
         for family, hits in zip(q, findings["hit_q"], strict=True)
     ]
-    stand = pd.Series(stand, findings.index).where(np.isfinite(q)).astype("Int64")
+    place = list(findings).index("family_p") + 1
     found = findings.drop(columns="hit_q")
-    found.insert(found.columns.get_loc("family_p") + 1, "family_q", q)
-    found.insert(found.columns.get_loc("family_q") + 1, "significant_in_study", stand)
+    found.insert(place, "family_q", q)
+    counts = pd.Series(stands, found.index).where(np.isfinite(q)).astype("Int64")
+    found.insert(place + 1, "significant_in_study", counts)
     return found
 
 
@@ -284,7 +285,7 @@ def qualified(hits: pd.DataFrame) -> str:
     """
     parts = explanations(hits["explained_by"])
     unknown = hits["icc"].isna()
-    if unreliable := int((~hits["reliable"].astype(bool) & ~unknown).sum()):
+    if unreliable := int((~hits["reliable"].fillna(True).astype(bool) & ~unknown).sum()):
         parts.append(f"{unreliable} not reliable over bins")
     if unknown.any():
         parts.append(f"reliability of {int(unknown.sum())} unknown")

@@ -416,6 +416,25 @@ def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) 
     ]
 
 
+def mixed_precision(cell_type: str, models: Mapping[str, int]) -> list[str]:
+    """Return a warning where models of bins were trained in more than one precision.
+
+    Parameters
+    ----------
+    cell_type : str
+    models : mapping of precision to int
+        Number of models.
+    """
+    if len(models) < 2:
+        return []
+    counts = " and ".join(f"{n:,} in {precision}" for precision, n in models.items())
+    return [
+        f"{cell_type}: models of bins were trained on nodes of different hardware, {counts}. If "
+        "the samples of one group ran on one kind of node, this may look like a finding: set "
+        "sivae.precision: float32 and train again (--forcerun train_sivae)."
+    ]
+
+
 def compared(
     designs: Iterable[tuple[str, str, str, pd.DataFrame, pd.DataFrame]], chosen: Mapping[str, str]
 ) -> tuple[list[str], pd.DataFrame, pd.DataFrame]:

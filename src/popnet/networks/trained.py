@@ -114,6 +114,15 @@ def active_dimensions(models: Sequence[str], tables: Sequence[str]) -> dict[str,
     return active
 
 
+def precisions(tables: Sequence[str]) -> dict[str, int]:
+    """Return how many models of bins were trained in each precision, given tables of training."""
+    if not tables:
+        return {}
+    training = read_training(tables)
+    models = training.loc[training["status"] == "trained", "precision"].value_counts()
+    return {str(precision): int(n) for precision, n in models.items()}
+
+
 def trained_models(
     tables: Sequence[str], planned: pd.DataFrame, folder: str | Path, max_failed: float
 ) -> TrainedModels:

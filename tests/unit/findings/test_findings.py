@@ -20,6 +20,7 @@ from popnet.findings.sentences import (
     headline_sentence,
     in_other_donors,
     measured,
+    mixed_precision,
     network_sentences,
     own_sentences,
     remarks,
@@ -247,6 +248,12 @@ def test_what_a_network_is_and_how_much_of_it_comes_back():
     assert "50% (median gene) would come back" in two
     alone = similarity.assign(within_samples=float("nan"))
     assert "unknown" in network_sentences("T cells", "shared", 300, alone, reliability)[1]
+
+
+def test_models_of_two_precisions_are_a_warning():
+    (warning,) = mixed_precision("T cells", {"bf16": 1200, "float32": 3})
+    assert "1,200 in bf16 and 3 in float32" in warning
+    assert mixed_precision("T cells", {"bf16": 5}) == mixed_precision("T cells", {}) == []
 
 
 def test_most_dimensions_switched_off_is_a_warning():

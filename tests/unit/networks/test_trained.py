@@ -9,6 +9,7 @@ from popnet.errors import InputError
 from popnet.files import write_table
 from popnet.networks.trained import (
     check_complete,
+    precisions,
     read_training,
     trained_models,
     untrained,
@@ -45,6 +46,13 @@ def test_tables_of_jobs_are_read_as_text_where_they_are_text(training, tmp_path)
     found = read_training(paths)
     pd.testing.assert_frame_equal(found[list(training)], training)
     assert found["table"].tolist() == [paths[0]] * 2 + [paths[1]] * 4
+
+
+def test_models_of_two_precisions_are_counted(training, tmp_path):
+    path = str(tmp_path / "1.tsv")
+    write_table(training.assign(precision=["bf16", "bf16", "", "", "bf16", "float32"]), path)
+    assert precisions([path]) == {"bf16": 2, "float32": 1}
+    assert precisions([]) == {}
 
 
 def test_truncated_tables_are_detected(training, tmp_path):

@@ -6,7 +6,7 @@ from adapter import logged
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
 from popnet.findings.rows import by_chance, findings_row, headline_first, over_the_study
-from popnet.networks.trained import active_dimensions
+from popnet.networks.trained import active_dimensions, precisions
 from popnet.networks.verdicts import headline, read_measures
 from popnet.report.page import page
 
@@ -67,11 +67,11 @@ def described(params, chosen):
         lines, warnings = lines + said, warnings + warned
     of_headlines = [row for row in params.described if row[1] == chosen[row[0]]]
     for cell_type, network, similarity, reliability, models, training in of_headlines:
-        lines += say.network_sentences(
-            cell_type, network, params.size, read_table(similarity), read_table(reliability)
-        )
+        shown = map(read_table, (similarity, reliability))
+        lines += say.network_sentences(cell_type, network, params.size, *shown)
         in_use = active_dimensions(models, training)
         warnings += say.unused_dimensions(cell_type, in_use, params.latent)
+        warnings += say.mixed_precision(cell_type, precisions(training))
     return lines, warnings
 
 
