@@ -102,9 +102,10 @@ def robust(types: Mapping[str, TypeValues], design: Design, testing: Testing) ->
         own tests.
     """
     names = list(types)
-    of_genes = pd.Index(np.concatenate([one.genes for one in types.values()])).value_counts()
-    genes = pd.Index([gene for gene in of_genes.index if of_genes[gene] >= 2]).sort_values()
-    table = pd.DataFrame({"gene": genes.to_numpy(object), "n_types": of_genes[genes].to_numpy()})
+    of_genes = pd.Series([gene for one in types.values() for gene in one.genes], dtype=object)
+    n_types = of_genes.value_counts().loc[lambda n: n >= 2].sort_index()
+    genes = n_types.index
+    table = pd.DataFrame({"gene": genes.to_numpy(object), "n_types": n_types.to_numpy()})
     if design.mixed is None or not len(genes):
         return table.reindex(columns=list(COLUMNS))
     parts = [_part(one, genes, design) for one in types.values()]

@@ -27,6 +27,13 @@ ANALYSES = {
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "expression": ("Expression (positive control)", ["gene"]),
     "detection": ("Detection (positive control)", ["gene"]),
+    "shared": ("Shared by cell types: degree centrality", ["gene"]),
+    "differing": ("Differs between cell types: degree centrality", ["gene", "differs_in"]),
+    "shared_expression": ("Shared by cell types: expression (positive control)", ["gene"]),
+    "differing_expression": (
+        "Differs between cell types: expression (positive control)",
+        ["gene", "differs_in"],
+    ),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
     "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
@@ -95,6 +102,10 @@ def findings_row(
     elif analysis == "programmes":
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(programme=table["name1"].where(table["kind"] == "variance", coupled))
+    elif analysis in ("shared", "shared_expression"):
+        table = table.assign(q=table["q"].where(table["shared"].astype(bool), 1.0))
+    elif analysis in ("differing", "differing_expression"):
+        table = table.assign(p=table["difference_p"], q=table["difference_q"])
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":
