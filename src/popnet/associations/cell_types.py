@@ -94,8 +94,9 @@ def robust(types: Mapping[str, TypeValues], design: Design, testing: Testing) ->
     Returns
     -------
     DataFrame sorted by p, a row per gene that two cell types have
-        gene, n_types (that have it); estimate (of the mean, in units of the values), its 95 %
-        confidence interval low to high, t, p, q; shared (q <= `fdr` and difference_p > 0.05);
+        gene, n_types (that have it; without p where too few observations have two of them);
+        estimate (of the mean, in units of the values), its 95 % confidence interval low to high,
+        t, p, q; shared (q <= `fdr` and difference_p > 0.05);
         differs_in (the cell type of the smallest p), difference (its effect less that of the
         others), difference_low, difference_high, difference_p, difference_q; n (observations with
         a value), and for each cell type `<cell type>: <column>` for the columns `OF_TYPE`, of its
@@ -109,25 +110,32 @@ def robust(types: Mapping[str, TypeValues], design: Design, testing: Testing) ->
     if design.mixed is None or not len(genes):
         return table.reindex(columns=list(COLUMNS))
     parts = [_part(one, genes, design) for one in types.values()]
+    apart = [
+        _difference(parts, number, design) for number in range(len(parts) if len(parts) > 2 else 1)
+    ]
+    known = [variance_ratios(*one) for one in apart]
+    differences = [
+        mixed_t(*one, ratios).assign(differs_in=name)
+        for one, ratios, name in zip(apart, known, names, strict=False)
+    ]
+    each = np.stack([one["p"].to_numpy() for one in differences])
+    p = simes(each)
+    own = pd.concat(differences, ignore_index=True)
+    smallest = np.where(np.isfinite(each), each, 2).argmin(axis=0)
+    own = own.iloc[smallest * len(genes) + np.arange(len(genes))].reset_index(drop=True)
+
     together, model = _mean(parts, design)
+    # One cell type alone shares nothing.
+    together[:, np.isnan(p)] = np.nan
     ratios = variance_ratios(together, model)
     of_mean = mixed_t(together, model, ratios)
     outcomes = testing.outcomes(_with(design, model), ratios)
     _, mean_p = testing.under_chance(together, _with(design, model), ratios, outcomes)
-
     needed = max(testing.fdr, DIFFERENCE_ALPHA)
-    differences, null = [], []
-    for number in range(len(parts) if len(parts) > 2 else 1):
-        apart, model = _difference(parts, number, design)
-        ratios = variance_ratios(apart, model)
-        differences.append(mixed_t(apart, model, ratios).assign(differs_in=names[number]))
-        chance = testing.under_chance(apart, _with(design, model), ratios, outcomes, needed)
-        null.append(chance[1])
-    p = simes(np.stack([one["p"].to_numpy() for one in differences]))
-    stacked = np.stack([one["p"].fillna(2).to_numpy() for one in differences])
-    widest = pd.concat(differences, keys=range(len(differences)))
-    own = widest.loc[list(zip(stacked.argmin(axis=0), range(len(genes)), strict=True))]
-    own = own.reset_index(drop=True)
+    null = [
+        testing.under_chance(values, _with(design, model), ratios, outcomes, needed)[1]
+        for (values, model), ratios in zip(apart, known, strict=True)
+    ]
 
     table = table.join(of_mean[["estimate", "low", "high", "t", "p", "n"]])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())

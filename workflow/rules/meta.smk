@@ -1,0 +1,33 @@
+# Finished studies combined, for `snakemake meta` alone: nothing of a study depends on it.
+rule combine_studies:
+    input:
+        lambda wildcards: [path for row in combined_tests(wildcards) for path in row[2:]],
+    output:
+        f"{META}/{{cell_type}}/{{phenotype}}.tsv",
+    log:
+        "<logs>/meta/{cell_type}/{phenotype}.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        tests=lambda wildcards: combined_tests(wildcards),
+    message:
+        "Combine the studies of {wildcards.phenotype} in {wildcards.cell_type}"
+    script:
+        "../scripts/associations/combine_studies.py"
+
+
+rule summarise_meta:
+    input:
+        meta_tables,
+    output:
+        f"{META}/meta.tsv",
+    log:
+        "<logs>/meta/summarise_meta.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        fdr=config["statistics"]["fdr"],
+    message:
+        "Count what the studies have in common"
+    script:
+        "../scripts/findings/summarise_meta.py"
