@@ -4,19 +4,22 @@
     python benchmarks/meta.py --part studies --cohorts 300
 
 Genes (300, in modules of 20 with a correlation of 0.4) have variances of their own (scaled inverse
-chi-squared, 4 degrees of freedom). In every cohort 20 of them have an effect of 4 / sqrt(n) standard
-deviations in all cell types, or studies, and 20 others in the first one alone.
+chi-squared, 4 degrees of freedom). In every cohort 20 of them have an effect of 4 / sqrt(n)
+standard deviations (of cases and of controls from their middle) in all cell types, or studies, and
+20 others in the first one alone.
 
-Cell types are of the same donors: the correlation of a gene's values between types differs over genes,
-uniform from 0 to 0.8. `within donors` is what the workflow does: one number per observation (the mean
-of the types, or a type less the others). `pooled` takes the types' estimates and one correlation
-between types for all genes, from their t; `independent` takes them for independent. Columns, in
-percent: null genes with p <= 0.05 and 0.01 (of being shared, of differing), null cohorts with any
-q <= 0.05, genes of a shared effect that are said to differ (p <= 0.05), and power (q <= 0.05) to see
-that an effect is shared by all types, and that one of a single type differs.
+Cell types are of the same donors: the correlation of a gene's values between types differs over
+genes, uniform from 0 to 0.8. `within donors` is what the workflow does: one number per observation
+(the mean of the types, or a type less the others). `pooled` takes the types' estimates and one
+correlation between types for all genes, from their t; `independent` takes them for independent;
+`best type` is Simes' p of the types. Columns, in percent: null genes with p <= 0.05 and 0.01 (of
+being shared, of differing), null cohorts with any q <= 0.05, genes of a shared effect that are said
+to differ (p <= 0.05), and power (q <= 0.05) to see an effect of all types, and that one of a single
+type differs.
 
-Studies are of other donors. `null` are genes without an effect; `varies` those whose effects in the
-studies vary around 0 (SD 0.7), a tenth of the genes or all; `power` is as above (p <= 0.05, q <= 0.05).
+Studies are of other donors. `null` are genes without an effect; `vary` those whose effects in the
+studies vary around 0 (SD 0.7), a tenth of the genes or all; `p05 of shared` and `power` (q <= 0.05)
+are of the genes with an effect in all studies, of heterogeneity_p of those of a single study.
 """
 
 from __future__ import annotations
@@ -197,8 +200,9 @@ def cell_types(kind: str, cohorts: int) -> None:
         for method in dict.fromkeys(name for name, _ in p):
             null, real = p[method, False], p[method, True]
             row = {}
-            for name, values, power in zip(("shared", "differs"), null, (SHARED, SINGLE)):
-                q = benjamini_hochberg(real[("shared", "differs").index(name)])
+            for place, name in enumerate(("shared", "differs")):
+                values, power = null[place], (SHARED, SINGLE)[place]
+                q = benjamini_hochberg(real[place])
                 row[f"{name} p05"] = (values <= 0.05).mean()
                 row[f"{name} p01"] = (values <= 0.01).mean()
                 row[f"{name} any q"] = (benjamini_hochberg(values) <= 0.05).any()

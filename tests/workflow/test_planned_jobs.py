@@ -64,6 +64,9 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", "gather_measures", "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
+        if n_types > 1:
+            jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
+            jobs |= {"compare_expression_of_cell_types": 1}
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
     jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}

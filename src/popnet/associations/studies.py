@@ -14,7 +14,7 @@ from popnet.stats.meta import combine_studies, effects_of_tests, standardised_ef
 
 
 @dataclass(frozen=True)
-class Tested:
+class StudyTests:
     """The tests of a phenotype in one study.
 
     Parameters
@@ -53,12 +53,12 @@ class Tested:
         return tuple(" and ".join(sorted(set(map(str, one)))) for one in found)
 
 
-def studies_combined(studies: Mapping[str, Tested]) -> pd.DataFrame:
+def studies_combined(studies: Mapping[str, StudyTests]) -> pd.DataFrame:
     """Combine the tests of several studies, gene by gene.
 
     Parameters
     ----------
-    studies : mapping of study to Tested
+    studies : mapping of study to StudyTests
         At least two, of other donors.
 
     Returns
@@ -94,7 +94,7 @@ def studies_combined(studies: Mapping[str, Tested]) -> pd.DataFrame:
     return found.sort_values("p", kind="stable", ignore_index=True)
 
 
-def _check_phenotypes(studies: Mapping[str, Tested]) -> None:
+def _check_phenotypes(studies: Mapping[str, StudyTests]) -> None:
     groups = {name: one.groups() for name, one in studies.items()}
     first, *others = groups
     for other in others:

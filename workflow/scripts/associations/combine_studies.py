@@ -4,7 +4,7 @@ import pandas as pd
 from adapter import logged
 
 from popnet.associations.designs import read_design
-from popnet.associations.studies import Tested, studies_combined
+from popnet.associations.studies import StudyTests, studies_combined
 from popnet.files import read_table, write_table
 
 
@@ -26,7 +26,7 @@ def tested(table, design, phenotype):
         found = found[found["measure"] == "expression"]
     name = read_table(phenotype).columns[3]
     labels = read_table(phenotype, text=[name]).set_index("sample")[name]
-    return Tested(found, read_design(design), labels)
+    return StudyTests(found, read_design(design), labels)
 
 
 with logged(snakemake.log[0]):
