@@ -1,7 +1,6 @@
-# Finished studies combined, for `snakemake meta` alone: nothing of a study depends on it.
+# Finished studies combined, for `snakemake meta` alone: nothing of a study depends on it. Their files
+# are no inputs, since one of them may be of this cohort, and would be made anew with other settings.
 rule combine_studies:
-    input:
-        lambda wildcards: [path for row in combined_tests(wildcards) for path in row[2:]],
     output:
         f"{META}/{{cell_type}}/{{phenotype}}.tsv",
     log:
@@ -10,6 +9,7 @@ rule combine_studies:
         "../../envs/statistics.yaml"
     params:
         tests=lambda wildcards: combined_tests(wildcards),
+        made=lambda wildcards: last_changes(combined_tests(wildcards)),
     message:
         "Combine the studies of {wildcards.phenotype} in {wildcards.cell_type}"
     script:

@@ -50,6 +50,11 @@ def combined_tests(wildcards):
     return rows
 
 
+def last_changes(rows):
+    """Return when each file was last changed, so that what is newer is combined again."""
+    return [Path(path).stat().st_mtime_ns for row in rows for path in row[2:]]
+
+
 def meta_results(wildcards):
     """Return what `snakemake meta` makes."""
     found = dict.fromkeys(tested[:2] for tested in tested_in_several())
