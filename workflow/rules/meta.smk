@@ -26,8 +26,26 @@ rule summarise_meta:
     conda:
         "../../envs/statistics.yaml"
     params:
+        names=lambda wildcards: [meta_names(*names) for names in combined()],
         fdr=config["statistics"]["fdr"],
     message:
         "Count what the studies have in common"
     script:
         "../scripts/findings/summarise_meta.py"
+
+
+rule draw_meta:
+    input:
+        f"{META}/{{cell_type}}/{{phenotype}}.tsv",
+    output:
+        multiext(f"{META}/figures/{{cell_type}}/{{phenotype}}", ".png", ".pdf", ".svg", ".tsv"),
+    log:
+        "<logs>/meta/draw_meta/{cell_type}/{phenotype}.log",
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        names=lambda wildcards: meta_names(wildcards.cell_type, wildcards.phenotype),
+    message:
+        "Draw the studies of {wildcards.phenotype} in {wildcards.cell_type}"
+    script:
+        "../scripts/figures/draw_meta.py"

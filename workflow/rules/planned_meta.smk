@@ -25,7 +25,10 @@ def tested_in_several():
     for study in finished_studies():
         for tested in study.tested():
             having.setdefault(tested, []).append(study)
-    return {tested: studies for tested, studies in sorted(having.items()) if len(studies) > 1}
+    order = [*NETWORK_NAMES, *sorted({network for *_, network in having})]
+    several = [tested for tested, studies in having.items() if len(studies) > 1]
+    several.sort(key=lambda tested: (*tested[:2], order.index(tested[2])))
+    return {tested: having[tested] for tested in several}
 
 
 def combined_tests(wildcards):
@@ -50,23 +53,36 @@ def combined_tests(wildcards):
     return rows
 
 
+def meta_names(cell_type, phenotype):
+    """Return the identifiers of a cell type and a phenotype, given how files are named."""
+    names = [name for study in finished_studies() for name in study.record["bins"]]
+    *_, resolved = combined_tests(SimpleNamespace(cell_type=cell_type, phenotype=phenotype))[0]
+    with open(resolved, newline="", encoding="utf-8") as file:
+        header = next(csv.reader(file, delimiter="\t"))
+    # Behind sample, donor and batch.
+    return [next(name for name in names if safe_name(name) == cell_type), header[3]]
+
+
 def last_changes(rows):
     """Return when each file was last changed, so that what is newer is combined again."""
     return [Path(path).stat().st_mtime_ns for row in rows for path in row[2:]]
 
 
+def combined():
+    """Return the cell types and phenotypes that several studies have, by file names."""
+    return list(dict.fromkeys(tested[:2] for tested in tested_in_several()))
+
+
 def meta_results(wildcards):
     """Return what `snakemake meta` makes."""
-    found = dict.fromkeys(tested[:2] for tested in tested_in_several())
-    if not found:
+    if not combined():
         raise WorkflowError(
             "The studies of meta.studies have no cell type with the same phenotype and network"
         )
-    return [f"{META}/{cell_type}/{phenotype}.tsv" for cell_type, phenotype in found] + [
-        f"{META}/meta.tsv"
-    ]
+    figures = [f"{META}/figures/{cell_type}/{phenotype}.png" for cell_type, phenotype in combined()]
+    return [f"{META}/meta.tsv", *figures]
 
 
 def meta_tables(wildcards):
     """Return the tables of all cell types and phenotypes."""
-    return [path for path in meta_results(wildcards) if path != f"{META}/meta.tsv"]
+    return [f"{META}/{cell_type}/{phenotype}.tsv" for cell_type, phenotype in combined()]

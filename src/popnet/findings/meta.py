@@ -7,6 +7,40 @@ from collections.abc import Iterator
 import pandas as pd
 
 from popnet.findings.rows import finding
+from popnet.stats.meta import NORMAL
+
+# Genes that a forest plot shows, and what it calls the studies combined.
+MOST, TOGETHER = 15, "together"
+
+
+def forest(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what a forest plot shows: the effects of the genes of smallest p.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As of :func:`meta_rows`; its first network is shown.
+
+    Returns
+    -------
+    DataFrame with columns network, gene, q, heterogeneity_p, study, effect, low, high
+        A row per gene and study, and one of the fixed effects estimate (`TOGETHER`); the 95 %
+        confidence interval.
+    """
+    first = table[table["network"] == table["network"].iloc[0]].dropna(subset=["p"])
+    first = first.sort_values("p", kind="stable").head(MOST)
+    about = first[["network", "gene", "q", "heterogeneity_p"]]
+    parts = [
+        about.assign(study=TOGETHER, effect=first["estimate"], low=first["low"], high=first["high"])
+    ]
+    for column in first.columns[first.columns.str.endswith(": effect")]:
+        study = column.removesuffix(": effect")
+        effect, half = first[column], NORMAL * first[f"{study}: error"]
+        parts.append(
+            about.assign(study=study, effect=effect, low=effect - half, high=effect + half)
+        )
+    shown = pd.concat(parts).dropna(subset=["effect"])
+    return shown.sort_index(kind="stable").reset_index(drop=True)
 
 
 def meta_rows(table: pd.DataFrame, fdr: float) -> Iterator[dict[str, object]]:

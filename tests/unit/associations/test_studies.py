@@ -10,7 +10,7 @@ import pytest
 
 from popnet.associations.studies import StudyTests, studies_combined
 from popnet.errors import InputError
-from popnet.findings.meta import meta_rows
+from popnet.findings.meta import TOGETHER, forest, meta_rows
 from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import make_mixed_design
 
@@ -53,6 +53,11 @@ def test_effects_of_studies(study):
     summary = next(meta_rows(table.assign(network="shared"), 0.05))
     assert (summary["network"], summary["tested"], summary["n_studies"]) == ("shared", 40, 2)
     assert summary["significant"] >= summary["replicated"] >= 3
+    shown = forest(table.assign(network="shared"))
+    assert shown["gene"].unique().tolist() == table["gene"].head(15).tolist()
+    assert shown["study"][:3].tolist() == [TOGETHER, "a", "b"]
+    first = shown.iloc[1]
+    assert first["high"] - first["effect"] == pytest.approx(1.959964 * row["a: error"])
 
 
 def test_continuous_phenotypes(study):

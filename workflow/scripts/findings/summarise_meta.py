@@ -1,7 +1,5 @@
 """Count what several studies have in common, by cell type, phenotype and network."""
 
-from pathlib import Path
-
 import pandas as pd
 from adapter import logged
 
@@ -11,9 +9,11 @@ from popnet.findings.meta import meta_rows
 
 def main(snakemake):
     rows = [
-        {"cell_type": Path(path).parent.name, "phenotype": Path(path).stem} | row
-        for path in snakemake.input
-        for row in meta_rows(read_table(path), snakemake.params.fdr)
+        {"cell_type": cell_type, "phenotype": phenotype} | row
+        for (cell_type, phenotype), path in zip(
+            snakemake.params.names, snakemake.input, strict=True
+        )
+        for row in meta_rows(read_table(path, text=["network"]), snakemake.params.fdr)
     ]
     write_table(pd.DataFrame(rows), snakemake.output[0])
 
