@@ -107,7 +107,7 @@ def robust(types: Mapping[str, TypeValues], design: Design, testing: Testing) ->
     n_types = of_genes.value_counts().loc[lambda n: n >= 2].sort_index()
     genes = n_types.index
     table = pd.DataFrame({"gene": genes.to_numpy(object), "n_types": n_types.to_numpy()})
-    if design.mixed is None or not len(genes):
+    if design.mixed is None or not design.mixed.model.n or not len(genes):
         return table.reindex(columns=list(COLUMNS))
     parts = [_part(one, genes, design) for one in types.values()]
     apart = [
@@ -262,7 +262,7 @@ def _model(
         if np.ptp(variance) > 1e-9 * variance.max():
             random[name] = np.diag(np.sqrt(variance / variance.max()))
     bounded = []
-    for name in parts[0].technical:
+    for name in sorted(set.intersection(*(set(part.technical) for part in parts))):
         for number, shares in enumerate(slopes):
             known = [part.technical[name] - np.nanmean(part.technical[name]) for part in parts]
             column = np.nansum(np.column_stack(known) * shares, axis=1)

@@ -19,10 +19,11 @@ GENES = pd.Index([f"g{number:02d}" for number in range(M)])
 CASE = np.arange(N) % 2
 
 
-def design_of(samples, phenotype=None):
+def design_of(samples, nobody=False):
     """Return the design of samples s0, s1 and so on, each of a donor of its own."""
     sheet = pd.DataFrame({"donor": samples, "batch": ""}, samples)
-    values = pd.Series([float(CASE[int(one[1:])]) for one in samples], samples)
+    known = [np.nan if nobody else float(CASE[int(one[1:])]) for one in samples]
+    values = pd.Series(known, samples)
     about = list(samples), sheet, values, True
     return replace(make_design(*about), mixed=make_mixed_design(*about))
 
@@ -125,5 +126,7 @@ def test_nothing_to_compare_has_no_p():
     table = robust(types, design.untested("too few"), Testing(10, 1))
     assert len(table) == M
     assert table[["p", "q", "difference_p"]].isna().all(axis=None)
+    nobody = design_of([f"s{number}" for number in range(N)], nobody=True)
+    assert robust(types, nobody, Testing(10, 1))["p"].isna().all()
     assert robust({}, design, Testing(10, 1)).empty
     assert robust({"A": types["A"]}, design, Testing(10, 1)).empty
