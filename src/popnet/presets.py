@@ -44,9 +44,9 @@ class Preset:
     pairs : str
         The file with what is tested of pairs of genes: the weights of the candidate pairs in every
         sample, or the table of edges.
-    maps, analyses, controls, variants : tuple of str
+    maps, analyses, controls, between, variants : tuple of str
         Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
-        of its expression, of genotypes.
+        of its expression, of several cell types, of genotypes.
     wiring : bool
         Genotypes are tested against the wiring of the complexes, too.
     strict_genotypes : bool
@@ -70,6 +70,7 @@ class Preset:
     maps: tuple[str, ...]
     analyses: tuple[str, ...]
     controls: tuple[str, ...]
+    between: tuple[str, ...]
     variants: tuple[str, ...]
     wiring: bool
     strict_genotypes: bool
@@ -107,6 +108,7 @@ PRESETS: dict[str, Preset] = {
         maps=("axes", "map"),
         analyses=("programmes", *ANALYSES, "model_edges", "components"),
         controls=("expression", "detection"),
+        between=("shared", "differing"),
         variants=("single", "burden", "heteroplasmy"),
         wiring=True,
         strict_genotypes=True,
@@ -129,6 +131,7 @@ PRESETS: dict[str, Preset] = {
         maps=("axes",),
         analyses=ANALYSES,
         controls=(),
+        between=(),
         variants=("single", "burden"),
         wiring=False,
         strict_genotypes=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import anndata as ad
@@ -64,6 +65,9 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", "gather_measures", "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
+        if n_types > 1:
+            jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
+            jobs |= {"compare_expression_of_cell_types": 1}
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
     # The paper has neither programmes nor components.
     jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}
@@ -179,3 +183,31 @@ def test_a_table_with_a_fault_stops_the_plan(copy_clone, snakemake):
     assert status
     assert "1 samples of the table are not in the sheet: 'someone'" in output
     assert not (clone / "results").exists()
+
+
+def test_meta_makes_nothing_of_a_study_anew(clone, plan, snakemake, tmp_path):
+    """One of the studies is that of the sheet, which would need all its jobs."""
+    for name, donor in (("demo", "a"), ("other", "b")):
+        folder = tmp_path / "results" / name
+        tests = folder / "progenitor" / "associations" / "efficiency" / "correlation"
+        tests.mkdir(parents=True)
+        sections = {section: {} for section in ("bins", "genes", "networks", "sivae")}
+        record = {"cohort": name, "preset": "robust", "config": sections}
+        record |= {"versions": {"popnet": "0.1.0"}, "bins": {"progenitor": 1}}
+        (folder / "cohort.json").write_text(json.dumps(record))
+        (folder / "samples.tsv").write_text(f"sample\tdonor\n{name}\t{donor}\n")
+        for file in ("centrality.tsv", "design.npz"):
+            (tests / file).touch()
+        (folder / "study" / "phenotypes").mkdir(parents=True)
+        header = "sample\tdonor\tbatch\tefficiency\n"
+        (folder / "study" / "phenotypes" / "efficiency.tsv").write_text(header)
+    studies = "meta={studies: [results/demo, results/other]}"
+    run = ["--snakefile", str(clone / "Snakefile"), "--config", studies]
+    run += [f"cohort={clone / 'config' / 'cohorts' / 'demo.yaml'}"]
+    wanted = {"combine_studies": 1, "summarise_meta": 1, "draw_meta": 1, "meta": 1}
+    assert plan(tmp_path, *run, "--", "meta") == wanted
+
+    (tmp_path / "results" / "other" / "samples.tsv").write_text("sample\tdonor\ndemo\ta\n")
+    status, output = snakemake(tmp_path, "-n", *run, "--", "meta")
+    assert status
+    assert "Both studies have the donors 'a': they are not independent" in output

@@ -65,6 +65,11 @@ def tested_tables():
             folder = f"<results>/{cell_type}/associations/{safe}"
             paths = [f"{folder}/expression.tsv", f"{folder}/{analysis}.null.tsv"]
             tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, *paths])
+        for one, analysis in product(compared_values(), preset.between):
+            folder = f"<results>/associations/{safe}/{one}"
+            network, of = ("", "_expression") if one == "expression" else (one, "")
+            paths = [f"{folder}/cell_types.tsv", f"{folder}/{analysis}.null.tsv"]
+            tables.append(["all", phenotype.name, network, analysis + of, *paths])
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}"
             tables.append(["all", phenotype.name, "", analysis, f"{path}.tsv", f"{path}.null.tsv"])
@@ -129,6 +134,8 @@ def study_results(wildcards):
             for name, analysis in product(phenotypes, analyses())
         ]
         results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+    if compared_values():
+        results += [f"{RESULTS}/associations/{name}/cell_types.tsv" for name in phenotypes]
     if cohort.variants:
         results += [f"{RESULTS}/figures/variants/{name}/burden.png" for name in phenotypes]
     return results

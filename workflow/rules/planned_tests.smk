@@ -52,6 +52,17 @@ def controls():
     return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
 
 
+def compared_values():
+    """Return what cell types are compared by, networks and expression; nothing of one cell type."""
+    several = presets.PRESETS[config["preset"]].between and len(cell_types()) > 1
+    return [*NETWORKS, *["expression"] * bool(controls())] if several else []
+
+
+def of_types(path, wildcards):
+    """Return a file of every cell type."""
+    return [f"<results>/{cell_type}/{path.format(**wildcards)}" for cell_type in cell_types()]
+
+
 def of_estimated(wildcards, name):
     """Return a file of a network; nothing of one of the user's own."""
     if wildcards.network in OWN:

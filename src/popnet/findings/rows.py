@@ -12,7 +12,7 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
-from popnet.stats.multiplicity import benjamini_hochberg, selected_families, strongest_first
+from popnet.stats.multiplicity import selected_families, simes, strongest_first
 
 STRONGEST = 5
 # Of each analysis: what it tests, in words, and the columns that name a row of its table.
@@ -30,6 +30,13 @@ ANALYSES = {
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "expression": ("Expression (positive control)", ["gene"]),
     "detection": ("Detection (positive control)", ["gene"]),
+    "shared": ("Shared by cell types: degree centrality", ["gene"]),
+    "differing": ("Differs between cell types: degree centrality", ["gene", "differs_in"]),
+    "shared_expression": ("Shared by cell types: expression (positive control)", ["gene"]),
+    "differing_expression": (
+        "Differs between cell types: expression (positive control)",
+        ["gene", "differs_in"],
+    ),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
     "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),
@@ -98,6 +105,10 @@ def findings_row(
     elif analysis == "programmes":
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(programme=table["name1"].where(table["kind"] == "variance", coupled))
+    elif analysis in ("shared", "shared_expression"):
+        table = table.assign(q=table["q"].where(table["shared"].astype(bool), 1.0))
+    elif analysis in ("differing", "differing_expression"):
+        table = table.assign(p=table["difference_p"], q=table["difference_q"])
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":
@@ -116,7 +127,8 @@ def findings_row(
     elif "explained_by" in hits:
         of_these = "; ".join(explanations(hits["explained_by"]))
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
-    if measures is not None and network and analysis != "genomes":
+    measured = analysis in MEASURES or (network and analysis != "genomes")
+    if measures is not None and measured:
         tested = [TESTED[analysis]] if analysis in TESTED else measure_of(table, analysis).unique()
         own = measures[(measures["network"] == network) & measures["measure"].isin(tested)]
         row["measurable"] = measurable(own)
@@ -191,7 +203,7 @@ def finding(
         "significant": len(hits),
         "strongest": strongest,
         "smallest_q": tested["q"].min(),
-        "family_p": max(tested["q"].min(), benjamini_hochberg(tested["p"].to_numpy()).min())
+        "family_p": max(tested["q"].min(), float(simes(tested["p"].to_numpy())))
         if len(tested)
         else math.nan,
         "hit_q": tuple(hits["q"]),

@@ -80,6 +80,25 @@ def strongest_first(table: pd.DataFrame, *before: str) -> pd.DataFrame:
     return table.iloc[np.lexsort([key.to_numpy() for key in reversed(keys.values())])]
 
 
+def simes(p: np.ndarray) -> np.ndarray:
+    """Return Simes' p of each column: that none of several hypotheses is false.
+
+    Parameters
+    ----------
+    p : ndarray of shape (n, ...)
+        NaN where a hypothesis is not tested.
+
+    References
+    ----------
+    Simes, Biometrika 73 (1986).
+    """
+    ordered = np.sort(p, axis=0)
+    rank = np.arange(1, len(p) + 1).reshape(-1, *[1] * (p.ndim - 1))
+    scaled = ordered * np.isfinite(p).sum(axis=0) / rank
+    smallest: np.ndarray = np.fmin.reduce(scaled, axis=0)
+    return smallest
+
+
 def study_wide(families: Sequence[tuple[pd.DataFrame, np.ndarray]], seed: int) -> pd.DataFrame:
     """Correct the tests of several cell types and phenotypes for each other.
 

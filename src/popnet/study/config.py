@@ -325,6 +325,15 @@ class Comparisons(Section):
     timing: Timing = Field(default_factory=Timing)
 
 
+class Meta(Section):
+    """What `snakemake meta` combines: finished studies of other donors, see docs/meta.md."""
+
+    name: Text = Field(default="all", description="Results go to results/meta/<name>/")
+    studies: Unique[list[Text]] = Field(
+        default=[], description="Folders of their results, such as [results/a, results/b]"
+    )
+
+
 class Config(Section):
     """Settings of an analysis; every key has a default, the value in config/config.yaml."""
 
@@ -349,6 +358,7 @@ class Config(Section):
     networks: Networks = Field(default_factory=Networks)
     statistics: Statistics = Field(default_factory=Statistics)
     comparisons: Comparisons = Field(default_factory=Comparisons)
+    meta: Meta = Field(default_factory=Meta)
 
 
 def config_problems(config: Mapping[str, Any], file: str) -> list[Problem]:

@@ -211,7 +211,7 @@ def test_paper_says_what_explains_a_hit(binary):
     assert table.loc["g3", "explained_by"] == "mean expression;depth"
     assert table.loc["g0", "explained_by"] == "none"
     assert set(table.loc[table["q"] > 0.05, "explained_by"]) == {""}
-    assert table.loc["g0", "reliable"] and not table.loc["g1", "reliable"]
+    assert table.loc[["g0", "g1"], "reliable"].tolist() == [True, False]
     # Not known, which is not unreliable.
     assert pd.isna(table.loc["g2", "reliable"])
     assert (table["n_units"] == n).all()

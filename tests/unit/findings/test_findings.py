@@ -60,6 +60,27 @@ def row(analysis: str, table: pd.DataFrame, **more: object) -> dict[str, object]
     return findings_row(analysis, table, **about, **more)
 
 
+def test_what_cell_types_share_and_where_they_differ():
+    table = pd.DataFrame(
+        {
+            "gene": list("abc"),
+            "p": [0.001, 0.002, np.nan],
+            "q": [0.003, 0.004, np.nan],
+            "shared": [True, False, False],
+            "differs_in": ["B cells", "T cells", np.nan],
+            "difference_p": [0.4, 0.001, np.nan],
+            "difference_q": [0.4, 0.002, np.nan],
+        }
+    )
+    found = row("shared", table)
+    assert (found["tested"], found["significant"], found["strongest"]) == (2, 1, "a")
+    found = row("differing_expression", table)
+    assert (found["tested"], found["significant"]) == (2, 1)
+    assert found["strongest"] == "b - T cells"
+    nothing = table.iloc[:0].astype(object)
+    assert row("differing", nothing)["tested"] == row("shared", nothing)["tested"] == 0
+
+
 def test_map_counts_the_preset_s_kernel_and_tests_with_a_q():
     table = pd.DataFrame(
         [

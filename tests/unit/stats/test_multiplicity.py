@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 
 from popnet.files import read_table, write_table
 from popnet.stats.designs import make_design
-from popnet.stats.multiplicity import benjamini_hochberg, strongest_first, study_wide
+from popnet.stats.multiplicity import benjamini_hochberg, simes, strongest_first, study_wide
 from popnet.stats.permutation import permutation_test
 
 
@@ -71,3 +71,13 @@ def test_study_wide_correction_survives_the_tables_rounding(tmp_path):
     found = study_wide([(read, tested.maxima)] * 2, 1)["study_p_family"]
     np.testing.assert_allclose(found, exact)
     assert (found >= np.tile(tested.table["p_family"], 2) * (1 - 1e-5)).all()
+
+
+def test_simes_is_the_smallest_q_of_benjamini_and_hochberg():
+    p = np.random.default_rng(0).uniform(size=(4, 30))
+    p[2, :5] = np.nan
+    known = [np.nanmin(benjamini_hochberg(column)) for column in p.T]
+    assert np.allclose(simes(p), known)
+    assert np.allclose(simes(np.stack([p, p], axis=1))[1], known)
+    assert np.isnan(simes(np.full((2, 1), np.nan))).all()
+    assert simes(np.array([[0.03], [0.03]])) == 0.03

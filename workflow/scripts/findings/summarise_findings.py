@@ -18,7 +18,7 @@ def main(snakemake):
     findings = pd.DataFrame(
         findings_row(
             analysis,
-            read_table(path, text=["phenotype"]),
+            read_table(path, text=["phenotype", "differs_in"]),
             cell_type=cell_type,
             phenotype=phenotype,
             network=network,

@@ -1,0 +1,68 @@
+# Cell types of the same donors against each other: is an effect shared, or does it differ?
+rule compare_cell_types:
+    input:
+        bins=lambda wildcards: of_types("networks/{network}/bins.h5ad", wildcards),
+        tests=lambda wildcards: of_types(
+            "associations/{phenotype}/{network}/centrality.tsv", wildcards
+        ),
+        measures=lambda wildcards: [table for _, table in measured_tables()],
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+    output:
+        table="<results>/associations/{phenotype}/{network}/cell_types.tsv",
+        shared="<results>/associations/{phenotype}/{network}/shared.null.tsv",
+        differing="<results>/associations/{phenotype}/{network}/differing.null.tsv",
+    log:
+        "<logs>/compare_cell_types/{network}/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/compare_cell_types/{network}/{phenotype}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        cell_types=lambda wildcards: list(map(cell_type_name, cell_types())),
+        phenotype=phenotype_params,
+        covariates=covariate_names(),
+        categorical=categorical_names(),
+        adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Compare the effects of {wildcards.phenotype} between cell types"
+    script:
+        "../scripts/associations/compare_cell_types.py"
+
+
+use rule compare_cell_types as compare_expression_of_cell_types with:
+    input:
+        bins=lambda wildcards: of_types("expression_summary.h5ad", wildcards),
+        tests=lambda wildcards: of_types("associations/{phenotype}/expression.tsv", wildcards),
+        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
+    output:
+        table="<results>/associations/{phenotype}/expression/cell_types.tsv",
+        shared="<results>/associations/{phenotype}/expression/shared.null.tsv",
+        differing="<results>/associations/{phenotype}/expression/differing.null.tsv",
+    log:
+        "<logs>/compare_expression_of_cell_types/{phenotype}.log",
+    benchmark:
+        "<benchmarks>/compare_expression_of_cell_types/{phenotype}.tsv"
+
+
+rule gather_cell_types:
+    input:
+        lambda wildcards: [
+            f"<results>/associations/{wildcards.phenotype}/{one}/cell_types.tsv"
+            for one in compared_values()
+        ],
+    output:
+        "<results>/associations/{phenotype}/cell_types.tsv",
+    log:
+        "<logs>/gather_cell_types/{phenotype}.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        networks=lambda wildcards: compared_values(),
+    message:
+        "Gather what cell types share for {wildcards.phenotype}"
+    script:
+        "../scripts/associations/gather_cell_types.py"
