@@ -20,6 +20,7 @@ ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
 PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "name_programmes"]
 PER_TYPE += ["gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
+MEASURES = ("measure_expression", "gather_measures")
 CONTROLS = ["make_expression_design", "associate_expression"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
@@ -62,7 +63,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     jobs = dict.fromkeys(ONCE, 1) | dict.fromkeys(PER_TYPE, n_types)
     jobs |= dict.fromkeys(PER_NETWORK, n_types * n_networks) | {"train_sivae": n_trained}
     if preset == "robust":
-        jobs |= dict.fromkeys(("match_depth", "gather_measures", "train_again"), n_types)
+        jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
         if n_types > 1:

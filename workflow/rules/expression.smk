@@ -16,6 +16,7 @@ rule associate_expression:
     input:
         summary="<results>/{cell_type}/expression_summary.h5ad",
         design="<results>/{cell_type}/associations/{phenotype}/expression/design.npz",
+        measures="<results>/{cell_type}/networks/expression_measures.tsv",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/expression.tsv",
         expression="<results>/{cell_type}/associations/{phenotype}/expression.null.tsv",

@@ -99,14 +99,13 @@ rule measure_network:
         "../scripts/networks/measure_network.py"
 
 
-rule gather_measures:
+rule measure_expression:
     input:
-        tables=[f"<results>/{{cell_type}}/networks/{one}/measures.tsv" for one in NETWORKS],
-        summary=expression_summary,
+        "<results>/{cell_type}/expression_summary.h5ad",
     output:
-        "<results>/{cell_type}/networks/measures.tsv",
+        "<results>/{cell_type}/networks/expression_measures.tsv",
     log:
-        "<logs>/{cell_type}/gather_measures.log",
+        "<logs>/{cell_type}/measure_expression.log",
     conda:
         "../../envs/statistics.yaml"
     resources:
@@ -116,6 +115,24 @@ rule gather_measures:
         min_icc=config["statistics"]["min_icc"],
         seed=config["seed"],
     message:
-        "Put what can be measured in {wildcards.cell_type} into one table, with mean expression"
+        "Measure what is reproducible of the expression in {wildcards.cell_type}"
+    script:
+        "../scripts/networks/measure_expression.py"
+
+
+rule gather_measures:
+    input:
+        ["<results>/{cell_type}/networks/expression_measures.tsv"] * cohort.has_cells,
+        [f"<results>/{{cell_type}}/networks/{one}/measures.tsv" for one in NETWORKS],
+    output:
+        "<results>/{cell_type}/networks/measures.tsv",
+    log:
+        "<logs>/{cell_type}/gather_measures.log",
+    conda:
+        "../../envs/statistics.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    message:
+        "Put what can be measured in {wildcards.cell_type} into one table, with expression"
     script:
         "../scripts/networks/gather_measures.py"

@@ -80,12 +80,14 @@ def measure_of(table: pd.DataFrame, analysis: str) -> pd.Series:
     Parameters
     ----------
     table : DataFrame
-        With a column `measure` (of graph centralities), `kernel` (of maps) or `kind` (of
-        programmes) where rows differ in it.
+        With a column `measure` (of graph centralities and of expression), `kernel` (of maps) or
+        `kind` (of programmes) where rows differ in it.
     analysis : str
     """
     if analysis in TESTED:
         return pd.Series(TESTED[analysis], table.index)
+    if analysis in ("expression", "detection"):
+        return table["measure"].replace("expression", "mean expression")
     if analysis == "programmes":
         return "programme " + table["kind"]
     return MAP + table["kernel"] if "kernel" in table else table["measure"]

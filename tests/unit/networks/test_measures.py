@@ -328,21 +328,25 @@ def test_the_scripts(halved, binned, root, tmp_path):
         log=[str(tmp_path / "log")],
     )
     run_script(root, "measure_network.py", of_network)
-    together = SimpleNamespace(
-        input=SimpleNamespace(
-            tables=of_network.output,
-            summary=str(tmp_path / "summary.h5ad"),
-        ),
-        output=[str(tmp_path / "measures.tsv")],
+    of_expression = SimpleNamespace(
+        input=[str(tmp_path / "summary.h5ad")],
+        output=[str(tmp_path / "expression_measures.tsv")],
         params=SimpleNamespace(**params),
+        log=[str(tmp_path / "log")],
+    )
+    run_script(root, "measure_expression.py", of_expression)
+    together = SimpleNamespace(
+        input=[*of_expression.output, *of_network.output],
+        output=[str(tmp_path / "measures.tsv")],
         log=[str(tmp_path / "log")],
     )
     run_script(root, "gather_measures.py", together)
     written = verdicts.read_measures(together.output[0])
     assert list(written.columns) == list(measures.COLUMNS)
-    assert written.loc[0, ["network", "measure"]].tolist() == ["", "mean expression"]
+    assert written.loc[:1, "network"].tolist() == ["", ""]
+    assert written.loc[:1, "measure"].tolist() == ["mean expression", "detection"]
     own = written[written["network"] == "shared"].set_index("measure")
-    assert len(own) == len(written) - 1
+    assert len(own) == len(written) - 2
     assert {"centrality", "degree", "edges", *(f"map {name}" for name in kernels)} <= set(own.index)
     assert own.index.tolist()[-2:] == ["programme coupling", "programme variance"]
     assert own.loc["strength", "verdict"] == MEASURABLE

@@ -6,6 +6,7 @@ from popnet.associations import expression
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
+from popnet.networks.verdicts import beside, read_measures
 
 
 def main(snakemake):
@@ -14,7 +15,8 @@ def main(snakemake):
     testing = Testing.from_config(params.statistics, params.seed)
     values = bins.X, bins.layers["detection_rate"], bins.var_names
     tested = expression.robust(*values, read_design(files.design), testing)
-    write_table(tested, snakemake.output.table)
+    measures = read_measures(files.measures)
+    write_table(beside(tested, "expression", "", measures), snakemake.output.table)
     for measure in expression.MEASURES:
         write_table(testing.by_chance(measure), snakemake.output[measure])
 
