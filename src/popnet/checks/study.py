@@ -157,7 +157,9 @@ def _check_values(
     if cohort.variants:
         from popnet.checks.variants import check_variants
 
-        problems += check_variants(cohort, list(table["sample"]), cohort.variants.keep_filters)
+        strict = PRESETS[config["preset"]].strict_genotypes
+        keep = cohort.variants.keep_filters
+        problems += check_variants(cohort, list(table["sample"]), keep, by_reads=strict)
     adjusted = PRESETS[config["preset"]].unit == "donor"
     if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)

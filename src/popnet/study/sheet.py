@@ -339,8 +339,10 @@ class Variants(Section):
     path: Text | None = Field(
         default=None, description="One VCF for all samples, or with `{sample}` one for each"
     )
-    contig: Text = Field(
-        default="MT", description="The contig to test; `MT`, `M`, `chrM` and `chrMT` are the same"
+    contig: Id = Field(
+        default="MT",
+        description="The contig to test; `MT`, `M`, `chrM`, `chrMT`, `26`, `NC_012920.1` and any "
+        "contig of 16,569 bp are the same",
     )
     samples: dict[str, Id] = Field(
         default={}, description="`id: name in the VCF`, where the two differ"
@@ -349,7 +351,8 @@ class Variants(Section):
         default=(),
         strict=False,
         description="FILTER values taken as `PASS`, such as `[fa]` for the chrMT file of the 1000 "
-        "Genomes. Genotypes of other filtered records are missing",
+        "Genomes. Genotypes of other filtered records are missing, and so are those that "
+        "`FORMAT/FT` filters",
     )
     absent: Literal["missing", "reference"] | None = Field(
         default=None,
