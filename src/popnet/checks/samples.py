@@ -28,8 +28,13 @@ def with_samples_of_cells(
             problems.append(Problem(cohort.file, field, id, message, remedy, "warning"))
     donors = {}
     if cohort.donor is not None:
-        pairs = values_by_sample(cells["sample"], obs[cohort.donor])
+        pairs = values_by_sample(cells["sample"], obs[cohort.donor], cohort.missing)
         donors = {id: found[0] for id, found in pairs.items()}
+        if without := [id for id in ids if id not in donors and id not in cohort.excluded]:
+            message = f"{len(without)} of {len(ids)} samples have no donor: {quoted(without)}"
+            remedy = "Fill it in, exclude the samples, or take samples.donor out: each sample then "
+            remedy += "is a donor"
+            problems.append(Problem(cohort.file, "samples.donor", cohort.donor, message, remedy))
         check_within(cohort, "samples.donor", cohort.donor, pairs, problems)
     return with_samples(cohort, ids, donors)
 

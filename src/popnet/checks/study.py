@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from popnet.checks.bins import check_bins, study_types
-from popnet.checks.cells import cell_table, check_columns, filtered, read_annotations, read_obs
+from popnet.checks.cells import (
+    cell_table,
+    check_columns,
+    filtered,
+    read_annotations,
+    read_obs,
+    warn_blanks,
+)
 from popnet.checks.designs import check_designs
 from popnet.checks.genes import check_genes
 from popnet.checks.own import check_own_networks, types_of_tables
@@ -21,7 +28,7 @@ from popnet.errors import InputError, Problem
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
-from popnet.study.problems import merged
+from popnet.study.problems import merged, quoted
 from popnet.study.samples import Sample
 
 
@@ -124,6 +131,7 @@ def _study_of_tables(cohort: Cohort, config: Mapping[str, Any], problems: list[P
             "n_cells": np.nan,
         }
     )
+    _check_batches(cohort, table["batch"].to_numpy(), table["sample"].to_numpy(), problems)
     given: tuple[pd.Series, pd.DataFrame, list[str]] = pd.Series(dtype=str), pd.DataFrame(), []
     warnings = _check_values(cohort, config, table, samples, given, set(), problems)
     cells = pd.DataFrame({"cell_type": pd.Categorical([], types)})
@@ -178,6 +186,7 @@ def _annotated_cells(
     annotations = read_annotations(cohort, problems)
     tables = [read_obs(cohort, source, annotations, problems) for source in sources]
     check_columns(cohort, sources, tables, problems)
+    warn_blanks(cohort, tables, problems)
     _raise_errors(problems)
     return (
         *cell_table(cohort, sources, tables),
@@ -215,10 +224,26 @@ def _set_batches(
     """Give the cells the batches that the sheet has for their samples."""
     own = {sample.id: sample.batch for sample in samples if sample.batch is not None}
     cells["batch"] = cells["sample"].map(own).fillna(cells["batch"])
+    _check_batches(cohort, cells["batch"].to_numpy(), cells["sample"].to_numpy(), problems)
     if "batch" in regressed and not cells["batch"].any():
         message = "batch is to be regressed out, but the cells have none"
         remedy = "Name the obs column of the batch in cells.batch, or take batch out of regress"
         problems.append(Problem(cohort.file, "cells.batch", None, message, remedy))
+
+
+def _check_batches(
+    cohort: Cohort, batches: np.ndarray, samples: np.ndarray, problems: list[Problem]
+) -> None:
+    """Find samples of which some rows have no batch, where there are batches."""
+    named = cohort.cells.batch or cohort.batch
+    without = list(dict.fromkeys(samples[batches == ""]))
+    if not without or not (named or (batches != "").any()):
+        return
+    message = f"No batch is given for {len(without)} of {len(set(samples))} samples: "
+    message += quoted(without)
+    field = "cells.batch" if cohort.cells.batch else "samples.batch"
+    remedy = f"Fill it in, exclude the samples, or take {field} out"
+    problems.append(Problem(cohort.file, field, named, message, remedy))
 
 
 def _sample_table(samples: Sequence[Sample], cells: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
 from popnet.study.phenotypes import contrast_problem, missing_remedy, parse_value
-from popnet.study.problems import quoted
+from popnet.study.problems import differing, folded, quoted
 from popnet.study.samples import Sample
 
 
@@ -38,7 +38,8 @@ def values_of(
     field = f"{kind}.{written}"
     if asked and column in obs:
         of_asked = sample_of_cell.isin(asked)
-        pairs = values_by_sample(sample_of_cell[of_asked], obs.loc[of_asked, column])
+        of_cells = obs.loc[of_asked, column]
+        pairs = values_by_sample(sample_of_cell[of_asked], of_cells, cohort.missing)
         check_within(cohort, field, column, pairs, problems)
         found = {id: pairs[id] for id in asked if id in pairs}
         given |= _parsed(cohort, definition, found, problems)
@@ -69,7 +70,7 @@ def _parsed(
         if len(found) > 1:
             continue
         try:
-            values[id] = parse_value(definition, found[0])
+            values[id] = parse_value(definition, found[0], cohort.missing)
         except ValueError as error:
             message, remedy = error.args
             place = f"obs column {definition.column}, sample {id}"
@@ -95,9 +96,11 @@ def check_contrast(
         problems.append(Problem(cohort.file, f"phenotypes.{phenotype.written}", None, *problem))
 
 
-def values_by_sample(samples: pd.Series, column: pd.Series) -> dict[str, list[str]]:
-    """Return the distinct values of a column, as text, in each sample."""
-    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column)})
+def values_by_sample(
+    samples: pd.Series, column: pd.Series, codes: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Return the distinct values of a column, as text, in each sample, without missing ones."""
+    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column, codes)})
     table = table.dropna().drop_duplicates()
     return {str(id): list(values) for id, values in table.groupby("sample")["value"]}
 
@@ -128,3 +131,13 @@ def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) 
             if not text.isprintable():
                 message = "It holds an invisible character"
                 problems.append(Problem(cohort.file, field, text, message, "Type it again"))
+    levels = ["donor", "batch"]
+    levels += [one.name for one in cohort.covariates if one.type == "categorical"]
+    for column in levels:
+        texts = samples[column].dropna().astype(str)
+        if column == "batch":
+            texts = texts.str.split(";").explode()
+        if alike := differing(texts, folded):
+            message = f"These differ by blanks or upper and lower case alone: {alike}"
+            remedy = "Write them in one way if they are the same, else nothing"
+            problems.append(Problem(cohort.file, fields[column], None, message, remedy, "warning"))

@@ -108,6 +108,17 @@ class Cells(Section):
     annotations: Annotations | None = None
 
 
+MissingCodes = Annotated[
+    tuple[Label, ...],
+    Field(
+        strict=False,
+        description="What else stands for a missing value, in the table, in `obs` and in "
+        '`cells.annotations`, such as `["-9", unknown]`; empty, `NA`, `N/A`, `#N/A`, `NaN`, '
+        "`None`, `null` and `<NA>` always do",
+    ),
+]
+
+
 class SampleEntry(Section):
     """A sample of a list."""
 
@@ -146,6 +157,7 @@ class SampleTable(Section):
     )
     batch: Text | None = Field(default=None, description="Its column of batches")
     exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
+    missing: MissingCodes = ()
     without_cells: Literal["error", "exclude"] = Field(
         default="error",
         description="Rows without cells: `error` stops the study, `exclude` leaves them out",
@@ -158,6 +170,7 @@ class SamplesOfCells(Section):
     cells: Literal["all"] = Field(description="`all`: every id in `cells.sample` is a sample")
     donor: Text | None = Field(default=None, description="The `obs` column of donors")
     exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
+    missing: MissingCodes = ()
 
 
 def _form_of_samples(value: Any) -> str:
@@ -246,6 +259,10 @@ class PhenotypeEntry(Section):
             other = "control" if given == ["case"] else "case"
             message = f"{given[0]} is given but {other} is not"
             raise rule(message, f"Add {other}: the value of the {other}s", other)
+        for key, label in labels.items():
+            if label in MISSING:
+                message = "This is read as a missing value"
+                raise rule(message, "Give the level another name in the data", key, label)
         if given and self.case == self.control:
             remedy = "Give the value of the cases and that of the controls"
             raise rule("case and control are the same value", remedy, "case", self.case)
