@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -11,9 +12,12 @@ from popnet.checks.cells import as_texts
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
-from popnet.study.phenotypes import contrast_problem, missing_remedy, parse_value
+from popnet.study.phenotypes import as_number, contrast_problem, missing_remedy, parse_value
 from popnet.study.problems import differing, folded, quoted
 from popnet.study.samples import Sample
+from popnet.study.tables import mangled
+
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 def values_of(
@@ -137,7 +141,26 @@ def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) 
         texts = samples[column].dropna().astype(str)
         if column == "batch":
             texts = texts.str.split(";").explode()
-        if alike := differing(texts, folded):
-            message = f"These differ by blanks or upper and lower case alone: {alike}"
-            remedy = "Write them in one way if they are the same, else nothing"
-            problems.append(Problem(cohort.file, fields[column], None, message, remedy, "warning"))
+        _check_levels(cohort.file, fields[column], list(dict.fromkeys(texts)), problems)
+
+
+def _check_levels(file: str, field: str, texts: Sequence[str], problems: list[Problem]) -> None:
+    """Find names of groups that were one name, or a number, before they were written."""
+    if alike := differing(texts, folded):
+        message = f"These differ by blanks or upper and lower case alone: {alike}"
+        problems.append(Problem(file, field, None, message, "Write them in one way, or rename one"))
+    numbers = [text for text in texts if as_number(text) is not None]
+    if alike := differing(numbers, lambda text: str(as_number(text))):
+        message = f"These are the same number, written in two ways: {alike}"
+        problems.append(Problem(file, field, None, message, "Write them in one way, or rename one"))
+    commas = [text for text in texts if DECIMAL_COMMA.fullmatch(text)]
+    if commas and len(commas) + len(numbers) == len(texts):
+        message = (
+            f"Each of these numbers with a decimal comma is a group of its own: {quoted(commas)}"
+        )
+        remedy = "Write them with a decimal point, and make a covariate of them numeric"
+        problems.append(Problem(file, field, None, message, remedy))
+    if dates := mangled(texts):
+        message = f"A spreadsheet has made dates of these names, it seems: {quoted(dates)}"
+        remedy = "Write the names again, in columns that the spreadsheet takes for text"
+        problems.append(Problem(file, field, None, message, remedy))

@@ -78,10 +78,11 @@ def parse_value(
         return float(definition.levels.index(level) + 1) if ordinal else level
     if not isinstance(definition, Phenotype) or definition.type == "continuous":
         if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is None:
-            raise ValueError(
-                f"{definition.name} is {definition.type}, but this is not a number",
-                "Write a number (with a decimal point), or NA where it is missing",
-            )
+            remedy = "Write a number (with a decimal point), or NA where it is missing"
+            if re.fullmatch(r"[-+]?\d+,\d+", text):
+                remedy = f"Write it with a decimal point: {text.replace(',', '.')}"
+            message = f"{definition.name} is {definition.type}, but this is not a number"
+            raise ValueError(message, remedy)
         return float(text)
     case, control = definition.case, definition.control
     if case == "1" and control == "0":
