@@ -124,7 +124,7 @@ CASES = [
             ("sheet.yaml: gene_sets.interferon = '{folder}/sets.gmt'", "Use symbols"),
         ],
     ),
-    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20 or less")]),
+    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20:")]),
     (ensembl_ids, [], [("cells.gene_symbols", "Set cells.gene_symbols: symbol")]),
     (
         ids_that_no_cell_has,

@@ -133,6 +133,8 @@ def load_study():
         try:
             found = read_study(study, config)
             warnings += [*found.warnings, *check_networks(study, found, config)]
+            if found.outlook:
+                logger.warning("\n".join(["The study:", *found.outlook]))
         except InputError as error:
             raise WorkflowError(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:

@@ -85,18 +85,11 @@ def _parsed(
 def check_contrast(
     cohort: Cohort,
     phenotype: Phenotype,
-    samples: Sequence[Sample],
     values: Sequence[float | str | None],
-    with_bins: Collection[str],
     problems: list[Problem],
 ) -> None:
-    """Say where a phenotype does not differ between the samples that fill a bin."""
-    tested = [
-        value
-        for sample, value in zip(samples, values, strict=True)
-        if sample.id in with_bins or not with_bins
-    ]
-    if problem := contrast_problem(phenotype, tested):
+    """Say where a phenotype does not differ between the samples."""
+    if problem := contrast_problem(phenotype, values):
         problems.append(Problem(cohort.file, f"phenotypes.{phenotype.written}", None, *problem))
 
 
