@@ -220,6 +220,8 @@ def refused(clone, snakemake, folder: Path, sheet: dict, settings, *arguments: s
     assert status != 0, output
     assert "to put right before anything can run" in output
     assert "Traceback" not in output
+    assert "WorkflowError" not in output
+    assert "common.smk" not in output
     assert sorted(folder.rglob("*")) == before
     assert not (clone / "results").exists()
     assert not (clone / "logs").exists()

@@ -107,6 +107,7 @@ def planned_as_is(study):
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
+    Errors end the run with their list alone: Snakemake would put lines of its rules around it.
     The cells are looked at only by the process that the user started, since every job parses this
     too, and not where nothing changed since `plan_bins` looked at them.
     """
@@ -115,7 +116,7 @@ def load_study():
     unread = [file for file in files if not file.endswith(".json")]
     problems = list(filter(None, [check_python()]))
     if problems := problems + [problem for file in unread for problem in read_sheet(file)[1]]:
-        raise WorkflowError(describe(problems))
+        sys.exit(describe(problems))
     problems = [
         problem if problem.file else replace(problem, file=config_source(problem.field))
         for problem in check_config(config, "")
@@ -123,9 +124,9 @@ def load_study():
     try:
         study = load_cohort(config["cohort"])
     except InputError as error:
-        raise WorkflowError(describe(problems + error.problems))
+        sys.exit(describe(problems + error.problems))
     if problems:
-        raise WorkflowError(describe(problems))
+        sys.exit(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
         from popnet.checks.study import check_networks, read_study
@@ -136,7 +137,7 @@ def load_study():
             if found.outlook:
                 logger.warning("\n".join(["The study:", *found.outlook]))
         except InputError as error:
-            raise WorkflowError(describe(warnings + error.problems))
+            sys.exit(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:
         logger.warning(describe(warnings))
     return study

@@ -23,6 +23,7 @@ SHOWN = 4
 FEWEST, FEWEST_VALUES = 3, 5
 # Seconds of two cores for a bin of 1,000 cells and 2,000 genes, with and without bfloat16
 # (benchmarks/README.md, `speed`).
+CELLS = 1000
 SECONDS = {"fast": (24, 68), "paper": (344, 376)}
 # Bins that are trained once more with another seed, of each cell type.
 AGAIN = 6
@@ -83,11 +84,11 @@ def check_size(
     else:
         sizes = {best, _rounded(best / 2), _rounded((best + size) / 2)} - {size}
         told = (
-            f"with {one:,}, {_told(cohort, samples, _kept(cohort, counts, types, one))}"
+            f"{one:,} cells, {_told(cohort, samples, _kept(cohort, counts, types, one))}"
             for one in sorted(sizes, reverse=True)
             if one >= SMALLEST_BIN
         )
-        message += f". It would be {'; '.join(told)}"
+        message += f". With bins of {'; of '.join(told)}"
         remedy = (
             f"Set bins.size to {best}: every phenotype can then be tested. Networks of fewer cells "
             "are less reliable (networks/measures.tsv says how much)"
@@ -144,12 +145,15 @@ def _cost(config: Mapping[str, Any], n_bins: pd.Series) -> str:
     parts = [f"{per_bin:,} of {n:,} bins of {n_types} cell types"] if per_bin else []
     parts += [f"{again:,} of them again with another seed"] if again else []
     parts += [f"{shared:,} of the cohort"] if shared else []
-    low, high = (rate * (per_bin + again) / 3600 for rate in SECONDS[training_plan(config)])
+    plan = training_plan(config)
+    # The steps of the fast plan shrink with the bins.
+    share = min(config["bins"]["size"] / CELLS, 1) if plan == "fast" else 1
+    low, high = (rate * share * (per_bin + again) / 3600 for rate in SECONDS[plan])
     text = f"{per_bin + again + shared:,} siVAEs are trained: {', '.join(parts)}"
     if per_bin:
         text += (
-            f". Those of bins take about {_hours(low)} to {_hours(high)} of two cores, if they had "
-            "1,000 cells and 2,000 genes (benchmarks/README.md); a GPU takes less"
+            f". Those of bins take about {_hours(low)} to {_hours(high)} of two cores, at the rate "
+            "of benchmarks/README.md for 2,000 genes; a GPU takes less"
         )
     return text
 

@@ -98,7 +98,7 @@ def _check_without(
         problems.append(Problem(cohort.file, "cells.sample", column, message, alike + remedy))
     elif cohort.without_cells == "error" or alike:
         message = f"{len(without)} of {len(listed)} samples have no cells: {quoted(without)}"
-        remedy = alike or nearest(without[0], set(found) - set(listed))
+        remedy = alike + nearest(without[0], set(found) - set(listed))
         remedy += "Correct the ids, or exclude them"
         if cohort.without_cells == "error":
             remedy += " (all such rows of a table at once: samples.without_cells: exclude)"

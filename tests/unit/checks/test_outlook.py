@@ -43,7 +43,7 @@ def test_the_size_at_which_every_phenotype_can_be_tested():
         problem.message
     )
     # Of 615 cells, as the fewest donors that two classes need, there are 3 sick and 2 well.
-    assert "with 300, 6 of 8 samples, 6 of 8 donors (donors by status: 3 sick, 3 well)" in (
+    assert "of 300 cells, 6 of 8 samples, 6 of 8 donors (donors by status: 3 sick, 3 well)" in (
         problem.message
     )
     assert problem.remedy.startswith("Set bins.size to 300: every phenotype can then be tested")
