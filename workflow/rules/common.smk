@@ -107,9 +107,9 @@ def planned_as_is(study):
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
-    Errors end the run with their list alone: Snakemake would put lines of its rules around it.
-    The cells are looked at only by the process that the user started, since every job parses this
-    too, and not where nothing changed since `plan_bins` looked at them.
+    Errors end the run with their list alone, without lines of rules. The cells are looked at only by
+    the process that the user started, since every job parses this too, and not where nothing changed
+    since `plan_bins` looked at them.
     """
     # Snakemake reads over a key that is given twice, and writes out any alias.
     files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
@@ -134,8 +134,7 @@ def load_study():
         try:
             found = read_study(study, config)
             warnings += [*found.warnings, *check_networks(study, found, config)]
-            if found.outlook:
-                logger.warning("\n".join(["The study:", *found.outlook]))
+            logger.warning("\n".join(["The study:", *found.outlook]))
         except InputError as error:
             sys.exit(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:
@@ -149,5 +148,4 @@ OWN = {network.name: network for network in cohort.own_networks}
 OWN_VALUES = [network.name for network in cohort.own_networks if network.form == "values"]
 if not cohort.has_cells:
     config["networks"]["estimators"], config["bins"]["depth"] = [], "none"
-    config["bins"]["depth"] = "none"
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}

@@ -144,7 +144,8 @@ def _study_of_tables(cohort: Cohort, config: Mapping[str, Any], problems: list[P
     warnings = _check_values(cohort, config, table, samples, given, None, problems)
     cells = pd.DataFrame({"cell_type": pd.Categorical([], types)})
     excluded = _excluded(types, cohort.excluded, pd.Series(dtype=int))
-    return Study(table, cells, excluded, warnings)
+    lines = [f"{len(table)} samples of {table['donor'].nunique()} donors; no siVAE is trained"]
+    return Study(table, cells, excluded, warnings, lines)
 
 
 def _check_values(
