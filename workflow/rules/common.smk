@@ -107,9 +107,8 @@ def planned_as_is(study):
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
-    Errors end the run with their list alone, without lines of rules. The cells are looked at only by
-    the process that the user started, since every job parses this too, and not where nothing changed
-    since `plan_bins` looked at them.
+    Errors end the run with their list alone. Only the process that the user started looks at the
+    cells (every job parses this too), where something changed since `plan_bins` looked at them.
     """
     # Snakemake reads over a key that is given twice, and writes out any alias.
     files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
