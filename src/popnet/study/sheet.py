@@ -90,6 +90,11 @@ class Cells(Section):
     gene_symbols: Text | None = Field(
         default=None, description="The `var` column of gene symbols, where genes are Ensembl ids"
     )
+    gene_prefix: Text | None = Field(
+        default=None,
+        description="What names of genes begin with and is taken away, such as `GRCh38_` of "
+        "`GRCh38_MT-ND1`",
+    )
     sample: Text | None = Field(
         default=None,
         description="The `obs` column of sample ids; not needed where each sample has its own file",
