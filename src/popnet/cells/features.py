@@ -126,7 +126,7 @@ def _counted(kinds: np.ndarray) -> str:
 
 
 def _names(var: pd.DataFrame, column: str | None) -> pd.Index:
-    names = var.index.astype(str).to_series().reset_index(drop=True)
+    names = var.index.astype(str).str.strip().to_series().reset_index(drop=True)
     if column is not None:
         symbols = var[column].astype(object).reset_index(drop=True)
         known = symbols.notna() & (symbols.astype(str).str.strip() != "")

@@ -192,17 +192,19 @@ def _open_h5ad(
 
 def _length(path: Path, table: h5py.Group, name: str) -> int:
     """Return how many rows a table of an h5ad has, if all its columns have as many."""
-    index = table.attrs.get("_index", "_index")
-    columns = [str(column) for column in table.attrs.get("column-order", ())]
+    index, *columns = (
+        name.decode() if isinstance(name, bytes) else str(name)
+        for name in (table.attrs.get("_index", "_index"), *table.attrs.get("column-order", ()))
+    )
     lengths = {}
-    for column in [str(index), *columns]:
+    for column in [index, *columns]:
         values = table.get(column)
         if isinstance(values, h5py.Group):
             values = values.get("codes", values.get("values"))
         if values is None or not values.shape:
             raise _incomplete(path, f"{name} lacks {column!r}, which it says that it has")
         lengths[column] = values.shape[0]
-    n_rows = lengths[str(index)]
+    n_rows = lengths[index]
     if wrong := {column: n for column, n in lengths.items() if n != n_rows}:
         column, n = next(iter(wrong.items()))
         raise _unequal(path, f"{name} has {n_rows:,} names, but its column {column!r} {n:,} values")
@@ -620,6 +622,13 @@ def _hdf5(path: Path) -> Iterator[h5py.File]:
         if type(error).__name__ == "IORegistryError":
             message = f"written in a form that this anndata does not know: {error}"
             remedy = "write it anew with anndata 0.8 to 0.12"
+            raise _unfit(path, message, remedy) from error
+        absent = "doesn't exist" in str(error) or "can't locate attribute" in str(error)
+        if isinstance(error, KeyError) and absent:
+            raise _incomplete(path, f"it lacks a part ({error.args[0]})") from error
+        if isinstance(error, ValueError | TypeError):
+            message = f"what it holds does not fit together ({error})"
+            remedy = "write the file anew; if it was read before, copy or download it again"
             raise _unfit(path, message, remedy) from error
         raise _unfit(
             path,

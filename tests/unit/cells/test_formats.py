@@ -145,6 +145,8 @@ def test_seurat_exported(tmp_path, writer):
             # Written with HDF5 in R: fixed-length strings and no encoding of the columns.
             del file["raw/var/_index"]
             file["raw/var"]["_index"] = np.array(GENES, "S")
+            file["raw/var"].attrs["_index"] = np.bytes_("_index")
+            file["obs"].attrs["column-order"] = np.array(["sample"], "S")
     check(open_source(tmp_path / "s.h5ad", counts))
 
 
@@ -236,6 +238,7 @@ def test_what_is_incomplete_is_not_called_damaged(tmp_path):
         ("obs/sample", "obs lacks 'sample'"),
         ("X/indptr", "X lacks indptr"),
         ("obs/_index", "obs lacks '_index'"),
+        ("var/gene_ids", "var lacks 'gene_ids'"),
     ):
         adata_of().write_h5ad(path)
         with h5py.File(path, "a") as file:
