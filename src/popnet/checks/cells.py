@@ -30,7 +30,10 @@ def read_annotations(cohort: Cohort, problems: list[Problem]) -> dict[str, pd.Da
         problems.append(Problem(cohort.file, f"cells.annotations.{key}", name, message, remedy))
     if absent or not rows:
         return {}
-    table = pd.DataFrame(rows).set_index(annotations.barcode)
+    table = pd.DataFrame(rows)
+    for column in filter(None, keys.values()):
+        table[column] = table[column].str.strip()
+    table = table.set_index(annotations.barcode)
     whole = {"": table}
     if annotations.sample:
         whole |= {str(name): part for name, part in table.groupby(annotations.sample, sort=False)}
@@ -47,6 +50,13 @@ def read_obs(
     annotations = cohort.cells.annotations
     if annotations is None or not annotated:
         return source.obs
+    if source.obs.index.has_duplicates:
+        name = source.obs.index[source.obs.index.duplicated()][0]
+        message = "Several cells have this name: which has which row of annotations is unknown"
+        remedy = "Make the cells' names unique (adata.obs_names_make_unique()), there and here"
+        field = "cells.annotations.barcode"
+        problems.append(Problem(source.path, field, name, message, remedy))
+        return source.obs
     owners = [sample.id for sample in cohort.samples or () if sample.path == source.path]
     table = annotated[""]
     if annotations.sample and owners:
@@ -54,22 +64,21 @@ def read_obs(
         table = pd.concat(parts) if parts else table.head(0)
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
-        message = f"{annotations.table} has several rows of a barcode of {source.path}"
+        message = f"{annotations.table} has several rows of one of its barcodes"
         remedy = "Keep one row per cell; where samples share barcodes, name the column of samples"
         field = "cells.annotations.sample"
-        problems.append(Problem(cohort.file, field, doubled[0], message, remedy))
+        problems.append(Problem(source.path, field, doubled[0], message, remedy))
         return source.obs
     n_known = int(source.obs.index.isin(table.index).sum())
     if n_known < source.n_cells:
         message = (
-            f"{annotations.table} has {n_known:,} of the {source.n_cells:,} cells of "
-            f"{source.path}; barcodes there: {quoted(source.obs.index, 2)}, in the table: "
-            f"{quoted(table.index, 2)}"
+            f"{annotations.table} has {n_known:,} of its {source.n_cells:,} cells; barcodes here: "
+            f"{quoted(source.obs.index, 2)}, in the table: {quoted(table.index, 2)}"
         )
         remedy = "Nothing, if the other cells are to be left out"
         problems.append(
             Problem(
-                cohort.file,
+                source.path,
                 "cells.annotations.barcode",
                 annotations.barcode,
                 message,
@@ -77,8 +86,15 @@ def read_obs(
                 "warning" if n_known else "error",
             )
         )
-    new = table.columns.difference(source.obs.columns, sort=False)
-    return source.obs.join(table[new])
+    if len(both := source.obs.columns.intersection(table.columns, sort=False)):
+        message = (
+            f"The cells have columns of {annotations.table}, too, which wins: {quoted(both, 12)}"
+        )
+        remedy = "Nothing, or rename the columns of one of them"
+        problems.append(
+            Problem(source.path, "cells.annotations.table", None, message, remedy, "warning")
+        )
+    return source.obs.drop(columns=both).join(table)
 
 
 def check_columns(

@@ -69,6 +69,13 @@ def left_out_samples(
         problems.append(
             Problem(cohort.file, "cells.sample", cohort.cells.sample, message, "Nothing", "warning")
         )
+    n_untyped = int(cells["cell_type"][passed & cells["sample"].isin(listed)].isna().sum())
+    if n_untyped:
+        message = f"{n_untyped:,} cells of the samples have no cell type and are left out"
+        column = cohort.cells.cell_type
+        problems.append(
+            Problem(cohort.file, "cells.cell_type", column, message, "Nothing", "warning")
+        )
     return left_out
 
 

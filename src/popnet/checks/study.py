@@ -29,7 +29,7 @@ from popnet.errors import InputError, Problem
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
-from popnet.study.problems import merged, quoted
+from popnet.study.problems import merged, of_many_files, quoted
 from popnet.study.samples import Sample
 
 
@@ -198,7 +198,9 @@ def _annotated_cells(
         check_genes(cohort, sources, problems)
         check_counts(cohort, sources, seed, problems)
     annotations = read_annotations(cohort, problems)
-    tables = [read_obs(cohort, source, annotations, problems) for source in sources]
+    faults: list[Problem] = []
+    tables = [read_obs(cohort, source, annotations, faults) for source in sources]
+    problems += of_many_files(faults)
     check_columns(cohort, sources, tables, problems)
     warn_blanks(cohort, tables, problems)
     _raise_errors(problems)

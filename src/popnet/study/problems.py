@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from popnet.errors import Problem
@@ -116,6 +118,26 @@ def merged(problems: Iterable[Problem]) -> list[Problem]:
             result.append(Problem(file, general, None, message, remedy, severity))
         else:
             result += group
+    return result
+
+
+def of_many_files(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems, with one fault of many files as one problem with examples.
+
+    Faults are one whose texts differ by numbers, paths and what is in quotes alone.
+    """
+    groups: dict[tuple[Any, ...], list[Problem]] = {}
+    for problem in problems:
+        message = problem.message.replace(problem.file, "").replace(Path(problem.file).name, "")
+        kind = re.sub(r"'[^']*'|\d[\d,.]*|eof = \S+", "", message)
+        groups.setdefault((problem.field, kind, problem.severity), []).append(problem)
+    result = []
+    for first, *others in groups.values():
+        if others:
+            files = quoted([problem.file for problem in others])
+            message = f"{first.message} ({len(others)} more files: {files})"
+            first = replace(first, message=message)
+        result.append(first)
     return result
 
 

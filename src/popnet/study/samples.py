@@ -302,7 +302,7 @@ def _parse_values(
             sample.given[kind][name] = value
         if value is None and certain and must:
             remedy = missing_remedy(definition)
-            notes.add(place, None, f"{definition.written} is missing", remedy, sample.file)
+            notes.add(place, raw or None, f"{definition.written} is missing", remedy, sample.file)
     if isinstance(definition, Phenotype) and certain and not lenient and not broken:
         values = [sample.given[kind][name] for sample in samples]
         if problem := contrast_problem(definition, values):

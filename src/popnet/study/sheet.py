@@ -67,7 +67,7 @@ Positions = Annotated[
 
 
 class Annotations(Section):
-    """A table of cell metadata, for 10x files, which have none; further columns count as `obs`."""
+    """A table of cell metadata, as for 10x files; its columns count as `obs`, and win there."""
 
     table: Text = Field(description="CSV or TSV with one row per cell")
     barcode: Text = Field(description="Its column of barcodes (names of the cells)")
@@ -81,14 +81,19 @@ class Cells(Section):
 
     path: Text | None = Field(
         default=None,
-        description="An h5ad, a 10x `.h5` or a 10x mtx folder with all samples; with `{sample}`, "
-        "one for each",
+        description="An h5ad, a 10x `.h5` or a folder with a matrix (10x, STARsolo, kb, "
+        "alevin-fry) of all samples; with `{sample}`, one for each; see docs/formats.md",
     )
     counts: Annotated[str, Field(pattern=r"^(X|raw\.X|layers/.+)$")] = Field(
         default="X", description="Where the raw counts are: `X`, `raw.X` or `layers/<name>`"
     )
     gene_symbols: Text | None = Field(
         default=None, description="The `var` column of gene symbols, where genes are Ensembl ids"
+    )
+    gene_prefix: Text | None = Field(
+        default=None,
+        description="What names of genes begin with and is taken away, such as `GRCh38_` of "
+        "`GRCh38_MT-ND1`",
     )
     sample: Text | None = Field(
         default=None,

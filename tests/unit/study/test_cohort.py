@@ -475,7 +475,7 @@ def test_quoted_ids_come_back_or_are_refused(tmp_path_factory, text):
         faults = " ".join(problem.message for problem in error.problems)
         assert any(
             w in faults
-            for w in ("space", "empty", "invisible", "missing", "twice", "case", "not YAML")
+            for w in ("space", "empty", "invisible", "twice", "case", "not YAML", "missing")
         )
 
 
