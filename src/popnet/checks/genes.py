@@ -15,6 +15,7 @@ from popnet.study.cohort import Cohort
 from popnet.study.definitions import MT_PREFIX
 from popnet.study.gene_sets import resolve_gene_sets
 from popnet.study.problems import quoted
+from popnet.study.tables import SPREADSHEET_DATE
 
 MT_GENE = r"(?P<before>.*?)(?P<mt>mt[-._]?)(nd[1-6]l?|co(x?[1-3])|cyt?b|atp[68]|rnr[12])"
 # What Ensembl calls them in many animals, without a prefix.
@@ -177,6 +178,12 @@ def _check_gene_sets(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -
         return
     for gene_set in cohort.gene_sets:
         members = set().union(*resolve_gene_sets([gene_set], list(genes)).values())
+        dates = sorted(name for name in members if SPREADSHEET_DATE.fullmatch(name))
+        if dates:
+            message = f"A spreadsheet has made dates of genes, which are lost: {quoted(dates)}"
+            remedy = "Write their symbols again, such as SEPTIN2 for 2-Sep and MARCHF1 for 1-Mar"
+            field = f"gene_sets.{gene_set.name}"
+            problems.append(Problem(cohort.file, field, gene_set.gmt, message, remedy, "warning"))
         if gene_set.implicit or genes.isin(list(members)).any():
             continue
         given = gene_set.gmt or gene_set.prefix or list(gene_set.genes[:5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,7 @@ from popnet.genotypes.vcf import (
 if TYPE_CHECKING:
     from popnet.study.cohort import Cohort
 
+MITOCHONDRIAL_LIKE = re.compile("mt|mito|rcrs|rsrs|012920|j01415", re.IGNORECASE)
 # Bytes of all files without an index that are read as a whole, to see what their genotypes are.
 READ_AS_A_WHOLE = 2**28
 
@@ -114,6 +116,19 @@ def check_variants(
         OLD_CONTIG,
         OLD_REMEDY,
     )
+    unlike = [path for path, found in asked.items() if not found.mitochondrial]
+    if unlike and MITOCHONDRIAL_LIKE.search(contig):
+        problems.append(
+            Problem(
+                unlike[0],
+                "variants.contig",
+                contig,
+                "It is not taken for the mtDNA, which its name suggests: neither variants.mask nor "
+                "the thresholds of the share of reads apply",
+                "Declare its length in the header (##contig=<ID=...,length=16569>), or name it MT",
+                "warning",
+            )
+        )
     n_files = len({path for path, _ in vcfs.values()})
     if n_files > 1 and cohort.variants and cohort.variants.absent is None:
         problems.append(

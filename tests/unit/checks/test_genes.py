@@ -100,3 +100,11 @@ def test_one_symbol_of_two_ids(tmp_path, obs, write_cells, sheet_of, study_of, p
     write(2)
     (problem,) = problems_of(tmp_path, sheet)
     assert "2.h5ad has none" in problem.message
+
+
+def test_genes_that_a_spreadsheet_made_dates_of(tmp_path, obs, write_cells, sheet_of, study_of):
+    write_cells(tmp_path / "cells.h5ad", obs)
+    sheet = sheet_of(gene_sets={"septins": {"genes": ["ACTB", "2-Sep"]}})
+    (warning,) = study_of(tmp_path, sheet).warnings
+    assert warning.field == "gene_sets.septins"
+    assert "'2-Sep'" in warning.message

@@ -526,6 +526,10 @@ def test_the_length_shows_the_mtDNA(tmp_path):
         found = read_genotypes(vcfs, contig, mask=[(302, 316)], min_depth=10)
         assert list(found.variants.index) == ["MT:73:A>G"]
         np.testing.assert_array_equal(found.dosage[:, 0], [1, 0])
+    unsized = formatted(tmp_path, records, contig="<ID=J01415.2>", name="unsized")
+    path = unsized["a"][0]
+    (problem,) = check_variants(cohort(path, "ab", "J01415.2"), "ab", by_reads=False)
+    assert (problem.severity, problem.field) == ("warning", "variants.contig")
     # Chromosome 26 of a sheep is none, by its length or by a position.
     records = ["26 90000 T C . GT:AD 0/1:99,1 0/0:50,0"]
     sheep = formatted(tmp_path, records, contig="<ID=26,length=44077779>", name="sheep")
