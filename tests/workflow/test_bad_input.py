@@ -124,7 +124,7 @@ CASES = [
             ("sheet.yaml: gene_sets.interferon = '{folder}/sets.gmt'", "Use symbols"),
         ],
     ),
-    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20 or less")]),
+    (bins_that_nothing_fills, [], [("bins.size = 1000", "Set bins.size to 20:")]),
     (ensembl_ids, [], [("cells.gene_symbols", "Set cells.gene_symbols: symbol")]),
     (
         ids_that_no_cell_has,
@@ -220,6 +220,8 @@ def refused(clone, snakemake, folder: Path, sheet: dict, settings, *arguments: s
     assert status != 0, output
     assert "to put right before anything can run" in output
     assert "Traceback" not in output
+    assert "WorkflowError" not in output
+    assert "common.smk" not in output
     assert sorted(folder.rglob("*")) == before
     assert not (clone / "results").exists()
     assert not (clone / "logs").exists()

@@ -18,6 +18,7 @@ rule match_depth:
     params:
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
+        gene_prefix=cohort.cells.gene_prefix,
         seed=config["seed"],
     message:
         "Match the depth of the samples of {wildcards.cell_type}"
@@ -44,6 +45,7 @@ rule select_genes:
         genes=config["genes"],
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
+        gene_prefix=cohort.cells.gene_prefix,
     message:
         "Select the genes of {wildcards.cell_type}"
     script:
@@ -70,6 +72,7 @@ rule prepare_expression:
         keep_counts=presets.needs_counts(config),
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
+        gene_prefix=cohort.cells.gene_prefix,
         seed=config["seed"],
     message:
         "Normalise and scale the expression of {wildcards.cell_type}"

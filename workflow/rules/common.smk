@@ -107,15 +107,15 @@ def planned_as_is(study):
 def load_study():
     """Load the sheet and check it, the config and, where they exist already, the cells.
 
-    The cells are looked at only by the process that the user started, since every job parses this
-    too, and not where nothing changed since `plan_bins` looked at them.
+    Errors end the run with their list alone. Only the process that the user started looks at the
+    cells (every job parses this too), where something changed since `plan_bins` looked at them.
     """
     # Snakemake reads over a key that is given twice, and writes out any alias.
     files = dict.fromkeys(map(str, [*workflow.configfiles, *workflow.overwrite_configfiles]))
     unread = [file for file in files if not file.endswith(".json")]
     problems = list(filter(None, [check_python()]))
     if problems := problems + [problem for file in unread for problem in read_sheet(file)[1]]:
-        raise WorkflowError(describe(problems))
+        sys.exit(describe(problems))
     problems = [
         problem if problem.file else replace(problem, file=config_source(problem.field))
         for problem in check_config(config, "")
@@ -123,9 +123,9 @@ def load_study():
     try:
         study = load_cohort(config["cohort"])
     except InputError as error:
-        raise WorkflowError(describe(problems + error.problems))
+        sys.exit(describe(problems + error.problems))
     if problems:
-        raise WorkflowError(describe(problems))
+        sys.exit(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
         from popnet.checks.study import check_networks, read_study
@@ -133,8 +133,9 @@ def load_study():
         try:
             found = read_study(study, config)
             warnings += [*found.warnings, *check_networks(study, found, config)]
+            logger.warning("\n".join(["The study:", *found.outlook]))
         except InputError as error:
-            raise WorkflowError(describe(warnings + error.problems))
+            sys.exit(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:
         logger.warning(describe(warnings))
     return study
@@ -146,5 +147,4 @@ OWN = {network.name: network for network in cohort.own_networks}
 OWN_VALUES = [network.name for network in cohort.own_networks if network.form == "values"]
 if not cohort.has_cells:
     config["networks"]["estimators"], config["bins"]["depth"] = [], "none"
-    config["bins"]["depth"] = "none"
 phenotypes = {safe_name(phenotype.name): phenotype for phenotype in cohort.phenotypes}

@@ -24,6 +24,7 @@ rule infer_sample_networks:
         closest=config["networks"]["closest"],
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
+        gene_prefix=cohort.cells.gene_prefix,
         sivae=SIVAE,
         plan=presets.training_plan(config),
         epochs=config["comparisons"]["epochs"],

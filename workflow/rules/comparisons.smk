@@ -17,6 +17,7 @@ rule sample_cells:
         n_genes=config["comparisons"]["genes"],
         counts=cohort.cells.counts,
         gene_symbols=cohort.cells.gene_symbols,
+        gene_prefix=cohort.cells.gene_prefix,
         seed=config["seed"],
     message:
         "Draw {params.n_cells} cells to compare methods on"

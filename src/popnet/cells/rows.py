@@ -140,7 +140,12 @@ def _allocate(size: int, dtype: np.dtype) -> np.ndarray:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     # Reserve the space, so that a full disk is an error here and not a crash at the first write.
     with _writing():
-        os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size * dtype.itemsize)
+        else:  # macOS
+            for start in range(0, size * dtype.itemsize, LARGEST):
+                file.write(bytes(min(LARGEST, size * dtype.itemsize - start)))
+            file.flush()
     return np.memmap(file, dtype, "r+", shape=size)
 
 

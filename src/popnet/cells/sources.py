@@ -29,6 +29,10 @@ class CountSource:
     n_cells : int
     by_rows : bool
         Whether rows can be read without reading the whole file.
+    ids : Index of shape (n_genes,) or None
+        What identifies the genes in other files, where the file has it.
+    left_out : mapping of type to int
+        How many of its features are no genes.
     """
 
     path: str
@@ -38,6 +42,8 @@ class CountSource:
     _obs: Callable[[], pd.DataFrame] = field(repr=False)
     _read: Callable[[np.ndarray], csr_matrix] = field(repr=False)
     by_rows: bool = True
+    ids: pd.Index | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def obs(self) -> pd.DataFrame:

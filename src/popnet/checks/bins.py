@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -34,34 +33,21 @@ def study_types(
     return list(cohort.cell_types)
 
 
-def check_bins(
+def warn_short(
     cohort: Cohort,
     counts: pd.Series,
     types: Sequence[str],
-    ids: Sequence[str],
     size: int,
     problems: list[Problem],
-) -> set[str]:
-    """Return the samples that fill a bin; say which cell types have none."""
-    counts = counts[
-        counts.index.get_level_values("cell_type").isin(types)
-        & counts.index.get_level_values("sample").isin(ids)
-    ]
-    full = counts[counts >= size]
-    short = [name for name in types if name not in full.index.get_level_values("cell_type")]
-    if full.empty:
-        largest = counts.sort_values(kind="stable").index[-1]
-        message = (
-            f"No sample fills a bin: the largest is {largest[1]!r} with {counts.max():,} cells "
-            f"of {largest[0]!r}"
-        )
-        remedy = f"Set bins.size to {counts.max()} or less"
-        problems.append(Problem(cohort.file, "bins.size", size, message, remedy))
-    for name in short if not full.empty else ():
-        of_type = counts[counts.index.get_level_values("cell_type") == name]
-        most = int(of_type.max()) if len(of_type) else 0
-        message = f"No sample fills a bin of {size:,} cells of this type: the largest has {most:,}"
-        remedy = "Lower bins.size, or take the cell type out of cell_types"
-        severity: Literal["error", "warning"] = "error" if cohort.cell_types else "warning"
-        problems.append(Problem(cohort.file, "cell_types", name, message, remedy, severity))
-    return set(full.index.get_level_values("sample"))
+) -> None:
+    """Say which cell types have no bin, where the sheet does not name them and others have some."""
+    most = counts.groupby(level="cell_type", observed=True).max()
+    if cohort.cell_types or (counts < size).all():
+        return
+    for name in types:
+        if (largest := int(most.get(name, 0))) < size:
+            message = (
+                f"No sample fills a bin of {size:,} cells of this type: the largest has {largest:,}"
+            )
+            remedy = "Lower bins.size, or take the cell type out of cell_types"
+            problems.append(Problem(cohort.file, "cell_types", name, message, remedy, "warning"))

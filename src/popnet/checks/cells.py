@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,8 @@ import pandas as pd
 from popnet.cells.sources import CountSource
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
-from popnet.study.phenotypes import as_text
-from popnet.study.problems import quoted
+from popnet.study.phenotypes import as_text, is_missing
+from popnet.study.problems import differing, quoted
 from popnet.study.tables import read_sheet_table
 
 
@@ -30,7 +30,10 @@ def read_annotations(cohort: Cohort, problems: list[Problem]) -> dict[str, pd.Da
         problems.append(Problem(cohort.file, f"cells.annotations.{key}", name, message, remedy))
     if absent or not rows:
         return {}
-    table = pd.DataFrame(rows).set_index(annotations.barcode)
+    table = pd.DataFrame(rows)
+    for column in filter(None, keys.values()):
+        table[column] = table[column].str.strip()
+    table = table.set_index(annotations.barcode)
     whole = {"": table}
     if annotations.sample:
         whole |= {str(name): part for name, part in table.groupby(annotations.sample, sort=False)}
@@ -47,6 +50,13 @@ def read_obs(
     annotations = cohort.cells.annotations
     if annotations is None or not annotated:
         return source.obs
+    if source.obs.index.has_duplicates:
+        name = source.obs.index[source.obs.index.duplicated()][0]
+        message = "Several cells have this name: which has which row of annotations is unknown"
+        remedy = "Make the cells' names unique (adata.obs_names_make_unique()), there and here"
+        field = "cells.annotations.barcode"
+        problems.append(Problem(source.path, field, name, message, remedy))
+        return source.obs
     owners = [sample.id for sample in cohort.samples or () if sample.path == source.path]
     table = annotated[""]
     if annotations.sample and owners:
@@ -54,22 +64,21 @@ def read_obs(
         table = pd.concat(parts) if parts else table.head(0)
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
-        message = f"{annotations.table} has several rows of a barcode of {source.path}"
+        message = f"{annotations.table} has several rows of one of its barcodes"
         remedy = "Keep one row per cell; where samples share barcodes, name the column of samples"
         field = "cells.annotations.sample"
-        problems.append(Problem(cohort.file, field, doubled[0], message, remedy))
+        problems.append(Problem(source.path, field, doubled[0], message, remedy))
         return source.obs
     n_known = int(source.obs.index.isin(table.index).sum())
     if n_known < source.n_cells:
         message = (
-            f"{annotations.table} has {n_known:,} of the {source.n_cells:,} cells of "
-            f"{source.path}; barcodes there: {quoted(source.obs.index, 2)}, in the table: "
-            f"{quoted(table.index, 2)}"
+            f"{annotations.table} has {n_known:,} of its {source.n_cells:,} cells; barcodes here: "
+            f"{quoted(source.obs.index, 2)}, in the table: {quoted(table.index, 2)}"
         )
         remedy = "Nothing, if the other cells are to be left out"
         problems.append(
             Problem(
-                cohort.file,
+                source.path,
                 "cells.annotations.barcode",
                 annotations.barcode,
                 message,
@@ -77,8 +86,15 @@ def read_obs(
                 "warning" if n_known else "error",
             )
         )
-    new = table.columns.difference(source.obs.columns, sort=False)
-    return source.obs.join(table[new])
+    if len(both := source.obs.columns.intersection(table.columns, sort=False)):
+        message = (
+            f"The cells have columns of {annotations.table}, too, which wins: {quoted(both, 12)}"
+        )
+        remedy = "Nothing, or rename the columns of one of them"
+        problems.append(
+            Problem(source.path, "cells.annotations.table", None, message, remedy, "warning")
+        )
+    return source.obs.drop(columns=both).join(table)
 
 
 def check_columns(
@@ -109,23 +125,49 @@ def check_columns(
             problems.append(Problem(cohort.file, key, column, message, remedy))
 
 
-def as_texts(series: pd.Series) -> np.ndarray:
-    """Return a column as text, whole floats without a fraction, missing values as None."""
+def as_texts(series: pd.Series, codes: Collection[str] = ()) -> np.ndarray:
+    """Return a column as text without outer blanks, whole floats without a fraction.
+
+    What stands for a missing value (`popnet.study.phenotypes.is_missing`) is None.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
         # Not `series.cat`, which hashes the name of every cell.
-        levels = [*as_texts(pd.Series(series.array.categories)), None]
+        levels = [*as_texts(pd.Series(series.array.categories), codes), None]
         return np.array(levels, dtype=object)[series.array.codes]
     if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
         series = series.astype("Int64")
     texts = np.array(
         [
-            None if missing else as_text(value)
+            None if missing else as_text(value).strip()
             for value, missing in zip(series.tolist(), series.isna().tolist(), strict=True)
         ],
         dtype=object,
     )
-    texts[(texts == "") | (texts == "nan")] = None
+    for text in set(texts) - {None}:
+        if is_missing(text, codes):
+            texts[texts == text] = None
     return texts
+
+
+def warn_blanks(cohort: Cohort, tables: Sequence[pd.DataFrame], problems: list[Problem]) -> None:
+    """Name the ids of the cells' columns that are the same without blanks around them."""
+    columns = {
+        "cells.sample": cohort.cells.sample,
+        "cells.cell_type": cohort.cells.cell_type,
+        "cells.batch": cohort.cells.batch,
+        "samples.donor": cohort.donor,
+    }
+    for field, column in columns.items():
+        texts = [
+            text
+            for table in tables
+            if column in table
+            for text in table[column].unique()
+            if isinstance(text, str)
+        ]
+        if merged := differing(texts, str.strip):
+            message = f"Blanks around these are left out, so that they are the same: {merged}"
+            problems.append(Problem(cohort.file, field, column, message, "Nothing", "warning"))
 
 
 def cell_table(
@@ -138,6 +180,7 @@ def cell_table(
         *(phenotype.column for phenotype in cohort.phenotypes),
         *(covariate.column for covariate in cohort.covariates),
     ]
+    codes = cohort.missing
     owners = {sample.path: sample.id for sample in cohort.samples or ()}
     roles = {
         "sample": cohort.cells.sample,
@@ -150,7 +193,7 @@ def cell_table(
             "sample": owners.get(source.path),
             "cell_type": "all",
             "batch": "",
-        } | {role: as_texts(table[column]) for role, column in roles.items() if column}
+        } | {role: as_texts(table[column], codes) for role, column in roles.items() if column}
         cells.append(
             pd.DataFrame(
                 known
@@ -177,7 +220,7 @@ def filtered(cohort: Cohort, obs: pd.DataFrame, problems: list[Problem]) -> np.n
     """Return which cells pass the sheet's filters, one after another."""
     passed = np.ones(len(obs), dtype=bool)
     for column, values in cohort.cells.keep.items():
-        texts = as_texts(obs[column])
+        texts = as_texts(obs[column], cohort.missing)
         found = sorted(set(texts[passed]) - {None})
         before = int(passed.sum())
         numbers = pd.to_numeric(pd.Series(texts), errors="coerce")

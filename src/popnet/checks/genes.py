@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
 
+from popnet.cells.features import ENSEMBL, differing_symbols, joined, joined_by_ids
 from popnet.cells.sources import CountSource, common_genes
 from popnet.errors import InputError, Problem, nearest
 from popnet.study.cohort import Cohort
+from popnet.study.definitions import MT_PREFIX
 from popnet.study.gene_sets import resolve_gene_sets
 from popnet.study.problems import quoted
+from popnet.study.tables import SPREADSHEET_DATE
 
-ENSEMBL = r"ENS[A-Z]*G\d{11}(\.\d+)?"
+MT_GENE = r"(?P<before>.*?)(?P<mt>mt[-._]?)(nd[1-6]l?|co(x?[1-3])|cyt?b|atp[68]|rnr[12])"
+# What Ensembl calls them in many animals, without a prefix.
+BARE = {*(f"ND{n}" for n in (1, 2, 3, 4, 5, 6)), "ND4L", "COX1", "COX2", "COX3", "CYTB", "ATP6"}
 
 
 def check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[Problem]) -> None:
     """Check the names of the genes, and the sheet's gene sets against them."""
+    _say_left_out(cohort, sources, problems)
     problem = _doubled(cohort, sources) or _ensembl(cohort, sources[0])
+    problem = problem or _prefix_of_none(cohort, sources)
     if problem:
         problems.append(problem)
         return
+    _check_ids(cohort, sources, problems)
+    sources = joined(sources)
     genes, lost = common_genes(sources)
     if not len(genes):
         message = f"{len(sources)} files of cells have no gene in common"
@@ -38,6 +49,94 @@ def check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[P
         remedy = "Rename them in the files of cells"
         problems.append(Problem(cohort.file, "cells", invisible[0], message, remedy))
     _check_gene_sets(cohort, genes, problems)
+    _warn_mitochondrial(cohort, genes.astype(str), problems)
+
+
+def _say_left_out(cohort: Cohort, sources: Sequence[CountSource], problems: list[Problem]) -> None:
+    """Say how many features are no genes."""
+    kinds: Counter[str] = Counter()
+    for source in sources:
+        kinds.update(source.left_out)
+    if not kinds:
+        return
+    n_files = sum(bool(source.left_out) for source in sources)
+    n_all = sum(len(source.genes) for source in sources) + kinds.total()
+    counted = ", ".join(f"{n:,} {kind!r}" for kind, n in kinds.most_common())
+    of = f" in {n_files} files" if n_files > 1 else ""
+    message = f"{kinds.total():,} of {n_all:,} features{of} are no genes: {counted}. They are left "
+    message += "out, also of the depth of a cell"
+    problems.append(Problem(cohort.file, "cells.path", None, message, "Nothing", "warning"))
+
+
+def _prefix_of_none(cohort: Cohort, sources: Sequence[CountSource]) -> Problem | None:
+    prefix = cohort.cells.gene_prefix
+    if not prefix:
+        return None
+    columns = ("gene_symbols", cohort.cells.gene_symbols)
+    names = pd.Index(
+        [
+            str(name)
+            for source in sources
+            for names in (source.var.index, *(source.var[c] for c in columns if c in source.var))
+            for name in names
+        ]
+    )
+    if names.str.startswith(prefix).any():
+        return None
+    message = f"No gene begins with it: genes are {quoted(names)}"
+    remedy = "Write it as the names have it, or take it away"
+    return Problem(cohort.file, "cells.gene_prefix", prefix, message, remedy)
+
+
+def _check_ids(cohort: Cohort, sources: Sequence[CountSource], problems: list[Problem]) -> None:
+    """Say where files have one symbol for different genes."""
+    differing = differing_symbols(sources)
+    if not differing:
+        return
+    examples = "; ".join(f"{name}: {quoted(ids)}" for name, ids in [*differing.items()][:5])
+    more = "; ..." if len(differing) > 5 else ""
+    message = f"{len(differing)} symbols have different ids in different files: {examples}{more}"
+    if joined_by_ids(sources):
+        message += ". Genes are the same if their ids are, and have the symbol of most files"
+        problems.append(Problem(cohort.file, "cells", None, message, "Nothing", "warning"))
+        return
+    without = [source.path for source in sources if source.ids is None]
+    message += ". Which gene is which cannot be told"
+    remedy = "Use files of one reference"
+    if without:
+        message += f" without ids in every file; {without[0]} has none"
+        remedy = "Add a var column gene_ids to all files, or use files of one reference"
+    problems.append(Problem(cohort.file, "cells", next(iter(differing)), message, remedy))
+
+
+def _warn_mitochondrial(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -> None:
+    """Say where mitochondrial genes have names that the set MT does not know."""
+    implicit = any(one.implicit for one in cohort.gene_sets)
+    if not implicit or genes.str.startswith(MT_PREFIX).any():
+        return
+    matches = [found for gene in genes if (found := re.fullmatch(MT_GENE, gene, re.IGNORECASE))]
+    bare = [gene for gene in genes if gene.upper() in BARE]
+    if matches:
+        first = matches[0]
+        before = first["before"]
+        message = f"No gene begins with MT-, but genes are called {first[0]!r}: "
+        if before:
+            n = int(genes.str.startswith(before).sum())
+            message += f"{n:,} of {len(genes):,} begin with {before!r}. "
+            remedy = f'Set cells.gene_prefix: "{before}", which takes it away'
+        else:
+            remedy = f'Set gene_sets: {{MT: {{prefix: "{first["mt"]}"}}}}'
+        if before and first["mt"] != MT_PREFIX:
+            remedy += f', and gene_sets: {{MT: {{prefix: "{first["mt"]}"}}}}'
+        if first["mt"] == "MT.":
+            remedy += "; R has put a point for each - in names: sets of genes miss HLA.A as well"
+    elif len(bare) > 2:
+        message = f"No gene begins with MT-, but genes are called {quoted(bare, 3)}. "
+        remedy = f"Set gene_sets: {{MT: {{genes: [{', '.join(bare)}]}}}}"
+    else:
+        return
+    message += "The set MT of mitochondrial genes is empty"
+    problems.append(Problem(cohort.file, "gene_sets.MT", None, message, remedy, "warning"))
 
 
 def _doubled(cohort: Cohort, sources: Sequence[CountSource]) -> Problem | None:
@@ -79,6 +178,12 @@ def _check_gene_sets(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -
         return
     for gene_set in cohort.gene_sets:
         members = set().union(*resolve_gene_sets([gene_set], list(genes)).values())
+        dates = sorted(name for name in members if SPREADSHEET_DATE.fullmatch(name))
+        if dates:
+            message = f"A spreadsheet has made dates of genes, which are lost: {quoted(dates)}"
+            remedy = "Write their symbols again, such as SEPTIN2 for 2-Sep and MARCHF1 for 1-Mar"
+            field = f"gene_sets.{gene_set.name}"
+            problems.append(Problem(cohort.file, field, gene_set.gmt, message, remedy, "warning"))
         if gene_set.implicit or genes.isin(list(members)).any():
             continue
         given = gene_set.gmt or gene_set.prefix or list(gene_set.genes[:5])

@@ -10,7 +10,9 @@ import pandas as pd
 from popnet.checks.values import check_within, values_by_sample
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort, with_samples
-from popnet.study.problems import composed, quoted
+from popnet.study.phenotypes import as_number
+from popnet.study.problems import folded, quoted
+from popnet.study.tables import SPREADSHEET_DATE
 
 
 def with_samples_of_cells(
@@ -28,8 +30,13 @@ def with_samples_of_cells(
             problems.append(Problem(cohort.file, field, id, message, remedy, "warning"))
     donors = {}
     if cohort.donor is not None:
-        pairs = values_by_sample(cells["sample"], obs[cohort.donor])
+        pairs = values_by_sample(cells["sample"], obs[cohort.donor], cohort.missing)
         donors = {id: found[0] for id, found in pairs.items()}
+        if without := [id for id in ids if id not in donors and id not in cohort.excluded]:
+            message = f"{len(without)} of {len(ids)} samples have no donor: {quoted(without)}"
+            remedy = "Fill it in, exclude the samples, or take samples.donor out: each sample then "
+            remedy += "is a donor"
+            problems.append(Problem(cohort.file, "samples.donor", cohort.donor, message, remedy))
         check_within(cohort, "samples.donor", cohort.donor, pairs, problems)
     return with_samples(cohort, ids, donors)
 
@@ -62,6 +69,13 @@ def left_out_samples(
         problems.append(
             Problem(cohort.file, "cells.sample", cohort.cells.sample, message, "Nothing", "warning")
         )
+    n_untyped = int(cells["cell_type"][passed & cells["sample"].isin(listed)].isna().sum())
+    if n_untyped:
+        message = f"{n_untyped:,} cells of the samples have no cell type and are left out"
+        column = cohort.cells.cell_type
+        problems.append(
+            Problem(cohort.file, "cells.cell_type", column, message, "Nothing", "warning")
+        )
     return left_out
 
 
@@ -75,11 +89,12 @@ def _check_without(
     """Say which samples of the sheet have no cells, where that is an error."""
     if not without:
         return
-    # The same text in two forms of Unicode looks alike.
-    forms = {composed(id): id for id in found}
-    written = [(id, forms[composed(id)]) for id in without if composed(id) in forms]
+    unlisted = {_form(id): id for id in found if id not in listed}
+    written = [(id, unlisted[_form(id)]) for id in without if _form(id) in unlisted]
     alike = "; ".join(f"{id!a} of the sheet is {other!a} in the cells" for id, other in written[:5])
     alike = alike and f"They look the same, but {alike}. "
+    if dates := [id for id in without if SPREADSHEET_DATE.fullmatch(id)]:
+        alike += f"A spreadsheet has made dates of ids, it seems: {quoted(dates)}. "
     if len(without) == len(listed):
         message = (
             f"None of the sheet's {len(listed)} ids is among the {len(found)} of the cells. "
@@ -88,13 +103,20 @@ def _check_without(
         remedy = "Write ids exactly as the cells have them, or name another column in cells.sample"
         column = cohort.cells.sample
         problems.append(Problem(cohort.file, "cells.sample", column, message, alike + remedy))
-    elif cohort.without_cells == "error":
+    elif cohort.without_cells == "error" or alike:
         message = f"{len(without)} of {len(listed)} samples have no cells: {quoted(without)}"
-        remedy = alike or nearest(without[0], set(found) - set(listed))
+        remedy = alike + nearest(without[0], set(found) - set(listed))
         remedy += "Correct the ids, or exclude them"
-        remedy += " (all such rows of a table at once: samples.without_cells: exclude)"
+        if cohort.without_cells == "error":
+            remedy += " (all such rows of a table at once: samples.without_cells: exclude)"
         value = without[0] if len(without) == 1 else None
         problems.append(Problem(cohort.file, "samples", value, message, remedy))
+
+
+def _form(id: str) -> str:
+    """Return what two ids have in common that look alike, or are one number: 1 and 1.0, or 007."""
+    number = as_number(id)
+    return folded(id) if number is None else str(number)
 
 
 def warn_astray(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from popnet.checks.bins import check_bins, study_types
-from popnet.checks.cells import cell_table, check_columns, filtered, read_annotations, read_obs
+from popnet.checks.bins import study_types, warn_short
+from popnet.checks.cells import (
+    cell_table,
+    check_columns,
+    filtered,
+    read_annotations,
+    read_obs,
+    warn_blanks,
+)
 from popnet.checks.designs import check_designs
 from popnet.checks.genes import check_genes
+from popnet.checks.outlook import check_size, outlook
 from popnet.checks.own import check_own_networks, types_of_tables
 from popnet.checks.samples import left_out_samples, warn_astray, warn_empty, with_samples_of_cells
 from popnet.checks.sources import check_counts, open_sources
@@ -21,7 +29,7 @@ from popnet.errors import InputError, Problem
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
-from popnet.study.problems import merged
+from popnet.study.problems import merged, of_many_files, quoted
 from popnet.study.samples import Sample
 
 
@@ -41,12 +49,15 @@ class Study:
     excluded : DataFrame
         Columns cell_type, sample, n_cells, reason: what is left out so far.
     warnings : list of Problem
+    outlook : list of str
+        What the bins leave, what is trained and what can be reached, in a few lines.
     """
 
     samples: pd.DataFrame
     cells: pd.DataFrame
     excluded: pd.DataFrame
     warnings: list[Problem]
+    outlook: list[str] = field(default_factory=list)
 
 
 def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
@@ -87,16 +98,20 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     cells, obs = cells[kept].reset_index(drop=True), obs[kept].reset_index(drop=True)
     left_out |= warn_empty(cohort, ids, cells, problems)
     samples = [sample for sample in cohort.samples if sample.id not in left_out]
-    with_bins = check_bins(cohort, counts, types, ids, config["bins"]["size"], problems)
+    found = counts.index.get_level_values
+    of_study = counts[found("cell_type").isin(types) & found("sample").isin(ids)]
+    warn_short(cohort, of_study, types, config["bins"]["size"], problems)
     _set_batches(cohort, cells, samples, config["genes"]["regress"], problems)
 
     table = _sample_table(samples, cells)
     given = cells["sample"], obs, columns
-    warnings = _check_values(cohort, config, table, samples, given, with_bins, problems)
+    of_bins = of_study, types
+    warnings = _check_values(cohort, config, table, samples, given, of_bins, problems)
+    lines = outlook(cohort, config, of_study, table.set_index("sample"))
 
     cells["sample"] = pd.Categorical(cells["sample"], table["sample"])
     cells["cell_type"] = pd.Categorical(cells["cell_type"], types)
-    return Study(table, cells, _excluded(types, left_out, counts), warnings)
+    return Study(table, cells, _excluded(types, left_out, counts), warnings, lines)
 
 
 def check_networks(cohort: Cohort, study: Study, config: Mapping[str, Any]) -> list[Problem]:
@@ -124,11 +139,13 @@ def _study_of_tables(cohort: Cohort, config: Mapping[str, Any], problems: list[P
             "n_cells": np.nan,
         }
     )
+    _check_batches(cohort, table["batch"].to_numpy(), table["sample"].to_numpy(), problems)
     given: tuple[pd.Series, pd.DataFrame, list[str]] = pd.Series(dtype=str), pd.DataFrame(), []
-    warnings = _check_values(cohort, config, table, samples, given, set(), problems)
+    warnings = _check_values(cohort, config, table, samples, given, None, problems)
     cells = pd.DataFrame({"cell_type": pd.Categorical([], types)})
     excluded = _excluded(types, cohort.excluded, pd.Series(dtype=int))
-    return Study(table, cells, excluded, warnings)
+    lines = [f"{len(table)} samples of {table['donor'].nunique()} donors; no siVAE is trained"]
+    return Study(table, cells, excluded, warnings, lines)
 
 
 def _check_values(
@@ -137,14 +154,16 @@ def _check_values(
     table: pd.DataFrame,
     samples: Sequence[Sample],
     given: tuple[pd.Series, pd.DataFrame, list[str]],
-    with_bins: Collection[str],
+    of_bins: tuple[pd.Series, Sequence[str]] | None,
     problems: list[Problem],
 ) -> list[Problem]:
     """Add phenotypes and covariates to the table of samples, and check what follows from them.
 
     `given` are the sample of every cell, the annotations of the cells and the names of all of them.
+    `of_bins` are the cells by cell type and sample, and the types; None without cells.
     Returns warnings.
     """
+    n_before = len(problems)
     sample_of_cell, obs, columns = given
     definitions: list[Phenotype | Covariate] = [*cohort.phenotypes, *cohort.covariates]
     for definition in definitions:
@@ -153,11 +172,16 @@ def _check_values(
         numeric = definition.type in ("continuous", "numeric")
         table[definition.name] = pd.Series(values, dtype=float if numeric else object)
         if isinstance(definition, Phenotype) and len(problems) == n_problems:
-            check_contrast(cohort, definition, samples, values, with_bins, problems)
+            check_contrast(cohort, definition, values, problems)
+    if of_bins and all(problem.severity != "error" for problem in problems[n_before:]):
+        of_samples = table.set_index("sample")
+        check_size(cohort, *of_bins, of_samples, config["bins"]["size"], problems)
     if cohort.variants:
         from popnet.checks.variants import check_variants
 
-        problems += check_variants(cohort, list(table["sample"]), cohort.variants.keep_filters)
+        strict = PRESETS[config["preset"]].strict_genotypes
+        keep = cohort.variants.keep_filters
+        problems += check_variants(cohort, list(table["sample"]), keep, by_reads=strict)
     adjusted = PRESETS[config["preset"]].unit == "donor"
     if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)
@@ -174,8 +198,11 @@ def _annotated_cells(
         check_genes(cohort, sources, problems)
         check_counts(cohort, sources, seed, problems)
     annotations = read_annotations(cohort, problems)
-    tables = [read_obs(cohort, source, annotations, problems) for source in sources]
+    faults: list[Problem] = []
+    tables = [read_obs(cohort, source, annotations, faults) for source in sources]
+    problems += of_many_files(faults)
     check_columns(cohort, sources, tables, problems)
+    warn_blanks(cohort, tables, problems)
     _raise_errors(problems)
     return (
         *cell_table(cohort, sources, tables),
@@ -213,10 +240,26 @@ def _set_batches(
     """Give the cells the batches that the sheet has for their samples."""
     own = {sample.id: sample.batch for sample in samples if sample.batch is not None}
     cells["batch"] = cells["sample"].map(own).fillna(cells["batch"])
+    _check_batches(cohort, cells["batch"].to_numpy(), cells["sample"].to_numpy(), problems)
     if "batch" in regressed and not cells["batch"].any():
         message = "batch is to be regressed out, but the cells have none"
         remedy = "Name the obs column of the batch in cells.batch, or take batch out of regress"
         problems.append(Problem(cohort.file, "cells.batch", None, message, remedy))
+
+
+def _check_batches(
+    cohort: Cohort, batches: np.ndarray, samples: np.ndarray, problems: list[Problem]
+) -> None:
+    """Find samples of which some rows have no batch, where there are batches."""
+    named = cohort.cells.batch or cohort.batch
+    without = list(dict.fromkeys(samples[batches == ""]))
+    if not without or not (named or (batches != "").any()):
+        return
+    message = f"No batch is given for {len(without)} of {len(set(samples))} samples: "
+    message += quoted(without)
+    field = "cells.batch" if cohort.cells.batch else "samples.batch"
+    remedy = f"Fill it in, exclude the samples, or take {field} out"
+    problems.append(Problem(cohort.file, field, named, message, remedy))
 
 
 def _sample_table(samples: Sequence[Sample], cells: pd.DataFrame) -> pd.DataFrame:

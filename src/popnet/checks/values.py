@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -11,9 +12,12 @@ from popnet.checks.cells import as_texts
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
-from popnet.study.phenotypes import contrast_problem, missing_remedy, parse_value
-from popnet.study.problems import quoted
+from popnet.study.phenotypes import as_number, contrast_problem, missing_remedy, parse_value
+from popnet.study.problems import differing, folded, quoted
 from popnet.study.samples import Sample
+from popnet.study.tables import mangled
+
+DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 def values_of(
@@ -38,7 +42,8 @@ def values_of(
     field = f"{kind}.{written}"
     if asked and column in obs:
         of_asked = sample_of_cell.isin(asked)
-        pairs = values_by_sample(sample_of_cell[of_asked], obs.loc[of_asked, column])
+        of_cells = obs.loc[of_asked, column]
+        pairs = values_by_sample(sample_of_cell[of_asked], of_cells, cohort.missing)
         check_within(cohort, field, column, pairs, problems)
         found = {id: pairs[id] for id in asked if id in pairs}
         given |= _parsed(cohort, definition, found, problems)
@@ -69,7 +74,7 @@ def _parsed(
         if len(found) > 1:
             continue
         try:
-            values[id] = parse_value(definition, found[0])
+            values[id] = parse_value(definition, found[0], cohort.missing)
         except ValueError as error:
             message, remedy = error.args
             place = f"obs column {definition.column}, sample {id}"
@@ -80,24 +85,19 @@ def _parsed(
 def check_contrast(
     cohort: Cohort,
     phenotype: Phenotype,
-    samples: Sequence[Sample],
     values: Sequence[float | str | None],
-    with_bins: Collection[str],
     problems: list[Problem],
 ) -> None:
-    """Say where a phenotype does not differ between the samples that fill a bin."""
-    tested = [
-        value
-        for sample, value in zip(samples, values, strict=True)
-        if sample.id in with_bins or not with_bins
-    ]
-    if problem := contrast_problem(phenotype, tested):
+    """Say where a phenotype does not differ between the samples."""
+    if problem := contrast_problem(phenotype, values):
         problems.append(Problem(cohort.file, f"phenotypes.{phenotype.written}", None, *problem))
 
 
-def values_by_sample(samples: pd.Series, column: pd.Series) -> dict[str, list[str]]:
-    """Return the distinct values of a column, as text, in each sample."""
-    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column)})
+def values_by_sample(
+    samples: pd.Series, column: pd.Series, codes: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Return the distinct values of a column, as text, in each sample, without missing ones."""
+    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column, codes)})
     table = table.dropna().drop_duplicates()
     return {str(id): list(values) for id, values in table.groupby("sample")["value"]}
 
@@ -128,3 +128,32 @@ def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) 
             if not text.isprintable():
                 message = "It holds an invisible character"
                 problems.append(Problem(cohort.file, field, text, message, "Type it again"))
+    levels = ["donor", "batch"]
+    levels += [one.name for one in cohort.covariates if one.type == "categorical"]
+    for column in levels:
+        texts = samples[column].dropna().astype(str)
+        if column == "batch":
+            texts = texts.str.split(";").explode()
+        _check_levels(cohort.file, fields[column], list(dict.fromkeys(texts)), problems)
+
+
+def _check_levels(file: str, field: str, texts: Sequence[str], problems: list[Problem]) -> None:
+    """Find names of groups that were one name, or a number, before they were written."""
+    if alike := differing(texts, folded):
+        message = f"These differ by blanks or upper and lower case alone: {alike}"
+        problems.append(Problem(file, field, None, message, "Write them in one way, or rename one"))
+    numbers = [text for text in texts if as_number(text) is not None]
+    if alike := differing(numbers, lambda text: str(as_number(text))):
+        message = f"These are the same number, written in two ways: {alike}"
+        problems.append(Problem(file, field, None, message, "Write them in one way, or rename one"))
+    commas = [text for text in texts if DECIMAL_COMMA.fullmatch(text)]
+    if commas and len(commas) + len(numbers) == len(texts):
+        message = (
+            f"Each of these numbers with a decimal comma is a group of its own: {quoted(commas)}"
+        )
+        remedy = "Write them with a decimal point, and make a covariate of them numeric"
+        problems.append(Problem(file, field, None, message, remedy))
+    if dates := mangled(texts):
+        message = f"A spreadsheet has made dates of these names, it seems: {quoted(dates)}"
+        remedy = "Write the names again, in columns that the spreadsheet takes for text"
+        problems.append(Problem(file, field, None, message, remedy))

@@ -12,8 +12,10 @@ from popnet.genotypes.table import Genotypes
 def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, int]:
     """Return one mitochondrial genome per donor, and the number of discordant genotypes.
 
-    A donor's genotype is that of the samples in which it is called, and missing if they differ. Its
-    share of reads is the mean over these samples.
+    A donor's genotype is that of the samples in which it is called, and missing if they differ. An
+    mtDNA differs if one sample has the variant and another has not: 1, 0/1 and 1/1 are one
+    carrier, called as haploid or diploid, and the lowest dosage is kept. Its share of reads is the
+    mean over these samples.
 
     Parameters
     ----------
@@ -32,7 +34,10 @@ def one_per_donor(genotypes: Genotypes, donors: pd.Series) -> tuple[Genotypes, i
     donor = of_sample.where(of_sample.notna(), genotypes.samples).to_numpy()
     grouped = pd.DataFrame(genotypes.dosage.astype(float)).groupby(donor, sort=False)
     lowest, highest = grouped.min(), grouped.max()
-    discordant = (lowest < highest).to_numpy(bool)
+    mitochondrial = (genotypes.variants["contig"] == "MT").to_numpy()
+    discordant = np.where(
+        mitochondrial, (lowest < 1) & (highest >= 1), (lowest < highest).to_numpy(bool)
+    ).astype(bool)
     shares = pd.DataFrame(genotypes.fraction.astype(float)).groupby(donor, sort=False).mean()
     genomes = Genotypes(
         lowest.mask(discordant).to_numpy(),

@@ -12,11 +12,21 @@ import numpy as np
 import pandas as pd
 
 from popnet.errors import InputError, Problem
-from popnet.genotypes.table import HETEROPLASMIC, Genotypes
-from popnet.genotypes.vcf import MITOCHONDRIAL, column_of, open_vcf, passes, records_of
+from popnet.genotypes.table import HETEROPLASMIC, HOMOPLASMIC, Genotypes
+from popnet.genotypes.vcf import (
+    column_of,
+    filters_of,
+    find_contig,
+    first_few,
+    open_vcf,
+    passes,
+    records_of,
+)
 
 BASES = set("ACGT")
 REFERENCE_BLOCKS = {"<NON_REF>", "<*>"}
+# Fields of the share of reads with each alternate allele: Mutect2, MToolBox, gnomAD, DeepVariant.
+SHARES = ("AF", "HF", "HL", "VAF")
 
 Key = tuple[int, str, str]  # position, reference and alternate allele
 
@@ -57,6 +67,7 @@ def read_genotypes(
     absent: Literal["missing", "reference"] = "reference",
     mask: Collection[tuple[int, int]] = (),
     min_depth: int | None = None,
+    problems: list[Problem] | None = None,
 ) -> Genotypes:
     """Read the variants of one contig that at least one sample carries.
 
@@ -65,10 +76,14 @@ def read_genotypes(
     alleles and unknown bases (the N at 3107 of the rCRS) are left out. A genotype with any
     missing allele is missing.
 
-    Filtered records are not used as evidence: their genotypes are missing.
+    Filtered records are not used as evidence: their genotypes are missing. So are genotypes that
+    FORMAT/FT filters, and those of a file without a single record of the contig.
 
     If reads were counted by allele (AD), these counts are used instead of the genotype of an mtDNA:
-    it has an allele if at least 5 % of the reads have it, and no other allele if 95 % have it.
+    it has an allele if at least 5 % of the reads have it, and no other allele if 95 % have it. The
+    share of an allele is that of all reads (DP) where these are more than AD has: where alleles of
+    a site were split into several records, each has the reads of its own allele alone. Without AD
+    the share is that of AF, HF, HL or VAF.
 
     Parameters
     ----------
@@ -77,9 +92,10 @@ def read_genotypes(
         sample's name. A file that several samples share is read once. An index is used if there is
         one.
     contig : str
-        MT, M, chrM and chrMT, in any case, are the same contig and are returned as MT.
+        MT, M, chrM, chrMT, 26, NC_012920.1 (in any case) and a contig of 16,569 bp are the same
+        contig and are returned as MT.
     keep_filters : collection of str
-        FILTER values that are treated as PASS.
+        FILTER and FT values that are treated as PASS.
     absent : {"missing", "reference"}
         The genotype of a variant in the samples of a file without a record of its position. Records
         of other alleles, of the reference and of reference blocks are records of the position.
@@ -87,7 +103,10 @@ def read_genotypes(
         Positions of the mtDNA whose variants are left out.
     min_depth : int, optional
         Fewest reads (DP, or otherwise the sum of AD) of a genotype; with fewer it is missing. With
-        None, neither DP nor AD is used.
+        None, neither DP nor AD nor shares of reads are used.
+    problems : list of Problem, optional
+        Gains warnings: files without a record, reads that contradict genotypes, counts of reads
+        that could not be used, and variants that no sample lacks.
 
     Returns
     -------
@@ -97,26 +116,23 @@ def read_genotypes(
     Raises
     ------
     InputError
-        For files that cannot be read, samples that are not in their file, and an mtDNA of
-        16,571 bp.
+        For files that cannot be read or have no genotypes, samples that are not in their file,
+        shares of reads that are no shares, and an mtDNA of 16,571 bp.
     """
-    mitochondrial = contig.casefold() in MITOCHONDRIAL
     by_file: dict[str, dict[str, str | None]] = {}
     for sample, (path, name) in vcfs.items():
         by_file.setdefault(str(path), {})[sample] = name
 
-    reader = _Reader(
-        contig, set(keep_filters), tuple(mask) if mitochondrial else (), min_depth, mitochondrial
-    )
+    reader = _Reader(contig, set(keep_filters), tuple(mask), min_depth)
     files: dict[str, _Calls] = {}
-    problems: list[Problem] = []
+    faults: list[Problem] = []
     for path, names in by_file.items():
         try:
             files[path] = reader.read(path, names)
         except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems)
+            faults += error.problems
+    if faults:
+        raise InputError(faults)
 
     ids: dict[Key, str] = {}
     for calls in files.values():
@@ -131,7 +147,7 @@ def read_genotypes(
     fraction = np.full(dosage.shape, np.nan, dtype=np.float32)
     for path, calls in files.items():
         rows = np.array([row[sample] for sample in by_file[path]])
-        if absent == "missing" and len(calls.ids) < len(keys):
+        if (absent == "missing" and len(calls.ids) < len(keys)) or not calls.starts:
             dosage[rows] = np.where(calls.covers(positions), 0, np.nan)
         if calls.dosage:
             columns = np.array([column[key] for key in calls.dosage])
@@ -148,14 +164,17 @@ def read_genotypes(
         [(*keys[number], ids[keys[number]]) for number in carried],
         columns=["pos", "ref", "alt", "id"],
     ).astype({"pos": np.int64, "ref": str, "alt": str, "id": str})
-    contig = "MT" if mitochondrial else contig
+    contig = "MT" if any(calls.mitochondrial for calls in files.values()) else contig
     variants.insert(0, "contig", contig)
     variants.index = pd.Index(
         [f"{contig}:{v.pos}:{v.ref}>{v.alt}" for v in variants.itertuples()],
         name="variant",
         dtype=object,
     )
-    return Genotypes(dosage[:, carried], variants, list(row), fraction[:, carried])
+    genotypes = Genotypes(dosage[:, carried], variants, list(row), fraction[:, carried])
+    if problems is not None:
+        problems += _remarks(genotypes, files, by_file, contig)
+    return genotypes
 
 
 @dataclass
@@ -163,9 +182,18 @@ class _Calls:
     """The calls of a file for its samples.
 
     `dosage` and `fraction` have an array over the samples for each variant. `called` says for each
-    interval from `starts` to `ends` which samples have a genotype.
+    interval from `starts` to `ends` which samples have a genotype. `few` and `many` are the numbers
+    of genotypes that have an allele with too few reads, and lack one with too many for it;
+    `opposite` of both together have all alleles where the reads have none, or the reverse.
+    `unused` are the records with counts of reads that do not fit the alleles.
     """
 
+    mitochondrial: bool
+    few: int = 0
+    many: int = 0
+    opposite: int = 0
+    unused: int = 0
+    has_genotypes: bool = False
     ids: dict[Key, str] = field(default_factory=dict)
     dosage: dict[Key, np.ndarray] = field(default_factory=dict)
     fraction: dict[Key, np.ndarray] = field(default_factory=dict)
@@ -192,67 +220,201 @@ class _Reader:
     keep_filters: set[str]
     mask: tuple[tuple[int, int], ...]
     min_depth: int | None
-    mitochondrial: bool
 
     def read(self, path: str, names: Mapping[str, str | None]) -> _Calls:
-        calls = _Calls()
         with open_vcf(path) as vcf:
+            contig = find_contig(vcf, self.contig)
+            calls = _Calls(contig.mitochondrial)
             found = vcf.samples
             columns = [column_of(path, sample, name, found) for sample, name in names.items()]
-            for record in records_of(vcf, path, self.contig):
-                self._add(calls, record, columns)
+            for record in records_of(vcf, path, contig):
+                try:
+                    self._add(calls, record, columns)
+                except _NoShare as error:
+                    where = f"{error.args[0]} of {record.CHROM}:{record.POS}"
+                    message = "This is no share of reads, which is a number from 0 to 1"
+                    remedy = "write shares of reads, or leave the field out"
+                    raise InputError(
+                        [Problem(path, where, error.args[1], message, remedy)]
+                    ) from None
+        if calls.starts and not calls.has_genotypes:
+            message = f"no record of {self.contig!r} has genotypes (GT)"
+            raise InputError([Problem(path, "FORMAT", None, message, "use files with genotypes")])
         return calls
 
     def _add(self, calls: _Calls, record: cyvcf2.Variant, columns: list[int]) -> None:
         """Add the calls of a record for the samples in `columns`."""
         called = np.zeros(len(columns), bool)
-        counts = None
+        shares = None
+        calls.has_genotypes |= "GT" in record.FORMAT
         if passes(record, self.keep_filters) and "GT" in record.FORMAT:
             alleles = record.genotype.array()[columns, :-1]
-            called = ~(alleles == -1).any(axis=1)
+            called = ~(alleles == -1).any(axis=1) & self._passing(record, columns)
             if self.min_depth is not None:
-                counts, depth = _reads(record, columns)
+                shares, depth, used = _reads(record, columns)
                 called &= ~(depth < self.min_depth)
+                calls.unused += not used
         calls.starts.append(record.POS)
         blocks = not REFERENCE_BLOCKS.isdisjoint(record.ALT) or not record.ALT
         calls.ends.append(record.end if blocks else record.POS + len(record.REF) - 1)
         calls.called.append(called)
+        mask = self.mask if calls.mitochondrial else ()
         for number, alt in enumerate(record.ALT, 1):
             key = _trim(record.POS, record.REF.upper(), alt.upper())
             last = key[0] + len(key[1]) - 1
             if not BASES.issuperset(key[1] + key[2]) or key[1] == key[2]:
                 continue
-            if any(key[0] <= end and start <= last for start, end in self.mask):
+            if any(key[0] <= end and start <= last for start, end in mask):
                 continue
             values = np.full(len(columns), np.nan, dtype=np.float32)
             if called.any():
                 values[called] = (alleles == number).sum(axis=1)[called]
-            if counts is not None:
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    share = (counts[:, number] / counts.sum(axis=1)).astype(np.float32)
-                share[~called] = np.nan
-                if self.mitochondrial:
-                    values[share < HETEROPLASMIC] = 0
-                    values[share >= HETEROPLASMIC] = np.maximum(values, 1)[share >= HETEROPLASMIC]
+            if shares is not None:
+                share = np.where(called, shares[:, number - 1], np.nan).astype(np.float32)
+                if calls.mitochondrial:
+                    few = (share < HETEROPLASMIC) & (values > 0)
+                    many = (share >= HETEROPLASMIC) & (values == 0)
+                    every = ((alleles == number) | (alleles == -2)).all(axis=1)
+                    none = (alleles <= 0).all(axis=1) & (share >= HOMOPLASMIC)
+                    calls.few += int(few.sum())
+                    calls.many += int(many.sum())
+                    calls.opposite += int(((few & every) | (many & none)).sum())
+                    values[few] = 0
+                    values[many] = 1
                 calls.fraction[key] = np.fmax(calls.fraction.get(key, share), share)
             calls.ids.setdefault(key, record.ID or ".")
             calls.dosage[key] = np.fmax(calls.dosage.get(key, values), values)
 
+    def _passing(self, record: cyvcf2.Variant, columns: list[int]) -> np.ndarray:
+        """Return which genotypes pass their own filters (FT)."""
+        if "FT" not in record.FORMAT or (found := record.format("FT")) is None:
+            return np.ones(len(columns), bool)
+        texts, which = np.unique(np.asarray(found)[columns], return_inverse=True)
+        passing = [self.keep_filters.issuperset(filters_of(str(text))) for text in texts]
+        return np.array(passing)[which.ravel()]
 
-def _reads(record: cyvcf2.Variant, columns: list[int]) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return reads by allele (None if not counted) and in total (NaN if unknown)."""
-    counts, depth = None, np.full(len(columns), np.nan)
-    if "AD" in record.FORMAT:
-        found = record.format("AD")
-        # Some callers only count the alternate allele, from which no share can be computed.
-        if found is not None and found.shape[1] == 1 + len(record.ALT):
-            counts = found[columns].astype(float)
-            counts[(counts < 0).any(axis=1)] = np.nan
-            depth = counts.sum(axis=1)
-    if "DP" in record.FORMAT and (found := record.format("DP")) is not None:
-        total = found[columns, 0].astype(float)
-        depth = np.where(total >= 0, total, depth)
-    return counts, depth
+
+class _NoShare(ValueError):
+    """A value that is no share of reads; the field and the value."""
+
+
+def _reads(
+    record: cyvcf2.Variant, columns: list[int]
+) -> tuple[np.ndarray | None, np.ndarray, bool]:
+    """Return the shares of reads with the alternate alleles, and the number of all reads.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_samples, n_alternates) or None
+        NaN if unknown; None if no reads are counted.
+    depth : ndarray of shape (n_samples,)
+        NaN if unknown.
+    used : bool
+        False where reads are counted, but not for the alleles of the record.
+    """
+    n_alternates = len(record.ALT)
+    shares, used = None, True
+    total = _numbers(record, "DP", columns)
+    depth = np.full(len(columns), np.nan) if total is None else total[:, 0]
+    if (counts := _numbers(record, "AD", columns)) is not None and n_alternates:
+        if counts.shape[1] == 1 + n_alternates:
+            total = counts.sum(axis=1)
+            shares = counts[:, 1:] / np.where(depth > total, depth, total)[:, None].clip(1)
+            shares[~(total > 0)] = np.nan
+            depth = np.where(np.isnan(depth), total, depth)
+        elif counts.shape[1] == n_alternates == 1:
+            # VarScan only counts the alternate allele, and all reads in DP.
+            shares = np.where(counts <= depth[:, None], counts / depth[:, None].clip(1), np.nan)
+        else:
+            used = bool(np.isnan(counts).all())
+    for name in SHARES:
+        given = _numbers(record, name, columns)
+        if given is not None and given.shape[1] == n_alternates:
+            given[np.isnan(given).any(axis=1)] = np.nan
+            shares = given if shares is None else np.where(np.isnan(shares), given, shares)
+            if (wrong := (shares < 0) | (shares > 1)).any():
+                raise _NoShare(name, round(float(shares[wrong][0]), 6))
+    return shares, depth, used
+
+
+def _numbers(record: cyvcf2.Variant, field: str, columns: list[int]) -> np.ndarray | None:
+    """Return a field of the samples, (n_samples, n_values) with NaN where missing; None without it.
+
+    A field that the header does not declare is text.
+    """
+    if field not in record.FORMAT or (found := record.format(field)) is None:
+        return None
+    found = np.asarray(found)[columns]
+    if found.dtype.kind in "iu":
+        return np.where(found < 0, np.nan, found)
+    if found.dtype.kind == "f":
+        return found.astype(float)
+    rows = [[_number(field, part) for part in str(text).split(",")] for text in found]
+    width = max(map(len, rows))
+    return np.array([row + [np.nan] * (width - len(row)) for row in rows])
+
+
+def _number(field: str, text: str) -> float:
+    try:
+        return np.nan if text in ("", ".") else float(text)
+    except ValueError:
+        raise _NoShare(field, text) from None
+
+
+def _remarks(
+    genotypes: Genotypes,
+    files: Mapping[str, _Calls],
+    by_file: Mapping[str, Mapping[str, str | None]],
+    contig: str,
+) -> list[Problem]:
+    """Return warnings of what was read."""
+    problems = []
+    empty = [path for path, calls in files.items() if not calls.starts]
+    if empty:
+        samples = [sample for path in empty for sample in by_file[path]]
+        message = (
+            f"{len(empty)} of {len(files)} files have no record of {contig!r}: the genotypes of "
+            f"{first_few(map(repr, samples))} are missing, not reference"
+        )
+        remedy = "use files that hold it; these samples take no part in the tests of variants"
+        problems.append(Problem(empty[0], contig, None, message, remedy, "warning"))
+    read = {path: calls for path, calls in files.items() if calls.few or calls.many}
+    if read:
+        few, many, opposite = (
+            sum(getattr(calls, name) for calls in read.values())
+            for name in ("few", "many", "opposite")
+        )
+        share = f"{HETEROPLASMIC:.0%}"
+        message = (
+            f"Reads contradict {few + many:,} genotypes: {few:,} have an allele that fewer than "
+            f"{share} of the reads have, {many:,} lack one that {share} or more have. The reads "
+            f"are followed. Of these genotypes, {opposite:,} say the very opposite"
+        )
+        remedy = "nothing; if many say the opposite, see whether AD has the reference first"
+        problems.append(Problem(next(iter(read)), "AD", None, message, remedy, "warning"))
+    unused = {path: calls.unused for path, calls in files.items() if calls.unused}
+    if unused:
+        message = (
+            f"AD has another number of values than there are alleles in {sum(unused.values()):,} "
+            "records: genotypes are taken as they are called there, without the reads"
+        )
+        remedy = "declare AD with Number=R before alleles are split or files merged"
+        problems.append(Problem(next(iter(unused)), "AD", None, message, remedy, "warning"))
+    dosage = genotypes.dosage[np.isfinite(genotypes.dosage).any(axis=1)]
+    lacked, missing = (dosage == 0).any(axis=0), np.isnan(dosage).any(axis=0)
+    n, n_variants = int((~lacked & missing).sum()), len(lacked)
+    if n and 2 * n >= n_variants:
+        message = (
+            f"No sample lacks {n:,} of the {n_variants:,} variants: all have it, or their "
+            "genotype is missing, and nothing can be tested there. So it is where files are "
+            "merged and what they do not list counts as missing (./.)"
+        )
+        remedy = (
+            "merge with `bcftools merge -0` where files leave out what was read as reference; of "
+            "a file per sample, set variants.absent: reference"
+        )
+        problems.append(Problem(next(iter(files)), "GT", None, message, remedy, "warning"))
+    return problems
 
 
 def _trim(pos: int, ref: str, alt: str) -> tuple[int, str, str]:

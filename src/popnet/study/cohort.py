@@ -18,7 +18,7 @@ from popnet.study.definitions import MT_PREFIX, Covariate, GeneSet, OwnNetwork, 
 from popnet.study.documents import read_sheet
 from popnet.study.own import own_names, own_network
 from popnet.study.paths import is_absent, path_fault, resolve_path
-from popnet.study.phenotypes import label_of
+from popnet.study.phenotypes import is_missing, label_of
 from popnet.study.problems import merged, name_problems, template_problems
 from popnet.study.samples import Definitions, Notes, Sample, Written, listed, resolved, tabulated
 from popnet.study.sheet import (
@@ -69,8 +69,12 @@ class Cohort:
     donor : str or None
         The obs column of donors, where the cells say which samples there are.
     excluded : mapping of id to reason
+    batch : str or None
+        The column of batches of the table of samples.
     without_cells : {"error", "exclude"}
         What to do with samples that have no cells.
+    missing : tuple of str
+        What else stands for a missing value.
     table : str or None
         The table of samples, and in `table_columns` what it has.
     phenotypes, covariates, gene_sets : tuple
@@ -95,8 +99,10 @@ class Cohort:
     has_cells: bool = True
     simulation: Simulation | None = None
     donor: str | None = None
+    batch: str | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
     without_cells: Literal["error", "exclude"] = "error"
+    missing: tuple[str, ...] = ()
     table: str | None = None
     table_columns: tuple[str, ...] = ()
     description: str = ""
@@ -194,6 +200,7 @@ def cells_part(cohort: Cohort) -> dict[str, Any]:
         "donor": cohort.donor,
         "excluded": dict(cohort.excluded),
         "without_cells": cohort.without_cells,
+        "missing": list(cohort.missing),
     }
 
 
@@ -225,6 +232,7 @@ def phenotype_part(cohort: Cohort, name: str) -> dict[str, Any]:
             for one in cohort.samples
         ],
         "donor": cohort.donor,
+        "missing": list(cohort.missing),
     }
 
 
@@ -262,6 +270,7 @@ class _Resolver:
         variants = self._variants()
         own_networks = self._own_networks()
         source = sheet.samples if isinstance(sheet.samples, SampleTable | SamplesOfCells) else None
+        self._check_missing(source.missing if source else (), phenotypes)
         samples, columns = self._samples(cells, phenotypes, covariates, variants)
         if samples is None and isinstance(source, SamplesOfCells):
             self._check_cells_of_all(cells)
@@ -287,8 +296,10 @@ class _Resolver:
             cell_types=self._cell_types(cells),
             samples=samples,
             donor=source.donor if isinstance(source, SamplesOfCells) else None,
+            batch=source.batch if isinstance(source, SampleTable) else None,
             excluded=source.exclude if source else {},
             without_cells=without_cells,
+            missing=source.missing if source else (),
             table=table,
             table_columns=tuple(columns),
             phenotypes=phenotypes,
@@ -402,6 +413,15 @@ class _Resolver:
             yield Phenotype(name, "binary", case="1", control="0", **about)
         else:
             yield Phenotype(name, entry.type, case=entry.case, control=entry.control, **about)
+
+    def _check_missing(self, codes: Sequence[str], phenotypes: Sequence[Phenotype]) -> None:
+        """Find levels of phenotypes that the sheet calls missing as well."""
+        for one in phenotypes:
+            for level in (one.case, one.control, *one.levels):
+                if level is not None and codes and is_missing(level, codes):
+                    message = f"It is a level of phenotypes.{one.written}, too"
+                    remedy = "Take it out of one of them"
+                    self.notes.add("samples.missing", level, message, remedy)
 
     def _covariates(self, phenotypes: Sequence[Phenotype]) -> tuple[Covariate, ...]:
         entries = {

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from popnet.errors import nearest
 from popnet.study.definitions import Covariate, Phenotype
 
-MISSING = {"", "NA", "NaN", "nan"}
+# What stands for a missing value wherever a user gives text: in sheets, tables and obs. It is what
+# R, pandas and Excel write; a level "none" is a level.
+MISSING = frozenset(
+    (
+        *("", "NA", "na", "N/A", "n/a", "#N/A", "#NA", "<NA>"),
+        *("NaN", "nan", "NAN", "-nan", "-NaN", "None", "null", "NULL", "Null", "NaT"),
+    )
+)
 
 
 def as_text(value: Any) -> str:
@@ -26,17 +33,36 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | None:
+def is_missing(value: Any, codes: Collection[str] = ()) -> bool:
+    """Return whether a value stands for a missing one.
+
+    Parameters
+    ----------
+    value : str, number, bool or None
+    codes : collection of str
+        What else does, as the sheet says in `samples.missing`; numbers count as numbers.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    text = as_text(value).strip()
+    return text in MISSING or (bool(codes) and label_of(text, codes) is not None)
+
+
+def parse_value(
+    definition: Phenotype | Covariate, raw: Any, codes: Collection[str] = ()
+) -> float | str | None:
     """Return a phenotype's or covariate's value: a float, the label's text, or None if missing.
+
+    `codes` are further missing values, see :func:`is_missing`.
 
     Raises
     ------
     ValueError
         With the message and the remedy as its two arguments.
     """
-    text = as_text(raw).strip()
-    if raw is None or text in MISSING or (isinstance(raw, float) and math.isnan(raw)):
+    if is_missing(raw, codes):
         return None
+    text = as_text(raw).strip()
     if definition.type == "categorical":
         return text
     if isinstance(definition, Phenotype) and definition.levels:
@@ -52,10 +78,11 @@ def parse_value(definition: Phenotype | Covariate, raw: Any) -> float | str | No
         return float(definition.levels.index(level) + 1) if ordinal else level
     if not isinstance(definition, Phenotype) or definition.type == "continuous":
         if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is None:
-            raise ValueError(
-                f"{definition.name} is {definition.type}, but this is not a number",
-                "Write a number (with a decimal point), or NA where it is missing",
-            )
+            remedy = "Write a number (with a decimal point), or NA where it is missing"
+            if re.fullmatch(r"[-+]?\d+,\d+", text):
+                remedy = f"Write it with a decimal point: {text.replace(',', '.')}"
+            message = f"{definition.name} is {definition.type}, but this is not a number"
+            raise ValueError(message, remedy)
         return float(text)
     case, control = definition.case, definition.control
     if case == "1" and control == "0":

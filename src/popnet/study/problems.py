@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from popnet.errors import Problem
 from popnet.names import safe_name
+from popnet.study.phenotypes import MISSING
 
 EXAMPLES = 5
 _ENTRY = re.compile(r"\[\d+\]|, (row|sample) .*", re.DOTALL)
@@ -27,7 +30,7 @@ def name_problems(
             fault = (f"The name of a {what} begins or ends with a space", "Take the space away")
         elif not name.isprintable():
             fault = (f"The name of a {what} holds an invisible character", "Type the name again")
-        elif name == "nan":
+        elif name in MISSING:
             fault = ("Tables of cells write missing values so", f"Rename the {what}, also there")
         elif name in seen:
             fault = (f"The {what} is given twice", "Keep one of them")
@@ -56,6 +59,21 @@ def name_problems(
             message = f"It looks like the {what} {first!a}, but is written {last!a}"
         problems.append(Problem(file, places[last], last, message, "Rename one of them"))
     return problems
+
+
+def differing(texts: Iterable[str], form: Callable[[str], str]) -> str:
+    """Return in words which different texts have the same form; "" if there are none."""
+    alike: dict[str, list[str]] = {}
+    for text in dict.fromkeys(texts):
+        alike.setdefault(form(text), []).append(text)
+    groups = [group for group in alike.values() if len(group) > 1]
+    more = "; ..." if len(groups) > EXAMPLES else ""
+    return "; ".join(quoted(group) for group in groups[:EXAMPLES]) + more
+
+
+def folded(text: str) -> str:
+    """Return a text without what the eye passes over: case, repeated blanks, forms of Unicode."""
+    return composed(" ".join(text.split()).casefold())
 
 
 def composed(text: str) -> str:
@@ -100,6 +118,26 @@ def merged(problems: Iterable[Problem]) -> list[Problem]:
             result.append(Problem(file, general, None, message, remedy, severity))
         else:
             result += group
+    return result
+
+
+def of_many_files(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems, with one fault of many files as one problem with examples.
+
+    Faults are one whose texts differ by numbers, paths and what is in quotes alone.
+    """
+    groups: dict[tuple[Any, ...], list[Problem]] = {}
+    for problem in problems:
+        message = problem.message.replace(problem.file, "").replace(Path(problem.file).name, "")
+        kind = re.sub(r"'[^']*'|\d[\d,.]*|eof = \S+", "", message)
+        groups.setdefault((problem.field, kind, problem.severity), []).append(problem)
+    result = []
+    for first, *others in groups.values():
+        if others:
+            files = quoted([problem.file for problem in others])
+            message = f"{first.message} ({len(others)} more files: {files})"
+            first = replace(first, message=message)
+        result.append(first)
     return result
 
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from popnet.errors import Problem, nearest
 from popnet.study.definitions import Covariate, Phenotype
 from popnet.study.paths import is_absent, nearest_file, path_fault, resolve_path
-from popnet.study.phenotypes import MISSING, contrast_problem, missing_remedy, parse_value
-from popnet.study.problems import name_problems, quoted, template_problems
+from popnet.study.phenotypes import contrast_problem, is_missing, missing_remedy, parse_value
+from popnet.study.problems import differing, name_problems, quoted, template_problems
 from popnet.study.sheet import Cells, SampleEntry, SampleTable, Variants
 from popnet.study.tables import read_sheet_table
 from popnet.study.validation import is_broken
@@ -117,15 +117,20 @@ def listed(
             id=entry.id,
             file=notes.file,
             number=number,
-            donor=entry.donor,
+            donor=entry.donor and entry.donor.strip(),
             vcf=entry.vcf,
             path=entry.path,
-            batch=entry.batch,
+            batch=entry.batch and entry.batch.strip(),
             given={"phenotypes": dict(entry.phenotypes), "covariates": dict(entry.covariates)},
         )
         for number, entry in enumerate(entries)
         if not is_broken(entry)
     ]
+    for sample in samples:
+        for key in ("donor", "batch"):
+            if (value := getattr(sample, key)) is not None and is_missing(value):
+                message = "This is read as a missing value"
+                notes.add(sample.place(key), value, message, f"Give the {key}, or take {key} away")
     for kind, names in defined.items():
         for sample in samples:
             for name in [name for name in sample.given[kind] if name not in names]:
@@ -154,12 +159,17 @@ def tabulated(
         return None, columns
 
     def filled(row: Mapping[str, str], key: str) -> str | None:
-        text = row.get(roles[key] or "", "")
-        return None if text.strip() in MISSING else text
+        text = row.get(roles[key] or "", "").strip()
+        return None if is_missing(text, source.missing) else text
 
+    for key in ("id", "donor", "batch"):
+        texts = [row.get(roles[key] or "", "") for row in rows]
+        if merged := differing(texts, str.strip):
+            message = f"Blanks around these are left out, so that they are the same: {merged}"
+            notes.add(f"samples.{key}", roles[key], message, "Nothing", table, "warning")
     samples = [
         Written(
-            id=row[source.id],
+            id=row[source.id].strip(),
             file=table,
             number=None,
             donor=filled(row, "donor"),
@@ -209,21 +219,26 @@ def resolved(
     """
     known = {sample.id for sample in written}
     lenient = source is not None and source.without_cells == "exclude"
+    codes = source.missing if source else ()
     kept = _kept(written, source, notes)
     for sample in kept if source is None else ():
         _spread(sample.given["phenotypes"], definitions["phenotypes"])
     for kind, of_kind in definitions.items() if kept else ():
         for definition in of_kind:
             certain = source is not None or f"{kind}.{definition.written}" not in named
-            _parse_values(kept, kind, definition, certain, lenient, notes)
+            _parse_values(kept, kind, definition, certain, lenient, codes, notes)
     samples = tuple(_sample(sample, cells, variants, notes) for sample in kept)
     if has_cells:
         _check_cells(kept, samples, cells, notes)
     _check_paths(kept, samples, cells, variants, lenient, notes)
-    for id in variants.samples if variants else ():
+    for id, name in variants.samples.items() if variants else ():
         if id not in known:
             remedy = nearest(id, known) + "Use the ids of the sheet as keys"
             notes.add(f"variants.samples.{id}", id, "No sample has this id", remedy)
+        elif is_missing(name, codes):
+            message = "This is read as a missing value, not as a name in the VCF"
+            remedy = "Give the name, or take the sample out of variants.samples"
+            notes.add(f"variants.samples.{id}", name, message, remedy)
     return samples
 
 
@@ -260,6 +275,7 @@ def _parse_values(
     definition: Phenotype | Covariate,
     certain: bool,
     lenient: bool,
+    codes: Sequence[str],
     notes: Notes,
 ) -> None:
     """Turn what the sheet gives into values; say what is wrong or certain to be missing.
@@ -276,7 +292,7 @@ def _parse_values(
         place = sample.place(f"{kind}.{definition.written}", definition.column)
         raw = sample.given[kind].pop(name, None)
         try:
-            value = parse_value(definition, raw)
+            value = parse_value(definition, raw, codes)
         except ValueError as error:
             message, remedy = error.args
             notes.add(place, raw, message, remedy, sample.file)
@@ -286,7 +302,7 @@ def _parse_values(
             sample.given[kind][name] = value
         if value is None and certain and must:
             remedy = missing_remedy(definition)
-            notes.add(place, None, f"{definition.written} is missing", remedy, sample.file)
+            notes.add(place, raw or None, f"{definition.written} is missing", remedy, sample.file)
     if isinstance(definition, Phenotype) and certain and not lenient and not broken:
         values = [sample.given[kind][name] for sample in samples]
         if problem := contrast_problem(definition, values):

@@ -67,7 +67,7 @@ Positions = Annotated[
 
 
 class Annotations(Section):
-    """A table of cell metadata, for 10x files, which have none; further columns count as `obs`."""
+    """A table of cell metadata, as for 10x files; its columns count as `obs`, and win there."""
 
     table: Text = Field(description="CSV or TSV with one row per cell")
     barcode: Text = Field(description="Its column of barcodes (names of the cells)")
@@ -81,14 +81,19 @@ class Cells(Section):
 
     path: Text | None = Field(
         default=None,
-        description="An h5ad, a 10x `.h5` or a 10x mtx folder with all samples; with `{sample}`, "
-        "one for each",
+        description="An h5ad, a 10x `.h5` or a folder with a matrix (10x, STARsolo, kb, "
+        "alevin-fry) of all samples; with `{sample}`, one for each; see docs/formats.md",
     )
     counts: Annotated[str, Field(pattern=r"^(X|raw\.X|layers/.+)$")] = Field(
         default="X", description="Where the raw counts are: `X`, `raw.X` or `layers/<name>`"
     )
     gene_symbols: Text | None = Field(
         default=None, description="The `var` column of gene symbols, where genes are Ensembl ids"
+    )
+    gene_prefix: Text | None = Field(
+        default=None,
+        description="What names of genes begin with and is taken away, such as `GRCh38_` of "
+        "`GRCh38_MT-ND1`",
     )
     sample: Text | None = Field(
         default=None,
@@ -106,6 +111,17 @@ class Cells(Section):
         default={}, description="Filters, `column: [values]`; a cell must pass them all"
     )
     annotations: Annotations | None = None
+
+
+MissingCodes = Annotated[
+    tuple[Label, ...],
+    Field(
+        strict=False,
+        description="What else stands for a missing value, in the table, in `obs` and in "
+        '`cells.annotations`, such as `["-9", unknown]`; empty, `NA`, `N/A`, `#N/A`, `NaN`, '
+        "`None`, `null` and `<NA>` always do",
+    ),
+]
 
 
 class SampleEntry(Section):
@@ -146,6 +162,7 @@ class SampleTable(Section):
     )
     batch: Text | None = Field(default=None, description="Its column of batches")
     exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
+    missing: MissingCodes = ()
     without_cells: Literal["error", "exclude"] = Field(
         default="error",
         description="Rows without cells: `error` stops the study, `exclude` leaves them out",
@@ -158,6 +175,7 @@ class SamplesOfCells(Section):
     cells: Literal["all"] = Field(description="`all`: every id in `cells.sample` is a sample")
     donor: Text | None = Field(default=None, description="The `obs` column of donors")
     exclude: dict[str, Text] = Field(default={}, description="Samples to leave out, `id: reason`")
+    missing: MissingCodes = ()
 
 
 def _form_of_samples(value: Any) -> str:
@@ -246,6 +264,10 @@ class PhenotypeEntry(Section):
             other = "control" if given == ["case"] else "case"
             message = f"{given[0]} is given but {other} is not"
             raise rule(message, f"Add {other}: the value of the {other}s", other)
+        for key, label in labels.items():
+            if label in MISSING:
+                message = "This is read as a missing value"
+                raise rule(message, "Give the level another name in the data", key, label)
         if given and self.case == self.control:
             remedy = "Give the value of the cases and that of the controls"
             raise rule("case and control are the same value", remedy, "case", self.case)
@@ -339,8 +361,10 @@ class Variants(Section):
     path: Text | None = Field(
         default=None, description="One VCF for all samples, or with `{sample}` one for each"
     )
-    contig: Text = Field(
-        default="MT", description="The contig to test; `MT`, `M`, `chrM` and `chrMT` are the same"
+    contig: Id = Field(
+        default="MT",
+        description="The contig to test; `MT`, `M`, `chrM`, `chrMT`, `26`, `NC_012920.1` and any "
+        "contig of 16,569 bp are the same",
     )
     samples: dict[str, Id] = Field(
         default={}, description="`id: name in the VCF`, where the two differ"
@@ -349,7 +373,8 @@ class Variants(Section):
         default=(),
         strict=False,
         description="FILTER values taken as `PASS`, such as `[fa]` for the chrMT file of the 1000 "
-        "Genomes. Genotypes of other filtered records are missing",
+        "Genomes. Genotypes of other filtered records are missing, and so are those that "
+        "`FORMAT/FT` filters",
     )
     absent: Literal["missing", "reference"] | None = Field(
         default=None,

@@ -50,3 +50,27 @@ def test_a_file_for_every_sample_and_annotations(
     del sheet["cells"]["annotations"]["sample"]
     problems = problems_of(tmp_path, sheet)
     assert any(p.field == "cells.annotations.sample" for p in problems)
+
+
+def test_annotations_win(tmp_path, obs, write_cells, sheet_of, study_of, problems_of):
+    write_cells(tmp_path / "cells.h5ad", obs.assign(celltype="wrong"))
+    obs.rename_axis("barcode")[["celltype"]].to_csv(tmp_path / "a.csv")
+    sheet = sheet_of(cells={"annotations": {"table": "a.csv", "barcode": "barcode"}})
+    study = study_of(tmp_path, sheet)
+    assert study.samples["n_cells"].tolist() == [20] * 4
+    (warning,) = study.warnings
+    assert "which wins: 'celltype'" in warning.message
+
+    doubled = obs.set_axis(["cell0", *obs.index[:-1]])
+    write_cells(tmp_path / "cells.h5ad", doubled)
+    (problem,) = problems_of(tmp_path, sheet)
+    assert (problem.field, problem.value) == ("cells.annotations.barcode", "cell0")
+
+
+def test_cells_without_a_type_are_counted(tmp_path, obs, write_cells, sheet_of, study_of):
+    types = obs["celltype"].astype(str).where(np.arange(len(obs)) % 30 != 0, "NA")
+    write_cells(tmp_path / "cells.h5ad", obs.assign(celltype=types))
+    study = study_of(tmp_path, sheet_of())
+    assert study.samples["n_cells"].tolist() == [19] * 4
+    (warning,) = study.warnings
+    assert "4 cells of the samples have no cell type" in warning.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def test_samples_of_the_cells(tmp_path, obs, write_cells, sheet_of, study_of):
     write_cells(tmp_path / "cells.h5ad", obs)
@@ -31,3 +33,22 @@ def test_absent_samples(tmp_path, obs, write_cells, sheet_of, study_of):
     assert rows.loc["d"].tolist() == ["T cells", 20, "not in the sheet"]
     (warning,) = study.warnings
     assert "1 samples of the cells (30 cells)" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("D", "'D' of the sheet is 'd' in the cells"),
+        ("7.0", "'7.0' of the sheet is '007' in the cells"),
+        ("1-Feb", "A spreadsheet has made dates of ids, it seems: '1-Feb'"),
+    ],
+)
+def test_ids_that_a_spreadsheet_changed_are_not_left_out(
+    tmp_path, obs, write_cells, sheet_of, problems_of, written, words
+):
+    write_cells(tmp_path / "cells.h5ad", obs)
+    ids = ["a|1", "b/2", "007" if written == "D" else "d", written]
+    (tmp_path / "t.csv").write_text("id\n" + "".join(f"{id}\n" for id in ids))
+    sheet = sheet_of(samples={"table": "t.csv", "id": "id", "without_cells": "exclude"})
+    (problem,) = [one for one in problems_of(tmp_path, sheet) if one.severity == "error"]
+    assert words in problem.remedy

@@ -59,3 +59,47 @@ def test_phenotype_missing_for_a_sample(tmp_path, obs, write_cells, sheet_of, pr
     ]
     assert all("missing for 1 of 4: 'd'" in problem.message for problem in problems)
     assert "missing: drop" in problems[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (["F", "M", "f", "M"], "upper and lower case alone: 'F', 'f'"),
+        (["1", "2", "1.0", "2"], "the same number, written in two ways: '1', '1.0'"),
+        (["0", "0.0", "1", "1"], "written in two ways: '0', '0.0'"),
+        (["1,5", "2", "2,5", "2"], "with a decimal comma is a group of its own: '1,5', '2,5'"),
+        (["1-1", "1-Feb", "1-1", "1-3"], "has made dates of these names, it seems: '1-Feb'"),
+    ],
+)
+def test_groups_that_were_written_in_two_ways(
+    tmp_path, obs, write_cells, sheet_of, problems_of, groups, words
+):
+    write_cells(tmp_path / "cells.h5ad", obs)
+    ids = ["a|1", "b/2", "007", "d"]
+    samples = [{"id": id, "covariates": {"g": g}} for id, g in zip(ids, groups, strict=True)]
+    sheet = sheet_of(samples=samples, covariates={"g": "categorical"})
+    (problem,) = problems_of(tmp_path, sheet)
+    assert problem.field == "covariates.g"
+    assert words in problem.message
+
+
+@pytest.mark.parametrize("kind", ["phenotypes", "covariates"])
+@pytest.mark.parametrize("of_cells", [True, False])
+def test_decimal_commas_are_refused(
+    tmp_path, obs, write_cells, sheet_of, problems_of, kind, of_cells
+):
+    ids = ["a|1", "b/2", "007", "d"]
+    text = dict(zip(ids, ["1,5", "2,5", "3", "4"], strict=True))
+    entry = {"type": "continuous"} if kind == "phenotypes" else "numeric"
+    sheet = sheet_of()
+    sheet[kind] = sheet.get(kind, {}) | {"bmi": entry}
+    if of_cells:
+        obs = obs.assign(bmi=obs["line"].astype(str).map(text))
+    else:
+        sheet["samples"] = [{"id": id, kind: {"bmi": text[id]}} for id in ids]
+    write_cells(tmp_path / "cells.h5ad", obs)
+    problems = problems_of(tmp_path, sheet)
+    assert {problem.remedy for problem in problems} == {
+        "Write it with a decimal point: 1.5",
+        "Write it with a decimal point: 2.5",
+    }

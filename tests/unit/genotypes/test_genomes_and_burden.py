@@ -97,6 +97,21 @@ def test_one_per_donor():
     assert n_discordant == 1
 
 
+def test_one_mtdna_called_as_haploid_and_as_diploid():
+    dosage = np.array([[1, 2, 0, 0], [2, 1, 2, 0]])
+    fraction = np.array([[1, 0.99, 0, 0], [1, 0.97, 1, 0]])
+    genotypes = genomes_of(dosage, sites([10, 20, 30, 40]), ["a", "b"], fraction)
+    genomes, n_discordant = one_per_donor(genotypes, pd.Series({"a": "D", "b": "D"}))
+    np.testing.assert_array_equal(genomes.dosage, [[1, 1, np.nan, 0]])
+    np.testing.assert_allclose(genomes.fraction, [[1, 0.98, np.nan, 0]])
+    assert n_discordant == 1
+    # Of a nuclear contig 0/1 and 1/1 are two genotypes.
+    genotypes.variants["contig"] = "1"
+    genomes, n_discordant = one_per_donor(genotypes, pd.Series({"a": "D", "b": "D"}))
+    np.testing.assert_array_equal(genomes.dosage, [[np.nan, np.nan, np.nan, 0]])
+    assert n_discordant == 3
+
+
 def test_gene_scores(genes):
     variants = sites([3400, 3500, 8530, 8540, 9000])
     nan = np.nan

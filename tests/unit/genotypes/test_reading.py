@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 import time
 import zlib
@@ -318,7 +319,7 @@ def test_bcf_bgzip_crlf_and_no_records(write, tmp_path):
     assert read_genotypes({}).dosage.shape == (0, 0)
 
 
-def test_the_index_is_used(tmp_path):
+def test_the_index_is_used_of_large_files_where_it_is_not_stale(tmp_path, monkeypatch):
     """A hand-made tabix index that leaves out the first record of MT: so must the genotypes."""
     records = ["1 5 A C PASS 1", "MT 10 A G PASS 1", "MT 20 A T PASS 1"]
     data = vcf_text(records, ["S"], ("1", "MT", "chrM")).encode()
@@ -335,7 +336,13 @@ def test_the_index_is_used(tmp_path):
     (tmp_path / "x.vcf.gz.tbi").write_bytes(
         bgzf(index + contig(one, mt) + contig(first, last)) + bgzf(b"")
     )
+    whole = ["MT:10:A>G", "MT:20:A>T"]
+    assert list(table(read_genotypes({"S": (path, None)}))) == whole
+    monkeypatch.setattr("popnet.genotypes.vcf.INDEXED_FROM", 0)
     assert list(table(read_genotypes({"S": (path, None)}))) == ["MT:20:A>T"]
+    # Records may have been added since: the file is read as a whole.
+    os.utime(path, (time.time() + 10, time.time() + 10))
+    assert list(table(read_genotypes({"S": (path, None)}))) == whole
 
 
 def bgzf(data):
@@ -380,8 +387,181 @@ def test_sample_vcfs():
 
 def test_check_finds_nothing_wrong(write, tmp_path):
     for sample in "ab":
-        write(f"{sample}.vcf", ["MT 10 A G PASS 1"] if sample == "b" else [], ["any"])
+        write(f"{sample}.vcf", [f"MT 10 A G PASS {'ab'.index(sample)}"], ["any"])
     assert check_variants(cohort(tmp_path / "{sample}.vcf", "ab"), "ab") == []
+
+
+def test_a_file_without_a_record_is_missing_and_not_reference(write, tmp_path):
+    for sample, records in {"a": [], "b": ["MT 10 A G PASS 1"], "c": ["MT 20 A G PASS 1"]}.items():
+        write(f"{sample}.vcf", records)
+    vcfs = {sample: (tmp_path / f"{sample}.vcf", None) for sample in "abc"}
+    np.testing.assert_array_equal(read_genotypes(vcfs).dosage, [[np.nan] * 2, [1, 0], [0, 1]])
+    (problem,) = check_variants(cohort(tmp_path / "{sample}.vcf", "abc"), "abc")
+    assert (problem.severity, problem.file) == ("warning", str(tmp_path / "a.vcf"))
+    assert "1 of 3 files have no record of 'MT': the genotypes of 'a' are" in problem.message
+
+
+FORMATS = {
+    "GT": "1,Type=String",
+    "AD": "R,Type=Integer",
+    "DP": "1,Type=Integer",
+    "AF": "A,Type=Float",
+    "HF": "A,Type=Float",
+    "HL": "A,Type=Float",
+    "VAF": "A,Type=Float",
+    "FT": "1,Type=String",
+}
+
+
+def formatted(tmp_path, records, samples="ab", header=tuple(FORMATS), contig="<ID=MT>", name="f"):
+    """A VCF of records such as ``"MT 10 A G . GT:AD 0/1:5,5 ..."``, and the samples' entries."""
+    lines = ["##fileformat=VCFv4.2", f"##contig={contig}"]
+    lines += [f'##FORMAT=<ID={one},Number={FORMATS[one]},Description="x">' for one in header]
+    lines.append("\t".join(["#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT", *samples]))
+    for record in records:
+        chrom, pos, ref, alt, passed, *fields = record.split()
+        lines.append("\t".join([chrom, pos, ".", ref, alt, ".", passed, ".", *fields]))
+    path = tmp_path / f"{name}.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    return {sample: (path, sample) for sample in samples}
+
+
+@pytest.mark.parametrize("name", ["AF", "HF", "HL", "VAF"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_shares_of_reads_without_counts(tmp_path, name, declared):
+    records = [
+        f"MT 73 A G . GT:DP:{name} 0/1:1000:0.004 0/1:1000:0.97",
+        f"MT 80 A G,C . GT:DP:{name} 0/1:1000:0.6,0.1 1/2:1000:0.6",
+        f"MT 90 A G . GT:AD:DP:{name} 0/1:50,50:100:0.01 0/1:.:100:0.04",
+    ]
+    header = [one for one in FORMATS if declared or one not in (name, "AD", "DP")]
+    found = read_genotypes(formatted(tmp_path, records, header=header), min_depth=10)
+    expected = {
+        "MT:73:A>G": ([0, 1], [0.004, 0.97]),
+        "MT:80:A>C": ([1, 1], [0.1, np.nan]),
+        "MT:80:A>G": ([1, 1], [0.6, np.nan]),
+        "MT:90:A>G": ([1, 0], [0.5, 0.04]),
+    }
+    assert list(found.variants.index) == list(expected)
+    np.testing.assert_array_equal(found.dosage.T, [dosage for dosage, _ in expected.values()])
+    np.testing.assert_allclose(found.fraction.T, [share for _, share in expected.values()])
+
+
+@pytest.mark.parametrize("value", ["97", "-0.1", "97%", "x"])
+def test_what_is_no_share_is_refused(tmp_path, value):
+    header = [one for one in FORMATS if one != "HF"]
+    vcfs = formatted(tmp_path, [f"MT 73 A G . GT:HF 0/1:{value} 0/1:0.5"], header=header)
+    with pytest.raises(InputError, match="no share of reads") as raised:
+        read_genotypes(vcfs, min_depth=10)
+    assert raised.value.problems[0].field == "HF of MT:73"
+
+
+def test_split_sites_have_the_reads_of_all_alleles(tmp_path):
+    """1/2 with 60 and 40 reads, as bcftools norm splits it, and VarScan's counts."""
+    split = [
+        "MT 73 A G . GT:AD:DP 1/0:0,60:100 0/1:2,3:100",
+        "MT 73 A C . GT:AD:DP 0/1:0,40:100 0/1:2,95:100",
+        "MT 80 A G . GT:AD:DP 0/1:30:100 0/1:3:100",
+        "MT 90 A G . GT:AD:DP 0/1:0,60,40:100 0/1:0,60,40:100",
+    ]
+    problems = []
+    found = read_genotypes(formatted(tmp_path, split), min_depth=10, problems=problems)
+    nan = np.nan
+    expected = [[0.4, 0.6, 0.3, nan], [0.95, 0.03, 0.03, nan]]
+    np.testing.assert_allclose(found.fraction, expected, rtol=1e-6)
+    np.testing.assert_array_equal(found.dosage, [[1, 1, 1, 1], [1, 0, 0, 1]])
+    contradicted, unused = problems
+    assert "contradict 2 genotypes: 2 have" in contradicted.message
+    assert "in 1 records" in unused.message
+
+
+def test_reads_that_contradict_genotypes_are_counted(tmp_path):
+    records = ["MT 73 A G . GT:AD 1/1:90,0 0/0:0,90", "MT 80 A G . GT:AD 0/1:97,3 0/0:94,6"]
+    problems = []
+    found = read_genotypes(formatted(tmp_path, records), min_depth=10, problems=problems)
+    np.testing.assert_array_equal(found.dosage, [[0, 0], [1, 1]])
+    (problem,) = problems
+    assert problem.severity == "warning"
+    assert "4 genotypes: 2 have an allele" in problem.message
+    assert "2 lack one" in problem.message
+    assert "2 say the very opposite" in problem.message
+
+
+def test_filtered_genotypes_are_missing(tmp_path):
+    vcfs = formatted(tmp_path, ["MT 73 A G . GT:FT 1:q 1:PASS 0:. 1:q;r"], "abcd")
+    nan = np.nan
+    np.testing.assert_array_equal(read_genotypes(vcfs).dosage[:, 0], [nan, 1, 0, nan])
+    kept = read_genotypes(vcfs, keep_filters=["q"]).dosage[:, 0]
+    np.testing.assert_array_equal(kept, [1, 1, 0, nan])
+
+
+def test_a_merge_without_reference_genotypes_is_told(tmp_path):
+    records = ["MT 73 A G . GT 1 ./. ./.", "MT 750 A G . GT ./. 1 ./.", "MT 80 A G . GT 1 0 ."]
+    (path, _), *_ = formatted(tmp_path, records, "abc").values()
+    (problem,) = check_variants(cohort(path, "abc", absent=None), "abc")
+    assert problem.severity == "warning"
+    assert "No sample lacks 2 of the 3 variants" in problem.message
+    assert "merge -0" in problem.remedy
+
+
+@pytest.mark.parametrize("name", ["26", "NC_012920.1", "nc_012920.1", "chrMT"])
+@pytest.mark.parametrize("contig", ["MT", "same"])
+def test_aliases_of_the_mtDNA_have_its_mask_and_its_thresholds(tmp_path, name, contig):
+    records = [
+        f"{name} 310 T C . GT:AD 1:5,500 0/1:985,15",
+        f"{name} 8701 A G . GT:AD 1:1,9 1:99,1",
+    ]
+    vcfs = formatted(tmp_path, records, contig=f"<ID={name},length=16569>")
+    for vcf in (vcfs, formatted(tmp_path, records, contig="<ID=1>", name="undeclared")):
+        asked = name if contig == "same" else contig
+        found = read_genotypes(vcf, asked, mask=[(302, 316)], min_depth=10)
+        assert list(found.variants.index) == ["MT:8701:A>G"]
+        np.testing.assert_array_equal(found.dosage[:, 0], [1, 0])
+
+
+def test_the_length_shows_the_mtDNA(tmp_path):
+    records = ["J01415.2 310 T C . GT:AD 1:0,50 0:50,0", "J01415.2 73 A G . GT:AD 1:0,50 1:99,1"]
+    vcfs = formatted(tmp_path, records, contig="<ID=J01415.2,length=16569,assembly=x>")
+    for contig in ("MT", "J01415.2"):
+        found = read_genotypes(vcfs, contig, mask=[(302, 316)], min_depth=10)
+        assert list(found.variants.index) == ["MT:73:A>G"]
+        np.testing.assert_array_equal(found.dosage[:, 0], [1, 0])
+    unsized = formatted(tmp_path, records, contig="<ID=J01415.2>", name="unsized")
+    path = unsized["a"][0]
+    (problem,) = check_variants(cohort(path, "ab", "J01415.2"), "ab", by_reads=False)
+    assert (problem.severity, problem.field) == ("warning", "variants.contig")
+    # Chromosome 26 of a sheep is none, by its length or by a position.
+    records = ["26 90000 T C . GT:AD 0/1:99,1 0/0:50,0"]
+    sheep = formatted(tmp_path, records, contig="<ID=26,length=44077779>", name="sheep")
+    np.testing.assert_array_equal(read_genotypes(sheep, "26", min_depth=10).dosage[:, 0], [1, 0])
+    with pytest.raises(InputError, match="as in PLINK"):
+        read_genotypes(formatted(tmp_path, records, contig="<ID=26>", name="sheep"), "26")
+    old = formatted(tmp_path, ["NC_001807.4 73 A G . GT 1 0"], contig="<ID=NC_001807.4>", name="o")
+    with pytest.raises(InputError, match="16,571 bp"):
+        read_genotypes(old)
+
+
+def test_a_file_without_genotypes_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no record of 'MT' has genotypes"):
+        read_genotypes(formatted(tmp_path, ["MT 73 A G . DP 9 8"]))
+
+
+def test_the_only_column_is_another_sample(write, tmp_path):
+    write("a.vcf", ["MT 10 A G PASS 1"], ["a"])
+    own = {"a": str(tmp_path / "a.vcf"), "b": str(write("b.vcf", ["MT 10 A G PASS 0"], ["a"]))}
+    (problem,) = check_variants(cohort(None, "ab", own=own), "ab")
+    assert (problem.severity, problem.value) == ("error", "b")
+    assert "the name of another sample, 1 of 2 samples: 'b' ('a' in" in problem.message
+    # Unless the sheet says so, or both are of one donor.
+    assert check_variants(cohort(None, "ab", own=own, samples={"b": "a"}), "ab") == []
+    assert check_variants(cohort(None, "ab", own=own, donors=dict.fromkeys("ab", "d")), "ab") == []
+
+
+def test_one_file_of_all_samples_is_named_once(write):
+    path = write("all.vcf", ["1 10 A G PASS 1 0 0"], "abc", contigs=["1"])
+    (problem,) = check_variants(cohort(path, "abc"), "abc")
+    assert problem.file == str(path)
+    assert problem.message.endswith(f"'a', 'b', 'c' in {path} (has '1')")
 
 
 def test_check_finds_every_fault_at_once(write, tmp_path):

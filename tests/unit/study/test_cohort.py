@@ -474,7 +474,8 @@ def test_quoted_ids_come_back_or_are_refused(tmp_path_factory, text):
     except InputError as error:
         faults = " ".join(problem.message for problem in error.problems)
         assert any(
-            w in faults for w in ("space", "empty", "invisible", "twice", "case", "not YAML")
+            w in faults
+            for w in ("space", "empty", "invisible", "twice", "case", "not YAML", "missing")
         )
 
 

@@ -13,7 +13,7 @@ from popnet.provenance import code_hash
 def main(snakemake):
     params, output = snakemake.params, snakemake.output
     cells = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
-    sources = open_sources(cells["source"], params.counts, params.gene_symbols)
+    sources = open_sources(cells["source"], params.counts, params.gene_symbols, params.gene_prefix)
     genes, _ = common_genes(list(sources.values()))
     matched = match_depth(
         cells.assign(depth=read_depth(sources, cells, genes)),

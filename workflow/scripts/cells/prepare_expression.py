@@ -14,7 +14,7 @@ def main(snakemake):
     params = snakemake.params
     cells = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
     selected = list(read_table(snakemake.input.genes)["gene"])
-    sources = open_sources(cells["source"], params.counts, params.gene_symbols)
+    sources = open_sources(cells["source"], params.counts, params.gene_symbols, params.gene_prefix)
     genes, _ = common_genes(list(sources.values()))
     cell_cycle = read_table(resource("cell_cycle_genes.tsv"))
 

@@ -19,7 +19,7 @@ from popnet.provenance import code_hash
 def main(snakemake):
     params, output = snakemake.params, snakemake.output
     cells = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
-    sources = open_sources(cells["source"], params.counts, params.gene_symbols)
+    sources = open_sources(cells["source"], params.counts, params.gene_symbols, params.gene_prefix)
     genes, lost = common_genes(list(sources.values()))
     if lost["n_lost"].any():
         print(lost[lost["n_lost"] > 0].to_string(index=False))

@@ -44,7 +44,11 @@ def reader(snakemake, genes):
     counted = cells_of_type(snakemake.input.cells, snakemake.wildcards.cell_type)
     of_bin = counted.groupby([counted["sample"].astype(str), counted["bin"]]).indices
     # Each process that reads opens the files for itself.
-    sources = cache(lambda: open_sources(counted["source"], params.counts, params.gene_symbols))
+    sources = cache(
+        lambda: open_sources(
+            counted["source"], params.counts, params.gene_symbols, params.gene_prefix
+        )
+    )
 
     def read(sample, number):
         cells = read_bin(snakemake.input.expression, sample, number)

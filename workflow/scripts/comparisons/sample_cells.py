@@ -17,7 +17,9 @@ def main(snakemake):
     rng = np.random.default_rng(derive_seed(snakemake.params.seed, "cells to compare on"))
     drawn = rng.permutation(len(cells))[: snakemake.params.n_cells]
     cells = cells.iloc[np.sort(drawn)].reset_index(drop=True)
-    sources = open_sources(cells["source"], snakemake.params.counts, snakemake.params.gene_symbols)
+    params = snakemake.params
+    asked = params.counts, params.gene_symbols, params.gene_prefix
+    sources = open_sources(cells["source"], *asked)
     genes, _ = common_genes(list(sources.values()))
     counts, depth = read_counts(sources, cells, genes)
     expression = normalise(counts, depth)

@@ -20,7 +20,9 @@ def main(snakemake):
             "min_depth": variants["min_depth"],
         }
     vcfs = sample_vcfs(variants["path"], variants["samples"], own, samples)
-    genotypes = read_genotypes(vcfs, variants["contig"], variants["keep_filters"], **strict)
+    contig, keep_filters, problems = variants["contig"], variants["keep_filters"], []
+    genotypes = read_genotypes(vcfs, contig, keep_filters, problems=problems, **strict)
+    print(*problems, sep="\n")
     print(f"{len(genotypes.samples)} samples, {len(genotypes.variants)} variants")
     if genotypes.dosage.size:
         missing = np.isnan(genotypes.dosage).mean()
