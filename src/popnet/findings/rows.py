@@ -9,6 +9,7 @@ import pandas as pd
 from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
+from popnet.associations.modules import COUNTED
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 
 STRONGEST = 5
@@ -22,6 +23,7 @@ ANALYSES = {
     "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
     "programmes": ("Programmes: variance and coupling", ["programme"]),
+    "modules": ("Modules: density and coupling", ["module"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -95,6 +97,10 @@ def findings_row(
     elif analysis == "programmes":
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(programme=table["name1"].where(table["kind"] == "variance", coupled))
+    elif analysis == "modules":
+        table = table[table["kind"].isin(COUNTED)]
+        coupled = table["name1"] + " with " + table["name2"]
+        table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":

@@ -98,8 +98,9 @@ def find_modules(
     """Return the modules of the mean network, and how far they come back when donors are drawn.
 
     Modules are those of the Leiden algorithm for modularity, of the weights that are positive, at
-    the resolution with the most stable modules: a coarse partition is always stable, and says
-    little. Among equals the lowest is taken.
+    the resolution at which stable modules say most: the sum over their genes of the mean weight
+    with the others of the module. A coarse partition is always stable, but its weights are small; a
+    fine one has large weights, but few of its modules come back.
 
     Parameters
     ----------
@@ -138,11 +139,16 @@ def find_modules(
             index, stays = come_back(module, other)
             jaccard[place] += index / n_bootstraps
             together[place] += stays / n_bootstraps
-    best = int(np.argmax([(one >= STABLE).sum() for one in jaccard]))
+    network = _square(mean, len(genes))
+    said = [
+        np.nansum(within(network, module[:, None] == np.flatnonzero(index >= STABLE) + 1))
+        for module, index in zip(found, jaccard, strict=True)
+    ]
+    best = int(np.argmax(said))
     module = found[best]
     return Modules(
         genes,
-        _square(mean, len(genes)),
+        network,
         module,
         np.where(module > 0, together[best], np.nan),
         jaccard[best],

@@ -18,9 +18,9 @@ from popnet.networks.pairs import PairWeights
 
 MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__path__)]
 # What questions have in common. The wiring's outcome is no phenotype: it makes its own designs.
-SHARED = {"designs", "expression_switch", "given_expression", "groups", "testing"}
+SHARED = {"designs", "expression_switch", "families", "given_expression", "groups", "testing"}
 # What the paper did not ask.
-NEW = {"expression", "heteroplasmy", "programmes"}
+NEW = {"expression", "heteroplasmy", "modules", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
 
 
