@@ -28,7 +28,15 @@ MODULES = ["name_modules", "associate_modules", "preserve_modules"]
 PER_NETWORK += ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
 PER_NETWORK += ["associate_edges", "associate_connectivity", "associate_consensus"]
 PER_NETWORK += ["make_design", "associate_map"]
-TABLES = ["programmes", "modules", "centrality", "graph_centrality", "gene_sets", "edges", "components"]
+TABLES = [
+    "programmes",
+    "modules",
+    "centrality",
+    "graph_centrality",
+    "gene_sets",
+    "edges",
+    "components",
+]
 TABLES += ["connectivity", "consensus"]
 
 

@@ -1,4 +1,4 @@
-"""Values of few groups of genes against a phenotype, one family of tests for every kind of value."""
+"""Values of groups of genes against a phenotype, a family of tests for every kind of value."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def by_kind(
     testing: Testing,
     read_as: Mapping[str, Callable[[pd.Series], pd.Series]] | None = None,
     counted: Sequence[str] | None = None,
+    explain: bool = False,
     expression: Expression | None = None,
 ) -> pd.DataFrame:
     """Test values of groups of genes, and of pairs of groups, kind by kind.
@@ -51,15 +52,17 @@ def by_kind(
         From the scale that is tested to the one that is read.
     counted : sequence of str, optional
         The kinds whose hits are counted; all unless given.
+    explain : bool
+        Whether to say of hits if mean expression explains them.
     expression : Expression, optional
-        Mean expression of the groups, which are its "genes": with it columns given_expression_p
-        and explained_by.
+        That of the groups, which are its "genes"; it is unknown without a mixed model.
 
     Returns
     -------
     DataFrame, kind by kind, sorted by p
         kind `<group>1` `<group>2` name1 name2 estimate low high statistic t p q p_adjusted
-        p_permutation n icc mean mean_case mean_control, and given_expression_p and explained_by
+        p_permutation n icc mean mean_case mean_control, and with
+        `explain` given_expression_p and explained_by
         (:func:`popnet.associations.given_expression.explained`).
     """
     averaged = design.units.average(values)
@@ -84,7 +87,7 @@ def by_kind(
         table["n"], table["icc"] = tested["n"], reliability[at]
         means = group_means(averaged[:, at], cases(design))
         table = table.join(means.apply(read_as[kind]) if read_as else means)
-        if expression is not None:
+        if explain:
             of_groups = [pd.Index(table[f"{group}{number}"]) for number in (1, 2)]
             hits = (table["q"] <= testing.fdr).to_numpy()
             nowhere = np.full(len(at), "", dtype=object)

@@ -58,6 +58,7 @@ def robust(
         design,
         testing,
         counted=COUNTED,
+        explain=True,
         expression=expression,
     )
 
@@ -80,7 +81,9 @@ def module_expression(
     numbers : ndarray of int, of shape (n_modules,)
     """
     deviation = mean_expression.std(axis=0)
-    scaled = (mean_expression - mean_expression.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    scaled = (mean_expression - mean_expression.mean(axis=0)) / np.where(
+        deviation > 0, deviation, 1
+    )
     of_gene = module.reindex(genes).to_numpy()
     members = of_gene[:, None] == numbers
     means: np.ndarray = scaled @ members / members.sum(axis=0)

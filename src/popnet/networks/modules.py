@@ -19,8 +19,8 @@ from popnet.seeds import derive_seed
 
 # Fewest genes of a module.
 MIN_GENES = 5
-# Resolutions of modularity that are compared; benchmarks/modules.py: below 1 there are two or three
-# modules of everything, above 4 none is stable that is not so at 4.
+# Resolutions of modularity that are compared: below 1 there are two or three modules of everything,
+# above 4 next to none (docs/networks.md, "Modules").
 RESOLUTIONS = (1, 1.5, 2, 3, 4)
 BOOTSTRAPS = 50
 # Least mean Jaccard index with bootstrapped modules of one that is called stable (Hennig 2007).
@@ -322,8 +322,9 @@ def describe(modules: Modules, gene_sets: Mapping[str, Sequence[str]]) -> pd.Dat
     Returns
     -------
     DataFrame
-        module, name (of its hubs), gene_set, gene_set_q (:func:`popnet.networks.naming.name_groups`;
-        all genes of the graph are the background), n_genes, stability, stable, resolution; gene,
+        module, name (of its hubs), gene_set, gene_set_q
+        (:func:`popnet.networks.naming.name_groups`; all genes of the graph are the background),
+        n_genes, stability, stable, resolution; gene,
         strength (mean weight with the other genes of the module), gene_stability.
     """
     numbers = np.arange(1, len(modules.stability) + 1)

@@ -1,4 +1,4 @@
-"""Modules of a mean network: planted ones are found, named and valued; against plain computation."""
+"""Modules of a mean network: planted ones are found, named and valued."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_values_are_means_and_eigenvalues(bins):
     members = PLANTED[:, None] == np.array([1, 3])
     density, eigengene, coupling = np.split(module_values(bins[0], members), [2, 4])
     for place, number in enumerate((1, 3)):
-        own = np.flatnonzero(PLANTED == number)
+        own = np.flatnonzero(number == PLANTED)
         block = bins[0][np.ix_(own, own)]
         assert density[place] == pytest.approx(block[np.triu_indices(len(own), 1)].mean())
         largest = np.linalg.eigvalsh(block).max()
