@@ -8,9 +8,7 @@ rule gather_networks:
             else []
         ),
         # All donors count the same in the modules, which the paper does not have.
-        donors=(
-            "<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []
-        ),
+        donors=("<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []),
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:

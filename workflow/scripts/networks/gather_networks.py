@@ -25,16 +25,8 @@ def main(snakemake):
     robust = presets.PRESETS[params.preset].unit == "donor"
     donors = read_table(files.donors).set_index("sample")["donor"] if robust else None
     found = estimator(snakemake, expression, summary)
-    networks = gather(
-        found,
-        summary,
-        expression,
-        output.neighbours,
-        weigh_pairs=robust,
-        donors=donors,
-        seed=params.seed,
-        **settings,
-    )
+    how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed}
+    networks = gather(found, summary, expression, output.neighbours, **how)
     networks.write(dict(output.items()))
     if robust:
         modules = networks.modules
