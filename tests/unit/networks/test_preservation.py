@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from popnet.networks.modules import Modules
-from popnet.networks.preservation import between_groups, in_network
+from popnet.associations.designs import write_design
+from popnet.files import read_table, write_h5ad, write_table
+from popnet.networks.modules import Modules, describe, of_bins
+from popnet.networks.preservation import COLUMNS, between_groups, in_network
 from popnet.stats.designs import make_design
 
 N = 60
@@ -88,3 +93,42 @@ def test_hubs_that_change_between_groups():
     assert found.loc[2, "density"] == pytest.approx(strength[case == 0][:, MODULE == 2].mean())
     untested = between_groups(of, strength, design.untested("why"), 199, 1)
     assert untested["p_changed"].isna().all()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_script(loading, root, tmp_path, alone):
+    rng = np.random.default_rng(3)
+    of = modules(network(loading, rng))
+    samples = [f"s{number}" for number in range(8)]
+    sheet = pd.DataFrame({"donor": samples, "batch": ""}, samples)
+    phenotype = pd.Series(np.arange(8) % 2.0, samples)
+    write_design(make_design(samples, sheet, phenotype, True), tmp_path / "design.npz")
+    write_h5ad(of.to_anndata(), tmp_path / "genes.h5ad")
+    values = of_bins(of, [network(loading, rng) for _ in samples])
+    values.obs_names = samples
+    write_h5ad(values, tmp_path / "modules.h5ad")
+    write_table(describe(of, {}), tmp_path / "modules.tsv")
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(
+            genes=tmp_path / "genes.h5ad",
+            modules=tmp_path / "modules.h5ad",
+            names=tmp_path / "modules.tsv",
+            designs=[] if alone else [tmp_path / "design.npz"],
+            others=[] if alone else [tmp_path / "genes.h5ad"],
+        ),
+        output=[str(tmp_path / "preservation.tsv")],
+        params=SimpleNamespace(
+            phenotypes=[] if alone else ["ill"],
+            cell_types=[] if alone else ["B cells"],
+            permutations=99,
+            seed=1,
+        ),
+        log=[str(tmp_path / "log")],
+    )
+    script = root / "workflow/scripts/networks/preserve_modules.py"
+    runpy.run_path(str(script), init_globals={"snakemake": snakemake})
+    written = read_table(tmp_path / "preservation.tsv")
+    assert tuple(written) == COLUMNS
+    compared = [] if alone else ["cases and controls of ill"] * 2 + ["cell type B cells"] * 2
+    assert written["compared_with"].tolist() == compared
+    assert written["name"].notna().all()
