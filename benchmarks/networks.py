@@ -25,6 +25,10 @@ few          Few cells of many donors: 20 genes wired together in half of the ce
 pairs        Which blind rule keeps the pairs of a gained module among those that are tested.
 paired       Kang et al. 2018, stimulated against not, and 20 times with flipped pairs.
 programmes   The same cohort: variance and coupling of programmes.
+modules      The same cohort: density, eigengene connectivity and coupling of the modules of the
+             mean network.
+rewired      The same of planted gains and losses: is the module of the planted genes called, and
+             how many others.
 depth        Half of the bins of each sample are thinned to 60 or 30 % of their counts, with and
              without a planted change of wiring: what is called with depth as it is, with log depth
              as a covariate, and with counts matched as the workflow does it (a bin is a sample).
@@ -68,6 +72,7 @@ from popnet.networks.information import (
     prune_triangles,
     relevance_less_redundancy,
 )
+from popnet.networks.modules import KINDS, find_modules, of_bins
 from popnet.networks.pairs import candidates
 from popnet.networks.programmes import find_programmes, programme_values
 from popnet.sivae.covariance import covariance_factor, low_rank, training_factor
@@ -849,6 +854,66 @@ def programmes(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]
     return rows
 
 
+def modules(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what stimulation changes in modules, and what flipped pairs do."""
+    weights, designs, rows = estimate(bins, 1)[0], paired_designs(bins), []
+    donors = bins.obs["donor_id"].astype(str)
+    found, values, kinds = module_values_of(bins, weights, donors)
+    for kind in KINDS:
+        own, hits = values[:, kinds == kind], []
+        for design in designs:
+            test = moderated_t(design.units.average(own), design)
+            hits.append(benjamini_hochberg(test["p"].to_numpy()) <= FDR)
+        rows.append(
+            {"resolution": found.resolution, "modules": len(found.stability), "kind": kind}
+            | {"genes": int(np.isin(found.module, found.stable).sum())}
+            | {"tested": own.shape[1], "called": int(hits[0].sum())}
+            | {"icc": float(np.median(single_bin_icc(own, bins.samples)))}
+            | {"flips_called": sum(bool(one.any()) for one in hits[1:])}
+        )
+    return rows
+
+
+def rewired_modules(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return whether modules of planted genes are called, and others, bin by bin within samples."""
+    rows = []
+    for kind, share in (("gain", 0.5), ("loss", 0.4)):
+        for seed in SEEDS[:1] if STOCHASTIC in name else SEEDS:
+            wired, changed, planted_genes = plant(bins, kind, share, seed)
+            donors = pd.Series(np.unique(bins.samples), np.unique(bins.samples))
+            found, values, kinds = module_values_of(wired, estimate(wired, seed)[0], donors)
+            design = within_samples(bins, changed)
+            touched = [
+                np.isin(np.flatnonzero(found.module == one), planted_genes) for one in found.stable
+            ]
+            of_planted = np.array([one.sum() for one in touched])
+            first, second = np.triu_indices(len(touched), 1)
+            untouched = {
+                "density": of_planted == 0,
+                "coupling": (of_planted[first] == 0) & (of_planted[second] == 0),
+            }
+            row: dict[str, Any] = {"kind": kind, "share": share, "module": seed}
+            row |= {"modules": len(touched), "planted_in": int(of_planted.max(initial=0))}
+            for what, clean in untouched.items():
+                test = moderated_t(values[:, kinds == what], design)
+                called = benjamini_hochberg(test["p"].to_numpy()) <= FDR
+                if what == "density" and len(touched):
+                    row["main_called"] = int(called[of_planted.argmax()])
+                row |= {f"tested_{what}_untouched": int(clean.sum())}
+                row |= {f"called_{what}_untouched": int(called[clean].sum())}
+            rows.append(row)
+    return rows
+
+
+def module_values_of(bins: Bins, weights: np.ndarray, donors: pd.Series) -> tuple[Any, ...]:
+    """Return the modules of the mean network, their values in every bin, and the kinds of these."""
+    upper, names = np.triu_indices(len(bins.genes), 1), np.unique(bins.samples)
+    of_samples = np.array([weights[bins.samples == one].mean(0)[upper] for one in names])
+    found = find_modules(of_samples, donors[names].tolist(), bins.genes, 0)
+    table = of_bins(found, weights)
+    return found, np.asarray(table.X), table.var["kind"].to_numpy()
+
+
 def thinned(counts: Any, kept: Any, seed: Sequence[int]) -> Any:
     """Return the counts of a bin, thinned."""
     n_cells = counts.shape[0]
@@ -1066,6 +1131,8 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "few": (few_cells, tuple(FEW)),
     "pairs": (chosen_pairs, ("perez300",)),
     "programmes": (programmes, ("kang", "kangc")),
+    "modules": (modules, ("kang", "kangc")),
+    "rewired": (rewired_modules, ("perez300", "simulated300")),
     "depth": (depth_artefacts, ("sequencedperez300", "sequencedbmmc300")),
     "sequenced": (as_sequenced_pairs, ("sequencedkang",)),
 }
@@ -1080,6 +1147,8 @@ ONLY = {
     ),
     "pairs": ("correlation", "components 32", HEADLINE),
     "programmes": (HEADLINE,),
+    "modules": ("correlation", "components 32", HEADLINE),
+    "rewired": ("correlation", "components 32", HEADLINE),
     "depth": ("correlation", "components 32"),
     "sequenced": ("correlation", "components 16", "components 32", HEADLINE),
 }

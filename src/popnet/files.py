@@ -171,6 +171,12 @@ def read_h5ad(path: str | Path) -> AnnData:
         return read_h5ad(path)
 
 
+def write_h5ad(table: AnnData, path: str | Path) -> None:
+    """Write `table` as an h5ad file, compressed."""
+    with atomic(path) as temporary:
+        table.write_h5ad(temporary, compression="gzip")
+
+
 def read_table(path: str | Path, text: Collection[str] = ()) -> pd.DataFrame:
     """Read a table of a study.
 

@@ -26,10 +26,19 @@ PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_conn
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.
 PER_TYPE += ["associate_programmes", "draw_associations"]
+MODULES = ["name_modules", "associate_modules", "preserve_modules"]
 PER_NETWORK += ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
 PER_NETWORK += ["associate_edges", "associate_connectivity", "associate_consensus"]
 PER_NETWORK += ["make_design", "associate_map"]
-TABLES = ["programmes", "centrality", "graph_centrality", "gene_sets", "edges", "components"]
+TABLES = [
+    "programmes",
+    "modules",
+    "centrality",
+    "graph_centrality",
+    "gene_sets",
+    "edges",
+    "components",
+]
 TABLES += ["connectivity", "consensus"]
 
 
@@ -65,13 +74,14 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
     if preset == "robust":
         jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
+        jobs |= dict.fromkeys(MODULES, n_types * n_networks)
         jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
         if n_types > 1:
             jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
             jobs |= {"compare_expression_of_cell_types": 1}
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
-    # The paper has neither programmes nor components.
-    jobs |= {"gather_tests": n_types * (len(TABLES) - 2)}
+    # The paper has no programmes, modules or components.
+    jobs |= {"gather_tests": n_types * (len(TABLES) - 3)}
     return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}
 
 
@@ -170,8 +180,8 @@ def test_own_networks_alone(copy_clone, plan_study):
     per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}
     expected |= per_network | dict.fromkeys(of_values, 2)
     expected |= {"gather_measures": 1, "report_measures": 1}
-    # Without a shared model there are no programmes.
-    expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 1}
+    # Without a shared model there are no programmes, and without weights of all pairs no modules.
+    expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 2}
     assert jobs == expected
 
 

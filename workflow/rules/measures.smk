@@ -78,6 +78,8 @@ rule measure_network:
             if wildcards.network == "shared"
             else []
         ),
+        modules=lambda wildcards: of_estimated(wildcards, "modules.h5ad"),
+        half_modules=lambda wildcards: of_estimated(wildcards, "half_modules.h5ad"),
     output:
         "<results>/{cell_type}/networks/{network}/measures.tsv",
     log:

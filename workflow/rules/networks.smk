@@ -7,6 +7,8 @@ rule gather_networks:
             if wildcards.network in ("shared", "components")
             else []
         ),
+        # All donors count the same in the modules, which the paper does not have.
+        donors=("<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []),
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
     output:
@@ -15,6 +17,9 @@ rule gather_networks:
                 "pairs": "<results>/{cell_type}/networks/{network}/pairs.h5ad",
                 "halves": "<results>/{cell_type}/networks/{network}/halves.h5ad",
                 "half_edges": "<results>/{cell_type}/networks/{network}/half_edges.parquet",
+                "module_genes": "<results>/{cell_type}/networks/{network}/module_genes.h5ad",
+                "modules": "<results>/{cell_type}/networks/{network}/modules.h5ad",
+                "half_modules": "<results>/{cell_type}/networks/{network}/half_modules.h5ad",
             }
             if presets.pairs(config["preset"]) == "pairs.h5ad"
             else {}

@@ -127,6 +127,8 @@ def study_results(wildcards):
         folder = f"{RESULTS}/{cell_type}"
         results += [f"{folder}/networks/{network}/cohort.h5ad" for network in NETWORKS]
         results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
+        with_modules = networks_with("modules") if "modules" in analyses() else []
+        results += [f"{folder}/networks/{one}/module_preservation.tsv" for one in with_modules]
         drawn = ["reliability", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
         results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
         results += [

@@ -27,6 +27,8 @@ def networks_with(analysis):
     """Return the networks that an analysis is made of."""
     if analysis == "programmes":
         return ["shared"]
+    if analysis == "modules":
+        return [one for one in NETWORKS if one not in OWN]
     without = OWN_VALUES if analysis in presets.OF_GRAPHS else []
     # Alone and agreeing with itself, plain correlation calls the same.
     without = [*without, "correlation"] if analysis == "model_edges" else without
@@ -45,6 +47,11 @@ def analyses():
     """Return the analyses of a phenotype that the study has networks for."""
     wanted = presets.PRESETS[config["preset"]].analyses
     return [one for one in wanted if set(networks_with(one)) & set(NETWORKS)]
+
+
+def binary_phenotypes():
+    """Return the safe names of the phenotypes and contrasts that compare two groups."""
+    return [safe for safe, phenotype in phenotypes.items() if phenotype.type == "binary"]
 
 
 def controls():

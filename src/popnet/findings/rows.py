@@ -11,6 +11,7 @@ import pandas as pd
 from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
+from popnet.associations.modules import COUNTED
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 from popnet.stats.multiplicity import selected_families, simes, strongest_first
 
@@ -25,6 +26,7 @@ ANALYSES = {
     "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
     "programmes": ("Programmes: variance and coupling", ["programme"]),
+    "modules": ("Modules: density and coupling", ["module"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -109,6 +111,10 @@ def findings_row(
         table = table.assign(q=table["q"].where(table["shared"].astype(bool), 1.0))
     elif analysis in ("differing", "differing_expression"):
         table = table.assign(p=table["difference_p"], q=table["difference_q"])
+    elif analysis == "modules":
+        table = table[table["kind"].isin(COUNTED)]
+        coupled = table["name1"] + " with " + table["name2"]
+        table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":

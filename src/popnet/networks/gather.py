@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, write_parquet, write_table
+from popnet.files import atomic, write_h5ad, write_parquet, write_table
 from popnet.networks.centrality import MEASURES, graph_centralities
 from popnet.networks.centrality import central_genes as most_central
 from popnet.networks.edges import nearest_neighbours, strongest_pairs
 from popnet.networks.estimators import BinCentrality, Estimator, correlation_factor
+from popnet.networks.modules import Modules, find_modules, of_bins
 from popnet.networks.pairs import PairMoments, PairWeights, candidates
 from popnet.networks.reliability import icc, seed_reliability
 
@@ -80,6 +81,8 @@ class BinNetworks:
     weights_of_bins : float32 ndarray of shape (n_bins, n_some_pairs) or None
         The weights of a random part of the candidate pairs in every bin, at most 20,000 times the
         share of pairs that are candidates: what is reproducible of pairs.
+    modules : Modules or None
+        Of the mean network; None where donors are not given.
     """
 
     centrality: BinCentrality
@@ -89,6 +92,7 @@ class BinNetworks:
     edges: pd.DataFrame | None
     pairs: PairWeights | None
     weights_of_bins: np.ndarray | None = None
+    modules: Modules | None = None
 
     def to_anndata(self) -> AnnData:
         """Return bins x genes: X is degree centrality, layers what else is known of genes.
@@ -155,8 +159,7 @@ class BinNetworks:
         files : mapping of table to path
             bins, bin_edges, edges, pairs, reliability and those of :meth:`sample_means`.
         """
-        with atomic(files["bins"]) as path:
-            self.to_anndata().write_h5ad(path, compression="gzip")
+        write_h5ad(self.to_anndata(), files["bins"])
         for name, table in (("bin_edges", self.bin_edges), ("edges", self.edges)):
             if table is not None:
                 write_parquet(table, files[name])
@@ -178,6 +181,8 @@ def gather(
     closest: float,
     central_genes: int | Literal["all"],
     neighbours: int,
+    donors: Mapping[str, str] | None = None,
+    seed: int = 0,
 ) -> BinNetworks:
     """Gather the networks of a cell type; one sample is in memory at a time.
 
@@ -198,6 +203,10 @@ def gather(
         The genes of the graphs: so many most central ones of each bin.
     neighbours : int
         Nearest genes that are listed for each gene.
+    donors : mapping of sample to donor, optional
+        Where pairs are weighed: with it modules of the mean network are found.
+    seed : int
+        Of the modules.
 
     Raises
     ------
@@ -233,9 +242,12 @@ def gather(
                 writer.write_table(table)
             if writer is not None:
                 writer.close()
-        pairs = weights = None
+        pairs = weights = modules = None
         if collected is not None:
             pairs, weights = collected.chosen(found.genes)
+            if donors is not None:
+                of_samples = [donors[sample] for sample in collected.samples]
+                modules = find_modules(collected.weights, of_samples, found.genes[nodes], seed)
     return BinNetworks(
         found,
         graphs,
@@ -244,7 +256,21 @@ def gather(
         _named_genes(edges, found.genes),
         pairs,
         weights,
+        modules,
     )
+
+
+def modules_of_bins(modules: Modules, estimator: Estimator) -> AnnData:
+    """Return what is tested of modules (:func:`popnet.networks.modules.of_bins`), with the bins.
+
+    Bins are weighed once more, since modules are known only when all have been seen.
+    """
+    found = estimator.centrality
+    nodes = found.genes.get_indexer(modules.genes)
+    weights = (np.mean(estimator.weigh(row, nodes), axis=0) for row in range(len(found.bins)))
+    values = of_bins(modules, weights)
+    values.obs = found.bins.set_index("name")
+    return values
 
 
 def gather_apart(

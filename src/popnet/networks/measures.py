@@ -138,6 +138,30 @@ def of_values(
     return _row(found.icc, alike, bins, names, how)
 
 
+def of_kinds(
+    network: str, group: str, values: AnnData, how: Judging, halves: bool = False
+) -> list[dict[str, object]]:
+    """Return the reliability of every kind of value of groups of genes: rows of measures.tsv.
+
+    Parameters
+    ----------
+    network : str
+    group : str
+        What a group is called; the measures are `<group> <kind>`.
+    values : AnnData of shape (n_bins, n_values)
+        var has kind.
+    how : Judging
+    halves : bool
+        See `Bins`.
+    """
+    bins = describe_bins(values.obs, how.adjust, halves)
+    return [
+        {"network": network, "measure": f"{group} {kind}"}
+        | of_values(np.asarray(values.X)[:, columns], bins, how)
+        for kind, columns in values.var.groupby("kind", observed=True).indices.items()
+    ]
+
+
 def of_kernel(gram: np.ndarray, bins: Bins, how: Judging) -> dict[str, object]:
     """Return the reliability of a kernel: a row of measures.tsv without its names.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from popnet.files import atomic, read_h5ad
+from popnet.files import read_h5ad, write_h5ad
 
 # Share of all pairs of the graph's genes that are tested: benchmarks/networks.py pairs
 TESTED = 0.2
@@ -44,8 +44,7 @@ class PairWeights:
             var=self.pairs.set_axis(self.pairs.index.astype(str)),
             layers={} if self.correlation is None else {"correlation": self.correlation},
         )
-        with atomic(path) as temporary:
-            table.write_h5ad(temporary, compression="gzip")
+        write_h5ad(table, path)
 
 
 def read_pairs(path: str | Path) -> PairWeights:

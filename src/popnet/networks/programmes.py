@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import hypergeom
 
-from popnet.stats.multiplicity import benjamini_hochberg
+from popnet.networks.naming import name_groups
 
 # benchmarks/networks.py programmes: fewer were broader, more had less power.
 N_PROGRAMMES = 16
 # Least cosine of the loadings of a programme and its match in a model of another seed.
 SAME = 0.7
-# Genes that name a programme, and that are compared with gene sets.
-N_NAMED, N_TOP = 4, 50
+# Genes of a programme that are listed and compared with gene sets.
+N_TOP = 50
 
 
 @dataclass(frozen=True)
@@ -265,33 +264,13 @@ def name_programmes(
     Returns
     -------
     DataFrame, a row per programme
-        programme (from 1), name (its top genes), gene_set and gene_set_q: the set that is most
-        enriched among the programme's top 50 genes (hypergeometric test, Bonferroni over the sets,
-        Benjamini-Hochberg over the programmes), empty where no set has q <= 0.05.
+        programme (from 1), name, gene_set and gene_set_q, of its top 50 genes
+        (:func:`popnet.networks.naming.name_groups`).
     """
-    index = pd.Index(genes)
-    members = {name: index.isin(list(of_set)) for name, of_set in gene_sets.items()}
-    rows = []
-    for number, column in enumerate(loadings.T, start=1):
-        order = np.argsort(-np.abs(column), kind="stable")
-        top = np.zeros(len(genes), bool)
-        top[order[:N_TOP]] = True
-        p = {
-            name: hypergeom.sf((mask & top).sum() - 1, len(genes), mask.sum(), top.sum())
-            for name, mask in members.items()
-            if mask.any()
-        }
-        best = min(p, key=lambda name: (p[name], name), default="")
-        rows.append(
-            {
-                "programme": number,
-                "name": "/".join(index[order[:N_NAMED]]),
-                "gene_set": best,
-                "p": p.get(best, np.nan) * max(len(p), 1),
-            }
-        )
-    table = pd.DataFrame(rows, columns=["programme", "name", "gene_set", "p"])
-    q = benjamini_hochberg(np.minimum(table.pop("p").to_numpy(float), 1))
-    table["gene_set_q"] = q
-    table.loc[~(table["gene_set_q"] <= 0.05), "gene_set"] = ""
+    size = np.abs(loadings)
+    order = np.argsort(-size, axis=0, kind="stable")[:N_TOP]
+    top = np.zeros(size.shape, bool)
+    np.put_along_axis(top, order, True, axis=0)
+    table = name_groups(size, top, genes, gene_sets)
+    table.insert(0, "programme", np.arange(1, len(table) + 1))
     return table

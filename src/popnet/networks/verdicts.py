@@ -24,6 +24,8 @@ TESTED = {
     "connectivity": "degree",
     "consensus": "degree",
 }
+# Analyses whose measures have a kind of value in their name.
+OF_KINDS = {"programmes": "programme", "modules": "module"}
 
 
 def headline(measures: pd.DataFrame | None, networks: Sequence[str]) -> str:
@@ -81,15 +83,15 @@ def measure_of(table: pd.DataFrame, analysis: str) -> pd.Series:
     ----------
     table : DataFrame
         With a column `measure` (of graph centralities and of expression), `kernel` (of maps) or
-        `kind` (of programmes) where rows differ in it.
+        `kind` (of programmes and modules) where rows differ in it.
     analysis : str
     """
     if analysis in TESTED:
         return pd.Series(TESTED[analysis], table.index)
     if analysis in ("expression", "detection"):
         return table["measure"].replace("expression", "mean expression")
-    if analysis == "programmes":
-        return "programme " + table["kind"]
+    if analysis in OF_KINDS:
+        return f"{OF_KINDS[analysis]} " + table["kind"]
     return MAP + table["kernel"] if "kernel" in table else table["measure"]
 
 

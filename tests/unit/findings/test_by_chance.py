@@ -15,12 +15,14 @@ from popnet.associations import (
     genes,
     graph_centrality,
     maps,
+    modules,
     programmes,
     sets,
 )
 from popnet.associations.testing import PERMUTED_PHENOTYPES, Testing
 from popnet.findings.rows import by_chance, findings_row
 from popnet.findings.sentences import beside_chance, no_better_than_chance, remarks
+from popnet.networks.modules import value_columns
 from popnet.networks.pairs import PairWeights
 from popnet.networks.programmes import programme_values
 from popnet.stats import permutation
@@ -28,7 +30,7 @@ from popnet.stats.designs import make_design
 
 ANALYSES = (
     *("centrality", "graph_centrality", "gene_sets", "edges", "model_edges", "components"),
-    *("connectivity", "consensus", "programmes", "axes", "map"),
+    *("connectivity", "consensus", "programmes", "modules", "axes", "map"),
 )
 N_GENES = 24
 
@@ -85,12 +87,24 @@ def study(n=14, effect=2.0, seed=0, paired=False, order=None, age=False):
         ),
         "connectivity": counts,
         "programmes": (of_programmes[0][order], columns),
+        "modules": (*of_modules(scores[order]), values[order, :4]),
         "map": maps.SampleMap(
             list(sample[order]),
             similarity[np.ix_(order, order)],
             pd.DataFrame(places[order][:, [0, 9, 20]], columns=["PC1", "PC2", "PC3"]),
         ),
     }
+
+
+def of_modules(scores):
+    """Return values of four modules, one for each score, and their columns."""
+    columns = value_columns(np.arange(1, 5))
+    for number in ("1", "2"):
+        columns[f"name{number}"] = "module " + columns[f"module{number}"].astype(str)
+    covariance = np.stack([np.cov(part.T) for part in scores])
+    variance = np.log(np.einsum("bii->bi", covariance))
+    first, second = np.triu_indices(4, 1)
+    return np.hstack([variance, variance, covariance[:, first, second]]), columns
 
 
 def ask(of, design, testing):
@@ -114,6 +128,7 @@ def ask(of, design, testing):
         "connectivity": connectivity.robust(of["connectivity"], design, testing),
         "consensus": consensus.robust(of["edges"], design, testing).change,
         "programmes": programmes.robust(*of["programmes"], design, testing),
+        "modules": modules.robust(*of["modules"], design, testing),
         "axes": of_map,
         "map": of_map,
     }

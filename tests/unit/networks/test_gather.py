@@ -581,12 +581,17 @@ def test_the_script_writes_what_was_gathered(
         output["pairs"] = str(folder / "pairs.h5ad")
         output["halves"] = str(folder / "halves.h5ad")
         output["half_edges"] = str(folder / "half_edges.parquet")
+        for name in ("module_genes", "modules", "half_modules"):
+            output[name] = str(folder / f"{name}.h5ad")
+    samples = sorted({sample for sample, _ in BINS})
+    write_table(pd.DataFrame({"sample": samples, "donor": samples}), folder / "donors.tsv")
     snakemake = SimpleNamespace(
         input=SimpleNamespace(
             trained=[str(folder / "trained.tsv")],
             summary=str(folder / "summary.h5ad"),
             expression=str(folder / "expression.h5ad"),
             models=[str(part / "fit.json") for part in parts],
+            donors=str(folder / "donors.tsv"),
         ),
         output=output,
         wildcards=SimpleNamespace(cell_type="FPP", network=network),
@@ -618,6 +623,9 @@ def test_the_script_writes_what_was_gathered(
     else:
         pairs = read_pairs(output["pairs"])
         np.testing.assert_array_equal(pairs.weights, expected.pairs.weights)
+        cohort, of_bins = (ad.read_h5ad(output[name]) for name in ("module_genes", "modules"))
+        assert of_bins.obs_names.equals(bins.obs_names)
+        assert of_bins.obsm["strength"].shape == (len(bins), cohort.n_obs)
 
 
 def test_the_script_of_losses(gathering, root, tmp_path):

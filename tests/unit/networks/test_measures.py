@@ -312,11 +312,18 @@ def test_the_scripts(halved, binned, root, tmp_path):
     programmes = AnnData(rng.normal(size=(len(summary), 3)), obs=summary.obs)
     programmes.var["kind"] = ["variance", "variance", "coupling"]
     programmes.write_h5ad(tmp_path / "programmes.h5ad")
+    kinds = ["density", "eigengene", "coupling"]
+    for name, table in (("modules", summary.obs), ("half_modules", halves.obs)):
+        modules = AnnData(rng.normal(size=(len(table), 3)), obs=table)
+        modules.var["kind"] = kinds
+        modules.write_h5ad(tmp_path / f"{name}.h5ad")
     kernels = ["wl_degree", "wl_gene", "edge_jaccard", "centrality"]
     params = {"adjust": ["batch"], "min_icc": 0.4, "seed": 1, "kernels": kernels}
     of_network = SimpleNamespace(
         input=SimpleNamespace(
             programmes=str(tmp_path / "programmes.h5ad"),
+            modules=str(tmp_path / "modules.h5ad"),
+            half_modules=str(tmp_path / "half_modules.h5ad"),
             halves=str(tmp_path / "in_halves.h5ad"),
             half_edges=str(tmp_path / "half_edges.parquet"),
             seeds=str(tmp_path / "seeds.tsv"),
@@ -348,7 +355,9 @@ def test_the_scripts(halved, binned, root, tmp_path):
     own = written[written["network"] == "shared"].set_index("measure")
     assert len(own) == len(written) - 2
     assert {"centrality", "degree", "edges", *(f"map {name}" for name in kernels)} <= set(own.index)
-    assert own.index.tolist()[-2:] == ["programme coupling", "programme variance"]
+    assert own.index.tolist()[-5:-3] == ["programme coupling", "programme variance"]
+    assert set(own.index[-3:]) == {f"module {kind}" for kind in kinds}
+    assert own.loc["module density", "n_bins"] == len(halves if halved else summary)
     assert own.loc["strength", "verdict"] == MEASURABLE
     known = own["other_seed"].dropna()
     assert known.to_dict() == {"centrality": 0.9, "edges": 0.8, "map edge_jaccard": 0.8}

@@ -6,7 +6,7 @@ import torch
 from adapter import logged
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, read_h5ad
+from popnet.files import read_h5ad, write_h5ad
 from popnet.networks.estimators import standardised
 from popnet.networks.programmes import find_programmes, of_bins
 from popnet.sivae.covariance import covariance_factor, training_factor
@@ -23,10 +23,8 @@ def main(snakemake):
     factors = (covariance_factor(fit, standardised(expression.read(*key))) for key in keys)
     values = of_bins(programmes, factors)
     values.obs = bins.obs
-    with atomic(snakemake.output.values) as path:
-        values.write_h5ad(path, compression="gzip")
-    with atomic(snakemake.output.loadings) as path:
-        programmes.to_anndata(bins.var_names).write_h5ad(path, compression="gzip")
+    write_h5ad(values, snakemake.output.values)
+    write_h5ad(programmes.to_anndata(bins.var_names), snakemake.output.loadings)
 
 
 with logged(snakemake.log[0]):

@@ -8,9 +8,9 @@ from adapter import logged
 from popnet import presets
 from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
-from popnet.files import atomic, read_h5ad, write_parquet
+from popnet.files import read_h5ad, read_table, write_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.gather import gather, gather_apart
+from popnet.networks.gather import gather, gather_apart, modules_of_bins
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -18,28 +18,32 @@ from popnet.sivae.shared import fold_of
 
 def main(snakemake):
     torch.set_num_threads(snakemake.threads)
-    files, output = snakemake.input, snakemake.output
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
     expression, summary = BinnedExpression(files.expression), read_h5ad(files.summary)
-    settings = dict(snakemake.params.networks)
-    settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
-    robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
-    networks = gather(
-        estimator(snakemake, expression, summary),
-        summary,
-        expression,
-        output.neighbours,
-        weigh_pairs=robust,
-        **settings,
-    )
+    names = ("closest", "central_genes", "neighbours")
+    settings = {key: params.networks[key] for key in names}
+    robust = presets.PRESETS[params.preset].unit == "donor"
+    donors = read_table(files.donors).set_index("sample")["donor"] if robust else None
+    found = estimator(snakemake, expression, summary)
+    how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed}
+    networks = gather(found, summary, expression, output.neighbours, **how)
     networks.write(dict(output.items()))
     if robust:
+        modules = networks.modules
+        print(f"{len(modules.stable)} stable modules of {len(modules.stability)}")
+        write_h5ad(modules.to_anndata(), output.module_genes)
         halves, edges = networks.to_anndata()[:0].copy(), networks.bin_edges[:0]
+        of_modules = modules_of_bins(modules, found)
+        write_h5ad(of_modules, output.modules)
+        of_modules = of_modules[:0].copy()
         # What trains a model for each bin would have to train it for each half.
         if one_bin_each(summary.obs) and snakemake.wildcards.network != "sivae":
-            halved = halve(expression, summary, snakemake.params.seed)
-            halves, edges = gather_apart(estimator(snakemake, *halved), *halved, **settings)
-        with atomic(output.halves) as path:
-            halves.write_h5ad(path, compression="gzip")
+            halved = halve(expression, summary, params.seed)
+            of_halves = estimator(snakemake, *halved)
+            halves, edges = gather_apart(of_halves, *halved, **settings)
+            of_modules = modules_of_bins(modules, of_halves)
+        write_h5ad(halves, output.halves)
+        write_h5ad(of_modules, output.half_modules)
         write_parquet(edges, output.half_edges)
 
 

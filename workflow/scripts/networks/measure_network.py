@@ -5,7 +5,6 @@ from adapter import logged
 
 from popnet.files import read_h5ad, read_parquet, read_table, write_table
 from popnet.networks import measures
-from popnet.stats.components import describe_bins
 
 
 def main(snakemake):
@@ -21,10 +20,10 @@ def main(snakemake):
     rows = measures.of_network(network, bins, edges, params.kernels, how, halved, other_seed)
     if files.programmes:
         values = read_h5ad(files.programmes)
-        plan = describe_bins(values.obs, how.adjust)
-        for kind, columns in values.var.groupby("kind", observed=True).indices.items():
-            found = measures.of_values(values.X[:, columns], plan, how)
-            rows.append({"network": network, "measure": f"programme {kind}"} | found)
+        rows += measures.of_kinds(network, "programme", values, how)
+    if files.modules:
+        values = read_h5ad(files.half_modules if halved else files.modules)
+        rows += measures.of_kinds(network, "module", values, how, halved)
     table = pd.DataFrame(rows)[list(measures.COLUMNS)]
     print(*table["measure"] + ": " + table["sentence"], sep="\n")
     write_table(table, snakemake.output[0])
