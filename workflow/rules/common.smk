@@ -50,6 +50,7 @@ from popnet.errors import InputError, describe
 from popnet.names import NETWORKS as NETWORK_NAMES
 from popnet.names import safe_name
 from popnet.study.cohort import (
+    Cohort,
     cells_part,
     gene_sets_part,
     load_cohort,
@@ -58,10 +59,19 @@ from popnet.study.cohort import (
     variants_part,
 )
 from popnet.study.documents import read_sheet
+from popnet.study.replication import replicated_phenotypes, replication_problems, second_cohort
+
+# The cohort whose findings this one replicates. No file of settings can hold it: only the Snakefile
+# gives it.
+DISCOVERY = config.get("discovery")
+if isinstance(DISCOVERY, Cohort):
+    del config["discovery"]
+else:
+    DISCOVERY = None
 
 # Settings that the cohort brings along; --config and --configfile still have the last word, but not
 # config.yaml where it is named there too, before a file of the user's own.
-if settings_file := sheet_config(config["cohort"]):
+if settings_file := None if DISCOVERY else sheet_config(config["cohort"]):
 
     configfile: settings_file
 
@@ -93,10 +103,9 @@ def planned_as_is(study):
 
     Nothing of the study is made before they are checked, and what follows from a change is made anew.
     """
-    made = [
-        Path(f"results/{study.name}", name)
-        for name in ("bins.tsv", "samples.tsv", "study/gene_sets.json")
-    ]
+    folder = workflow.pathvars.get("results") if DISCOVERY else f"results/{study.name}"
+    names = ["bins.tsv"] if DISCOVERY else ["bins.tsv", "samples.tsv", "study/gene_sets.json"]
+    made = [Path(folder, name) for name in names]
     files = [Path(path) for path in (config["cohort"], *study.files)]
     if not all(path.exists() for path in [*made, *files]):
         return False
@@ -121,18 +130,22 @@ def load_study():
         for problem in check_config(config, "")
     ]
     try:
-        study = load_cohort(config["cohort"])
+        study = second_cohort(DISCOVERY) if DISCOVERY else load_cohort(config["cohort"])
+        problems += replication_problems(study, config) if study.replicate else []
     except InputError as error:
         raise WorkflowError(describe(problems + error.problems))
     if problems:
         raise WorkflowError(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
+        from popnet.checks.replication import check_common_genes
         from popnet.checks.study import check_networks, read_study
 
         try:
             found = read_study(study, config)
             warnings += [*found.warnings, *check_networks(study, found, config)]
+            if DISCOVERY:
+                check_common_genes(DISCOVERY, study)
         except InputError as error:
             raise WorkflowError(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:

@@ -34,6 +34,11 @@ rule summarise_findings:
             path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
         ],
         depths=lambda wildcards: depth_files("depth.tsv"),
+        replication=(
+            ["<results>/replication_rates.tsv", "<results>/replication_genes.tsv"]
+            if cohort.replicate
+            else []
+        ),
     output:
         table="<results>/findings.tsv",
         page=report(

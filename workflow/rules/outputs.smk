@@ -90,7 +90,7 @@ def described_networks():
             network,
             f"<results>/{cell_type}/map/{network}/reliability.tsv",
             f"<results>/{cell_type}/networks/{network}/reliability.tsv",
-            [f"<results>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
+            [f"<chosen>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
             trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
         ]
         for cell_type, network in product(cell_types(), NETWORKS)
@@ -100,7 +100,7 @@ def described_networks():
 def in_place(rows):
     """Return nested paths as scripts read them, with the folder of the results."""
     if isinstance(rows, str):
-        return rows.replace("<results>", RESULTS)
+        return rows.replace("<results>", RESULTS).replace("<chosen>", CHOSEN)
     return [in_place(one) for one in rows]
 
 
@@ -129,6 +129,7 @@ def study_results(wildcards):
             for name, analysis in product(phenotypes, analyses())
         ]
         results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+    results += replication_figures()
     if cohort.variants:
         results += [f"{RESULTS}/figures/variants/{name}/burden.png" for name in phenotypes]
     return results

@@ -31,6 +31,22 @@ MOST = 0.5
 
 
 @dataclass(frozen=True)
+class Given:
+    """What a second cohort takes from the networks of a discovery.
+
+    Parameters
+    ----------
+    genes : Index
+        Those of the graph.
+    pairs : DataFrame
+        gene1 and gene2 of the pairs that are tested.
+    """
+
+    genes: pd.Index
+    pairs: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class SampleNetwork:
     """The networks of one sample's bins, and their mean.
 
@@ -178,6 +194,7 @@ def gather(
     closest: float,
     central_genes: int | Literal["all"],
     neighbours: int,
+    given: Given | None = None,
 ) -> BinNetworks:
     """Gather the networks of a cell type; one sample is in memory at a time.
 
@@ -198,6 +215,8 @@ def gather(
         The genes of the graphs: so many most central ones of each bin.
     neighbours : int
         Nearest genes that are listed for each gene.
+    given : Given, optional
+        The graph of a discovery, in place of one that is chosen here.
 
     Raises
     ------
@@ -205,7 +224,10 @@ def gather(
         If a model's file is damaged.
     """
     found = estimator.centrality
-    nodes = most_central(found.values, central_genes)
+    if given is None:
+        nodes = most_central(found.values, central_genes)
+    else:
+        nodes = np.flatnonzero(found.genes.isin(given.genes))
     print(
         f"{len(found.of_models)} networks of {len(found.bins)} bins, {len(found.genes)} genes, "
         f"{len(nodes)} of them in the graph"
@@ -235,7 +257,7 @@ def gather(
                 writer.close()
         pairs = weights = None
         if collected is not None:
-            pairs, weights = collected.chosen(found.genes)
+            pairs, weights = collected.chosen(found.genes, given)
     return BinNetworks(
         found,
         graphs,
@@ -440,9 +462,15 @@ class _Pairs:
             np.abs(self.correlation[row], out=self.correlation[row])
         self.samples.append(network.sample)
 
-    def chosen(self, genes: pd.Index) -> tuple[PairWeights, np.ndarray]:
+    def chosen(self, genes: pd.Index, given: Given | None) -> tuple[PairWeights, np.ndarray]:
         """Return the candidate pairs with their weights, and of some the weights of the bins."""
-        columns = candidates(self.moments.rms)
+        if given is None:
+            columns = candidates(self.moments.rms)
+        else:
+            names = genes[self.nodes]
+            first, second = (names.get_indexer(given.pairs[gene]) for gene in PAIR)
+            ends = pd.DataFrame(dict(zip(PAIR, (first, second), strict=True)))
+            columns = np.sort(_place(ends, len(names)))
         first, second = (genes[self.nodes[end[columns]]] for end in self.upper)
         pairs = pd.DataFrame(
             {

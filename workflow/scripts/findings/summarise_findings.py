@@ -5,6 +5,7 @@ from adapter import logged
 
 from popnet.files import atomic, read_table, write_table
 from popnet.findings import sentences as say
+from popnet.findings import shown_replication as shown
 from popnet.findings.rows import by_chance, findings_row, headline_first
 from popnet.networks.trained import active_dimensions
 from popnet.networks.verdicts import headline, read_measures
@@ -36,10 +37,14 @@ def main(snakemake):
         (*names, read_table(design, text=["value"]), read_table(of_design))
         for *names, design, of_design in params.designs
     ]
-    warnings, shown, covariates = say.compared(designs, chosen)
-    sections = {"What is compared, and what could be found with 80 % power": shown}
+    warnings, compared, covariates = say.compared(designs, chosen)
+    sections = {"What is compared, and what could be found with 80 % power": compared}
     sections |= {say.COVARIATES: covariates} if len(covariates) else {}
     about, unused = described(params, chosen)
+    if snakemake.input.replication:
+        rates, genes = map(read_table, snakemake.input.replication)
+        sections = {shown.HEADING: shown.shown_rates(rates)} | sections
+        about = shown.replication_remarks(rates, genes) + about
     text = page(
         say.beside_chance(findings),
         f"Findings: {params.cohort}",

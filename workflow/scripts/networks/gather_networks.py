@@ -10,7 +10,9 @@ from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import atomic, read_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.gather import gather, gather_apart
+from popnet.networks.centrality import in_graph
+from popnet.networks.gather import Given, gather, gather_apart
+from popnet.networks.pairs import read_pairs
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -23,12 +25,17 @@ def main(snakemake):
     settings = dict(snakemake.params.networks)
     settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
     robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
+    given = None
+    if files.graph:
+        graph = read_h5ad(files.graph)
+        given = Given(graph.var_names[in_graph(graph)], read_pairs(files.tested).pairs)
     networks = gather(
         estimator(snakemake, expression, summary),
         summary,
         expression,
         output.neighbours,
         weigh_pairs=robust,
+        given=given,
         **settings,
     )
     networks.write(dict(output.items()))
