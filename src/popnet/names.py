@@ -7,7 +7,7 @@ from hashlib import sha256
 
 # Names that the results tree uses beside cell types.
 RESERVED = {"variants", "figures", "logs", "benchmarks", "simulated", "training", "comparisons"}
-RESERVED |= {"replication"}
+RESERVED.add("replication")
 # What reports call the networks of the study.
 NETWORKS = {
     "shared": "one siVAE for the cohort",

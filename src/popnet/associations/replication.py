@@ -70,7 +70,7 @@ NOT_EXPRESSED = "not expressed in the second cohort"
 UNMEASURABLE = "not measurable in the second cohort"
 
 
-def tests_of(analysis: str, table: pd.DataFrame) -> pd.DataFrame:
+def common_tests(analysis: str, table: pd.DataFrame) -> pd.DataFrame:
     """Return the tests of an analysis as all analyses have them.
 
     Parameters
@@ -119,7 +119,7 @@ def hypotheses(tests: pd.DataFrame, fdr: float) -> pd.DataFrame:
     Parameters
     ----------
     tests : DataFrame
-        Of :func:`tests_of`.
+        Of :func:`common_tests`.
     fdr : float
 
     Returns
@@ -211,7 +211,7 @@ def replicate(
     claims : DataFrame
         Of :func:`hypotheses`, of one phenotype, cell type and analysis.
     tests : DataFrame
-        Of :func:`tests_of` in the second cohort.
+        Of :func:`common_tests` in the second cohort.
     priors : mapping
         Of :func:`prior_weights` in the discovery.
     fdr : float

@@ -266,7 +266,7 @@ def absent_genes(selected: Sequence[str], genes: pd.Index) -> pd.Index:
     """
     chosen = pd.Index(selected)
     absent = chosen[~chosen.isin(genes)]
-    if len(absent) > (1 - LEAST_PRESENT) * len(chosen):
+    if len(chosen) - len(absent) < LEAST_PRESENT * len(chosen):
         message = f"The cells lack {len(absent)} of the {len(chosen)} genes of the discovery"
         remedy = "Use cells with at least 80 % of them, or one naming of genes in both cohorts"
         names = ", ".join(absent[:5])

@@ -19,6 +19,7 @@ from popnet.networks.pairs import PairWeights
 MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__path__)]
 # What questions have in common. The wiring's outcome is no phenotype: it makes its own designs.
 SHARED = {"designs", "expression_switch", "given_expression", "groups", "testing"}
+SHARED |= {"replication", "replication_files"}
 # What the paper did not ask.
 NEW = {"expression", "heteroplasmy", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})

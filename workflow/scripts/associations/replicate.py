@@ -3,7 +3,7 @@
 import pandas as pd
 from adapter import logged
 
-from popnet.associations.replication import GROUP, open_sealed, rates, replicate, tests_of
+from popnet.associations.replication import GROUP, open_sealed, rates, replicate, common_tests
 from popnet.associations.replication_files import genes_of, of_network, parts_of, read_claims
 from popnet.files import read_h5ad, read_table, write_table
 
@@ -25,7 +25,7 @@ def main(snakemake):
         if own.empty:
             continue
         second = of_network(read_table(path), own["network"].iloc[0], analysis)
-        tests = tests_of(analysis, second)
+        tests = common_tests(analysis, second)
         # Names of sets and programmes are no genes.
         of_genes = analysis not in ("gene_sets", "programmes")
         expressed = genes[cell_type].index[genes[cell_type]["expressed"]] if of_genes else None
@@ -44,7 +44,7 @@ def main(snakemake):
 
 def replicate_none(claims):
     """Return the table of no hypotheses, with all columns."""
-    return replicate(claims, tests_of("centrality", claims.assign(gene="")), {"p": [1.0]}, 0.05)
+    return replicate(claims, common_tests("centrality", claims.assign(gene="")), {"p": [1.0]}, 0.05)
 
 
 with logged(snakemake.log[0]):

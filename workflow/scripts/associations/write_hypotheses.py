@@ -11,7 +11,7 @@ from popnet.associations.replication import (
     hypotheses,
     prior_weights,
     sealed,
-    tests_of,
+    common_tests,
 )
 from popnet.associations.replication_files import of_network, parts_of
 from popnet.files import atomic, read_table, write_table
@@ -26,7 +26,7 @@ def main(snakemake):
         phenotype, cell_type, _, analysis = asked
         network = headline(measures.get(cell_type), params.networks)
         own = of_network(read_table(path), network, analysis)
-        tests = tests_of(analysis, own)
+        tests = common_tests(analysis, own)
         about = dict(zip(GROUP, (phenotype, cell_type, analysis), strict=True))
         about["network"] = network if "network" in own else ""
         claims = hypotheses(tests, fdr)
