@@ -19,10 +19,17 @@ NAMES = ["phenotype", "cell_type", "analysis", "network", "measure", "name1", "n
 
 
 def of_network(table: pd.DataFrame, network: str, analysis: str) -> pd.DataFrame:
-    """Return the rows of a network in a table of all networks; programmes and controls have one."""
+    """Return the rows of a network in a table of all networks.
+
+    Controls have no network, programmes are always those of the network "shared", and plain
+    correlation alone is plain correlation in both stages.
+    """
     if "network" not in table:
         return table
-    return table[table["network"] == ("shared" if analysis == "programmes" else network)]
+    if analysis == "programmes":
+        network = "shared"
+    kept = (table["network"] == network) & ((analysis, network) != ("model_edges", "correlation"))
+    return table[kept]
 
 
 def read_claims(path: str | Path) -> pd.DataFrame:

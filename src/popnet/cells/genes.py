@@ -17,7 +17,6 @@ from scipy.sparse import csr_matrix
 from popnet.errors import InputError, Problem
 from popnet.files import atomic, read_table
 
-
 # Least share of a discovery's genes that its second cohort must have.
 LEAST_PRESENT = 0.8
 

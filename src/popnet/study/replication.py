@@ -56,9 +56,7 @@ def replication_problems(discovery: Cohort, config: Mapping[str, Any]) -> list[P
     problems, file = [], discovery.file
     if PRESETS.get(config["preset"], PRESETS["robust"]).unit != "donor":
         message = "Replication needs the effects of the mixed model, which preset paper has not"
-        problems.append(
-            Problem(file, "replicate", config["preset"], message, "Use preset: robust")
-        )
+        problems.append(Problem(file, "replicate", config["preset"], message, "Use preset: robust"))
     if discovery.cell_types is None:
         message = "The cell types that are replicated must be known before any work"
         remedy = "List them: cell_types: [...]"

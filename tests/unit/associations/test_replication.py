@@ -13,13 +13,13 @@ from popnet.associations.replication import (
     NO_SUCH_TEST,
     NOT_EXPRESSED,
     UNMEASURABLE,
+    common_tests,
     hypotheses,
     open_sealed,
     prior_weights,
     rates,
     replicate,
     sealed,
-    common_tests,
 )
 from popnet.errors import InputError
 from popnet.stats.multiplicity import benjamini_hochberg

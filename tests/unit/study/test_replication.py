@@ -87,7 +87,7 @@ def test_the_same_donors_under_other_ids(two):
     samples = sheet("second", ["d", "e", "f"])["samples"]
     samples[0]["donor"] = "a"
     found = replication_problems(two(second={"cells": cells, "samples": samples}), ROBUST)
-    assert ["1 donors are in the discovery, too: 'a'"] == [problem.message for problem in found]
+    assert [problem.message for problem in found] == ["1 donors are in the discovery, too: 'a'"]
 
 
 def test_the_discovery_names_its_cell_types_and_has_a_mixed_model(two):

@@ -3,7 +3,7 @@
 import pandas as pd
 from adapter import logged
 
-from popnet.associations.replication import GROUP, open_sealed, rates, replicate, common_tests
+from popnet.associations.replication import GROUP, common_tests, open_sealed, rates, replicate
 from popnet.associations.replication_files import genes_of, of_network, parts_of, read_claims
 from popnet.files import read_h5ad, read_table, write_table
 

@@ -8,10 +8,10 @@ from adapter import logged
 from popnet.associations.replication import (
     FAMILIES,
     GROUP,
+    common_tests,
     hypotheses,
     prior_weights,
     sealed,
-    common_tests,
 )
 from popnet.associations.replication_files import of_network, parts_of
 from popnet.files import atomic, read_table, write_table
@@ -28,7 +28,7 @@ def main(snakemake):
         own = of_network(read_table(path), network, analysis)
         tests = common_tests(analysis, own)
         about = dict(zip(GROUP, (phenotype, cell_type, analysis), strict=True))
-        about["network"] = network if "network" in own else ""
+        about["network"] = str(own["network"].iloc[0]) if "network" in own and len(own) else ""
         claims = hypotheses(tests, fdr)
         found.append(pd.DataFrame(about, claims.index).join(claims))
         priors.append(about | {"weights": prior_weights(tests)})

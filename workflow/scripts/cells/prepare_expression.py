@@ -21,7 +21,7 @@ def main(snakemake):
     absent = absent_genes(selected, genes)
     if len(absent):
         print(f"{len(absent)} of {len(selected)} genes are absent and count as not expressed")
-    all_genes = genes.append(absent)
+    every = genes.append(absent)
     cell_cycle = read_table(resource("cell_cycle_genes.tsv"))
 
     def samples():
@@ -30,7 +30,7 @@ def main(snakemake):
             seed = derive_seed(params.seed, "cell cycle", sample)
             regress = params.regress, cell_cycle, seed
             counts = with_absent(counts, len(absent))
-            yield prepare_sample(counts, depth, rows, all_genes, selected, *regress, params.keep_counts)
+            yield prepare_sample(counts, depth, rows, every, selected, *regress, params.keep_counts)
             print(f"{sample}: {len(rows)} cells")
 
     summary = write_expression(snakemake.output.expression, samples(), selected)
