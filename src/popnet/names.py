@@ -7,7 +7,7 @@ from hashlib import sha256
 
 # Names that the results tree uses beside cell types.
 RESERVED = {"variants", "figures", "logs", "benchmarks", "simulated", "training", "comparisons"}
-RESERVED |= {"associations", "study"}
+RESERVED |= {"associations", "study", "replication"}
 # What reports call the networks of the study.
 NETWORKS = {
     "shared": "one siVAE for the cohort",

@@ -15,8 +15,15 @@ from popnet.files import read_table
 
 GENES = ["MT-ND1", "MT-CO1", "ACTB", "GAPDH"]
 SMALL = "bins: {size: 10}\ntraining: {bins_per_job: 3}\n"
-ONCE = ["list_excluded", "record_cohort", "correct_study", "summarise_findings", "default"]
-ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
+ONCE = [
+    "list_excluded",
+    "record_cohort",
+    "correct_study",
+    "summarise_findings",
+    "report_findings",
+    "default",
+]
+ONCE += ["report_findings", "describe_samples", "resolve_phenotype", "resolve_gene_sets"]
 PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "name_programmes"]
 PER_TYPE += ["gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]

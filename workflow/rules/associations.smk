@@ -92,7 +92,7 @@ rule associate_graph_centrality:
 rule enrich_gene_sets:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
         measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:

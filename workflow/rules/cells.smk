@@ -3,6 +3,7 @@
 rule match_depth:
     input:
         cells="<results>/binned_cells.parquet",
+        discovery=of_discovery("depth_target.json"),
     output:
         cells="<results>/{cell_type}/matched_cells.parquet",
         samples="<results>/{cell_type}/depth.tsv",
@@ -55,7 +56,7 @@ rule select_genes:
 rule prepare_expression:
     input:
         cells=COUNTED,
-        genes="<results>/{cell_type}/genes.tsv",
+        genes="<chosen>/{cell_type}/genes.tsv",
     output:
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",

@@ -55,7 +55,7 @@ rule record_cohort:
         samples="<results>/samples.tsv",
         trained=lambda wildcards: trained_tables(),
         shared=lambda wildcards: [
-            f"<results>/{cell_type}/shared/{part}/basis.json"
+            f"<chosen>/{cell_type}/shared/{part}/basis.json"
             for cell_type in cell_types() * presets.shares_model(config)
             for part in ("all", "fold1", "fold2")
         ],

@@ -3,7 +3,7 @@ rule associate_edges:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
         measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
@@ -63,7 +63,7 @@ rule associate_consensus:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         edges=f"<results>/{{cell_type}}/networks/{{network}}/{presets.edges(config['preset'])}",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
         measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:

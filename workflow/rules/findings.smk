@@ -27,21 +27,8 @@ rule summarise_findings:
         measures=lambda wildcards: [table for _, table in measured_tables()],
         tables=lambda wildcards: [table[-2] for table in tested_tables()],
         nulls=lambda wildcards: [table[-1] for table in tested_tables()],
-        designs=lambda wildcards: [test[-1] for test in centrality_tests("design.tsv")],
-        covariates=lambda wildcards: [test[-1] for test in centrality_tests("covariates.tsv")],
-        excluded="<results>/excluded.tsv",
-        networks=lambda wildcards: [
-            path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
-        ],
-        depths=lambda wildcards: depth_files("depth.tsv"),
     output:
-        table="<results>/findings.tsv",
-        page=report(
-            "<results>/findings.html",
-            caption="../report/findings.rst",
-            category="Findings",
-            labels={"result": "All findings in one table", "cell type": "all"},
-        ),
+        "<results>/findings.tsv",
     log:
         "<logs>/summarise_findings.log",
     conda:
@@ -51,6 +38,44 @@ rule summarise_findings:
             [*table[:-2], *files]
             for table, *files in zip(tested_tables(), input.tables, input.nulls)
         ],
+        measures=lambda wildcards: in_place(measured_tables()),
+        networks=NETWORKS,
+        preset=config["preset"],
+        fdr=config["statistics"]["fdr"],
+    message:
+        "Summarise what was found"
+    script:
+        "../scripts/findings/summarise_findings.py"
+
+
+rule report_findings:
+    input:
+        table="<results>/findings.tsv",
+        measures=lambda wildcards: [table for _, table in measured_tables()],
+        designs=lambda wildcards: [test[-1] for test in centrality_tests("design.tsv")],
+        covariates=lambda wildcards: [test[-1] for test in centrality_tests("covariates.tsv")],
+        excluded="<results>/excluded.tsv",
+        networks=lambda wildcards: [
+            path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
+        ],
+        depths=lambda wildcards: depth_files("depth.tsv"),
+        replication=(
+            ["<results>/replication_rates.tsv", "<results>/replication_genes.tsv"]
+            if cohort.replicate
+            else []
+        ),
+    output:
+        report(
+            "<results>/findings.html",
+            caption="../report/findings.rst",
+            category="Findings",
+            labels={"result": "All findings in one table", "cell type": "all"},
+        ),
+    log:
+        "<logs>/report_findings.log",
+    conda:
+        "../../envs/cells.yaml"
+    params:
         designs=lambda wildcards, input: [
             [*test, *files]
             for test, *files in zip(centrality_tests(), input.designs, input.covariates)
@@ -70,9 +95,9 @@ rule summarise_findings:
         preset=config["preset"],
         fdr=config["statistics"]["fdr"],
     message:
-        "Summarise what was found"
+        "Write the page of findings"
     script:
-        "../scripts/findings/summarise_findings.py"
+        "../scripts/findings/report_findings.py"
 
 
 rule report_measures:

@@ -30,7 +30,7 @@ rule compare_seeds:
             else []
         ),
         models=lambda wildcards: (
-            shared_models(f"<results>/{wildcards.cell_type}/shared")[1:]
+            shared_models(f"<chosen>/{wildcards.cell_type}/shared")[1:]
             if wildcards.network == "shared"
             else []
         ),

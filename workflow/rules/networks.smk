@@ -3,7 +3,7 @@ rule gather_networks:
     input:
         trained=lambda wildcards: (trained_jobs(wildcards) if wildcards.network == "sivae" else []),
         models=lambda wildcards: (
-            shared_models(f"<results>/{wildcards.cell_type}/shared")
+            shared_models(f"<chosen>/{wildcards.cell_type}/shared")
             if wildcards.network in ("shared", "components")
             else []
         ),
@@ -11,6 +11,8 @@ rule gather_networks:
         donors=("<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []),
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
+        graph=of_discovery("networks/{network}/bins.h5ad"),
+        tested=of_discovery("networks/{network}/pairs.h5ad"),
     output:
         **(
             {
@@ -105,7 +107,7 @@ rule count_connectivity:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         edges=f"<results>/{{cell_type}}/networks/{{network}}/{presets.edges(config['preset'])}",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
     output:
         "<results>/{cell_type}/networks/{network}/connectivity.parquet",
     log:

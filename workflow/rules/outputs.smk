@@ -1,7 +1,5 @@
 # What a study consists of.
-from itertools import product, zip_longest
-
-from popnet.seeds import derive_seed
+from itertools import product
 
 
 def inferred_jobs(wildcards):
@@ -12,27 +10,6 @@ def inferred_jobs(wildcards):
         for job in jobs(wildcards.cell_type)
         for kind in ("h5ad", "parquet", "tsv")
     ]
-
-
-def tuned_bins(cell_type):
-    """Return the [sample, bin] pairs that settings are compared on, of as many samples as can be."""
-    rows = [[row["sample"], int(row["bin"])] for row in planned_bins()[cell_type]]
-    of_sample = {}
-    for row in sorted(rows, key=lambda row: derive_seed(config["seed"], *row)):
-        of_sample.setdefault(row[0], []).append(row)
-    rounds = zip_longest(*of_sample.values())
-    return [row for turn in rounds for row in turn if row][: config["tuning"]["bins"]]
-
-
-def tuned_bin(wildcards):
-    """Return the [sample, bin] pair that a job compares settings on."""
-    return tuned_bins(wildcards.cell_type)[int(wildcards.job) - 1]
-
-
-def tuning_tables(wildcards):
-    """Return the tables of all jobs that compare settings in a cell type."""
-    n_bins = len(tuned_bins(wildcards.cell_type))
-    return [f"<results>/{wildcards.cell_type}/tuning/{n}.tsv" for n in range(1, n_bins + 1)]
 
 
 def tuning_results(wildcards):
@@ -95,7 +72,7 @@ def described_networks():
             network,
             f"<results>/{cell_type}/map/{network}/reliability.tsv",
             f"<results>/{cell_type}/networks/{network}/reliability.tsv",
-            [f"<results>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
+            [f"<chosen>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
             trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
         ]
         for cell_type, network in product(cell_types(), NETWORKS)
@@ -105,7 +82,7 @@ def described_networks():
 def in_place(rows):
     """Return nested paths as scripts read them, with the folder of the results."""
     if isinstance(rows, str):
-        return rows.replace("<results>", RESULTS)
+        return rows.replace("<results>", RESULTS).replace("<chosen>", CHOSEN)
     return [in_place(one) for one in rows]
 
 
@@ -138,6 +115,7 @@ def study_results(wildcards):
         results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
     if compared_values():
         results += [f"{RESULTS}/associations/{name}/cell_types.tsv" for name in phenotypes]
+    results += replication_figures()
     if cohort.variants:
         results += [f"{RESULTS}/figures/variants/{name}/burden.png" for name in phenotypes]
     return results

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 # Where results go, also for a workflow that takes this one as a module.
 RESULTS = workflow.pathvars.get("results")
+# Where genes, gene sets and the models of the cohort come from: of a second cohort, its discovery.
+CHOSEN = workflow.pathvars.apply("<chosen>")
 
 
 def training_environment():
@@ -120,7 +122,7 @@ def shared_models(folder):
 
 def start_of_bins(wildcards):
     """Return the models that those of the bins start from; none if they start from nothing."""
-    models = shared_models(f"<results>/{wildcards.cell_type}/shared")
+    models = shared_models(f"<chosen>/{wildcards.cell_type}/shared")
     # The models of the folds are for errors in unseen cells.
     n_starts = presets.PRESETS[config["preset"]].warm * (3 if presets.cross_fits(config) else 1)
     return models[:n_starts]

@@ -1,7 +1,7 @@
 # Groups of genes that vary together in all samples, from the cohort's model, and their tests.
 rule find_programmes:
     input:
-        models=shared_models("<results>/{cell_type}/shared"),
+        models=shared_models("<chosen>/{cell_type}/shared"),
         expression="<results>/{cell_type}/expression.h5ad",
         bins="<results>/{cell_type}/networks/shared/bins.h5ad",
     output:
@@ -26,7 +26,7 @@ rule find_programmes:
 rule name_programmes:
     input:
         loadings="<results>/{cell_type}/networks/shared/programme_loadings.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
     output:
         "<results>/{cell_type}/networks/shared/programmes.tsv",
     log:

@@ -72,6 +72,7 @@ TITLES = {
     "marker_genes": "Marker genes and cells",
     "agreement": "Agreement with other methods",
     "compared_hits": "Hits by method",
+    "replication": "Replication in the second cohort",
 }
 
 

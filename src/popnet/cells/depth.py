@@ -201,7 +201,12 @@ class Matched:
 
 
 def match_depth(
-    cells: pd.DataFrame, cell_type: str, seed: int, code: str, earlier: Target | None = None
+    cells: pd.DataFrame,
+    cell_type: str,
+    seed: int,
+    code: str,
+    earlier: Target | None = None,
+    discovery: Target | None = None,
 ) -> Matched:
     """Say which share of its counts each cell of a cell type keeps.
 
@@ -217,6 +222,9 @@ def match_depth(
     earlier : Target, optional
         Kept where nothing but later samples changed, unless they would lower it by more than 5 %
         (:meth:`Target.changed`).
+    discovery : Target, optional
+        That of a discovery whose findings these cells replicate: no cell keeps more, so that both
+        cohorts have the same depth, unless this one is shallower.
     """
     members_of = cells.groupby(cells["sample"].astype(str), sort=True).indices
     depth, names = cells["depth"].to_numpy(float), cells["cell"].to_numpy(str)
@@ -224,7 +232,10 @@ def match_depth(
     checksums = {
         str(sample): _checksum(names[rows], depth[rows]) for sample, rows in members_of.items()
     }
-    target, remark = Target(target_quantiles(quantiles).tolist(), checksums, code), ""
+    reached = target_quantiles(quantiles)
+    if discovery is not None:
+        reached = np.minimum(reached, discovery.quantiles)
+    target, remark = Target(reached.tolist(), checksums, code), ""
     if earlier is not None:
         if why := earlier.changed(target):
             remark = f"the target is made anew: {why}"

@@ -14,7 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from popnet.errors import InputError, Problem
 from popnet.files import atomic, read_table
+
+# Least share of a discovery's genes that its second cohort must have.
+LEAST_PRESENT = 0.8
 
 
 @dataclass(frozen=True)
@@ -249,6 +253,30 @@ def select_genes(
             ],
         }
     )
+
+
+def absent_genes(selected: Sequence[str], genes: pd.Index) -> pd.Index:
+    """Return the selected genes that the cells of a second cohort lack, in their order.
+
+    Raises
+    ------
+    InputError
+        If more than a fifth of them are absent: the discovery's networks cannot be made again.
+    """
+    chosen = pd.Index(selected)
+    absent = chosen[~chosen.isin(genes)]
+    if len(chosen) - len(absent) < LEAST_PRESENT * len(chosen):
+        message = f"The cells lack {len(absent)} of the {len(chosen)} genes of the discovery"
+        remedy = "Use cells with at least 80 % of them, or one naming of genes in both cohorts"
+        names = ", ".join(absent[:5])
+        raise InputError([Problem("the second cohort", "genes", names, message, remedy)])
+    return absent
+
+
+def with_absent(counts: csr_matrix, n_absent: int) -> csr_matrix:
+    """Return counts of cells x genes with columns without counts behind them."""
+    shape = counts.shape[0], counts.shape[1] + n_absent
+    return csr_matrix((counts.data, counts.indices, counts.indptr), shape)
 
 
 def _variance_ranks(statistics: GeneStatistics) -> np.ndarray:

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, write_h5ad, write_parquet, write_table
-from popnet.networks.centrality import MEASURES, graph_centralities
+from popnet.files import atomic, read_h5ad, write_h5ad, write_parquet, write_table
+from popnet.networks.centrality import MEASURES, graph_centralities, in_graph
 from popnet.networks.centrality import central_genes as most_central
 from popnet.networks.edges import nearest_neighbours, strongest_pairs
 from popnet.networks.estimators import BinCentrality, Estimator, correlation_factor
 from popnet.networks.modules import Modules, find_modules, of_bins
-from popnet.networks.pairs import PairMoments, PairWeights, candidates
+from popnet.networks.pairs import PairMoments, PairWeights, candidates, read_pairs
 from popnet.networks.reliability import icc, seed_reliability
 
 PAIR = ["gene1", "gene2"]
@@ -29,6 +29,28 @@ PAIR = ["gene1", "gene2"]
 FOLLOWED = 20_000
 # Share of a bin's repeats that must have an edge of the bin's graph without weights.
 MOST = 0.5
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a second cohort takes from the networks of a discovery.
+
+    Parameters
+    ----------
+    genes : Index
+        Those of the graph.
+    pairs : DataFrame
+        gene1 and gene2 of the pairs that are tested.
+    """
+
+    genes: pd.Index
+    pairs: pd.DataFrame
+
+    @classmethod
+    def read(cls, bins: str, pairs: str) -> Given:
+        """Read it from the discovery's bins.h5ad and pairs.h5ad of a network."""
+        graph = read_h5ad(bins)
+        return cls(graph.var_names[in_graph(graph)], read_pairs(pairs).pairs)
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,7 @@ def gather(
     neighbours: int,
     donors: Mapping[str, str] | None = None,
     seed: int = 0,
+    given: Given | None = None,
 ) -> BinNetworks:
     """Gather the networks of a cell type; one sample is in memory at a time.
 
@@ -207,6 +230,8 @@ def gather(
         Where pairs are weighed: with it modules of the mean network are found.
     seed : int
         Of the modules.
+    given : Given, optional
+        The graph of a discovery, in place of one that is chosen here.
 
     Raises
     ------
@@ -214,7 +239,10 @@ def gather(
         If a model's file is damaged.
     """
     found = estimator.centrality
-    nodes = most_central(found.values, central_genes)
+    if given is None:
+        nodes = most_central(found.values, central_genes)
+    else:
+        nodes = np.flatnonzero(found.genes.isin(given.genes))
     print(
         f"{len(found.of_models)} networks of {len(found.bins)} bins, {len(found.genes)} genes, "
         f"{len(nodes)} of them in the graph"
@@ -244,7 +272,7 @@ def gather(
                 writer.close()
         pairs = weights = modules = None
         if collected is not None:
-            pairs, weights = collected.chosen(found.genes)
+            pairs, weights = collected.chosen(found.genes, given)
             if donors is not None:
                 of_samples = [donors[sample] for sample in collected.samples]
                 modules = find_modules(collected.weights, of_samples, found.genes[nodes], seed)
@@ -466,9 +494,15 @@ class _Pairs:
             np.abs(self.correlation[row], out=self.correlation[row])
         self.samples.append(network.sample)
 
-    def chosen(self, genes: pd.Index) -> tuple[PairWeights, np.ndarray]:
+    def chosen(self, genes: pd.Index, given: Given | None) -> tuple[PairWeights, np.ndarray]:
         """Return the candidate pairs with their weights, and of some the weights of the bins."""
-        columns = candidates(self.moments.rms)
+        if given is None:
+            columns = candidates(self.moments.rms)
+        else:
+            names = genes[self.nodes]
+            first, second = (names.get_indexer(given.pairs[gene]) for gene in PAIR)
+            ends = pd.DataFrame(dict(zip(PAIR, (first, second), strict=True)))
+            columns = np.sort(_place(ends, len(names)))
         first, second = (genes[self.nodes[end[columns]]] for end in self.upper)
         pairs = pd.DataFrame(
             {

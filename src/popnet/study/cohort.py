@@ -13,8 +13,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from popnet.errors import InputError, Problem
-from popnet.study.definitions import MT_PREFIX, Covariate, GeneSet, OwnNetwork, Phenotype
+from popnet.errors import InputError, Problem, nearest
+from popnet.study.definitions import (
+    MT_PREFIX,
+    Covariate,
+    GeneSet,
+    OwnNetwork,
+    Phenotype,
+    Replicate,
+)
 from popnet.study.documents import read_sheet
 from popnet.study.own import own_names, own_network
 from popnet.study.paths import is_absent, path_fault, resolve_path
@@ -81,6 +88,7 @@ class Cohort:
     variants : Variants or None
     own_networks : tuple of OwnNetwork
     simulation : Simulation or None
+    replicate : Replicate or None
     files : tuple of str
         The files that the sheet names.
     warnings : tuple of Problem
@@ -98,6 +106,7 @@ class Cohort:
     own_networks: tuple[OwnNetwork, ...] = ()
     has_cells: bool = True
     simulation: Simulation | None = None
+    replicate: Replicate | None = None
     donor: str | None = None
     batch: str | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
@@ -309,6 +318,7 @@ class _Resolver:
             own_networks=own_networks,
             has_cells="cells" in self.written,
             simulation=simulation,
+            replicate=self._replicate(),
             files=tuple(dict.fromkeys(filter(None, [table, *made, *others]))),
         )
 
@@ -359,6 +369,19 @@ class _Resolver:
             message = "The study has neither cells nor own networks"
             notes.add("own_networks", None, message, "Name a table, or add cells")
         return tuple(networks)
+
+    def _replicate(self) -> Replicate | None:
+        entry, notes = self.sheet.replicate, self.notes
+        if entry is None:
+            return None
+        for number, name in enumerate(entry.phenotypes or ()):
+            if name not in self.sheet.phenotypes:
+                remedy = nearest(name, self.sheet.phenotypes) + "Name phenotypes of this sheet"
+                place = f"replicate.phenotypes[{number}]"
+                notes.add(place, name, "The sheet has no such phenotype", remedy)
+        sheet = str(notes.checked("replicate.cohort", notes.path(entry.cohort)))
+        names = None if entry.phenotypes is None else tuple(entry.phenotypes)
+        return Replicate(sheet, names)
 
     def _cell_types(self, cells: Cells) -> tuple[str, ...] | None:
         if self.sheet.cell_types is None:

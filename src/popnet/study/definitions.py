@@ -71,6 +71,22 @@ class GeneSet:
 
 
 @dataclass(frozen=True)
+class Replicate:
+    """A second cohort that what is found is tested in.
+
+    Parameters
+    ----------
+    cohort : str
+        Its sheet.
+    phenotypes : tuple of str or None
+        Names in the sheet of the phenotypes that both have; None stands for all.
+    """
+
+    cohort: str
+    phenotypes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class OwnNetwork:
     """A table of networks, or of values of genes, that the user made with another tool.
 

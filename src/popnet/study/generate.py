@@ -23,6 +23,7 @@ from popnet.study.sheet import (
     GeneSetEntry,
     OwnNetworkEntry,
     PhenotypeEntry,
+    ReplicateEntry,
     SampleEntry,
     SamplesOfCells,
     SampleTable,
@@ -45,6 +46,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "covariate": CovariateEntry,
     "gene set": GeneSetEntry,
     "own network": OwnNetworkEntry,
+    "replication": ReplicateEntry,
 }
 
 

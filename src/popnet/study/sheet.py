@@ -355,6 +355,15 @@ class OwnNetworkEntry(Section):
     )
 
 
+class ReplicateEntry(Section):
+    """A second cohort that what is found here is tested in, see docs/replication.md."""
+
+    cohort: Text = Field(description="The sheet of the second cohort")
+    phenotypes: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="The phenotypes that both cohorts have; left out, all of them"
+    )
+
+
 class Variants(Section):
     """Genotypes of the samples."""
 
@@ -459,3 +468,4 @@ class Sheet(Section):
         description="Networks or values of genes by other tools, `name: {path}`, see "
         "docs/own-networks.md",
     )
+    replicate: ReplicateEntry | None = None

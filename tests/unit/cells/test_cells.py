@@ -32,12 +32,14 @@ from popnet.cells.formats import open_source, open_sources
 from popnet.cells.genes import (
     Choice,
     GeneStatistics,
+    absent_genes,
     normalise,
     pool_statistics,
     read_choice,
     sample_statistics,
     select_genes,
     selection_basis,
+    with_absent,
 )
 from popnet.cells.sources import common_genes, read_blocks, read_counts, read_samples
 from popnet.errors import InputError
@@ -860,3 +862,14 @@ def test_real_cells(shared_data, root, tmp_path):
     part = read_bin(tmp_path / "expression.h5ad", two[1], 1)
     assert part.shape == (1000, 3000)
     assert np.isfinite(part.X).all()
+
+
+def test_genes_that_a_second_cohort_lacks_have_no_counts():
+    selected, genes = list("ABCDE"), pd.Index(list("EXBAD"))
+    assert list(absent_genes(selected, genes)) == ["C"]
+    counts = sparse.csr_matrix(np.arange(10).reshape(2, 5))
+    wider = with_absent(counts, 1).toarray()
+    np.testing.assert_array_equal(wider[:, :5], counts.toarray())
+    assert (wider[:, 5] == 0).all()
+    with pytest.raises(InputError, match="lack 2 of the 5 genes"):
+        absent_genes(selected, pd.Index(list("EXBA")))

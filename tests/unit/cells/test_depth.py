@@ -279,3 +279,14 @@ def test_counts_are_read_thinned_however_they_are_read(tmp_path):
         rows = members["row"].to_numpy()
         np.testing.assert_array_equal(read.toarray(), whole.toarray()[rows])
         np.testing.assert_array_equal(totals, left[rows])
+
+
+def test_a_second_cohort_has_the_depth_of_the_discovery_unless_it_is_shallower():
+    cells = cohort_cells({"a": 2000, "b": 3000, "c": 4000})
+    own = match_depth(cells, "T", 1, "code").target
+    for factor in (0.5, 2):
+        discovery = Target([factor * value for value in own.quantiles], {}, "code")
+        found = match_depth(cells, "T", 1, "code", discovery=discovery)
+        expected = min(factor, 1) * np.array(own.quantiles)
+        np.testing.assert_allclose(found.target.quantiles, expected)
+        assert found.cells["kept"].max() <= 1

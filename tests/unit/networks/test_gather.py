@@ -16,7 +16,7 @@ from popnet.errors import InputError
 from popnet.files import read_parquet, read_table, write_parquet, write_table
 from popnet.networks import estimators
 from popnet.networks.edges import closest_pairs, nearest_neighbours, pair_weights, strongest_pairs
-from popnet.networks.gather import gather, sample_edges
+from popnet.networks.gather import Given, gather, sample_edges
 from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.networks.pairs import candidates, read_pairs
 from popnet.networks.reliability import icc
@@ -31,6 +31,7 @@ PAIRS = list(zip(np.array(GENES)[UPPER[0]], np.array(GENES)[UPPER[1]], strict=Tr
 
 SETTINGS = {"closest": 0.2, "central_genes": "all", "neighbours": 3}
 LEAST = 0.05
+PAIR = ["gene1", "gene2"]
 
 
 def tables(networks, path):
@@ -420,6 +421,18 @@ def test_networks_of_plain_correlation(cohort, plain, tmp_path):
         assert table["rank"].tolist() == [1, 2, 3] * N_GENES
 
 
+def test_a_second_cohort_has_the_graph_and_the_pairs_of_the_discovery(cohort, tmp_path):
+    estimator = estimators.correlation(*cohort, LEAST)
+    whole = gathered(estimator, cohort, tmp_path)
+    genes = pd.Index(GENES[:6])
+    among = whole.pairs.pairs[PAIR].isin(genes).all(axis=1).to_numpy()
+    wanted = whole.pairs.pairs[among][PAIR].iloc[::-1]
+    found = gathered(estimator, cohort, tmp_path, given=Given(genes, wanted))
+    assert set(found.bins.var_names[np.isfinite(found.bins.layers["degree"]).any(0)]) <= set(genes)
+    assert found.pairs.pairs[PAIR].values.tolist() == wanted.iloc[::-1].values.tolist()
+    np.testing.assert_array_equal(found.pairs.weights, whole.pairs.weights[:, among])
+
+
 def test_pairs_are_weighed_only_where_asked(cohort, tmp_path):
     estimator = estimators.correlation(*cohort, LEAST)
     assert gathered(estimator, cohort, tmp_path, weigh_pairs=False).pairs is None
@@ -592,6 +605,7 @@ def test_the_script_writes_what_was_gathered(
             expression=str(folder / "expression.h5ad"),
             models=[str(part / "fit.json") for part in parts],
             donors=str(folder / "donors.tsv"),
+            graph=[],
         ),
         output=output,
         wildcards=SimpleNamespace(cell_type="FPP", network=network),

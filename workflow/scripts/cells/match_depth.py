@@ -21,6 +21,7 @@ def main(snakemake):
         params.seed,
         code_hash("popnet.cells.depth"),
         read_target(output.target),
+        read_target(snakemake.input.discovery) if snakemake.input.discovery else None,
     )
     print(matched.remark or "target made from all samples")
     shown = matched.samples

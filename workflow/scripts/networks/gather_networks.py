@@ -10,7 +10,7 @@ from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import read_h5ad, read_table, write_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.gather import gather, gather_apart, modules_of_bins
+from popnet.networks.gather import Given, gather, gather_apart, modules_of_bins
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -24,8 +24,9 @@ def main(snakemake):
     settings = {key: params.networks[key] for key in names}
     robust = presets.PRESETS[params.preset].unit == "donor"
     donors = read_table(files.donors).set_index("sample")["donor"] if robust else None
+    given = Given.read(files.graph, files.tested) if files.graph else None
     found = estimator(snakemake, expression, summary)
-    how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed}
+    how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed, "given": given}
     networks = gather(found, summary, expression, output.neighbours, **how)
     networks.write(dict(output.items()))
     if robust:

@@ -1,0 +1,74 @@
+"""What a replication reads: tables of tests, hypotheses, and what is frozen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from popnet.files import read_table, reading
+
+# Read as text, whatever they look like.
+NAMES = ["phenotype", "cell_type", "analysis", "network", "measure", "name1", "name2", "direction"]
+
+
+def of_network(table: pd.DataFrame, network: str, analysis: str) -> pd.DataFrame:
+    """Return the rows of a network in a table of all networks.
+
+    Controls have no network, programmes are always those of the network "shared", and plain
+    correlation alone is plain correlation in both stages.
+    """
+    if "network" not in table:
+        return table
+    if analysis == "programmes":
+        network = "shared"
+    kept = (table["network"] == network) & ((analysis, network) != ("model_edges", "correlation"))
+    return table[kept]
+
+
+def read_claims(path: str | Path) -> pd.DataFrame:
+    """Read a file of hypotheses; names are text, "" where there is none."""
+    claims = read_table(path, text=NAMES)
+    claims[NAMES] = claims[NAMES].fillna("").astype(str)
+    return claims
+
+
+def parts_of(
+    frozen: Sequence[tuple[str, str, Sequence[str]]], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the second cohort takes from the discovery, for the seal of the hypotheses.
+
+    Parameters
+    ----------
+    frozen : sequence of (cell type, genes.tsv, basis.json of each model)
+    settings : mapping
+        Sections of the config.
+
+    Returns
+    -------
+    dict
+        genes (SHA-256 of their names, by cell type), models (digests of their files, by cell type
+        and part) and settings.
+    """
+    genes, models = {}, {}
+    for cell_type, table, bases in frozen:
+        names = read_table(table, text=["gene"])["gene"]
+        genes[cell_type] = sha256("\n".join(names).encode()).hexdigest()
+        models[cell_type] = {}
+        for path in map(Path, bases):
+            with reading(path):
+                models[cell_type][path.parent.name] = json.loads(path.read_text())["model"]
+    plain = json.loads(json.dumps(settings))
+    return {"genes": genes, "models": models, "settings": plain}
+
+
+def genes_of(summary: AnnData) -> pd.DataFrame:
+    """Return, by gene, whether any cell of the summary of a cohort's expression expresses it."""
+    rate = np.asarray(summary.layers["detection_rate"])
+    return pd.DataFrame({"expressed": (rate > 0).any(axis=0)}, index=summary.var_names)

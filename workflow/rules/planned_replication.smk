@@ -1,0 +1,70 @@
+# What a discovery gives to its second cohort, and what is tested there.
+from copy import deepcopy
+
+from popnet.associations.replication import FAMILIES
+
+
+def second_config():
+    """Return the config of the second cohort: the discovery's settings, and the discovery itself."""
+    return deepcopy(config) | {"cohort": cohort.replicate.cohort, "discovery": cohort}
+
+
+def of_discovery(name):
+    """Return a file of a cell type of the discovery; nothing in a study that is no second cohort."""
+    return f"<chosen>/{{cell_type}}/{name}" if DISCOVERY else []
+
+
+def replicated():
+    """Return phenotype and cell type (names), their folder and analysis, of all that is replicated."""
+    wanted = phenotypes.values()
+    if cohort.replicate:
+        wanted = replicated_phenotypes(cohort)
+    wanted = {safe_name(phenotype.name): phenotype.name for phenotype in wanted}
+    made = [one for one in (*analyses(), *controls()) if one in FAMILIES]
+    return [
+        [name, cell_type_name(cell_type), f"{cell_type}/associations/{safe}", analysis]
+        for safe, name in wanted.items()
+        for cell_type in cell_types()
+        for analysis in made
+    ]
+
+
+def replicated_tables(folder):
+    """Return the tables of tests of all that is replicated, in the folder of a cohort."""
+    # Two measures of one table.
+    files = TABLES | {"detection": "expression"}
+    return [
+        f"{folder}/{tests}/{files.get(analysis, analysis)}.tsv"
+        for *_, tests, analysis in replicated()
+    ]
+
+
+def frozen():
+    """Return cell type (name), genes and models (by part) of the discovery."""
+    parts = ("all", "fold1", "fold2") if presets.shares_model(config) else ()
+    return [
+        [
+            cell_type_name(cell_type),
+            f"<results>/{cell_type}/genes.tsv",
+            [f"<results>/{cell_type}/shared/{part}/basis.json" for part in parts],
+        ]
+        for cell_type in cell_types()
+    ]
+
+
+def frozen_files():
+    """Return the files of the genes and models of the discovery."""
+    return [path for _, genes, models in frozen() for path in (genes, *models)]
+
+
+def hypotheses_settings():
+    """Return the settings that both cohorts share."""
+    sections = ("preset", "seed", "bins", "genes", "sivae", "networks", "statistics")
+    return {section: config[section] for section in sections}
+
+
+def replication_figures():
+    """Return the figures of a replication; none without a second cohort."""
+    asked = replicated() if cohort.replicate else []
+    folders = dict.fromkeys(folder.replace("/associations/", "/") for *_, folder, _ in asked)
+    return [f"{RESULTS}/figures/{folder}/replication.png" for folder in folders]
