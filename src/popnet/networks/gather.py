@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
-from popnet.files import atomic, write_parquet, write_table
-from popnet.networks.centrality import MEASURES, graph_centralities
+from popnet.files import atomic, read_h5ad, write_parquet, write_table
+from popnet.networks.centrality import MEASURES, graph_centralities, in_graph
 from popnet.networks.centrality import central_genes as most_central
 from popnet.networks.edges import nearest_neighbours, strongest_pairs
 from popnet.networks.estimators import BinCentrality, Estimator, correlation_factor
-from popnet.networks.pairs import PairMoments, PairWeights, candidates
+from popnet.networks.pairs import PairMoments, PairWeights, candidates, read_pairs
 from popnet.networks.reliability import icc, seed_reliability
 
 PAIR = ["gene1", "gene2"]
@@ -44,6 +44,12 @@ class Given:
 
     genes: pd.Index
     pairs: pd.DataFrame
+
+
+def read_given(graph: str | Path, pairs: str | Path) -> Given:
+    """Read what a second cohort takes from bins.h5ad and pairs.h5ad of the discovery's network."""
+    bins = read_h5ad(graph)
+    return Given(bins.var_names[in_graph(bins)], read_pairs(pairs).pairs)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ def main(snakemake):
     params = snakemake.params
     tables = {cell_type: read_measures(path) for cell_type, path in params.measures}
     chosen = {row[0]: headline(tables.get(row[0]), params.networks) for row in params.described}
+    asked = {"preset": params.preset, "fdr": params.fdr}
     findings = pd.DataFrame(
         findings_row(
             analysis,
@@ -23,8 +24,7 @@ def main(snakemake):
             cell_type=cell_type,
             phenotype=phenotype,
             network=network,
-            preset=params.preset,
-            fdr=params.fdr,
+            **asked,
             measures=tables.get(cell_type),
         )
         | by_chance(read_table(null))
@@ -32,7 +32,6 @@ def main(snakemake):
     )
     findings = headline_first(findings, chosen)
     write_table(findings, snakemake.output.table)
-
     designs = [
         (*names, read_table(design, text=["value"]), read_table(of_design))
         for *names, design, of_design in params.designs
@@ -41,10 +40,8 @@ def main(snakemake):
     sections = {"What is compared, and what could be found with 80 % power": compared}
     sections |= {say.COVARIATES: covariates} if len(covariates) else {}
     about, unused = described(params, chosen)
-    if snakemake.input.replication:
-        rates, genes = map(read_table, snakemake.input.replication)
-        sections = {shown.HEADING: shown.shown_rates(rates)} | sections
-        about = shown.replication_remarks(rates, genes) + about
+    came_back = map(read_table, snakemake.input.replication)
+    sections, about = shown.beside(sections, about, *came_back)
     text = page(
         say.beside_chance(findings),
         f"Findings: {params.cohort}",

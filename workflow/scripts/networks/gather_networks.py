@@ -10,9 +10,7 @@ from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import atomic, read_h5ad, write_parquet
 from popnet.networks import estimators
-from popnet.networks.centrality import in_graph
-from popnet.networks.gather import Given, gather, gather_apart
-from popnet.networks.pairs import read_pairs
+from popnet.networks.gather import gather, gather_apart, read_given
 from popnet.networks.trained import trained_models
 from popnet.sivae.result import load
 from popnet.sivae.shared import fold_of
@@ -25,17 +23,13 @@ def main(snakemake):
     settings = dict(snakemake.params.networks)
     settings = {key: settings[key] for key in ("closest", "central_genes", "neighbours")}
     robust = presets.PRESETS[snakemake.params.preset].unit == "donor"
-    given = None
-    if files.graph:
-        graph = read_h5ad(files.graph)
-        given = Given(graph.var_names[in_graph(graph)], read_pairs(files.tested).pairs)
     networks = gather(
         estimator(snakemake, expression, summary),
         summary,
         expression,
         output.neighbours,
         weigh_pairs=robust,
-        given=given,
+        given=read_given(files.graph, files.tested) if files.graph else None,
         **settings,
     )
     networks.write(dict(output.items()))
