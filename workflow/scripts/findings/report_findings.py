@@ -28,10 +28,8 @@ def main(snakemake):
     sections = {"What is compared, and what could be found with 80 % power": compared}
     sections |= {say.COVARIATES: covariates} if len(covariates) else {}
     about, unused = described(params, chosen)
-    if snakemake.input.replication:
-        rates, genes = map(read_table, snakemake.input.replication)
-        sections = {shown.HEADING: shown.shown_rates(rates)} | sections
-        about = shown.replication_remarks(rates, genes) + about
+    came_back = map(read_table, snakemake.input.replication)
+    sections, about = shown.beside(sections, about, *came_back)
     text = page(
         say.beside_chance(findings),
         f"Findings: {params.cohort}",
