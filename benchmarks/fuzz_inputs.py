@@ -412,9 +412,10 @@ def change_lines(path: Path, rng: Random) -> str:
     lines = path.read_text().splitlines()
     first = 1 if path.suffix in (".csv", ".mtx") else 0
     row = int(rng.integers(first, len(lines)))
-    way = str(
-        rng.choice(["drop", "repeat", "header", "cut"] + ["shuffle"] * (path.suffix == ".csv"))
-    )
+    ways = ["repeat", "header", "cut"]
+    # Without a row of the table of samples it is another study.
+    ways += ["drop"] * (path.name != "samples.csv") + ["shuffle"] * (path.suffix == ".csv")
+    way = str(rng.choice(ways))
     if way == "drop":
         del lines[row]
     elif way == "repeat":
@@ -444,10 +445,7 @@ def change_columns(path: Path, rng: Random) -> str:
     """Drop, repeat, rename or reorder columns of a table."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     column = str(rng.choice(table.columns))
-    ways = ["repeat", "header", "cut"]
-    # Without a row of the table of samples it is another study.
-    ways += ["drop"] * (path.name != "samples.csv") + ["shuffle"] * (path.suffix == ".csv")
-    way = str(rng.choice(ways))
+    way = str(rng.choice(["drop", "repeat", "upper", "blank", "shuffle", "empty column"]))
     if way == "drop":
         table = table.drop(columns=column)
     elif way == "repeat":

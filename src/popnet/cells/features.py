@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from popnet.cells.sources import CountSource
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}(\.\d+)?"
-# Names of the External RNA Controls Consortium, which no gene has.
+# Names of the External RNA Controls Consortium and of regions, which no gene has.
 SPIKE_IN = r"ERCC-\d{5}"
+PEAK = r"(chr)?(\d{1,2}|[XYM]|MT)[:_-]\d+[_-]\d+"
 TYPE_COLUMNS = ("feature_types", "feature_type", "feature_biotype", "modality")
 # What 10x, CELLxGENE, MuData and their users call genes, in small letters, and what else there is.
 OF_GENES = {"gene expression", "gene", "genes", "rna", "gex", "expression", "mrna"}
@@ -88,8 +89,9 @@ def features_of(
             if len(found) == len(var):
                 kinds = np.where(kinds == "", found.to_numpy(object), kinds)
     names = _names(var, symbols)
-    spiked = names.str.fullmatch(SPIKE_IN) | var.index.astype(str).str.fullmatch(SPIKE_IN)
-    kinds[np.asarray(spiked) & (kinds == "")] = "spike-in"
+    for kind, pattern in (("spike-in", SPIKE_IN), ("peak", PEAK)):
+        such = names.str.fullmatch(pattern) | var.index.astype(str).str.fullmatch(pattern)
+        kinds[np.asarray(such) & (kinds == "")] = kind
     kept = kinds == ""
     if len(kept) and not kept.any():
         raise ValueError(f"none of the features is a gene: they are {_counted(kinds)}")

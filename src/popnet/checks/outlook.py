@@ -135,25 +135,26 @@ def outlook(
 def _cost(config: Mapping[str, Any], n_bins: pd.Series) -> str:
     """Return how many models are trained, and about how long that takes."""
     n, n_types = int(n_bins.sum()), len(n_bins)
+    types = "one cell type" if n_types == 1 else f"{n_types} cell types"
     per_bin = n * config["training"]["seeds"] if "sivae" in estimators(config) else 0
     again = 0
     if per_bin and PRESETS[config["preset"]].unit == "donor":
         again = int(n_bins.clip(upper=AGAIN).sum())
     shared = 3 * n_types if shares_model(config) else 0
     if not per_bin + shared:
-        return f"{n:,} bins of {n_types} cell types; no siVAE is trained"
-    parts = [f"{per_bin:,} of {n:,} bins of {n_types} cell types"] if per_bin else []
+        return f"{n:,} bins of {types}; no siVAE is trained"
+    parts = [f"{per_bin:,} for {n:,} bins of {types}"] if per_bin else []
     parts += [f"{again:,} of them again with another seed"] if again else []
     parts += [f"{shared:,} of the cohort"] if shared else []
     plan = training_plan(config)
     # The steps of the fast plan shrink with the bins.
     share = min(config["bins"]["size"] / CELLS, 1) if plan == "fast" else 1
-    low, high = (rate * share * (per_bin + again) / 3600 for rate in SECONDS[plan])
+    times = (_hours(rate * share * (per_bin + again) / 3600) for rate in SECONDS[plan])
     text = f"{per_bin + again + shared:,} siVAEs are trained: {', '.join(parts)}"
     if per_bin:
         text += (
-            f". Those of bins take about {_hours(low)} to {_hours(high)} of two cores, at the rate "
-            "of benchmarks/README.md for 2,000 genes; a GPU takes less"
+            f". Those of bins take about {' to '.join(dict.fromkeys(times))} of two cores, at the "
+            "rate of benchmarks/README.md for 2,000 genes; a GPU takes less"
         )
     return text
 

@@ -390,13 +390,13 @@ def test_features_that_are_no_genes(tmp_path, column, gene, other):
         check(open_source(folder), COUNTS[:, genes], np.array(GENES)[genes])
 
 
-def test_spike_ins_by_their_names(tmp_path):
+def test_spike_ins_and_peaks_by_their_names(tmp_path):
     stored = adata_of()
-    stored.var_names = [*GENES[:4], "ERCC-00002", "ERCC1"]
+    stored.var_names = [*GENES[:3], "chr1:100-900", "ERCC-00002", "ERCC1"]
     stored.write_h5ad(tmp_path / "c.h5ad")
     source = open_source(tmp_path / "c.h5ad")
-    assert source.genes.tolist() == [*GENES[:4], "ERCC1"]
-    assert source.left_out == {"spike-in": 1}
+    assert source.genes.tolist() == [*GENES[:3], "ERCC1"]
+    assert source.left_out == {"spike-in": 1, "peak": 1}
 
 
 def test_types_that_are_missing_or_none(tmp_path):

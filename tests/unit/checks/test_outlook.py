@@ -85,7 +85,7 @@ def test_what_pairs_can_reach(n_pairs, p):
     bins, models, reach = outlook(cohort, config, counts, samples)
     assert bins.startswith(f"Bins of 1,000 cells: {2 * n_pairs} of {2 * n_pairs} samples")
     n = 4 * n_pairs
-    assert models.startswith(f"{n + 6 + 3} siVAEs are trained: {n} of {n} bins of 1 cell types")
+    assert models.startswith(f"{n + 6 + 3} siVAEs are trained: {n} for {n} bins of one cell type")
     assert f"{n_pairs} pairs" in reach
     assert f"no p by permutation is below {p}" in reach
     assert ("cannot reach 0.05" in reach) == (n_pairs == 5)
