@@ -66,5 +66,6 @@ def hypotheses_settings():
 def replication_figures():
     """Return the figures of a replication; none without a second cohort."""
     asked = replicated() if cohort.replicate else []
-    folders = dict.fromkeys(folder.replace("/associations/", "/") for *_, folder, _ in asked)
-    return [f"{RESULTS}/figures/{folder}/replication.png" for folder in folders]
+    folders = dict.fromkeys(folder for *_, folder, _ in asked)
+    of_tests = [folder.split("/") for folder in folders]
+    return [f"{RESULTS}/figures/{one}/{name}/replication.png" for one, _, name in of_tests]
