@@ -20,6 +20,7 @@ PER_TYPE = ["select_genes", "prepare_expression", "find_programmes", "name_progr
 PER_TYPE += ["gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
 CONTROLS = ["make_expression_design", "associate_expression"]
+CONTROLS += ["find_states", "associate_composition"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.

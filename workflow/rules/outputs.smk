@@ -63,7 +63,8 @@ def tested_tables():
             ]
         for cell_type, analysis in product(cell_types(), controls()):
             folder = f"<results>/{cell_type}/associations/{safe}"
-            paths = [f"{folder}/expression.tsv", f"{folder}/{analysis}.null.tsv"]
+            table = "composition" if analysis == "composition" else "expression"
+            paths = [f"{folder}/{table}.tsv", f"{folder}/{analysis}.null.tsv"]
             tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, *paths])
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}"

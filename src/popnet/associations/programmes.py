@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
 from popnet.networks.reliability import icc
@@ -18,7 +19,11 @@ READ_AS = {"variance": np.exp, "coupling": np.tanh}
 
 
 def robust(
-    values: np.ndarray, columns: pd.DataFrame, design: Design, testing: Testing
+    values: np.ndarray,
+    columns: pd.DataFrame,
+    design: Design,
+    testing: Testing,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test the variance of every programme, and the coupling of every two.
 
@@ -37,6 +42,8 @@ def robust(
     design : Design
         Over the bins.
     testing : Testing
+    composition : Composition, optional
+        What may explain a hit.
 
     Returns
     -------
@@ -44,8 +51,10 @@ def robust(
         kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
         deviation of the phenotype's normal scores, of the logarithm or Fisher's z) low high (its
         95 % confidence interval) statistic (partial correlation) t p q p_adjusted p_permutation n
-        icc (ICC(1,k) over bins) mean mean_case mean_control (variance or correlation; cases of a
-        continuous phenotype are its upper half).
+        icc (ICC(1,k) over bins) given_composition_p
+        (:func:`popnet.associations.composition.given_composition`) and explained_by of hits
+        (``composition`` or ``none``) mean mean_case mean_control (variance or correlation; cases
+        of a continuous phenotype are its upper half).
     """
     averaged = design.units.average(values)
     permuted = permutation_test(averaged, design, testing.permutations, testing.seed).table
@@ -67,6 +76,10 @@ def robust(
         table["p_adjusted"] = tested["p_adjusted"]
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
+        hit = (table["q"] <= testing.fdr).to_numpy()
+        given, shares = given_composition(hit, observed, composition, of_kind, ratios)
+        table["given_composition_p"] = given
+        table["explained_by"] = joined(np.where(hit, "none", "").astype(object), shares)
         table = table.join(group_means(averaged[:, at], cases(design)).apply(READ_AS[kind]))
         tables.append(table.sort_values("p", kind="stable"))
     if p_by_chance:

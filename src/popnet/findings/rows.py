@@ -27,6 +27,7 @@ ANALYSES = {
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "expression": ("Expression (positive control)", ["gene"]),
     "detection": ("Detection (positive control)", ["gene"]),
+    "composition": ("Composition: shares of cell states", ["name"]),
     "single": ("mtDNA: single variants", ["variant"]),
     "burden": ("mtDNA: burden of genes", ["gene"]),
     "heteroplasmy": ("mtDNA: heteroplasmy", ["measure"]),

@@ -20,7 +20,7 @@ MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__
 # What questions have in common. The wiring's outcome is no phenotype: it makes its own designs.
 SHARED = {"designs", "expression_switch", "given_expression", "groups", "testing"}
 # What the paper did not ask.
-NEW = {"expression", "heteroplasmy", "programmes"}
+NEW = {"composition", "expression", "heteroplasmy", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
 
 
