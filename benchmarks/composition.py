@@ -4,9 +4,9 @@
     python benchmarks/composition.py --out OUT --read          # the table of docs/networks.md
 
 DATA holds the T cells of benchmarks/networks.py. Each of 8 samples is cut into four donors of 240
-cells, two cases and two controls, so that a batch is a real sample. Four cohorts: nothing (chance);
-cases with fewer naive CD4 T cells, as the authors label them (log odds 1 lower, beside a standard
-deviation of 0.25 between donors); 20 genes wired together in half of the cells of cases (values of
+(200) cells, two cases and two controls, so that a batch is a real sample. Cohorts: nothing
+(chance); cases with fewer naive CD4 T cells, as the authors label them (log odds 1, or 2, lower,
+beside a standard deviation of 0.25 between donors); 20 genes wired together in half of the cells of cases (values of
 a gene change places between cells of a donor, so that no gene's distribution moves); and both.
 States are found by the cohort's siVAE, which sees no label. Pairs are tested as preset `robust`
 tests them.
@@ -40,9 +40,17 @@ from popnet.networks import states
 from popnet.networks.pairs import PairWeights, candidates
 from popnet.sivae.covariance import principal_projection, projected
 
-NAIVE, SIZE, OF_EACH, N_GENES = "T4_naive", 240, 4, 300
-SHIFT, VARIATION = 1.0, 0.25
-KINDS = {"nothing": (0, False), "shift": (1, False), "wiring": (0, True), "both": (1, True)}
+NAIVE, OF_EACH, N_GENES = "T4_naive", 4, 300
+VARIATION = 0.25
+# By how much the log odds of naive cells are lower in cases, whether genes are wired together, and
+# cells of a donor: of a large shift there are not enough others.
+KINDS = {
+    "nothing": (0, False, 240),
+    "shift": (1, False, 240),
+    "large shift": (2, False, 200),
+    "wiring": (0, True, 240),
+    "both": (1, True, 240),
+}
 
 
 def cells_of(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.Index]:
@@ -66,7 +74,7 @@ def cells_of(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.Index
 def cohort(folder: Path, kind: str, seed: int) -> tuple[networks.Bins, np.ndarray, dict[str, Any]]:
     """Return donors with one bin each, which are cases, and what was planted."""
     logs, samples, naive, genes = cells_of(folder)
-    shifted, wired = KINDS[kind]
+    shift, wired, size = KINDS[kind]
     rng, rows, labels = np.random.default_rng(seed), [], []
     case = np.resize([0, 1], OF_EACH * len(np.unique(samples)))
     for name in np.unique(samples):
@@ -76,10 +84,10 @@ def cohort(folder: Path, kind: str, seed: int) -> tuple[networks.Bins, np.ndarra
         )
         log_odds = np.log(len(own) / len(others))
         for number in range(OF_EACH):
-            moved = log_odds + VARIATION * rng.normal() - SHIFT * shifted * case[number]
-            n = int(np.clip(round(SIZE / (1 + np.exp(-moved))), SIZE - len(others), len(own)))
-            rows.append(np.concatenate([own[:n], others[: SIZE - n]]))
-            own, others = own[n:], others[SIZE - n :]
+            moved = log_odds + VARIATION * rng.normal() - shift * case[number]
+            n = int(np.clip(round(size / (1 + np.exp(-moved))), size - len(others), len(own)))
+            rows.append(np.concatenate([own[:n], others[: size - n]]))
+            own, others = own[n:], others[size - n :]
             labels.append(f"{name} {number}")
     expression = np.array([scale(logs[cells]) for cells in rows])
     obs = pd.DataFrame({"batch": [one.rsplit(" ", 1)[0] for one in labels]}, index=labels)
@@ -94,14 +102,25 @@ def cohort(folder: Path, kind: str, seed: int) -> tuple[networks.Bins, np.ndarra
     return bins, case, about
 
 
-def work(folder: Path, kind: str, seed: int) -> list[dict[str, Any]]:
+def work(folder: Path, kind: str, seed: int, trained: bool) -> list[dict[str, Any]]:
     """Return what every network calls in a cohort, and how much of it is called composition."""
     bins, case, about = cohort(folder, kind, seed)
     module = about.pop("module", [])
-    (fit,) = networks._shared_fits(bins, seed, {"kl": 0.1, "heldout": 0.1}, 1)
-    projection = principal_projection(fit, states.N_DIRECTIONS)
-    scores = np.concatenate([projected(fit, projection, cells) for cells in bins.expression])
-    of_cells = np.repeat(bins.samples.astype(str), SIZE)
+    weighed = {}
+    if trained:
+        (fit,) = networks._shared_fits(bins, seed, {"kl": 0.1, "heldout": 0.1}, 1)
+        projection = principal_projection(fit, states.N_DIRECTIONS)
+        scores = np.concatenate([projected(fit, projection, cells) for cells in bins.expression])
+        weighed["shared siVAE, one model"] = np.array(
+            [
+                networks.pair_weights(networks.covariance_factor(fit, cells), "model", 0.01)
+                for cells in bins.expression
+            ]
+        )
+    else:
+        pooled = np.concatenate(bins.expression).astype(np.float64)
+        scores = pooled @ np.linalg.eigh(pooled.T @ pooled)[1][:, -states.N_DIRECTIONS :]
+    of_cells = np.repeat(bins.samples.astype(str), bins.expression.shape[1])
     found = states.find_states(scores, of_cells, of_cells, seed)
     state = states.assign(scores, of_cells, found.centres)
     counts = pd.crosstab(of_cells, state).reindex(columns=range(len(found.centres)), fill_value=0)
@@ -114,17 +133,13 @@ def work(folder: Path, kind: str, seed: int) -> list[dict[str, Any]]:
     about |= {"composition_p": tested["p"].min(), "composition_q": tested["q"].min()}
     upper = np.triu_indices(len(bins.genes), 1)
     plain = networks.correlation(bins, 0)[0][:, upper[0], upper[1]]
-    shared = [
-        networks.pair_weights(networks.covariance_factor(fit, cells), "model", 0.01)
-        for cells in bins.expression
-    ]
-    of_networks = {
-        "shared siVAE, one model": np.array(shared)[:, upper[0], upper[1]],
-        "components 32": networks.components(32)(bins, 0)[0][:, upper[0], upper[1]],
-        "correlation": plain,
+    weighed |= {
+        "components 32": networks.components(32)(bins, 0)[0],
+        "correlation": networks.correlation(bins, 0)[0],
     }
     rows = []
-    for name, weights in of_networks.items():
+    for name, of_genes in weighed.items():
+        weights = of_genes[:, upper[0], upper[1]]
         columns = candidates(np.sqrt((weights**2).mean(0)))
         pairs = pd.DataFrame({f"gene{n + 1}": bins.genes[upper[n][columns]] for n in (0, 1)})
         observed = PairWeights(
@@ -155,13 +170,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--components", action="store_true", help="no siVAE: states by components")
     parser.add_argument("--read", action="store_true", help="print the table of what is there")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     for seed, kind in () if chosen.read else product(chosen.seeds, chosen.kinds):
         path = chosen.out / f"{kind} {seed}.json"
         if not path.exists():
-            rows = work(chosen.data, kind, seed)
+            rows = work(chosen.data, kind, seed, not chosen.components)
             with atomic(path) as temporary:
                 temporary.write_text(json.dumps(rows, indent=1, default=float))
     rows = [
