@@ -6,10 +6,10 @@
 DATA holds the T cells of benchmarks/networks.py. Each of 8 samples is cut into four donors of 240
 (200) cells, two cases and two controls, so that a batch is a real sample. Cohorts: nothing
 (chance); cases with fewer naive CD4 T cells, as the authors label them (log odds 1, or 2, lower,
-beside a standard deviation of 0.25 between donors); 20 genes wired together in half of the cells of cases (values of
-a gene change places between cells of a donor, so that no gene's distribution moves); and both.
-States are found by the cohort's siVAE, which sees no label. Pairs are tested as preset `robust`
-tests them.
+beside a standard deviation of 0.25 between donors); 20 genes wired together in half of the cells
+of cases (values of a gene change places between cells of a donor, so that no gene's distribution
+moves); and both. States are found by the cohort's siVAE, which sees no label. Pairs are tested as
+preset `robust` tests them.
 """
 
 from __future__ import annotations
