@@ -222,8 +222,8 @@ def robust(
     of_genes = [pd.Index(pairs[gene].astype(object)) for gene in PAIR]
     about = of_genes, table["switched"].to_numpy(object), expression, design, of_weights
     found = explained(called.to_numpy(), weights, *about)
-    about = composition, design, of_weights
-    given, shares = given_composition(called.to_numpy(), weights, *about)
+    hits = called.to_numpy()
+    given, shares = given_composition(hits, weights, composition, design, of_weights)
     table["given_expression_p"], table["given_composition_p"] = found["given_expression_p"], given
     table["explained_by"] = joined(found["explained_by"].to_numpy(), shares)
     print(

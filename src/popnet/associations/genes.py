@@ -259,8 +259,8 @@ def robust(
         default="none",
     )
     observed = design.of_model.average(values.centrality)
-    given, shares = given_composition(hit, observed, composition, design, ratios)
-    table["given_composition_p"], table["explained_by"] = given, joined(others, shares)
+    given_p, shares = given_composition(hit, observed, composition, design, ratios)
+    table["given_composition_p"], table["explained_by"] = given_p, joined(others, shares)
     return GeneTests(
         table.sort_values("p", kind="stable", ignore_index=True),
         describe(

@@ -52,8 +52,10 @@ SETS_FOR_RATIOS = 50
 MODEL_COLUMNS = ("estimate", "low", "high", "t", "model_p", "model_q")
 # Of significant sets: the same test of their mean expression, of centrality given it, and of the
 # set as a whole given the shares of cell states.
-GIVEN_COLUMNS = ("expression_nes", "expression_p", "given_expression_p")
-GIVEN_COLUMNS += ("given_composition_p", "explained_by")
+GIVEN_COLUMNS = (
+    *("expression_nes", "expression_p", "given_expression_p"),
+    *("given_composition_p", "explained_by"),
+)
 
 
 def _membership(
