@@ -141,7 +141,7 @@ def gene_sets(cohort: SimulatedTables, design: Design, n_permutations: int, seed
     }
     if design.mixed is not None:
         asked = cohort.centrality, pd.Index(cohort.genes), cohort.modules, design
-        whole = whole_sets(*asked, Testing(n_permutations, seed))
+        whole = whole_sets(*asked, Testing(n_permutations, seed))[0]
         found["mixed"] = whole["model_p"].reindex(list(cohort.modules)).to_numpy(float)
     member = np.arange(len(cohort.genes)) * len(cohort.modules) // len(cohort.genes)
     return found, np.bincount(member, cohort.planted) > 0

@@ -554,11 +554,16 @@ def single_bin_icc(values: np.ndarray, samples: np.ndarray) -> np.ndarray:
 
 
 def plant(
-    bins: Bins, kind: str, share: float, seed: int, groups: np.ndarray | None = None
+    bins: Bins,
+    kind: str,
+    share: float,
+    seed: int,
+    groups: np.ndarray | None = None,
+    chosen: np.ndarray | None = None,
 ) -> tuple[Bins, np.ndarray, np.ndarray]:
     """Return bins with a module wired anew, half of each group, and which, and its genes.
 
-    Groups are samples unless others are given.
+    Groups are samples unless others are given, or the bins themselves are chosen.
 
     Values of a gene are exchanged between cells of a bin, so that its distribution stays.
     """
@@ -571,6 +576,7 @@ def plant(
     for name in np.unique(groups):
         rows = np.flatnonzero(groups == name)
         changed[rng.permutation(rows)[: len(rows) // 2]] = True
+    changed = changed if chosen is None else chosen
     n_genes = len(strength)
     if kind == "loss":
         hub = np.argsort(-np.sort(strength, 1)[:, -MODULE:].mean(1))[8 * seed % (n_genes // 4)]

@@ -46,7 +46,7 @@ class Preset:
         sample, or the table of edges.
     maps, analyses, controls, between, variants : tuple of str
         Analyses of every phenotype that the findings list: of the map, of a cell type's networks,
-        of its expression, of several cell types, of genotypes.
+        of its expression and composition, of several cell types, of genotypes.
     wiring : bool
         Genotypes are tested against the wiring of the complexes, too.
     strict_genotypes : bool
@@ -107,7 +107,7 @@ PRESETS: dict[str, Preset] = {
         pairs="pairs.h5ad",
         maps=("axes", "map"),
         analyses=("programmes", "modules", *ANALYSES, "model_edges", "components"),
-        controls=("expression", "detection"),
+        controls=("expression", "detection", "composition"),
         between=("shared", "differing"),
         variants=("single", "burden", "heteroplasmy"),
         wiring=True,

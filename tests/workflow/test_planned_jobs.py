@@ -29,6 +29,7 @@ PER_TYPE += ["gather_losses"]
 PER_TYPE += ["draw_quality", "draw_networks", "draw_training"]
 MEASURES = ("measure_expression", "gather_measures")
 CONTROLS = ["make_expression_design", "associate_expression"]
+CONTROLS += ["find_states", "associate_composition"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.

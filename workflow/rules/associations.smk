@@ -32,6 +32,7 @@ rule associate_centrality:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         reliability="<results>/{cell_type}/networks/{network}/reliability.tsv",
         measures=measures,
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table=report(
@@ -67,6 +68,7 @@ rule associate_graph_centrality:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         measures=measures,
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/graph_centrality.tsv",
@@ -94,6 +96,7 @@ rule enrich_gene_sets:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         gene_sets="<chosen>/study/gene_sets.json",
         measures=measures,
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",

@@ -5,6 +5,7 @@ rule associate_edges:
         pairs=f"<results>/{{cell_type}}/networks/{{network}}/{presets.pairs(config['preset'])}",
         gene_sets="<chosen>/study/gene_sets.json",
         measures=measures,
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         edges="<results>/{cell_type}/associations/{phenotype}/{network}/edges.tsv",

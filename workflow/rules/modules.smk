@@ -22,6 +22,7 @@ rule associate_modules:
         names="<results>/{cell_type}/networks/{network}/modules.tsv",
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         measures=measures,
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/{network}/modules.tsv",

@@ -40,7 +40,8 @@ def tested_tables():
             ]
         for cell_type, analysis in product(cell_types(), controls()):
             folder = f"<results>/{cell_type}/associations/{safe}"
-            paths = [f"{folder}/expression.tsv", f"{folder}/{analysis}.null.tsv"]
+            table = "composition" if analysis == "composition" else "expression"
+            paths = [f"{folder}/{table}.tsv", f"{folder}/{analysis}.null.tsv"]
             tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, *paths])
         for one, analysis in product(compared_values(), preset.between):
             folder = f"<results>/associations/{safe}/{one}"

@@ -55,8 +55,21 @@ def binary_phenotypes():
 
 
 def controls():
-    """Return the analyses of expression, which networks are held against."""
-    return presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
+    """Return the analyses of expression and of composition, which networks are held against."""
+    wanted = presets.PRESETS[config["preset"]].controls if cohort.has_cells else ()
+    return [one for one in wanted if one != "composition" or has_states()]
+
+
+def has_states():
+    """Return whether cell states are known: they are found in the space of the cohort's model."""
+    robust = presets.PRESETS[config["preset"]].unit == "donor"
+    return robust and cohort.has_cells and presets.shares_model(config)
+
+
+def composition(wildcards):
+    """Return the tables of how many cells are in each state; none where states are not known."""
+    tables = ["composition", "states"] if has_states() else []
+    return [f"<results>/{wildcards.cell_type}/{table}.tsv" for table in tables]
 
 
 def compared_values():

@@ -44,6 +44,7 @@ rule associate_programmes:
         programmes="<results>/{cell_type}/networks/shared/programmes.h5ad",
         names="<results>/{cell_type}/networks/shared/programmes.tsv",
         measures="<results>/{cell_type}/networks/shared/measures.tsv",
+        composition=composition,
         design="<results>/{cell_type}/associations/{phenotype}/shared/design.npz",
     output:
         table="<results>/{cell_type}/associations/{phenotype}/shared/programmes.tsv",

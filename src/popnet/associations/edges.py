@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import stdtrit
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.given_expression import Expression, explained
 from popnet.associations.testing import Testing
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
@@ -157,6 +158,7 @@ def robust(
     testing: Testing,
     switched: pd.Series | None = None,
     expression: Expression | None = None,
+    composition: Composition | None = None,
 ) -> EdgeTests:
     """Test the weight of every candidate pair in two stages: by the network, and by correlation.
 
@@ -175,6 +177,7 @@ def robust(
     switched : Series, gene -> str, optional
         Of :func:`popnet.associations.expression_switch.switched`; genes without one have "".
     expression : Expression, optional
+    composition : Composition, optional
         What may explain a called pair.
 
     Returns
@@ -188,7 +191,8 @@ def robust(
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
         is no correlation); icc; switched (of either gene); n (observations); given_expression_p and
-        explained_by of called pairs (:func:`popnet.associations.given_expression.explained`).
+        explained_by of called pairs (:func:`popnet.associations.given_expression.explained`), and
+        given_composition_p (:func:`popnet.associations.composition.given_composition`).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = _by_observation(observed.weights, design.of_model)
@@ -217,7 +221,11 @@ def robust(
     called = (table["q"] <= testing.fdr) & table["agrees"].isin([True, np.nan])
     of_genes = [pd.Index(pairs[gene].astype(object)) for gene in PAIR]
     about = of_genes, table["switched"].to_numpy(object), expression, design, of_weights
-    table = table.join(explained(called.to_numpy(), weights, *about))
+    found = explained(called.to_numpy(), weights, *about)
+    hits = called.to_numpy()
+    given, shares = given_composition(hits, weights, composition, design, of_weights)
+    table["given_expression_p"], table["given_composition_p"] = found["given_expression_p"], given
+    table["explained_by"] = joined(found["explained_by"].to_numpy(), shares)
     print(
         f"{len(pairs)} pairs; {(table['q'] <= testing.fdr).sum()} by the network; "
         f"{table['agrees'].sum():.0f} where the correlation agrees"

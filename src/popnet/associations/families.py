@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.given_expression import Expression, explained
 from popnet.associations.groups import cases, group_means
 from popnet.associations.testing import Testing
@@ -28,6 +29,7 @@ def by_kind(
     counted: Sequence[str] | None = None,
     explain: bool = False,
     expression: Expression | None = None,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test values of groups of genes, and of pairs of groups, kind by kind.
 
@@ -56,14 +58,16 @@ def by_kind(
         Whether to say of hits if mean expression explains them.
     expression : Expression, optional
         That of the groups, which are its "genes"; it is unknown without a mixed model.
+    composition : Composition, optional
+        The shares of cell states, which may explain hits.
 
     Returns
     -------
     DataFrame, kind by kind, sorted by p
         kind `<group>1` `<group>2` name1 name2 estimate low high statistic t p q p_adjusted
-        p_permutation n icc mean mean_case mean_control, and with
-        `explain` given_expression_p and explained_by
-        (:func:`popnet.associations.given_expression.explained`).
+        p_permutation n icc mean mean_case mean_control, with `explain` given_expression_p
+        (:func:`popnet.associations.given_expression.explained`), given_composition_p
+        (:func:`popnet.associations.composition.given_composition`) and explained_by.
     """
     averaged = design.units.average(values)
     permuted = permutation_test(averaged, design, testing.permutations, testing.seed).table
@@ -87,12 +91,16 @@ def by_kind(
         table["n"], table["icc"] = tested["n"], reliability[at]
         means = group_means(averaged[:, at], cases(design))
         table = table.join(means.apply(read_as[kind]) if read_as else means)
+        hits = (table["q"] <= testing.fdr).to_numpy()
+        table["explained_by"] = np.where(hits, "none", "").astype(object)
         if explain:
             of_groups = [pd.Index(table[f"{group}{number}"]) for number in (1, 2)]
-            hits = (table["q"] <= testing.fdr).to_numpy()
             nowhere = np.full(len(at), "", dtype=object)
             found = explained(hits, observed, of_groups, nowhere, expression, of_kind, ratios)
-            table = table.join(found)
+            table[list(found)] = found
+        given, shares = given_composition(hits, observed, composition, of_kind, ratios)
+        table["given_composition_p"] = given
+        table["explained_by"] = joined(table.pop("explained_by").to_numpy(), shares)
         tables.append(strongest_first(table))
     if p_by_chance:
         testing.count(analysis, np.concatenate(p_by_chance, axis=1), np.array(families))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.expression_switch import UNKNOWN, explanation, switched
 from popnet.associations.testing import Testing
 from popnet.seeds import derive_seed
@@ -154,7 +155,9 @@ def paper(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     )
 
 
-def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
+def robust(
+    values: BinValues, design: Design, testing: Testing, composition: Composition | None = None
+) -> GeneTests:
     """Test the centrality of every gene by permutation: what explains it, is it stable.
 
     A control explains a hit (q <= `fdr`) where the association given the control has p > 0.05
@@ -167,6 +170,8 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     values : BinValues
     design : Design
     testing : Testing
+    composition : Composition, optional
+        Of the same cells.
 
     Returns
     -------
@@ -178,11 +183,12 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
         genes effect_low effect_high (range of the statistic without a sample, donor or batch) and
         stable_share (of these runs that have its sign and p <= 0.05), n_units n_samples n_donors
         [n_case n_control] n_permutations switched
-        (:func:`popnet.associations.expression_switch.switched`) explained_by. The last is empty for
-        what is no hit, ``none`` where nothing explains the hit, ``expression switched on or off``
-        or ``hardly expressed`` for a gene that is switched, otherwise the controls joined by ``;``,
-        or ``all together``; ``expression unknown`` where nothing was found and `mean_expression`
-        has no value.
+        (:func:`popnet.associations.expression_switch.switched`) given_composition_p
+        (:func:`popnet.associations.composition.given_composition`) explained_by. The last is empty
+        for what is no hit, ``none`` where nothing explains the hit, ``expression switched on or
+        off`` or ``hardly expressed`` for a gene that is switched, otherwise the controls joined by
+        ``;``, or ``all together``, and ``composition``; ``expression unknown`` where nothing was
+        found and `mean_expression` has no value.
     """
     controls = {
         "mean": values.mean_expression,
@@ -247,11 +253,14 @@ def robust(values: BinValues, design: Design, testing: Testing) -> GeneTests:
     table["switched"] = switched(values.detection_rate, design)
     expression = explanation(table["switched"].to_numpy())
     unknown = ~np.isfinite(values.mean_expression).any(axis=0)
-    table["explained_by"] = np.select(
+    others = np.select(
         [~hit, expression != "", by != "", jointly, unknown],
         ["", expression, by, "all together", UNKNOWN],
         default="none",
     )
+    observed = design.of_model.average(values.centrality)
+    given_p, shares = given_composition(hit, observed, composition, design, ratios)
+    table["given_composition_p"], table["explained_by"] = given_p, joined(others, shares)
     return GeneTests(
         strongest_first(table).reset_index(drop=True),
         describe(

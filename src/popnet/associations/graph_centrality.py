@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.expression_switch import switched
 from popnet.associations.given_expression import explained, expression_of
 from popnet.associations.testing import OF_MODEL, Testing
@@ -16,7 +17,8 @@ from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
-ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched", "given_expression_p", "explained_by")
+GIVEN = ("given_expression_p", "given_composition_p", "explained_by")
+ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched", *GIVEN)
 
 
 def paper(
@@ -48,7 +50,11 @@ def paper(
 
 
 def robust(
-    layers: Mapping[str, np.ndarray], genes: Sequence[str], design: Design, testing: Testing
+    layers: Mapping[str, np.ndarray],
+    genes: Sequence[str],
+    design: Design,
+    testing: Testing,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test every measure of every gene by the design's mixed model, and by permutation.
 
@@ -65,6 +71,8 @@ def robust(
     design : Design
         Over the bins.
     testing : Testing
+    composition : Composition, optional
+        What may explain a hit.
 
     Returns
     -------
@@ -74,7 +82,8 @@ def robust(
         n n_permutations, the columns `OF_MODEL` (q_permutation is within the measure), switched
         (:func:`popnet.associations.expression_switch.switched`), and of hits (q_all <= `fdr`)
         given_expression_p and explained_by
-        (:func:`popnet.associations.given_expression.explained`).
+        (:func:`popnet.associations.given_expression.explained`), and given_composition_p
+        (:func:`popnet.associations.composition.given_composition`).
     """
     measures = _measures(layers)
     of_bins = [
@@ -104,10 +113,12 @@ def robust(
     hits = benjamini_hochberg(table["p"].to_numpy()) <= testing.fdr
     index = pd.Index(genes)
     expression = expression_of(layers["mean_expression"], index, design)
-    why = [
-        explained(own, observed, [index], off, expression, design, ratios)
-        for own, (observed, ratios) in zip(np.split(hits, len(measures)), modelled, strict=True)
-    ]
+    why = []
+    for own, (observed, ratios) in zip(np.split(hits, len(measures)), modelled, strict=True):
+        found = explained(own, observed, [index], off, expression, design, ratios)
+        given, shares = given_composition(own, observed, composition, design, ratios)
+        by = joined(found["explained_by"].to_numpy(), shares)
+        why.append(found.assign(given_composition_p=given, explained_by=by))
     table = table.join(pd.concat(why, ignore_index=True))
     table = _labelled(table, genes, measures)
     table["q_permutation"] = _within_measures(table, "p_permutation")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition
 from popnet.associations.families import by_kind
 from popnet.associations.given_expression import expression_of
 from popnet.associations.testing import Testing
@@ -21,6 +22,7 @@ def robust(
     mean_expression: np.ndarray,
     design: Design,
     testing: Testing,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test density and eigengene connectivity of every module, and the coupling of every two.
 
@@ -38,6 +40,8 @@ def robust(
     design : Design
         Over the bins.
     testing : Testing
+    composition : Composition, optional
+        What may explain a hit, beside the modules' mean expression.
 
     Returns
     -------
@@ -45,7 +49,8 @@ def robust(
         kind module1 module2 name1 name2 estimate (cases minus controls, or per standard deviation
         of the phenotype's normal scores) low high (its 95 % confidence interval) statistic (partial
         correlation) t p q p_adjusted p_permutation n icc (ICC(1,k) over bins) mean mean_case
-        mean_control given_expression_p explained_by (of hits, by the modules' mean expression).
+        mean_control; of hits given_expression_p (given the modules' mean expression),
+        given_composition_p and explained_by.
     """
     densities = columns.loc[columns["kind"] == "density", "module1"]
     expression = expression_of(mean_expression, pd.Index(densities), design)
@@ -60,6 +65,7 @@ def robust(
         counted=COUNTED,
         explain=True,
         expression=expression,
+        composition=composition,
     )
 
 

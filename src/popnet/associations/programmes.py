@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition
 from popnet.associations.families import by_kind
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
@@ -15,7 +16,11 @@ READ_AS = {"variance": np.exp, "coupling": np.tanh}
 
 
 def robust(
-    values: np.ndarray, columns: pd.DataFrame, design: Design, testing: Testing
+    values: np.ndarray,
+    columns: pd.DataFrame,
+    design: Design,
+    testing: Testing,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test the variance of every programme, and the coupling of every two.
 
@@ -33,6 +38,8 @@ def robust(
     design : Design
         Over the bins.
     testing : Testing
+    composition : Composition, optional
+        What may explain a hit.
 
     Returns
     -------
@@ -40,9 +47,19 @@ def robust(
         kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
         deviation of the phenotype's normal scores, of the logarithm or Fisher's z) low high (its
         95 % confidence interval) statistic (partial correlation) t p q p_adjusted p_permutation n
-        icc (ICC(1,k) over bins) mean mean_case mean_control (variance or correlation; cases of a
-        continuous phenotype are its upper half).
+        icc (ICC(1,k) over bins) given_composition_p
+        (:func:`popnet.associations.composition.given_composition`) and explained_by of hits
+        (``composition`` or ``none``) mean mean_case mean_control (variance or correlation; cases
+        of a continuous phenotype are its upper half).
     """
     return by_kind(
-        "programmes", "programme", values, columns, KINDS, design, testing, read_as=READ_AS
+        "programmes",
+        "programme",
+        values,
+        columns,
+        KINDS,
+        design,
+        testing,
+        read_as=READ_AS,
+        composition=composition,
     )

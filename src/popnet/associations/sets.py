@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.given_expression import MEAN_EXPRESSION
 from popnet.associations.testing import Testing
@@ -49,8 +50,12 @@ MT_COLUMNS = ("n_background", "n_mt", "p_without_mt")
 SETS_FOR_RATIOS = 50
 # The set as a whole by the mixed model.
 MODEL_COLUMNS = ("estimate", "low", "high", "t", "model_p", "model_q")
-# Of significant sets: the same test of their mean expression, and of centrality given it.
-EXPRESSION_COLUMNS = ("expression_nes", "expression_p", "given_expression_p", "explained_by")
+# Of significant sets: the same test of their mean expression, of centrality given it, and of the
+# set as a whole given the shares of cell states.
+GIVEN_COLUMNS = (
+    *("expression_nes", "expression_p", "given_expression_p"),
+    *("given_composition_p", "explained_by"),
+)
 
 
 def _membership(
@@ -159,6 +164,7 @@ def robust(
     design: Design,
     testing: Testing,
     mean_expression: np.ndarray | None = None,
+    composition: Composition | None = None,
 ) -> pd.DataFrame:
     """Test gene sets by permuting the phenotype, which keeps the correlation between genes.
 
@@ -167,7 +173,8 @@ def robust(
     centrality, genes, gene_sets, design, testing
         As in :func:`paper`.
     mean_expression : ndarray of shape (n_bins, n_genes), optional
-        Of the same cells; it may explain a significant set.
+    composition : Composition, optional
+        Of the same cells; they may explain a significant set.
 
     Returns
     -------
@@ -176,7 +183,9 @@ def robust(
         enrichment of mean expression (expression_nes, expression_p), and of what regression on
         expression, gene by gene, leaves of centrality (given_expression_p). explained_by is
         ``mean expression`` where the first has p <= 0.05 and the second has not, else ``none``, and
-        ``expression unknown`` where it is. Names and sizes alone if centrality is not tested.
+        ``expression unknown`` where it is. given_composition_p
+        (:func:`popnet.associations.composition.given_composition`) is of the set as a whole, where
+        its model_p is at most 0.05. Names and sizes alone if centrality is not tested.
     """
     if "centrality" in testing.untested:
         masks = _membership(gene_sets, genes, MIN_SIZE)
@@ -185,7 +194,7 @@ def robust(
             "n_genes": [int(mask.sum()) for mask in masks.values()],
             "set_size": [len(set(gene_sets[name])) for name in masks],
         }
-        columns = [*COLUMNS, *MT_COLUMNS, *MODEL_COLUMNS, *EXPRESSION_COLUMNS]
+        columns = [*COLUMNS, *MT_COLUMNS, *MODEL_COLUMNS, *GIVEN_COLUMNS]
         table = pd.DataFrame(sizes).reindex(columns=columns)
         return table.assign(n_units=design.n)
     values = design.units.average(centrality)
@@ -199,7 +208,8 @@ def robust(
         phenotypes=testing.phenotypes(design),
         watch=partial(testing.count, "gene_sets"),
     )
-    table = table.join(whole_sets(centrality, genes, gene_sets, design, testing), on="gene_set")
+    of_sets, as_whole, ratios = whole_sets(centrality, genes, gene_sets, design, testing)
+    table = table.join(of_sets, on="gene_set")
     significant = list(table.loc[table["q"] <= testing.fdr, "gene_set"])
     table["expression_nes"] = table["expression_p"] = table["given_expression_p"] = np.nan
     table["explained_by"] = np.where(table["gene_set"].isin(significant), UNKNOWN, "").astype(
@@ -226,7 +236,13 @@ def robust(
             ["", UNKNOWN, MEAN_EXPRESSION],
             default="none",
         ).astype(object)
-    return table.assign(n_units=design.n)
+    place = of_sets.index.get_indexer(pd.Index(table["gene_set"]))
+    as_whole = np.column_stack([as_whole, np.full(len(as_whole), np.nan)])[:, place]
+    # Of a set that is called for genes that move in both directions, its mean says nothing.
+    hits = (table["gene_set"].isin(significant) & (table["model_p"] <= ALPHA)).to_numpy()
+    given, shares = given_composition(hits, as_whole, composition, design, ratios)
+    by = joined(table.pop("explained_by").to_numpy(object), shares)
+    return table.assign(given_composition_p=given, explained_by=by, n_units=design.n)
 
 
 def whole_sets(
@@ -235,7 +251,7 @@ def whole_sets(
     gene_sets: Mapping[str, Sequence[str]],
     design: Design,
     testing: Testing,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, np.ndarray, dict[str, float]]:
     """Test by the mixed model whether the genes of a set move, on average, against all others.
 
     A gene is standardised over the observations, and a set's value is the mean of its genes less
@@ -250,10 +266,14 @@ def whole_sets(
 
     Returns
     -------
-    DataFrame, indexed by gene set
+    table : DataFrame, indexed by gene set
         `MODEL_COLUMNS`: estimate (cases minus controls, or per standard deviation of the
         phenotype's normal scores, in standard deviations of a gene), low and high (its 95 %
         confidence interval), t, model_p and model_q (Benjamini-Hochberg over the sets).
+    values : ndarray of shape (n, n_sets)
+        What is tested, by observation of the model.
+    ratios : dict
+        The variance ratios of the model.
     """
     observed = design.of_model.average(centrality)
     present = np.isfinite(observed)
@@ -272,9 +292,10 @@ def whole_sets(
         .T
         for of in (list(masks.values()), random)
     )
-    table = testing.by_model(own, design, np.column_stack([own, others]))[0].set_axis(list(masks))
+    table, ratios = testing.by_model(own, design, np.column_stack([own, others]))
+    table = table.set_axis(list(masks))
     table["model_p"], table["model_q"] = table["p"], benjamini_hochberg(table["p"].to_numpy())
-    return table[list(MODEL_COLUMNS)]
+    return table[list(MODEL_COLUMNS)], own, ratios
 
 
 def _given(values: np.ndarray, control: np.ndarray, design: Design) -> np.ndarray:

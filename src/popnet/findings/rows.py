@@ -32,6 +32,7 @@ ANALYSES = {
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "expression": ("Expression (positive control)", ["gene"]),
     "detection": ("Detection (positive control)", ["gene"]),
+    "composition": ("Composition: shares of cell states", ["name"]),
     "shared": ("Shared by cell types: degree centrality", ["gene"]),
     "differing": ("Differs between cell types: degree centrality", ["gene", "differs_in"]),
     "shared_expression": ("Shared by cell types: expression (positive control)", ["gene"]),

@@ -74,6 +74,9 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "Expression and detection, where they have a row, are positive controls: the same tests on "
         "the same samples. A phenotype that moves neither may be too weak, or the samples too few, "
         "for networks as well; hits of networks beside none of these deserve a second look.",
+        "Composition, where it has a row, is the share of cell states in each sample. A network of "
+        "a mixture changes with the mix: what is explained by composition may be such a shift "
+        "alone, without any new wiring.",
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]

@@ -66,6 +66,49 @@ def training_factor(fit: Fit) -> np.ndarray:
     return low_rank(weights, square / len(fit.scores) - np.outer(mean, mean))
 
 
+def principal_projection(fit: Fit, n_directions: int) -> np.ndarray:
+    """Return what takes the last layer of cells to principal directions of what a model explains.
+
+    These are the directions in the space of genes in which the decoder's means of the cells that
+    the model was given vary most.
+
+    Parameters
+    ----------
+    fit : Fit
+        Without covariates.
+    n_directions : int
+        At most the rank of :func:`training_factor`.
+
+    Returns
+    -------
+    ndarray of shape (width of the last layer, n_directions)
+    """
+    factor = training_factor(fit)[:, :n_directions].astype(np.float64)
+    directions = factor / np.maximum(np.sqrt((factor**2).sum(axis=0)), 1e-300)
+    found: np.ndarray = fit.weights().numpy().astype(np.float64).T @ directions
+    return found
+
+
+def projected(fit: Fit, projection: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return the scores of cells on the directions of :func:`principal_projection`.
+
+    Parameters
+    ----------
+    fit : Fit
+    projection : ndarray of shape (width of the last layer, n_directions)
+    cells : ndarray of shape (n_cells, n_genes)
+        Genes are those of the model, in its order.
+
+    Returns
+    -------
+    ndarray of shape (n_cells, n_directions)
+    """
+    last = 1 + len(fit.settings.hidden) * fit.model.deep
+    named = AnnData(cells, var=pd.DataFrame(index=fit.var.index))
+    found: np.ndarray = fit.embed(named, layer=last).astype(np.float64) @ projection
+    return found
+
+
 def low_rank(weights: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Return F with F F' nearly weights @ covariance @ weights', of as few columns as that takes.
 

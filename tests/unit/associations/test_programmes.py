@@ -46,6 +46,7 @@ def test_variances_and_couplings(study):
     assert list(found) == [
         *("kind", "programme1", "programme2", "name1", "name2", "estimate", "low", "high"),
         *("statistic", "t", "p", "q", "p_adjusted", "p_permutation", "n", "icc"),
+        *("given_composition_p", "explained_by"),
         *("mean", "mean_case", "mean_control"),
     ]
     assert found["kind"].tolist() == ["variance"] * N + ["coupling"] * 10

@@ -14,7 +14,7 @@ from scipy import stats
 from popnet.associations import sets as set_tests
 from popnet.associations.sets import (
     COLUMNS,
-    EXPRESSION_COLUMNS,
+    GIVEN_COLUMNS,
     MODEL_COLUMNS,
     MT_COLUMNS,
     enrich_phenotype,
@@ -274,7 +274,7 @@ def test_robust_permutes_the_phenotypes_of_observations():
     means = centrality.reshape(14, 2, 30).mean(axis=1)
     expected = enrich_phenotype(means, design, genes, sets, 200, seed=3)
     assert (found.pop("n_units") == 14).all()
-    assert set(found) - set(expected) == {*MODEL_COLUMNS, *EXPRESSION_COLUMNS}
+    assert set(found) - set(expected) == {*MODEL_COLUMNS, *GIVEN_COLUMNS}
     pd.testing.assert_frame_equal(found[list(expected)], expected)
     assert found["gene_set"].tolist() == ["three"]
 
@@ -295,7 +295,7 @@ def test_a_set_as_a_whole_moves_against_the_other_genes():
     values[:, 79] = np.nan
     gene_sets = {"up": list(genes[:10]), "not": list(genes[10:20]), "few": list(genes[:2])}
     gene_sets["mixed"] = [*genes[:3], *genes[20:27]]
-    found = whole_sets(values, genes, gene_sets, design, Testing(99, seed=1))
+    found = whole_sets(values, genes, gene_sets, design, Testing(99, seed=1))[0]
     assert list(found) == list(MODEL_COLUMNS)
     assert list(found.index) == ["up", "not", "mixed"]
     scaled = values[:, :79] - values[:, :79].mean(0)
@@ -313,10 +313,12 @@ def test_a_set_as_a_whole_moves_against_the_other_genes():
     assert found.at["up", "low"] < found.at["up", "estimate"] < found.at["up", "high"]
     assert found.at["not", "model_p"] > 0.05
     # Where the design has no model it is the moderated t; without sets there is nothing.
-    alone = whole_sets(values, genes, gene_sets, replace(design, mixed=None), Testing(99, seed=1))
+    alone = whole_sets(values, genes, gene_sets, replace(design, mixed=None), Testing(99, seed=1))[
+        0
+    ]
     assert alone["low"].isna().all()
     assert alone.at["up", "model_p"] < 0.05
-    assert whole_sets(values, genes, {}, design, Testing(99, seed=1)).empty
+    assert whole_sets(values, genes, {}, design, Testing(99, seed=1))[0].empty
 
 
 def test_a_single_set_knows_of_depth_by_random_sets():
@@ -333,7 +335,7 @@ def test_a_single_set_knows_of_depth_by_random_sets():
         design = replace(make_design(*about), mixed=make_mixed_design(*about))
         values = rng.normal(size=(24, 120)) + np.outer(depth, rng.normal(size=120))
         genes = pd.Index([f"g{number}" for number in range(120)])
-        found = whole_sets(values, genes, {"MT": list(genes[:15])}, design, Testing(9, seed=1))
+        found = whole_sets(values, genes, {"MT": list(genes[:15])}, design, Testing(9, seed=1))[0]
         shares.append(found["model_p"].iloc[0] <= 0.05)
     # The 99.9 % point of the binomial distribution is 9; without depth it would be about 24.
     assert sum(shares) <= 9

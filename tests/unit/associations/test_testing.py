@@ -21,7 +21,7 @@ MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__
 SHARED = {"designs", "expression_switch", "families", "given_expression", "groups", "studies"}
 SHARED |= {"testing", "replication", "replication_files"}
 # What the paper did not ask.
-NEW = {"cell_types", "expression", "heteroplasmy", "modules", "programmes"}
+NEW = {"cell_types", "composition", "expression", "heteroplasmy", "modules", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
 
 

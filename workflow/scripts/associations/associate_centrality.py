@@ -5,6 +5,7 @@ from adapter import logged
 
 from popnet import presets
 from popnet.associations import genes
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.cells.depth import remaining_depth
@@ -28,7 +29,9 @@ def main(snakemake):
     measures = read_measures(snakemake.input.measures)
     about = params.seed, measures, snakemake.wildcards.network
     testing = Testing.from_config(params.statistics, *about)
-    tested = test(values, read_design(snakemake.input.design), testing)
+    design = read_design(snakemake.input.design)
+    shares = read_composition(snakemake.input.composition)
+    tested = test(values, design, testing, *shares)
     write_table(tested.table, output.table)
     write_table(testing.by_chance("centrality"), output.null)
     write_table(tested.described, output.design)

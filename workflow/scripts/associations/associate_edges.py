@@ -4,6 +4,7 @@ import pandas as pd
 from adapter import logged
 
 from popnet.associations import edges
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.expression_switch import switched
 from popnet.associations.given_expression import expression_of
@@ -38,7 +39,8 @@ def main(snakemake):
     else:
         off = pd.Series(switched(bins.layers["detection_rate"], design), bins.var_names)
         expression = expression_of(bins.layers["mean_expression"], named, design)
-        tested = edges.robust(read_pairs(files.pairs), *asked, off, expression)
+        shares = read_composition(files.composition)
+        tested = edges.robust(read_pairs(files.pairs), *asked, off, expression, *shares)
     write_table(tested.edges, snakemake.output.edges)
     write_table(tested.components, snakemake.output.components)
     for analysis in ("edges", "model_edges", "components"):

@@ -4,6 +4,7 @@ from adapter import logged
 
 from popnet import presets
 from popnet.associations import graph_centrality
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
@@ -23,7 +24,8 @@ def main(snakemake):
     about = params.seed, measures, snakemake.wildcards.network
     testing = Testing.from_config(params.statistics, *about)
     design = read_design(snakemake.input.design)
-    write_table(test(layers, bins.var_names, design, testing), snakemake.output.table)
+    shares = read_composition(snakemake.input.composition)
+    write_table(test(layers, bins.var_names, design, testing, *shares), snakemake.output.table)
     write_table(testing.by_chance("graph_centrality"), snakemake.output.null)
 
 

@@ -3,6 +3,7 @@
 from adapter import logged
 
 from popnet.associations import modules
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_table, write_table
@@ -25,7 +26,8 @@ def main(snakemake):
     about = params.seed, measures, snakemake.wildcards.network
     testing = Testing.from_config(params.statistics, *about)
     design = read_design(files.design)
-    tested = modules.robust(values.X, columns, expression, design, testing)
+    shares = read_composition(files.composition)
+    tested = modules.robust(values.X, columns, expression, design, testing, *shares)
     write_table(tested, snakemake.output.table)
     write_table(testing.by_chance("modules"), snakemake.output.null)
 

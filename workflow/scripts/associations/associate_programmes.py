@@ -3,6 +3,7 @@
 from adapter import logged
 
 from popnet.associations import programmes
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_table, write_table
@@ -19,7 +20,8 @@ def main(snakemake):
     measures = read_measures(snakemake.input.measures)
     about = params.seed, measures, "shared"
     testing = Testing.from_config(params.statistics, *about)
-    tested = programmes.robust(values.X, columns, read_design(files.design), testing)
+    shares = read_composition(files.composition)
+    tested = programmes.robust(values.X, columns, read_design(files.design), testing, *shares)
     write_table(tested, snakemake.output.table)
     write_table(testing.by_chance("programmes"), snakemake.output.null)
 

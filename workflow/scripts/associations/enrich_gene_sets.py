@@ -3,6 +3,7 @@
 from adapter import logged
 
 from popnet.associations import sets
+from popnet.associations.composition import read_composition
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, write_table
@@ -24,7 +25,8 @@ def main(snakemake):
     if unit(params.preset) == "bin":
         table = sets.paper(*asked)
     else:
-        table = sets.robust(*asked, bins.layers["mean_expression"])
+        shares = read_composition(snakemake.input.composition)
+        table = sets.robust(*asked, bins.layers["mean_expression"], *shares)
     print(f"{len(table)} of {len(gene_sets)} sets tested")
     write_table(table, snakemake.output.table)
     write_table(testing.by_chance("gene_sets"), snakemake.output.null)
