@@ -97,7 +97,7 @@ def by_kind(
             of_groups = [pd.Index(table[f"{group}{number}"]) for number in (1, 2)]
             nowhere = np.full(len(at), "", dtype=object)
             found = explained(hits, observed, of_groups, nowhere, expression, of_kind, ratios)
-            table[list(found)] = found
+            table = table.drop(columns="explained_by").join(found)
         given, shares = given_composition(hits, observed, composition, of_kind, ratios)
         table["given_composition_p"] = given
         table["explained_by"] = joined(table.pop("explained_by").to_numpy(), shares)
