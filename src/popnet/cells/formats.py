@@ -163,9 +163,7 @@ def _open_h5ad(
             raise _incomplete(path, "raw.X has no table of genes, raw/var")
         lengths["raw/var"] = _length(path, file["raw/var"], "raw/var")
     own = "raw/var" if counts == "raw.X" and counts in matrices else "var"
-    var, of_types = read_elem(file[own]), read_elem(file["var"])
-    for table in (var, of_types):
-        table.index = table.index.astype(str)
+    var, of_types = _read_frame(file[own]), _read_frame(file["var"])
     if not set(TYPE_COLUMNS).isdisjoint(var):
         of_types = var
     _check_choices(path, counts, matrices, gene_symbols, var)
@@ -183,11 +181,30 @@ def _open_h5ad(
 
     def obs() -> pd.DataFrame:
         with _hdf5(path) as file:
-            table: pd.DataFrame = read_elem(file["obs"])
-        table.index = table.index.astype(str)
-        return table
+            return _read_frame(file["obs"])
 
     return _source(path, features, shape[0], obs, read, by_rows)
+
+
+def _read_frame(group: h5py.Group) -> pd.DataFrame:
+    """Read a table of an h5ad; bytes, of which text may be stored, are text."""
+
+    def text(values: pd.Index) -> pd.Index:
+        decoded = [value.decode() if isinstance(value, bytes) else value for value in values]
+        return pd.Index(decoded, dtype=object)
+
+    table: pd.DataFrame = read_elem(group)
+    table.index = text(table.index).astype(str).rename(table.index.name)
+    for name in table.columns:
+        column = table[name]
+        levels = column.array.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
+        values = column.array if levels is None else levels
+        if values.dtype == object and any(isinstance(value, bytes) for value in values):
+            if levels is None:
+                table[name] = text(pd.Index(values)).to_numpy()
+            else:
+                table[name] = pd.Categorical.from_codes(column.array.codes, text(levels))
+    return table
 
 
 def _length(path: Path, table: h5py.Group, name: str) -> int:
@@ -527,10 +544,17 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 def _of_10x(table: pd.DataFrame, symbols: str | None, prefix: str | None) -> Features:
     """Return the genes among the features of 10x: ids, names and types, or a part of these."""
-    if table.shape[1] == 1:
-        table = table.assign(name=table[table.columns[0]])
-    names = ["gene_ids", "gene_symbols", "feature_types"][: table.shape[1]]
-    table = table.iloc[:, : len(names)].set_axis(names, axis=1)
+    columns = [tuple(table[name]) for name in table.columns[:3]]
+    return _of_columns(tuple(columns if len(columns) > 1 else columns * 2), symbols, prefix)
+
+
+# The files of a study have the same features.
+@lru_cache(maxsize=4)
+def _of_columns(
+    columns: tuple[tuple[str, ...], ...], symbols: str | None, prefix: str | None
+) -> Features:
+    names = ["gene_ids", "gene_symbols", "feature_types"][: len(columns)]
+    table = pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=str)
     first, second = (table[name].str.fullmatch(ENSEMBL).mean() for name in names[:2])
     if first < 0.5 < second:
         table = table.rename(columns={"gene_ids": "gene_symbols", "gene_symbols": "gene_ids"})
