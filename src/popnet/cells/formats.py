@@ -255,9 +255,14 @@ def _check_shapes(
         if shape is None:
             continue
         _check_shape(path, name, tuple(map(int, shape)), expected, ("obs", genes))
-        if name == counts and values.dtype.kind not in "iuf":
-            what = "true and false" if values.dtype.kind == "b" else f"values of {values.dtype}"
-            raise _unfit(path, f"{name} holds {what}, not counts", "name another matrix")
+        if name == counts:
+            _check_numbers(path, name, values)
+
+
+def _check_numbers(path: Path, name: str, values: h5py.Dataset) -> None:
+    if values.dtype.kind not in "iuf":
+        what = "true and false" if values.dtype.kind == "b" else f"values of {values.dtype}"
+        raise _unfit(path, f"{name} holds {what}, not counts", "name another matrix")
 
 
 def _check_compressed(
@@ -268,6 +273,10 @@ def _check_compressed(
     if lacking:
         raise _incomplete(path, f"{name} lacks {', '.join(lacking)}")
     data, indices, indptr = (matrix[part] for part in ("data", "indices", "indptr"))
+    for part, places in (("indices", indices), ("indptr", indptr)):
+        if places.dtype.kind not in "iu":
+            message = f"{part} of {name} are places of values, but stored as {places.dtype}"
+            raise _unfit(path, message, "write the file anew, with whole numbers there")
     n_lines = int(shape[0 if by_rows else 1])
     if len(indptr) != n_lines + 1:
         what = "rows" if by_rows else "columns"
@@ -325,7 +334,8 @@ def _open_10x(
         raise _unequal(path, f"the columns of its features have {sorted(sizes)} values")
     barcodes = group["barcodes"].asstr()[:]
     shape = [int(n) for n in group["shape"][:]]
-    _check_compressed(path, groups[0], group, shape[::-1], by_rows=True)
+    values = _check_compressed(path, groups[0], group, shape[::-1], by_rows=True)
+    _check_numbers(path, groups[0], values)
     of_tables = len(texts[columns[0]]), len(barcodes)
     _check_shape(path, groups[0], tuple(shape), of_tables, ("the list of features", "of barcodes"))
     features = _described(path, lambda: _of_10x(pd.DataFrame(texts), gene_symbols, gene_prefix))

@@ -303,6 +303,15 @@ def test_parts_of_a_compressed_matrix(tmp_path):
             del file[f"X/{part}"]
             file[f"X/{part}"] = values
         assert "X" in refusal(path).message
+    for part, dtype in (("indices", "?"), ("indices", "f8"), ("indptr", "f4"), ("data", "?")):
+        stored = adata_of()
+        stored.X = sparse.csc_matrix(COUNTS)
+        stored.write_h5ad(path)
+        with h5py.File(path, "a") as file:
+            values = file[f"X/{part}"][:].astype(dtype)
+            del file[f"X/{part}"]
+            file[f"X/{part}"] = values
+        assert "X" in refusal(path).message
     adata_of().write_h5ad(path)
     replaced(path, "X", COUNTS > 1)
     assert "true and false" in refusal(path).message
