@@ -13,7 +13,9 @@ status then is 1.
 from __future__ import annotations
 
 import argparse
+import copy
 import gzip
+import shutil
 import sys
 import tempfile
 import time
@@ -42,6 +44,8 @@ GENES = ["MT-ND1", "MT-CO1", "ISG15", "ACTB", "GAPDH", "TBCE", "HLA-A", "CD3E"]
 IDS = [f"ENSG{number:011d}" for number in range(1, len(GENES) + 1)]
 SAMPLES, CELLS = ["S1", "S2", "S3", "S4"], 10
 CODES = ["", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null", "<NA>"]
+CONFIG: dict = {"preset": "paper", "bins": {"size": 2}}
+check_config(CONFIG, "config.yaml")
 OUTCOMES = ("same", "told", "refused", "called damaged", "changed", "traceback")
 
 Random = np.random.Generator
@@ -181,8 +185,7 @@ def write_study(folder: Path, form: str) -> Path:
 
 def read(sheet: Path) -> Numbers:
     """Return the numbers of a study as the workflow reads them."""
-    config: dict = {"preset": "paper", "bins": {"size": 2}}
-    check_config(config, "config.yaml")
+    config = copy.deepcopy(CONFIG)
     cohort = load_cohort(sheet)
     study = read_study(cohort, config)
     asked = cohort.cells.counts, cohort.cells.gene_symbols
@@ -542,21 +545,24 @@ def outcome(sheet: Path, expected: Numbers) -> tuple[str, str]:
 def mutants(n: int, seed: int) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield form, file and change, what was changed, outcome and what was said of `n` mutants."""
     rng = np.random.default_rng(seed)
-    expected: dict[str, Numbers] = {}
-    for number in range(n):
-        form = FORMS[number % len(FORMS)]
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            sheet = write_study(folder, form)
-            if form not in expected:
-                expected[form] = read(sheet)
+    with tempfile.TemporaryDirectory() as temporary:
+        expected = {}
+        for form in FORMS:
+            whole = Path(temporary) / form
+            whole.mkdir()
+            expected[form] = read(write_study(whole, form))
+        for number in range(n):
+            form = FORMS[number % len(FORMS)]
+            folder = Path(temporary) / "mutant"
+            shutil.copytree(Path(temporary) / form, folder)
             files = list(targets(folder))
             path, changes = files[rng.integers(len(files))]
             change = changes[rng.integers(len(changes))]
             what = change(path, rng)
             name = str(path.relative_to(folder))
-            found, said = outcome(sheet, expected[form])
-            yield form, f"{name}: {change.__name__}", what, found, said.replace(temporary, "")
+            found, said = outcome(folder / "sheet.yaml", expected[form])
+            yield form, f"{name}: {change.__name__}", what, found, said.replace(str(folder), "")
+            shutil.rmtree(folder)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,9 +90,8 @@ def features_of(
             if len(found) == len(var):
                 kinds = np.where(kinds == "", found.to_numpy(object), kinds)
     names = _names(var, symbols)
-    for kind, pattern in (("spike-in", SPIKE_IN), ("peak", PEAK)):
-        such = names.str.fullmatch(pattern) | var.index.astype(str).str.fullmatch(pattern)
-        kinds[np.asarray(such) & (kinds == "")] = kind
+    for number in _named_others(names) | _named_others(var.index.astype(str)):
+        kinds[number] = kinds[number] or _kind_of_name(names[number], str(var.index[number]))
     kept = kinds == ""
     if len(kept) and not kept.any():
         raise ValueError(f"none of the features is a gene: they are {_counted(kinds)}")
@@ -121,6 +121,27 @@ def _kinds(column: pd.Series) -> pd.Series | None:
             f"{n_without:,}: {names}"
         )
     return given.where(~genes, "")
+
+
+def _named_others(names: pd.Index) -> set[int]:
+    """Return the places of names that no gene has; only a few are looked at more closely."""
+    return {
+        number
+        for number, name in enumerate(names)
+        if name[-1:].isdigit() and name[:3] != "ENS" and _kind_of_name(name)
+    }
+
+
+def _kind_of_name(*names: str) -> str:
+    return next(
+        (
+            kind
+            for name in names
+            for kind, pattern in (("spike-in", SPIKE_IN), ("peak", PEAK))
+            if re.fullmatch(pattern, name)
+        ),
+        "",
+    )
 
 
 def _counted(kinds: np.ndarray) -> str:

@@ -163,9 +163,7 @@ def _open_h5ad(
             raise _incomplete(path, "raw.X has no table of genes, raw/var")
         lengths["raw/var"] = _length(path, file["raw/var"], "raw/var")
     own = "raw/var" if counts == "raw.X" and counts in matrices else "var"
-    var, of_types = read_elem(file[own]), read_elem(file["var"])
-    for table in (var, of_types):
-        table.index = table.index.astype(str)
+    var, of_types = _read_frame(file[own]), _read_frame(file["var"])
     if not set(TYPE_COLUMNS).isdisjoint(var):
         of_types = var
     _check_choices(path, counts, matrices, gene_symbols, var)
@@ -183,11 +181,30 @@ def _open_h5ad(
 
     def obs() -> pd.DataFrame:
         with _hdf5(path) as file:
-            table: pd.DataFrame = read_elem(file["obs"])
-        table.index = table.index.astype(str)
-        return table
+            return _read_frame(file["obs"])
 
     return _source(path, features, shape[0], obs, read, by_rows)
+
+
+def _read_frame(group: h5py.Group) -> pd.DataFrame:
+    """Read a table of an h5ad; bytes, of which text may be stored, are text."""
+
+    def text(values: pd.Index) -> pd.Index:
+        decoded = [value.decode() if isinstance(value, bytes) else value for value in values]
+        return pd.Index(decoded, dtype=object)
+
+    table: pd.DataFrame = read_elem(group)
+    table.index = text(table.index).astype(str).rename(table.index.name)
+    for name in table.columns:
+        column = table[name]
+        levels = column.array.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
+        values = column.array if levels is None else levels
+        if values.dtype == object and any(isinstance(value, bytes) for value in values):
+            if levels is None:
+                table[name] = text(pd.Index(values)).to_numpy()
+            else:
+                table[name] = pd.Categorical.from_codes(column.array.codes, text(levels))
+    return table
 
 
 def _length(path: Path, table: h5py.Group, name: str) -> int:
@@ -238,9 +255,14 @@ def _check_shapes(
         if shape is None:
             continue
         _check_shape(path, name, tuple(map(int, shape)), expected, ("obs", genes))
-        if name == counts and values.dtype.kind not in "iuf":
-            what = "true and false" if values.dtype.kind == "b" else f"values of {values.dtype}"
-            raise _unfit(path, f"{name} holds {what}, not counts", "name another matrix")
+        if name == counts:
+            _check_numbers(path, name, values)
+
+
+def _check_numbers(path: Path, name: str, values: h5py.Dataset) -> None:
+    if values.dtype.kind not in "iuf":
+        what = "true and false" if values.dtype.kind == "b" else f"values of {values.dtype}"
+        raise _unfit(path, f"{name} holds {what}, not counts", "name another matrix")
 
 
 def _check_compressed(
@@ -251,6 +273,10 @@ def _check_compressed(
     if lacking:
         raise _incomplete(path, f"{name} lacks {', '.join(lacking)}")
     data, indices, indptr = (matrix[part] for part in ("data", "indices", "indptr"))
+    for part, places in (("indices", indices), ("indptr", indptr)):
+        if places.dtype.kind not in "iu":
+            message = f"{part} of {name} are places of values, but stored as {places.dtype}"
+            raise _unfit(path, message, "write the file anew, with whole numbers there")
     n_lines = int(shape[0 if by_rows else 1])
     if len(indptr) != n_lines + 1:
         what = "rows" if by_rows else "columns"
@@ -308,7 +334,8 @@ def _open_10x(
         raise _unequal(path, f"the columns of its features have {sorted(sizes)} values")
     barcodes = group["barcodes"].asstr()[:]
     shape = [int(n) for n in group["shape"][:]]
-    _check_compressed(path, groups[0], group, shape[::-1], by_rows=True)
+    values = _check_compressed(path, groups[0], group, shape[::-1], by_rows=True)
+    _check_numbers(path, groups[0], values)
     of_tables = len(texts[columns[0]]), len(barcodes)
     _check_shape(path, groups[0], tuple(shape), of_tables, ("the list of features", "of barcodes"))
     features = _described(path, lambda: _of_10x(pd.DataFrame(texts), gene_symbols, gene_prefix))
@@ -527,10 +554,17 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 def _of_10x(table: pd.DataFrame, symbols: str | None, prefix: str | None) -> Features:
     """Return the genes among the features of 10x: ids, names and types, or a part of these."""
-    if table.shape[1] == 1:
-        table = table.assign(name=table[table.columns[0]])
-    names = ["gene_ids", "gene_symbols", "feature_types"][: table.shape[1]]
-    table = table.iloc[:, : len(names)].set_axis(names, axis=1)
+    columns = [tuple(table[name]) for name in table.columns[:3]]
+    return _of_columns(tuple(columns if len(columns) > 1 else columns * 2), symbols, prefix)
+
+
+# The files of a study have the same features.
+@lru_cache(maxsize=4)
+def _of_columns(
+    columns: tuple[tuple[str, ...], ...], symbols: str | None, prefix: str | None
+) -> Features:
+    names = ["gene_ids", "gene_symbols", "feature_types"][: len(columns)]
+    table = pd.DataFrame(dict(zip(names, columns, strict=True)), dtype=str)
     first, second = (table[name].str.fullmatch(ENSEMBL).mean() for name in names[:2])
     if first < 0.5 < second:
         table = table.rename(columns={"gene_ids": "gene_symbols", "gene_symbols": "gene_ids"})

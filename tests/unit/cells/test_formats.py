@@ -27,7 +27,7 @@ COUNTS = np.random.default_rng(3).poisson(2, (4, 6)).astype(np.float32)
 def adata_of(counts=COUNTS, **var):
     var = {"gene_ids": IDS} | var
     table = pd.DataFrame(var, index=GENES[: counts.shape[1]])
-    obs = pd.DataFrame({"sample": "s"}, index=CELLS)
+    obs = pd.DataFrame({"sample": pd.Categorical(["s"] * 4)}, index=CELLS)
     return ad.AnnData(sparse.csr_matrix(counts), obs=obs, var=table)
 
 
@@ -303,6 +303,15 @@ def test_parts_of_a_compressed_matrix(tmp_path):
             del file[f"X/{part}"]
             file[f"X/{part}"] = values
         assert "X" in refusal(path).message
+    for part, dtype in (("indices", "?"), ("indices", "f8"), ("indptr", "f4"), ("data", "?")):
+        stored = adata_of()
+        stored.X = sparse.csc_matrix(COUNTS)
+        stored.write_h5ad(path)
+        with h5py.File(path, "a") as file:
+            values = file[f"X/{part}"][:].astype(dtype)
+            del file[f"X/{part}"]
+            file[f"X/{part}"] = values
+        assert "X" in refusal(path).message
     adata_of().write_h5ad(path)
     replaced(path, "X", COUNTS > 1)
     assert "true and false" in refusal(path).message
@@ -352,6 +361,19 @@ def test_shapes_of_a_folder(tmp_path):
     for kind in ("pattern general", "real symmetric", "complex general"):
         matrix.write_text(text.replace("real general", kind).replace("integer general", kind))
         assert "integer general" in refusal(folder).message
+
+
+@pytest.mark.parametrize(
+    "name", ["obs/_index", "var/_index", "obs/sample/categories", "var/feature_types/categories"]
+)
+def test_text_that_is_stored_as_bytes(tmp_path, name):
+    types = pd.Categorical(["Gene Expression"] * 5 + ["Antibody Capture"])
+    adata_of(feature_types=types).write_h5ad(tmp_path / "c.h5ad")
+    with h5py.File(tmp_path / "c.h5ad", "a") as file:
+        file[name].attrs["encoding-type"] = "array"
+    source = open_source(tmp_path / "c.h5ad")
+    check(source, COUNTS[:, :5], GENES[:5])
+    assert source.obs["sample"].tolist() == ["s"] * 4
 
 
 # Features.
