@@ -56,7 +56,8 @@ def parts_of(
         genes (SHA-256 of their names, by cell type), models (digests of their files, by cell type
         and part) and settings.
     """
-    genes, models = {}, {}
+    genes: dict[str, str] = {}
+    models: dict[str, dict[str, str]] = {}
     for cell_type, table, bases in frozen:
         names = read_table(table, text=["gene"])["gene"]
         genes[cell_type] = sha256("\n".join(names).encode()).hexdigest()

@@ -474,7 +474,7 @@ class _Pairs:
             columns = candidates(self.moments.rms)
         else:
             names = genes[self.nodes]
-            first, second = (names.get_indexer(given.pairs[gene]) for gene in PAIR)
+            first, second = (names.get_indexer(pd.Index(given.pairs[gene])) for gene in PAIR)
             ends = pd.DataFrame(dict(zip(PAIR, (first, second), strict=True)))
             columns = np.sort(_place(ends, len(names)))
         first, second = (genes[self.nodes[end[columns]]] for end in self.upper)

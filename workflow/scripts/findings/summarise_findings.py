@@ -40,8 +40,7 @@ def main(snakemake):
     sections = {"What is compared, and what could be found with 80 % power": compared}
     sections |= {say.COVARIATES: covariates} if len(covariates) else {}
     about, unused = described(params, chosen)
-    came_back = map(read_table, snakemake.input.replication)
-    sections, about = shown.beside(sections, about, *came_back)
+    sections, about = shown.beside(sections, about, *map(read_table, snakemake.input.replication))
     text = page(
         say.beside_chance(findings),
         f"Findings: {params.cohort}",
@@ -69,9 +68,8 @@ def described(params, chosen):
         lines, warnings = lines + said, warnings + warned
     of_headlines = [row for row in params.described if row[1] == chosen[row[0]]]
     for cell_type, network, similarity, reliability, models, training in of_headlines:
-        lines += say.network_sentences(
-            cell_type, network, params.size, read_table(similarity), read_table(reliability)
-        )
+        read = map(read_table, (similarity, reliability))
+        lines += say.network_sentences(cell_type, network, params.size, *read)
         in_use = active_dimensions(models, training)
         warnings += say.unused_dimensions(cell_type, in_use, params.latent)
     return lines, warnings
