@@ -66,6 +66,8 @@ def hypotheses_settings():
 def replication_figures():
     """Return the figures of a replication; none without a second cohort."""
     asked = replicated() if cohort.replicate else []
-    folders = dict.fromkeys(folder for *_, folder, _ in asked)
-    of_tests = [folder.split("/") for folder in folders]
-    return [f"{RESULTS}/figures/{one}/{name}/replication.png" for one, _, name in of_tests]
+    folders = dict.fromkeys((Path(tests).parts[0], Path(tests).name) for *_, tests, _ in asked)
+    return [
+        f"{RESULTS}/figures/{cell_type}/{phenotype}/replication.png"
+        for cell_type, phenotype in folders
+    ]

@@ -235,10 +235,10 @@ def replicate(
     expected, at_most = _expected(claims, found, priors["p"]) if len(claims) else (p, p)
     if claims["correlation_p"].notna().any():
         names = {"correlation_estimate": "estimate", "correlation_p": "p"}
-        claimed, tests_of_plain = _with_t(claims, names), _with_t(found, names)
-        second = tests_of_plain["p"].to_numpy(), tests_of_plain["estimate"].to_numpy()
-        p = np.maximum(p, one_sided_p(*second, up))
-        of_plain = _expected(claimed, tests_of_plain, priors["correlation_p"])
+        first, second = (_with_t(one, names) for one in (claims, found))
+        of_second = second["p"].to_numpy(), second["estimate"].to_numpy()
+        p = np.maximum(p, one_sided_p(of_second[0], of_second[1], up))
+        of_plain = _expected(first, second, priors["correlation_p"])
         expected, at_most = np.minimum(expected, of_plain[0]), np.minimum(at_most, of_plain[1])
     tested = np.isfinite(p)
     table["p_one_sided"], table["q_one_sided"] = p, benjamini_hochberg(p)
@@ -275,9 +275,11 @@ def _degrees(table: pd.DataFrame) -> np.ndarray:
     """Return the degrees of freedom of t, from the width of the confidence interval."""
     half = (table["high"] - table["low"]).to_numpy(float) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        quantile = half / np.abs((table["estimate"] / table["t"]).to_numpy(float))
-    df: np.ndarray = stdtridf(0.975, np.maximum(quantile, 1.96))
-    return np.where(quantile > 1.9605, df, np.inf)
+        quantile = half / (table["estimate"] / table["t"]).abs().to_numpy(float)
+    # Six digits cannot tell more degrees of freedom from a normal distribution.
+    few = stdtridf(0.975, np.maximum(quantile, 1.96))
+    df: np.ndarray = np.where(quantile > 1.9605, few, np.inf)
+    return df
 
 
 def _expected(
@@ -286,7 +288,7 @@ def _expected(
     """Return what is expected of hypotheses, given all tests, and at their estimates."""
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = (
-            np.abs((one["estimate"] / one["t"]).to_numpy(float)) for one in (claims, found)
+            (one["estimate"] / one["t"]).abs().to_numpy(float) for one in (claims, found)
         )
     ratio, df, t = first / second, _degrees(found), claims["t"].to_numpy()
     prior = Prior(np.array(weights))

@@ -101,8 +101,8 @@ def replication_remarks(rates: pd.DataFrame, genes: pd.DataFrame) -> list[str]:
         "the networks of this cohort's genes, model and settings. Expected is the share of "
         "hypotheses that its power predicts, given all tests here; expected at most takes the "
         "estimates for the truth, which those of hits exceed. By chance 5 % are replicated, and "
-        "half have the same sign. P of signs takes hypotheses for independent, which genes of one "
-        f"network are not. The hypotheses have the seal {str(rates['seal'].iloc[0])[:12]}."
+        "half have the same sign. P of signs and π₁ take hypotheses for independent, and genes "
+        f"of one network are not. The hypotheses have the seal {str(rates['seal'].iloc[0])[:12]}."
     ]
     for _, row in genes.iterrows():
         if row["not_expressed"]:
