@@ -99,7 +99,8 @@ def centrality_tests(*files):
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    results = [f"{RESULTS}/cohort.json", f"{RESULTS}/findings.tsv", f"{RESULTS}/associations.tsv"]
+    names = ["cohort.json", "findings.tsv", "findings.html", "associations.tsv"]
+    results = [f"{RESULTS}/{name}" for name in names]
     results += [f"{RESULTS}/measures.html"] if measured_tables() else []
     for cell_type in cell_types():
         folder = f"{RESULTS}/{cell_type}"

@@ -65,9 +65,10 @@ def by_kind(
     -------
     DataFrame, kind by kind, sorted by p
         kind `<group>1` `<group>2` name1 name2 estimate low high statistic t p q p_adjusted
-        p_permutation n icc mean mean_case mean_control, with `explain` given_expression_p
+        p_permutation n icc, with `explain` given_expression_p
         (:func:`popnet.associations.given_expression.explained`), given_composition_p
-        (:func:`popnet.associations.composition.given_composition`) and explained_by.
+        (:func:`popnet.associations.composition.given_composition`) explained_by mean mean_case
+        mean_control.
     """
     averaged = design.units.average(values)
     permuted = permutation_test(averaged, design, testing.permutations, testing.seed).table
@@ -89,8 +90,6 @@ def by_kind(
         table["p_adjusted"] = tested["p_adjusted"]
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
-        means = group_means(averaged[:, at], cases(design))
-        table = table.join(means.apply(read_as[kind]) if read_as else means)
         hits = (table["q"] <= testing.fdr).to_numpy()
         table["explained_by"] = np.where(hits, "none", "").astype(object)
         if explain:
@@ -101,6 +100,8 @@ def by_kind(
         given, shares = given_composition(hits, observed, composition, of_kind, ratios)
         table["given_composition_p"] = given
         table["explained_by"] = joined(table.pop("explained_by").to_numpy(), shares)
+        means = group_means(averaged[:, at], cases(design))
+        table = table.join(means.apply(read_as[kind]) if read_as else means)
         tables.append(strongest_first(table))
     if p_by_chance:
         testing.count(analysis, np.concatenate(p_by_chance, axis=1), np.array(families))

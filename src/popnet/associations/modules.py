@@ -48,9 +48,9 @@ def robust(
     DataFrame, densities first, sorted by p
         kind module1 module2 name1 name2 estimate (cases minus controls, or per standard deviation
         of the phenotype's normal scores) low high (its 95 % confidence interval) statistic (partial
-        correlation) t p q p_adjusted p_permutation n icc (ICC(1,k) over bins) mean mean_case
-        mean_control; of hits given_expression_p (given the modules' mean expression),
-        given_composition_p and explained_by.
+        correlation) t p q p_adjusted p_permutation n icc (ICC(1,k) over bins), of hits
+        given_expression_p (given the modules' mean expression) given_composition_p explained_by,
+        and mean mean_case mean_control.
     """
     densities = columns.loc[columns["kind"] == "density", "module1"]
     expression = expression_of(mean_expression, pd.Index(densities), design)

@@ -90,6 +90,7 @@ def test_the_script(study, root, tmp_path, n_modules):
             bins=tmp_path / "bins.h5ad",
             design=tmp_path / "design.npz",
             measures=[],
+            composition=[],
         ),
         output=SimpleNamespace(table=tmp_path / "tested.tsv", null=tmp_path / "null.tsv"),
         params=SimpleNamespace(statistics=statistics, seed=1),
