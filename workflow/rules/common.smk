@@ -53,6 +53,7 @@ from popnet.study.cohort import (
     cells_part,
     gene_sets_part,
     load_cohort,
+    phenotype_definition,
     phenotype_part,
     sheet_config,
     variants_part,

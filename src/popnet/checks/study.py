@@ -16,7 +16,7 @@ from popnet.checks.genes import check_genes
 from popnet.checks.own import check_own_networks, types_of_tables
 from popnet.checks.samples import left_out_samples, warn_astray, warn_empty, with_samples_of_cells
 from popnet.checks.sources import check_counts, open_sources
-from popnet.checks.values import check_contrast, check_texts, values_of
+from popnet.checks.values import check_contrast, check_interaction, check_texts, values_of
 from popnet.errors import InputError, Problem
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
@@ -146,7 +146,7 @@ def _check_values(
     Returns warnings.
     """
     sample_of_cell, obs, columns = given
-    definitions: list[Phenotype | Covariate] = [*cohort.phenotypes, *cohort.covariates]
+    definitions: list[Phenotype | Covariate] = [*cohort.own_phenotypes, *cohort.covariates]
     for definition in definitions:
         n_problems = len(problems)
         values = values_of(cohort, definition, samples, sample_of_cell, obs, columns, problems)
@@ -159,6 +159,16 @@ def _check_values(
 
         problems += check_variants(cohort, list(table["sample"]), cohort.variants.keep_filters)
     adjusted = PRESETS[config["preset"]].unit == "donor"
+    for phenotype in (one for one in cohort.phenotypes if one.factors):
+        if not adjusted:
+            message = (
+                "An interaction is tested given both variables, and this preset adjusts for none"
+            )
+            remedy = "Take it out of interactions, or use another preset"
+            problems.append(Problem(cohort.file, "interactions", phenotype.name, message, remedy))
+        elif set(phenotype.columns) <= set(table):
+            tested = table["sample"].isin(list(with_bins)) if with_bins else slice(None)
+            check_interaction(cohort, phenotype, table.loc[tested], problems)
     if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)
     check_texts(cohort, table, problems)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from popnet.stats.variances import moderate, two_sided
 
 # Ratios to the residual variance are looked for between these, and are 0 below the second.
 LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
-# The residual variance of cases over that of the others lies between these.
+# The residual variance of a group over that of the first lies between these.
 LEAST_SPREAD, MOST_SPREAD = 0.01, 100
 # Of what is left of values, where nothing is but rounding.
 ROUNDING = 1e-12
@@ -50,15 +50,15 @@ class Model:
         Z of random effects: their covariance is Z Z' times a ratio.
     bounded : tuple of str
         Random effects whose ratio is at its upper profile bound (:func:`variance_ratios`).
-    cases : bool ndarray of shape (n,), optional
-        Observations that have a residual variance of their own.
+    groups : mapping of name to bool ndarray of shape (n,)
+        Observations that have a residual variance of their own: of a binary phenotype, cases.
     """
 
     outcome: np.ndarray
     fixed: np.ndarray
     random: Mapping[str, np.ndarray]
     bounded: tuple[str, ...] = ()
-    cases: np.ndarray | None = None
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -77,7 +77,7 @@ class Model:
             outcome=self.outcome[rows],
             fixed=self.fixed[rows],
             random={name: columns[rows] for name, columns in self.random.items()},
-            cases=None if self.cases is None else self.cases[rows],
+            groups={name: members[rows] for name, members in self.groups.items()},
         )
 
     def regressors(self) -> np.ndarray:
@@ -407,7 +407,7 @@ def _testable(model: Model, regressors: np.ndarray) -> bool:
 
 
 def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> dict[str, float]:
-    """Return the variances of random effects, and of cases, over the residual variance.
+    """Return the variances of random effects, and of groups, over the residual variance.
 
     By restricted maximum likelihood of all columns together, each with a scale of its own:
     sum over columns of log|V| + log|X'V^-1 X| + df log(rss), with V = D + sum of ratio Z Z'. A
@@ -428,13 +428,13 @@ def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> d
     Returns
     -------
     dict
-        By the name of the random effect; and `cases`, the residual variance of cases over that of
-        the others, if the model has cases. 0 (of cases 1) where nothing can be known.
+        By the name of the random effect, and by that of a group: its residual variance over that
+        of the observations of no group. 0 (of a group 1) where nothing can be known.
     """
     most = values.shape[1] if pooled else MOST_VARIABLES
     values = values[:, _spread(values.shape[1], LOOKED_AT if most == MOST_VARIABLES else most)]
     names = list(model.random)
-    nothing = dict.fromkeys(names, 0.0) | ({} if model.cases is None else {"cases": 1.0})
+    nothing = dict.fromkeys(names, 0.0) | dict.fromkeys(model.groups, 1.0)
     present = np.isfinite(values)
     enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
     parts = sorted(patterns(present, enough), key=lambda part: -len(part[1]))
@@ -509,9 +509,9 @@ class _Likelihood:
         kernels = [columns @ columns.T for columns in model.random.values()]
         base = np.ones(model.n)
         limits = [(math.log(SMALLEST), math.log(LARGEST))] * len(kernels)
-        if model.cases is not None:
-            base = (~model.cases).astype(float)
-            kernels.append(np.diag(model.cases.astype(float)))
+        for members in model.groups.values():
+            base[members] = 0
+            kernels.append(np.diag(members.astype(float)))
             limits.append((math.log(LEAST_SPREAD), math.log(MOST_SPREAD)))
         scaled = left[:, varies] / size[varies]
         return cls(scaled, regressors, base, np.array(kernels), limits, pooled)
@@ -582,10 +582,10 @@ class _Likelihood:
 
 
 def _covariance(model: Model, ratios: Mapping[str, float]) -> np.ndarray:
-    """Return V of the observations, (n, n), with residual variance 1 of who is no case."""
+    """Return V of the observations, (n, n), with residual variance 1 of who is in no group."""
     diagonal = np.ones(model.n)
-    if model.cases is not None:
-        diagonal[model.cases] = ratios["cases"]
+    for name, members in model.groups.items():
+        diagonal[members] = ratios[name]
     covariance = np.diag(diagonal)
     for name, columns in model.random.items():
         covariance += ratios[name] * (columns @ columns.T)

@@ -27,6 +27,8 @@ class Phenotype:
         All values of an ordinal phenotype, the lowest first, or of a categorical one.
     source : str
         Its name in the sheet.
+    factors : tuple of Phenotype and Covariate
+        The two variables whose interaction it is; its values follow from theirs.
     """
 
     name: str
@@ -38,11 +40,17 @@ class Phenotype:
     description: str = ""
     levels: tuple[str, ...] = ()
     source: str = ""
+    factors: tuple[Phenotype | Covariate, ...] = ()
 
     @property
     def written(self) -> str:
         """Its name in the sheet."""
         return self.source or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of samples that say what its values are."""
+        return tuple(factor.name for factor in self.factors) or (self.name,)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def drawn(seed=0, n_donors=15, m=40):
     values += rng.normal(size=(n, m))
     random = {"donor": indicators(donor), "batch": indicators(batch), "depth": depth}
     fixed = np.column_stack([np.ones(n), rng.normal(size=n)])
-    return values, Model(case, fixed, random, (), case == 1)
+    return values, Model(case, fixed, random, (), {"cases": case == 1})
 
 
 def test_without_random_effects_it_is_the_moderated_t():
@@ -105,7 +105,9 @@ def test_many_variables_find_the_true_ratios():
     values = indicators(donor) @ rng.normal(size=(40, 500)) * 1.5
     values += rng.normal(size=(80, 500)) * np.where(case, 2, 1)[:, None]
     values *= np.exp(rng.normal(size=500))
-    model = Model(case.astype(float), np.ones((80, 1)), {"donor": indicators(donor)}, (), case)
+    model = Model(
+        case.astype(float), np.ones((80, 1)), {"donor": indicators(donor)}, (), {"cases": case}
+    )
     found = variance_ratios(values, model)
     assert found["donor"] == pytest.approx(2.25, rel=0.15)
     assert found["cases"] == pytest.approx(4, rel=0.15)
@@ -152,7 +154,7 @@ def test_a_small_group_with_a_larger_spread(n_cases, n_controls, spread):
     def make(rng):
         values = rng.normal(size=(len(case), 200)) * np.where(case, spread, 1)[:, None]
         return values * np.sqrt(2 / rng.chisquare(2, 200)), Model(
-            case.astype(float), np.ones((len(case), 1)), {}, (), case
+            case.astype(float), np.ones((len(case), 1)), {}, (), {"cases": case}
         )
 
     share, error = sizes(make)
