@@ -230,7 +230,7 @@ def crossed_pairs(sizes: tuple[int, int], spread: float = 1, single: int = 0):
         wide = np.where((a < 0) & (b > 0), spread, 1)[:, None]
         values = normal(rng, (n, N_GENES))[donor] + normal(rng, (2 * n, N_GENES)) * wide
         values += np.outer(b, rng.normal(size=N_GENES))
-        # Of the last donors of each group one of the two samples is lacking.
+        # The last donors of the second group have no treated sample.
         lacks = (donor >= n - single) & (b > 0) if single else np.zeros(2 * n, bool)
         table = _table(donor, a * b, a=a, b=b)[~lacks]
         return Cohort(table, values[~lacks], False, ("a", "b"), factors=("a", "b"))

@@ -82,7 +82,8 @@ def design_of(
         samples = samples.join(technical)
     samples, covariates, factors = with_factors(samples, phenotype, covariates)
     about = rows, samples, values, binary, covariates, names, factors
-    return replace(make_design(*about), mixed=make_mixed_design(*about))
+    mixed = make_mixed_design(*about)
+    return replace(make_design(*about), mixed=mixed, margin=phenotype.get("margin"))
 
 
 def donor_components(
@@ -178,6 +179,7 @@ def write_design(design: Design, path: str | Path) -> None:
     about = {
         "binary": design.binary,
         "paired": design.paired,
+        "margin": design.margin,
         "remarks": list(design.remarks),
         "covariates": design.covariates.to_dict("list"),
         "donors": list(map(str, design.donors)),
@@ -219,6 +221,7 @@ def read_design(path: str | Path) -> Design:
             units=_read_units(about["units"], arrays, "units"),
             binary=about["binary"],
             paired=about["paired"],
+            margin=about["margin"],
             covariates=pd.DataFrame(about["covariates"]),
             remarks=tuple(about["remarks"]),
             donors=np.array(about["donors"], dtype=object),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.associations.groups import cases, group_means
-from popnet.associations.testing import Testing
+from popnet.associations.testing import Testing, with_equivalence
 from popnet.networks.reliability import icc
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -43,7 +43,8 @@ def robust(
     DataFrame, variances first, sorted by p
         kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
         deviation of the phenotype's normal scores, of the logarithm or Fisher's z) low high (its
-        95 % confidence interval) statistic (partial correlation) t p q p_adjusted p_permutation n
+        95 % confidence interval) statistic (partial correlation) t p q p_adjusted [equivalence_p
+        equivalence_q] p_permutation n
         icc (ICC(1,k) over bins) mean mean_case mean_control (variance or correlation; cases of a
         continuous phenotype are its upper half).
     """
@@ -65,6 +66,7 @@ def robust(
         table = table.join(tested[["estimate", "low", "high", "statistic", "t", "p"]])
         table["q"] = benjamini_hochberg(table["p"].to_numpy())
         table["p_adjusted"] = tested["p_adjusted"]
+        table = with_equivalence(table, tested)
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
         table = table.join(group_means(averaged[:, at], cases(design)).apply(READ_AS[kind]))

@@ -83,6 +83,8 @@ class Design:
         The same question to a linear mixed model, which leaves no observation out.
     factors : ndarray of shape (n, 2) or (n, 0)
         The variables whose interaction is tested, if it is one.
+    margin : float, optional
+        Of a test of equivalence (:func:`popnet.stats.mixed.equivalence_p`).
     """
 
     units: Units
@@ -98,6 +100,7 @@ class Design:
     remarks: tuple[str, ...]
     mixed: MixedDesign | None = None
     factors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    margin: float | None = None
 
     @property
     def n(self) -> int:
@@ -127,7 +130,7 @@ class Design:
         For an interaction values are only centred: what is additive is no longer so after ranking.
         """
         if self.interaction:
-            return values - values.mean(0)
+            return values - values.mean(0) if len(values) else values
         return normal_scores(values) if self.nuisance.shape[1] else centred_ranks(values)
 
     @property

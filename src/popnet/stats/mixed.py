@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from popnet.stats.ranks import MIN_PRESENT, patterns
 from popnet.stats.variances import moderate, two_sided
@@ -30,6 +30,8 @@ ROUNDING = 1e-12
 MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
 # Variables among which those with values in the same observations are looked for.
 LOOKED_AT = 10 * MOST_VARIABLES
+# Random effects that are part of how much observations differ.
+BETWEEN = ("donor", "bins")
 # Columns that are tested at once.
 COLUMNS_AT_ONCE = 2**13
 # Steps of the profile likelihood's upper bound.
@@ -112,8 +114,9 @@ def mixed_t(
         ``estimate`` (per unit of the outcome), ``se``, ``low`` and ``high`` (95 % confidence
         interval), ``statistic`` (the partial correlation that belongs to t: t / sqrt(t^2 + d), d
         the residual degrees of freedom), ``t``, ``df`` (with those of the prior), ``p``
-        (two-sided), ``n``. NaN where nothing varies, more than half of the values are missing, or
-        nothing can be tested.
+        (two-sided), ``n``, ``sd`` (standard deviation of a value between observations: residual,
+        donors and bins, but no batches and technical covariates). NaN where nothing varies, more
+        than half of the values are missing, or nothing can be tested.
 
     References
     ----------
@@ -148,8 +151,32 @@ def mixed_t(
             "df": total_df,
             "p": 2 * stdtr(total_df, -np.abs(t)),
             "n": np.isfinite(values).sum(0),
+            "sd": se / error * np.sqrt(_variance_between(model, ratios)),
         }
     )
+
+
+def equivalence_p(table: pd.DataFrame, margin: float) -> np.ndarray:
+    """Return p of the hypothesis that effects are as large as a margin, or larger.
+
+    The larger p of two one-sided tests. The margin is in standard deviations, which are estimated,
+    so that t at the margin has the noncentral t distribution.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`mixed_t`.
+    margin : float
+        In units of ``sd``.
+
+    References
+    ----------
+    Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority (2010), chapter 6.
+    """
+    at_margin = (margin * table["sd"] / table["se"]).to_numpy(float)
+    t = table["t"].abs().to_numpy(float)
+    p: np.ndarray = nctdtr(table["df"].to_numpy(float), at_margin, t)
+    return p
 
 
 def conditional_p(
@@ -579,6 +606,13 @@ class _Likelihood:
         together = (projected / rss) @ self.values.T
         mean = ((together * together.T).sum() - m) / max(m * (m - 1), 1)
         return 1 / (1 / m + max(mean - 1 / self.df, 1e-6))
+
+
+def _variance_between(model: Model, ratios: Mapping[str, float]) -> float:
+    """Return the mean variance of an observation, of residual variance 1, by donors and bins."""
+    own = {name: model.random[name] for name in BETWEEN if name in model.random}
+    variances = _covariance(replace(model, random=own), ratios).diagonal()
+    return float(variances.mean()) if model.n else math.nan
 
 
 def _covariance(model: Model, ratios: Mapping[str, float]) -> np.ndarray:

@@ -216,9 +216,10 @@ def factor_values(samples: pd.DataFrame, phenotype: Mapping[str, Any]) -> pd.Dat
         values, kind = samples[factor["name"]], factor["type"]
         case, control = factor.get("case"), factor.get("control")
         if kind == "categorical":
-            control, case = sorted(values.dropna().astype(str).unique())
-            kind = "binary"
-        if kind == "binary":
+            levels = sorted(values.dropna().unique(), key=str)
+            codes = dict(zip(levels, (-0.5, 0.5), strict=False))
+            columns[factor["name"]] = values.map(codes).astype(float)
+        elif kind == "binary":
             columns[factor["name"]] = encode_phenotype(values, "binary", case, control) - 0.5
         else:
             columns[factor["name"]] = encode_phenotype(values, "continuous")

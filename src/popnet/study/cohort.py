@@ -400,7 +400,7 @@ class _Resolver:
     def _of_entry(self, name: str, entry: PhenotypeEntry) -> Iterator[Phenotype]:
         """Yield what a phenotype of the sheet asks: of a categorical one, every contrast."""
         about: dict[str, Any] = {"column": entry.column or name, "missing": entry.missing}
-        about["description"] = entry.description
+        about |= {"description": entry.description, "margin": entry.margin}
         if entry.type == "ordinal":
             yield Phenotype(name, "continuous", levels=tuple(entry.order or ()), **about)
         elif entry.type == "categorical":

@@ -29,6 +29,8 @@ class Phenotype:
         Its name in the sheet.
     factors : tuple of Phenotype and Covariate
         The two variables whose interaction it is; its values follow from theirs.
+    margin : float, optional
+        Effects below it, in standard deviations of a gene between observations, count as none.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Phenotype:
     levels: tuple[str, ...] = ()
     source: str = ""
     factors: tuple[Phenotype | Covariate, ...] = ()
+    margin: float | None = None
 
     @property
     def written(self) -> str:

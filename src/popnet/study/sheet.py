@@ -235,6 +235,11 @@ class PhenotypeEntry(Section):
         description="`error`: every sample must have a value; `drop`: samples without one stay in "
         "the networks, but out of this phenotype's tests",
     )
+    margin: Annotated[float, Field(gt=0, strict=False)] | None = Field(
+        default=None,
+        description="Equivalence: is the effect smaller than this many standard deviations of a "
+        "gene between observations? Preset `robust` adds `equivalence_p` and `equivalence_q`",
+    )
     description: str = Field(default="", description="What it is, for the report")
 
     @model_validator(mode="after")

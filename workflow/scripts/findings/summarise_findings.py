@@ -49,6 +49,7 @@ def main(snakemake):
             *say.own_sentences(params.own, params.has_cells),
             *say.against_correlation(findings, chosen),
             *say.in_other_donors(designs),
+            *say.equivalence(designs),
             *say.remarks(findings, read_table(snakemake.input.excluded), params.preset, params.fdr),
         ],
         [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
