@@ -53,7 +53,6 @@ from popnet.study.cohort import (
     cells_part,
     gene_sets_part,
     load_cohort,
-    phenotype_definition,
     phenotype_part,
     sheet_config,
     variants_part,

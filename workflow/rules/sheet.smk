@@ -1,6 +1,8 @@
 # Which part of the sheet a rule takes.
 from dataclasses import asdict
 
+from popnet.study.cohort import phenotype_definition
+
 
 def cell_files():
     """Return the files that hold the cells and what annotates them."""

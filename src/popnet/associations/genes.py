@@ -315,7 +315,8 @@ def unchanged(table: pd.DataFrame, design: Design, testing: Testing) -> dict[str
     n_equal = int((table["equivalence_q"] <= testing.fdr).sum())
     n_tested = int(table["equivalence_p"].notna().sum())
     margin = f"{design.margin:g} standard deviations (q <= {testing.fdr:g})"
-    return {UNCHANGED: f"{n_equal:,} of {n_tested:,} genes are shown to change by less than {margin}"}
+    said = f"{n_equal:,} of {n_tested:,} genes are shown to change by less than {margin}"
+    return {UNCHANGED: said}
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:

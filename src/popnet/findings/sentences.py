@@ -490,3 +490,10 @@ def equivalence(
         for cell_type, network, phenotype, design, _ in designs
         for value in design.loc[design["item"] == UNCHANGED, "value"]
     ]
+
+
+def beside_designs(
+    designs: Sequence[tuple[str, str, str, pd.DataFrame, pd.DataFrame]],
+) -> list[str]:
+    """Return what designs say beside what was compared: of other donors, and of equivalence."""
+    return [*in_other_donors(designs), *equivalence(designs)]
