@@ -58,6 +58,7 @@ class Cohort:
     binary: bool = True
     covariates: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
 
 
 Noise = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
@@ -205,6 +206,55 @@ def skewed(n: int):
     return make
 
 
+def crossed(sizes: tuple[int, int, int, int], spread: float = 1, main: float = 0):
+    """Return cohorts of two groups of two, tested for the interaction; the first is of a spread."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        group = np.repeat(np.arange(4), sizes)
+        a, b = group // 2 - 0.5, group % 2 - 0.5
+        values = normal(rng, (len(group), N_GENES)) * np.where(group == 0, spread, 1)[:, None]
+        values += main * (np.outer(a, np.ones(N_GENES)) + np.outer(b, rng.normal(size=N_GENES)))
+        table = _table(np.arange(len(group)), a * b, a=a, b=b)
+        return Cohort(table, values, False, ("a", "b"), factors=("a", "b"))
+
+    return make
+
+
+def crossed_pairs(sizes: tuple[int, int], spread: float = 1, single: int = 0):
+    """Return pairs of donors of two groups; the treated of the first are of another spread."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        n = sum(sizes)
+        donor, b = np.repeat(np.arange(n), 2), np.tile([-0.5, 0.5], n)
+        a = np.where(donor < sizes[0], -0.5, 0.5)
+        wide = np.where((a < 0) & (b > 0), spread, 1)[:, None]
+        values = normal(rng, (n, N_GENES))[donor] + normal(rng, (2 * n, N_GENES)) * wide
+        values += np.outer(b, rng.normal(size=N_GENES))
+        # The last donors of the second group have no treated sample.
+        lacks = (donor >= n - single) & (b > 0) if single else np.zeros(2 * n, bool)
+        table = _table(donor, a * b, a=a, b=b)[~lacks]
+        return Cohort(table, values[~lacks], False, ("a", "b"), factors=("a", "b"))
+
+    return make
+
+
+def slopes(n: int, visits: int, own: float = 0, crossed: bool = False):
+    """Return donors at several times, with slopes of their own; tested: time, or group by time."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        donor, time = np.repeat(np.arange(n), visits), np.tile(np.arange(visits, dtype=float), n)
+        group = np.where(donor < n // 2, -0.5, 0.5)
+        scaled = (time - time.mean())[:, None] / time.std()
+        values = normal(rng, (n, N_GENES))[donor] + normal(rng, (n * visits, N_GENES))
+        values += own * normal(rng, (n, N_GENES))[donor] * scaled
+        if not crossed:
+            return Cohort(_table(donor, time), values, False)
+        table = _table(donor, group * scaled[:, 0], group=group, time=time)
+        return Cohort(table, values, False, ("group", "time"), factors=("group", "time"))
+
+    return make
+
+
 KINDS = {
     "8 pairs": deep(16, 0, 0, pairs=True),
     "3 v 3": groups(3, 3),
@@ -234,6 +284,16 @@ KINDS = {
     "age, all genes drift with the visit": age(20, 0.3),
     "41, skewed covariate": skewed(41),
     "100, skewed covariate": skewed(100),
+    "interaction, 4 x 6": crossed((6, 6, 6, 6)),
+    "interaction, 4 x 6, strong main effects": crossed((6, 6, 6, 6), main=2),
+    "interaction, 5, 10, 10 and 20, the 5 of twice the spread": crossed((5, 10, 10, 20), 2),
+    "interaction, 6 and 6 pairs": crossed_pairs((6, 6)),
+    "interaction, 4 and 12 pairs, treated of the 4 of twice the spread": crossed_pairs((4, 12), 2),
+    "interaction, 8 and 8 donors, 12 of them paired": crossed_pairs((8, 8), single=4),
+    "interaction, group by time, 12 donors at 3 visits": slopes(12, 3, crossed=True),
+    "interaction, group by time, donors of own slopes": slopes(12, 3, 0.7, crossed=True),
+    "time, 12 donors at 3 visits": slopes(12, 3),
+    "time, 12 donors of own slopes": slopes(12, 3, 0.7),
 }
 
 
@@ -246,13 +306,13 @@ def tested(cohort: Cohort, permute: bool, seed: int) -> dict[str, np.ndarray]:
     """Return p of every gene by each method."""
     rows, samples = list(cohort.samples.index), cohort.samples.loc[lambda x: ~x.index.duplicated()]
     about = rows, samples, samples["y"], cohort.binary, cohort.covariates, cohort.technical
-    mixed = make_mixed_design(*about)
+    mixed = make_mixed_design(*about, cohort.factors)
     values = mixed.units.average(cohort.values)
     found = {
         "mixed": mixed_t(values, mixed.model)["p"],
         "fixed": mixed_t(values, mixed.adjusted)["p"],
     }
-    design = make_design(*about)
+    design = make_design(*about, cohort.factors)
     observed = design.units.average(cohort.values)
     found["limma"] = moderated_t(observed, design)["p"]
     if permute:

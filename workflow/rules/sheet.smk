@@ -1,6 +1,8 @@
 # Which part of the sheet a rule takes.
 from dataclasses import asdict
 
+from popnet.study.cohort import phenotype_definition
+
 
 def cell_files():
     """Return the files that hold the cells and what annotates them."""
@@ -29,7 +31,7 @@ def simulated_files():
 
 def phenotype_params(wildcards):
     """Return how a phenotype is defined, for the scripts."""
-    return asdict(phenotypes[wildcards.phenotype])
+    return phenotype_definition(phenotypes[wildcards.phenotype])
 
 
 def covariate_names():
@@ -54,7 +56,8 @@ def covariates_part():
 
 def phenotype_columns(phenotype):
     """Return the columns of samples.tsv that the tests of a phenotype need."""
-    return ["sample", "donor", "batch", phenotypes[phenotype].name, *covariate_names()]
+    own = [*phenotypes[phenotype].columns, *covariate_names()]
+    return ["sample", "donor", "batch", *dict.fromkeys(own)]
 
 
 def own_table(wildcards):

@@ -18,10 +18,10 @@ from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design, unadjusted
 from popnet.stats.mixed import Model
 from popnet.stats.mixed_designs import MixedDesign, make_mixed_design
-from popnet.stats.units import Units, encoded, units
+from popnet.stats.units import Units, encoded, units, with_factors
 
 Unit = Literal["donor", "bin"]
-ARRAYS = ("outcome", "residual", "nuisance", "blocks")
+ARRAYS = ("outcome", "residual", "nuisance", "blocks", "factors")
 # Of a mixed design.
 MODELS = ("model", "adjusted")
 NO_GENOMES = "a donor has one mitochondrial genome: what varies within donors cannot be tested"
@@ -63,9 +63,10 @@ def design_of(
     samples : DataFrame, indexed by sample
         donor, batch, the phenotype and the covariates.
     phenotype : dict
-        name, type, case and control of the sheet's phenotype.
+        name, type, case and control of the sheet's phenotype; of an interaction its factors, of
+        which the same is known.
     covariates : sequence of str
-        Columns of `samples`.
+        Columns of `samples`. Those of an interaction's factors are adjusted for as well.
     unit : {"donor", "bin"}
         ``"bin"``: every bin counts as independent and nothing is adjusted for.
     technical : DataFrame, indexed by sample, optional
@@ -79,8 +80,10 @@ def design_of(
     names = [] if technical is None else list(map(str, technical))
     if technical is not None:
         samples = samples.join(technical)
-    about = rows, samples, values, binary, covariates, names
-    return replace(make_design(*about), mixed=make_mixed_design(*about))
+    samples, covariates, factors = with_factors(samples, phenotype, covariates)
+    about = rows, samples, values, binary, covariates, names, factors
+    mixed = make_mixed_design(*about)
+    return replace(make_design(*about), mixed=mixed, margin=phenotype.get("margin"))
 
 
 def donor_components(
@@ -176,6 +179,7 @@ def write_design(design: Design, path: str | Path) -> None:
     about = {
         "binary": design.binary,
         "paired": design.paired,
+        "margin": design.margin,
         "remarks": list(design.remarks),
         "covariates": design.covariates.to_dict("list"),
         "donors": list(map(str, design.donors)),
@@ -188,12 +192,12 @@ def write_design(design: Design, path: str | Path) -> None:
         arrays |= _units_arrays(mixed.units, "mixed units")
         for name in MODELS:
             model = getattr(mixed, name)
-            about[name] = {"random": list(model.random), "bounded": list(model.bounded)}
+            names = {key: list(getattr(model, key)) for key in ("random", "bounded", "groups")}
+            about[name] = names
             arrays |= {f"{name} outcome": model.outcome, f"{name} fixed": model.fixed}
-            if model.cases is not None:
-                arrays[f"{name} cases"] = model.cases
-            for number, columns in enumerate(model.random.values()):
-                arrays[f"{name} random {number}"] = columns
+            for kind in ("random", "groups"):
+                for number, columns in enumerate(getattr(model, kind).values()):
+                    arrays[f"{name} {kind} {number}"] = columns
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -217,6 +221,7 @@ def read_design(path: str | Path) -> Design:
             units=_read_units(about["units"], arrays, "units"),
             binary=about["binary"],
             paired=about["paired"],
+            margin=about["margin"],
             covariates=pd.DataFrame(about["covariates"]),
             remarks=tuple(about["remarks"]),
             donors=np.array(about["donors"], dtype=object),
@@ -257,7 +262,9 @@ def _read_units(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name
 
 
 def _read_model(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], name: str) -> Model:
-    random = {one: arrays[f"{name} random {k}"] for k, one in enumerate(about["random"])}
-    cases = arrays.get(f"{name} cases", None)
+    random, groups = (
+        {one: arrays[f"{name} {kind} {k}"] for k, one in enumerate(about[kind])}
+        for kind in ("random", "groups")
+    )
     fixed, bounded = arrays[f"{name} fixed"], tuple(about["bounded"])
-    return Model(arrays[f"{name} outcome"], fixed, random, bounded, cases)
+    return Model(arrays[f"{name} outcome"], fixed, random, bounded, groups)

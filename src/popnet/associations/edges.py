@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.given_expression import Expression, explained
-from popnet.associations.testing import Testing
+from popnet.associations.testing import Testing, with_equivalence
 from popnet.networks.edges import PAIRS_AT_ONCE, PRESENT, annotate_complexes, edge_matrix
 from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import Design
@@ -187,7 +187,8 @@ def robust(
         (partial correlation), estimate (cases minus controls, or per standard deviation of the
         phenotype's normal scores), low and high (its 95 % confidence interval), t, p and p_adjusted
         (with technical covariates as fixed effects) are of the weights, by the design's mixed
-        model, or the moderated t where it has none; q is over all candidate pairs;
+        model, or the moderated t where it has none; q is over all candidate pairs; so are, with a
+        margin, equivalence_p and equivalence_q;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
         is no correlation); icc; switched (of either gene); n (observations); given_expression_p and
@@ -200,6 +201,7 @@ def robust(
     of_network, of_weights = testing.by_model(weights, design)
     table = annotate_complexes(pairs[PAIR], complexes).join(of_network[OF_WEIGHTS])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
+    table = with_equivalence(table, of_network)
     outcomes = testing.outcomes(design, of_weights)
     chance = [testing.under_chance(weights, design, of_weights, outcomes)]
     if observed.correlation is None:

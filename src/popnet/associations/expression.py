@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from popnet.associations.testing import OF_MODEL, Testing
+from popnet.associations.testing import OF_MARGIN, OF_MODEL, Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import strongest_first
 
@@ -35,7 +35,7 @@ def robust(
     DataFrame sorted by measure and p
         gene measure statistic p q (Benjamini-Hochberg within the measure) p_family (within the
         measure) n n_permutations. With a mixed model in the design p and q are the model's, and
-        the columns `OF_MODEL` follow.
+        the columns `OF_MODEL` follow, and with a margin `OF_MARGIN`.
     """
     tables = []
     for measure, values in zip(MEASURES, (expression, detection), strict=True):
@@ -43,4 +43,4 @@ def robust(
         table = table.assign(gene=np.asarray(genes, dtype=object), measure=measure)
         tables.append(strongest_first(table))
     found = pd.concat(tables, ignore_index=True)
-    return found[[*COLUMNS, *(name for name in OF_MODEL if name in found)]]
+    return found[[*COLUMNS, *(name for name in (*OF_MODEL, *OF_MARGIN) if name in found)]]

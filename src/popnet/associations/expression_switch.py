@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from popnet.stats.designs import Design
 
 # Share of the cells, mean over a group's observations, below which a gene is switched off there.
 MIN_DETECTION = 0.05
-OFF_IN_ALL = "off in all"
+OFF_IN_ALL, OFF_IN_ONE = "off in all", "off in one group"
 # What explains a hit of such a gene.
 SWITCHED, HARDLY_EXPRESSED = "expression switched on or off", "hardly expressed"
 # What is said of a hit of a user's own network where the gene's expression is not known.
@@ -33,15 +35,25 @@ def switched(detection: np.ndarray, design: Design) -> np.ndarray:
     ndarray of str, of shape (n_genes,)
         "" or ``off in cases``, ``off in controls``, and of a continuous phenotype ``off in the
         lower third``, ``off in the upper third`` (of the observations, by phenotype); ``off in
-        all`` if it is in both groups.
+        all`` if it is in both groups. Of an interaction ``off in one group`` of those that both
+        variables make (numbers: lower and upper half), or in several.
     """
     observed = design.units.average(detection)
-    low, high = (
-        observed[rows].mean(axis=0) < MIN_DETECTION
-        if rows.any()
-        else np.zeros(observed.shape[1], bool)
-        for rows in _groups(design)
-    )
+
+    def off(rows: np.ndarray) -> np.ndarray:
+        if not rows.any():
+            return np.zeros(observed.shape[1], bool)
+        hardly: np.ndarray = observed[rows].mean(axis=0) < MIN_DETECTION
+        return hardly
+
+    if design.interaction and design.n:
+        high = design.factors > np.median(design.factors, axis=0)
+        groups = [(high == pair).all(axis=1) for pair in product((False, True), repeat=2)]
+        there = [off(rows) for rows in groups if rows.any()]
+        return np.select(
+            [np.all(there, axis=0), np.any(there, axis=0)], [OFF_IN_ALL, OFF_IN_ONE], default=""
+        ).astype(object)
+    low, high = map(off, _groups(design))
     names = ("controls", "cases") if design.binary else ("the lower third", "the upper third")
     return np.select(
         [low & high, low, high],

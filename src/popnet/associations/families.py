@@ -10,7 +10,7 @@ import pandas as pd
 from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.given_expression import Expression, explained
 from popnet.associations.groups import cases, group_means
-from popnet.associations.testing import Testing
+from popnet.associations.testing import Testing, with_equivalence
 from popnet.networks.reliability import icc
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
@@ -65,7 +65,7 @@ def by_kind(
     -------
     DataFrame, kind by kind, sorted by p
         kind `<group>1` `<group>2` name1 name2 estimate low high statistic t p q p_adjusted
-        p_permutation n icc, with `explain` given_expression_p
+        [equivalence_p equivalence_q] p_permutation n icc, with `explain` given_expression_p
         (:func:`popnet.associations.given_expression.explained`), given_composition_p
         (:func:`popnet.associations.composition.given_composition`) explained_by mean mean_case
         mean_control.
@@ -88,6 +88,7 @@ def by_kind(
         table = table.join(tested[["estimate", "low", "high", "statistic", "t", "p"]])
         table["q"] = benjamini_hochberg(table["p"].to_numpy())
         table["p_adjusted"] = tested["p_adjusted"]
+        table = with_equivalence(table, tested)
         table["p_permutation"] = permuted["p"].to_numpy()[at] if of_kind.testable else np.nan
         table["n"], table["icc"] = tested["n"], reliability[at]
         hits = (table["q"] <= testing.fdr).to_numpy()

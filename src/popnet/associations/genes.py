@@ -38,6 +38,8 @@ LEAVE_OUT_PERMUTATIONS = 999
 # Items of the description: agreement of halves of the donors, each the mean of so many divisions.
 HALVES, HALVES_OF_EXPRESSION = "halves of the donors", "halves of the donors, mean expression"
 SPLITS = 20
+# Item of the description of a phenotype with a margin.
+UNCHANGED = "equivalence"
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def robust(
         association given all of them, partial_statistic and partial_p, icc reliable, of the tried
         genes effect_low effect_high (range of the statistic without a sample, donor or batch) and
         stable_share (of these runs that have its sign and p <= 0.05), n_units n_samples n_donors
-        [n_case n_control] n_permutations switched
+        [n_case n_control] n_permutations [equivalence_p equivalence_q] switched
         (:func:`popnet.associations.expression_switch.switched`) given_composition_p
         (:func:`popnet.associations.composition.given_composition`) explained_by. The last is empty
         for what is no hit, ``none`` where nothing explains the hit, ``expression switched on or
@@ -269,7 +271,7 @@ def robust(
             testing.fdr,
             testing.reliability.get("centrality", math.nan),
             ratios,
-            in_other_donors(values, design, testing, ratios),
+            in_other_donors(values, design, testing, ratios) | unchanged(table, design, testing),
         ),
         tested.maxima,
     )
@@ -318,6 +320,17 @@ def in_other_donors(
                 f"{np.max(permuted):.2f})"
             )
     return found
+
+
+def unchanged(table: pd.DataFrame, design: Design, testing: Testing) -> dict[str, str]:
+    """Return, of a phenotype with a margin, how many genes change less than it says."""
+    if "equivalence_q" not in table:
+        return {}
+    n_equal = int((table["equivalence_q"] <= testing.fdr).sum())
+    n_tested = int(table["equivalence_p"].notna().sum())
+    margin = f"{design.margin:g} standard deviations (q <= {testing.fdr:g})"
+    said = f"{n_equal:,} of {n_tested:,} genes are shown to change by less than {margin}"
+    return {UNCHANGED: said}
 
 
 def partial(own: Prepared, controls: Sequence[Prepared], design: Design) -> pd.DataFrame:

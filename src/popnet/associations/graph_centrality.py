@@ -10,7 +10,7 @@ import pandas as pd
 from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.expression_switch import switched
 from popnet.associations.given_expression import explained, expression_of
-from popnet.associations.testing import OF_MODEL, Testing
+from popnet.associations.testing import OF_MARGIN, OF_MODEL, Testing, with_equivalence
 from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
@@ -83,7 +83,8 @@ def robust(
         (:func:`popnet.associations.expression_switch.switched`), and of hits (q_all <= `fdr`)
         given_expression_p and explained_by
         (:func:`popnet.associations.given_expression.explained`), and given_composition_p
-        (:func:`popnet.associations.composition.given_composition`).
+        (:func:`popnet.associations.composition.given_composition`); with a margin `OF_MARGIN`,
+        within the measure.
     """
     measures = _measures(layers)
     of_bins = [
@@ -120,9 +121,10 @@ def robust(
         by = joined(found["explained_by"].to_numpy(), shares)
         why.append(found.assign(given_composition_p=given, explained_by=by))
     table = table.join(pd.concat(why, ignore_index=True))
-    table = _labelled(table, genes, measures)
+    of_measure = np.repeat(measures, len(genes))
+    table = _labelled(with_equivalence(table, by_model, of_measure), genes, measures)
     table["q_permutation"] = _within_measures(table, "p_permutation")
-    return table[list(ROBUST_COLUMNS)]
+    return table[[*ROBUST_COLUMNS, *(name for name in OF_MARGIN if name in table)]]
 
 
 def _measures(layers: Mapping[str, np.ndarray]) -> list[str]:

@@ -46,8 +46,8 @@ def robust(
     DataFrame, variances first, sorted by p
         kind programme1 programme2 name1 name2 estimate (cases minus controls, or per standard
         deviation of the phenotype's normal scores, of the logarithm or Fisher's z) low high (its
-        95 % confidence interval) statistic (partial correlation) t p q p_adjusted p_permutation n
-        icc (ICC(1,k) over bins) given_composition_p
+        95 % confidence interval) statistic (partial correlation) t p q p_adjusted [equivalence_p
+        equivalence_q] p_permutation n icc (ICC(1,k) over bins) given_composition_p
         (:func:`popnet.associations.composition.given_composition`) and explained_by of hits
         (``composition`` or ``none``) mean mean_case mean_control (variance or correlation; cases
         of a continuous phenotype are its upper half).

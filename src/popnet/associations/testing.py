@@ -12,7 +12,13 @@ import pandas as pd
 from popnet.networks.verdicts import not_measurable
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t, variance_ratios
+from popnet.stats.mixed import (
+    equivalence_p,
+    mixed_t,
+    permuted_outcomes,
+    permuted_t,
+    variance_ratios,
+)
 from popnet.stats.moderated import moderated_t
 from popnet.stats.moderated import permuted_t as shuffled_t
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -22,6 +28,8 @@ from popnet.stats.permutation import Permuted, permutation_test
 PERMUTED_PHENOTYPES = 20
 # What the mixed model adds to a table of tests.
 OF_MODEL = ("p_permutation", "q_permutation", "estimate", "low", "high", "t", "p_adjusted")
+# What it adds where the phenotype has a margin.
+OF_MARGIN = ("equivalence_p", "equivalence_q")
 BY_CHANCE = ("permutation", "tested", "significant")
 
 
@@ -107,18 +115,22 @@ class Testing:
         -------
         table : DataFrame of m rows
             Of :func:`popnet.stats.mixed.mixed_t`, and p_adjusted: with technical covariates as
-            fixed effects. Without a mixed model low, high and p_adjusted are NaN.
+            fixed effects; with a margin in the design equivalence_p
+            (:func:`popnet.stats.mixed.equivalence_p`). Without a mixed model low, high, p_adjusted
+            and equivalence_p are NaN.
         ratios : dict
             The variance ratios of the model.
         """
         if design.mixed is None:
-            table = moderated_t(observed, design)
-            return table.assign(low=np.nan, high=np.nan, p_adjusted=np.nan), {}
+            table = moderated_t(observed, design).assign(low=np.nan, high=np.nan, p_adjusted=np.nan)
+            return table if design.margin is None else table.assign(equivalence_p=np.nan), {}
         alike = observed if alike is None else alike
         ratios = variance_ratios(alike, design.mixed.model)
         table = mixed_t(observed, design.mixed.model, ratios)
         fixed = variance_ratios(alike, design.mixed.adjusted)
         table["p_adjusted"] = mixed_t(observed, design.mixed.adjusted, fixed)["p"]
+        if design.margin is not None:
+            table["equivalence_p"] = equivalence_p(table, design.margin)
         return table, ratios
 
     def outcomes(self, design: Design, ratios: Mapping[str, float]) -> np.ndarray:
@@ -181,7 +193,7 @@ class Testing:
             The table of `permuted`. With a model p and q are the model's, and those by permutation
             are p_permutation and q_permutation; estimate (cases minus controls, or per standard
             deviation of the phenotype's normal scores, in units of the values), low and high (its
-            95 % confidence interval), t, p_adjusted.
+            95 % confidence interval), t, p_adjusted, and with a margin equivalence_p and _q.
         ratios : dict or None
             The variance ratios of the model.
         """
@@ -198,7 +210,7 @@ class Testing:
         second = {"p_permutation": permuted.table["p"], "q_permutation": permuted.table["q"]}
         table = permuted.table.assign(p=by_model["p"], q=q, **second)
         table = table.join(by_model[["estimate", "low", "high", "t", "p_adjusted"]])
-        return permuted, table, ratios
+        return permuted, with_equivalence(table, by_model), ratios
 
     def permute(
         self, analysis: str | None, values: np.ndarray, design: Design, **how: Any
@@ -259,3 +271,22 @@ class Testing:
     def by_chance(self, analysis: str) -> pd.DataFrame:
         """Return the numbers of tests and hits of an analysis; no rows of one that did not look."""
         return (self.chance or {}).get(analysis, pd.DataFrame(columns=list(BY_CHANCE)))
+
+
+def with_equivalence(
+    table: pd.DataFrame, by_model: pd.DataFrame, families: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Return a table with equivalence_p and equivalence_q, if the model's table has the former.
+
+    Parameters
+    ----------
+    table : DataFrame of m rows
+    by_model : DataFrame of m rows
+        Of :meth:`Testing.by_model`.
+    families : ndarray of shape (m,), optional
+        As in :func:`popnet.stats.multiplicity.benjamini_hochberg`.
+    """
+    if "equivalence_p" not in by_model:
+        return table
+    p = by_model["equivalence_p"].to_numpy()
+    return table.assign(equivalence_p=p, equivalence_q=benjamini_hochberg(p, families))

@@ -177,7 +177,7 @@ def cell_table(
     columns = [
         *cohort.cells.keep,
         cohort.donor,
-        *(phenotype.column for phenotype in cohort.phenotypes),
+        *(phenotype.column for phenotype in cohort.own_phenotypes),
         *(covariate.column for covariate in cohort.covariates),
     ]
     codes = cohort.missing

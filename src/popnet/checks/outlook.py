@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from popnet.checks.designs import design_of_samples
 from popnet.errors import Problem
 from popnet.presets import PRESETS, estimators, shares_model, training_plan
-from popnet.stats.designs import Design, make_design
-from popnet.stats.units import encode_phenotype
+from popnet.stats.designs import Design
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Phenotype
 from popnet.study.phenotypes import contrast_problem
@@ -54,10 +54,10 @@ def check_size(
         Gains an error where a cell type of the sheet, or the whole study, has no bin, or where a
         phenotype has one class left, and a warning where it has few donors left.
     """
-    kept = _kept(cohort, counts, types, size)
-    lost = [one for one in cohort.phenotypes if _fault(one, samples, samples.index) is None]
+    kept = kept_samples(cohort, counts, types, size)
+    lost = [one for one in cohort.own_phenotypes if _fault(one, samples, samples.index) is None]
     lost = [one for one in lost if _fault(one, samples, kept) is not None]
-    few = [one for one in cohort.phenotypes if _few(one, samples, kept)]
+    few = [one for one in cohort.own_phenotypes if _few(one, samples, kept)]
     if not (lost or few) and kept:
         return
     message = f"Bins of {size:,} cells leave {_told(cohort, samples, kept)}"
@@ -84,7 +84,7 @@ def check_size(
     else:
         sizes = {best, _rounded(best / 2), _rounded((best + size) / 2)} - {size}
         told = (
-            f"{one:,} cells, {_told(cohort, samples, _kept(cohort, counts, types, one))}"
+            f"{one:,} cells, {_told(cohort, samples, kept_samples(cohort, counts, types, one))}"
             for one in sorted(sizes, reverse=True)
             if one >= SMALLEST_BIN
         )
@@ -122,12 +122,8 @@ def outlook(
     if cost := _cost(config, n_bins):
         lines.append(cost)
     if PRESETS[config["preset"]].unit == "donor":
-        names = [covariate.name for covariate in cohort.covariates]
         for phenotype in cohort.phenotypes:
-            part = samples.loc[kept]
-            of = phenotype.type, phenotype.case, phenotype.control
-            values = encode_phenotype(part[phenotype.name], *of)
-            design = make_design(part.index, part, values, phenotype.type == "binary", names)
+            design = design_of_samples(cohort, phenotype, samples.loc[kept])
             lines.append(f"{phenotype.name}: {_reach(design, config)}")
     return lines
 
@@ -190,7 +186,7 @@ def _smallest_p(design: Design, config: Mapping[str, Any]) -> float | None:
     return float((statistic >= observed * (1 - 1e-9)).mean())
 
 
-def _kept(cohort: Cohort, counts: pd.Series, types: Sequence[str], size: int) -> list[str]:
+def kept_samples(cohort: Cohort, counts: pd.Series, types: Sequence[str], size: int) -> list[str]:
     """Return the samples that fill a bin in the type that decides.
 
     Every type of the sheet must be tested, so that it is the one with the fewest; where the sheet
@@ -212,11 +208,11 @@ def _proposed(
     sizes = [one for one in found if one >= SMALLEST_BIN]
     for enough in (False, True):  # With few donors only where there is no other.
         for one in sizes:
-            kept = _kept(cohort, counts, types, one)
+            kept = kept_samples(cohort, counts, types, one)
             sound = kept and not any(
-                _fault(phenotype, samples, kept) for phenotype in cohort.phenotypes
+                _fault(phenotype, samples, kept) for phenotype in cohort.own_phenotypes
             )
-            if sound and (enough or not any(_few(p, samples, kept) for p in cohort.phenotypes)):
+            if sound and (enough or not any(_few(p, samples, kept) for p in cohort.own_phenotypes)):
                 return one
     return None
 
@@ -259,7 +255,7 @@ def _told(cohort: Cohort, samples: pd.DataFrame, kept: Collection[str]) -> str:
     """Return how many samples and donors are kept, and of which groups."""
     n_donors = samples.loc[list(kept), "donor"].nunique()
     groups = []
-    for phenotype in cohort.phenotypes[:SHOWN]:
+    for phenotype in cohort.own_phenotypes[:SHOWN]:
         found = _groups(phenotype, samples, kept)
         if isinstance(found, dict):
             told = ", ".join(f"{n} {label}" for label, n in found.items())

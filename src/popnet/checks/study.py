@@ -20,11 +20,11 @@ from popnet.checks.cells import (
 )
 from popnet.checks.designs import check_designs
 from popnet.checks.genes import check_genes
-from popnet.checks.outlook import check_size, outlook
+from popnet.checks.outlook import check_size, kept_samples, outlook
 from popnet.checks.own import check_own_networks, types_of_tables
 from popnet.checks.samples import left_out_samples, warn_astray, warn_empty, with_samples_of_cells
 from popnet.checks.sources import check_counts, open_sources
-from popnet.checks.values import check_contrast, check_texts, values_of
+from popnet.checks.values import check_contrast, check_interaction, check_texts, values_of
 from popnet.errors import InputError, Problem
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort
@@ -165,7 +165,7 @@ def _check_values(
     """
     n_before = len(problems)
     sample_of_cell, obs, columns = given
-    definitions: list[Phenotype | Covariate] = [*cohort.phenotypes, *cohort.covariates]
+    definitions: list[Phenotype | Covariate] = [*cohort.own_phenotypes, *cohort.covariates]
     for definition in definitions:
         n_problems = len(problems)
         values = values_of(cohort, definition, samples, sample_of_cell, obs, columns, problems)
@@ -173,6 +173,7 @@ def _check_values(
         table[definition.name] = pd.Series(values, dtype=float if numeric else object)
         if isinstance(definition, Phenotype) and len(problems) == n_problems:
             check_contrast(cohort, definition, values, problems)
+    kept = None if of_bins is None else kept_samples(cohort, *of_bins, config["bins"]["size"])
     if of_bins and all(problem.severity != "error" for problem in problems[n_before:]):
         of_samples = table.set_index("sample")
         check_size(cohort, *of_bins, of_samples, config["bins"]["size"], problems)
@@ -183,6 +184,16 @@ def _check_values(
         keep = cohort.variants.keep_filters
         problems += check_variants(cohort, list(table["sample"]), keep, by_reads=strict)
     adjusted = PRESETS[config["preset"]].unit == "donor"
+    for phenotype in (one for one in cohort.phenotypes if one.factors):
+        if not adjusted:
+            message = (
+                "An interaction is tested given both variables, and this preset adjusts for none"
+            )
+            remedy = "Take it out of interactions, or use another preset"
+            problems.append(Problem(cohort.file, "interactions", phenotype.name, message, remedy))
+        elif set(phenotype.columns) <= set(table):
+            tested = table if not kept else table[table["sample"].isin(kept)]
+            check_interaction(cohort, phenotype, tested, problems)
     if adjusted and not any(problem.severity == "error" for problem in problems):
         check_designs(cohort, table.set_index("sample"), problems)
     check_texts(cohort, table, problems)

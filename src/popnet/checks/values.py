@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 
@@ -93,6 +94,55 @@ def check_contrast(
         problems.append(Problem(cohort.file, f"phenotypes.{phenotype.written}", None, *problem))
 
 
+def check_interaction(
+    cohort: Cohort, phenotype: Phenotype, samples: pd.DataFrame, problems: list[Problem]
+) -> None:
+    """Say where an interaction cannot be told from its two variables.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    phenotype : Phenotype
+        With factors.
+    samples : DataFrame
+        Columns of the factors; the samples that fill a bin.
+    problems : list of Problem
+        Gains what is wrong.
+    """
+
+    def add(message: str, remedy: str) -> None:
+        problems.append(Problem(cohort.file, "interactions", phenotype.name, message, remedy))
+
+    table = samples[list(phenotype.columns)].dropna()
+    levels: dict[str, list[str]] = {}
+    for factor in phenotype.factors:
+        if factor.type == "binary":
+            levels[factor.name] = [str(factor.control), str(factor.case)]
+        elif factor.type == "categorical":
+            levels[factor.name] = sorted(table[factor.name].astype(str).unique())
+    for name, found in levels.items():
+        table = table[table[name].astype(str).isin(found)]
+        if len(found) != 2:
+            message = f"{name} has {len(found)} levels: {quoted(found)}"
+            remedy = f"Make {name} a categorical phenotype, and name one of its contrasts here"
+            add(message, remedy)
+            return
+    one, other = phenotype.columns
+    if len(levels) == 2:
+        found_pairs = set(zip(table[one].astype(str), table[other].astype(str), strict=True))
+        for pair in product(levels[one], levels[other]):
+            if pair not in found_pairs:
+                message = f"No sample has {one} {pair[0]!r} and {other} {pair[1]!r}"
+                add(message, "Add such samples, or take the interaction out of interactions")
+    elif len(levels) == 1:
+        (name,) = levels
+        number = other if name == one else one
+        for level in levels[name]:
+            if table.loc[table[name].astype(str) == level, number].nunique() < 2:
+                message = f"{number} does not vary among the samples with {name} {level!r}"
+                add(message, "Add such samples, or take the interaction out of interactions")
+
+
 def values_by_sample(
     samples: pd.Series, column: pd.Series, codes: Collection[str] = ()
 ) -> dict[str, list[str]]:
@@ -121,7 +171,7 @@ def check_within(
 def check_texts(cohort: Cohort, samples: pd.DataFrame, problems: list[Problem]) -> None:
     """Find text that cannot be a field of a table, such as a line break in a donor's name."""
     fields = {"donor": "samples.donor", "batch": "cells.batch"}
-    fields |= {one.name: f"phenotypes.{one.written}" for one in cohort.phenotypes}
+    fields |= {one.name: f"phenotypes.{one.written}" for one in cohort.own_phenotypes}
     fields |= {covariate.name: f"covariates.{covariate.name}" for covariate in cohort.covariates}
     for column, field in fields.items():
         for text in samples[column].dropna().astype(str).unique():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, SPLITS
+from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, SPLITS, UNCHANGED
 from popnet.names import NETWORKS
 from popnet.networks.verdicts import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
 
@@ -466,7 +466,7 @@ def compared(
         warned = design["item"] == "warning"
         warnings += [f"{phenotype} in {cell_type}: {text}." for text in design.loc[warned, "value"]]
         about = {"phenotype": phenotype, "cell type": cell_type}
-        items = design[~warned & ~design["item"].isin(OF_HALVES)]
+        items = design[~warned & ~design["item"].isin([*OF_HALVES, UNCHANGED])]
         described.append(about | items.set_index("item")["value"].to_dict())
         covariates.append(pd.DataFrame(about, of_design.index).join(of_design))
     return warnings, pd.DataFrame(described).fillna(""), pd.concat(covariates, ignore_index=True)
@@ -498,3 +498,28 @@ def in_other_donors(
         for (phenotype, cell_type), own in parts.items()
         if own
     ]
+
+
+def equivalence(
+    designs: Iterable[tuple[str, str, str, pd.DataFrame, pd.DataFrame]],
+) -> list[str]:
+    """Return for every phenotype with a margin, cell type and network how many genes are unchanged.
+
+    Parameters
+    ----------
+    designs : iterable of (cell type, network, phenotype, design, covariates)
+        As in :func:`compared`; nothing is said of designs without the item.
+    """
+    return [
+        f"{phenotype} in {cell_type}: by degree centrality ({network}) {value}. Of the others this "
+        "is not known: no hit is no proof that nothing changes."
+        for cell_type, network, phenotype, design, _ in designs
+        for value in design.loc[design["item"] == UNCHANGED, "value"]
+    ]
+
+
+def beside_designs(
+    designs: Sequence[tuple[str, str, str, pd.DataFrame, pd.DataFrame]],
+) -> list[str]:
+    """Return what designs say beside what was compared: of other donors, and of equivalence."""
+    return [*in_other_donors(designs), *equivalence(designs)]

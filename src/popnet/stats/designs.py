@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations, permutations, product
 
@@ -16,7 +16,15 @@ from scipy.special import fdtrc
 from popnet.seeds import derive_seed
 from popnet.stats.mixed_designs import MixedDesign
 from popnet.stats.ranks import centred_ranks, normal_scores
-from popnet.stats.units import Units, coded_columns, covariates_of, known_values, units
+from popnet.stats.units import (
+    Units,
+    coded_columns,
+    combinations_of,
+    covariates_of,
+    interaction,
+    known_values,
+    units,
+)
 
 # Fewest residual degrees of freedom for a test.
 MIN_DF = 3
@@ -73,6 +81,10 @@ class Design:
         Warnings for the reader of the tests.
     mixed : MixedDesign, optional
         The same question to a linear mixed model, which leaves no observation out.
+    factors : ndarray of shape (n, 2) or (n, 0)
+        The variables whose interaction is tested, if it is one.
+    margin : float, optional
+        Of a test of equivalence (:func:`popnet.stats.mixed.equivalence_p`).
     """
 
     units: Units
@@ -87,11 +99,18 @@ class Design:
     covariates: pd.DataFrame
     remarks: tuple[str, ...]
     mixed: MixedDesign | None = None
+    factors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    margin: float | None = None
 
     @property
     def n(self) -> int:
         """Number of observations."""
         return len(self.outcome)
+
+    @property
+    def interaction(self) -> bool:
+        """Whether the interaction of two variables is tested."""
+        return self.factors.shape[1] > 0
 
     @property
     def of_model(self) -> Units:
@@ -108,7 +127,10 @@ class Design:
 
         If gene and phenotype depend on a covariate, the residuals of ranks vary less near both
         ends, and agree more often than under permutation. Normal scores do not have this problem.
+        For an interaction values are only centred: what is additive is no longer so after ranking.
         """
+        if self.interaction:
+            return values - values.mean(0) if len(values) else values
         return normal_scores(values) if self.nuisance.shape[1] else centred_ranks(values)
 
     @property
@@ -182,6 +204,7 @@ class Design:
             self.donors[code],
             self.batches[code],
             (),
+            self.factors[code] if self.interaction else self.factors,
         )
 
     def arrangements(self, n_permutations: int, seed: int) -> Arrangements:
@@ -328,6 +351,7 @@ def make_design(
     binary: bool,
     covariates: Sequence[str] = (),
     technical: Sequence[str] = (),
+    factors: Sequence[str] = (),
 ) -> Design:
     """Return the design of a phenotype.
 
@@ -351,12 +375,18 @@ def make_design(
     technical : sequence of str
         Further covariates; if the cohort is too small to adjust for all, they are dropped, the
         last one first.
+    factors : sequence of str
+        Two of the covariates (:func:`popnet.stats.units.factor_values`), whose interaction is
+        tested in place of `phenotype`: an observation is a donor at a combination of both. Donors
+        with several combinations are left out where they are too few to test within donors.
 
     Returns
     -------
     Design
     """
     remarks = []
+    if factors:
+        phenotype = combinations_of(samples, factors)
     donor, values = known_values(bin_samples, samples, phenotype)
     n_values = values.groupby(donor[values.index]).nunique()
     varying = n_values.index[n_values > 1]
@@ -369,8 +399,8 @@ def make_design(
         values = values[donor[values.index].isin(varying)]
     elif len(varying) and not paired:
         several = donor[values.index].isin(varying)
-        if binary:
-            what = "left out, as they are both case and control"
+        if binary or factors:
+            what = "left out" if factors else "left out, as they are both case and control"
             values = values[~several]
         else:
             what = "counted once, with their mean"
@@ -395,6 +425,9 @@ def make_design(
         table = table[complete]
     if paired:
         over = replace(over, kind="sample")
+    pair = table[list(factors)].to_numpy(float)
+    if factors:
+        over = replace(over, phenotype=interaction(pair))
     batch = samples["batch"].astype(str).to_dict()
     batches = np.array(
         [" + ".join(sorted({batch[sample] for sample in rows})) for rows in of_unit],
@@ -420,7 +453,7 @@ def make_design(
             remarks.append("every observation has a batch of its own: batch is not adjusted for")
     n_technical = len(technical)
     while True:
-        design = _design(over, binary, paired, coded, blocks, donors, batches, tuple(remarks))
+        design = _design(over, binary, paired, coded, blocks, donors, batches, tuple(remarks), pair)
         if design.df >= MIN_DF or not n_technical or not design.n:
             return design
         name, _ = coded.pop()
@@ -437,10 +470,12 @@ def _design(
     donors: np.ndarray,
     batches: np.ndarray,
     remarks: tuple[str, ...],
+    factors: np.ndarray,
 ) -> Design:
     n = len(blocks)
     outcome = over.phenotype.astype(float)
-    if n and not binary:
+    ranked = not binary and factors.shape[1] == 0
+    if n and ranked:
         outcome = (normal_scores if coded else centred_ranks)(outcome[:, None])[:, 0]
     design = Design(
         units=over,
@@ -454,6 +489,7 @@ def _design(
         batches=batches,
         covariates=pd.DataFrame(columns=["covariate", "statistic", "p", "vif", "note"]),
         remarks=remarks,
+        factors=factors,
     )
     if not n:
         return replace(design, remarks=(*remarks, "no observation has the phenotype"))
@@ -491,7 +527,7 @@ def _design(
         )
         if basis.shape[1]:
             design = replace(design, nuisance=np.column_stack([design.nuisance, basis]))
-    if coded and not binary and not design.nuisance.shape[1]:
+    if coded and ranked and not design.nuisance.shape[1]:
         outcome = centred_ranks(outcome[:, None])[:, 0]
         design = replace(design, outcome=outcome)
     design = replace(design, residual=design.residuals(outcome[:, None])[:, 0])

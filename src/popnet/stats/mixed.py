@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from popnet.stats.ranks import MIN_PRESENT, patterns
 from popnet.stats.variances import moderate, two_sided
 
 # Ratios to the residual variance are looked for between these, and are 0 below the second.
 LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
-# The residual variance of cases over that of the others lies between these.
+# The residual variance of a group over that of the first lies between these.
 LEAST_SPREAD, MOST_SPREAD = 0.01, 100
 # Of what is left of values, where nothing is but rounding.
 ROUNDING = 1e-12
@@ -30,6 +30,8 @@ ROUNDING = 1e-12
 MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
 # Variables among which those with values in the same observations are looked for.
 LOOKED_AT = 10 * MOST_VARIABLES
+# Random effects that are part of how much observations differ.
+BETWEEN = ("donor", "bins")
 # Columns that are tested at once.
 COLUMNS_AT_ONCE = 2**13
 # Steps of the profile likelihood's upper bound.
@@ -50,15 +52,15 @@ class Model:
         Z of random effects: their covariance is Z Z' times a ratio.
     bounded : tuple of str
         Random effects whose ratio is at its upper profile bound (:func:`variance_ratios`).
-    cases : bool ndarray of shape (n,), optional
-        Observations that have a residual variance of their own.
+    groups : mapping of name to bool ndarray of shape (n,)
+        Observations that have a residual variance of their own: of a binary phenotype, cases.
     """
 
     outcome: np.ndarray
     fixed: np.ndarray
     random: Mapping[str, np.ndarray]
     bounded: tuple[str, ...] = ()
-    cases: np.ndarray | None = None
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -77,7 +79,7 @@ class Model:
             outcome=self.outcome[rows],
             fixed=self.fixed[rows],
             random={name: columns[rows] for name, columns in self.random.items()},
-            cases=None if self.cases is None else self.cases[rows],
+            groups={name: members[rows] for name, members in self.groups.items()},
         )
 
     def regressors(self) -> np.ndarray:
@@ -112,8 +114,9 @@ def mixed_t(
         ``estimate`` (per unit of the outcome), ``se``, ``low`` and ``high`` (95 % confidence
         interval), ``statistic`` (the partial correlation that belongs to t: t / sqrt(t^2 + d), d
         the residual degrees of freedom), ``t``, ``df`` (with those of the prior), ``p``
-        (two-sided), ``n``. NaN where nothing varies, more than half of the values are missing, or
-        nothing can be tested.
+        (two-sided), ``n``, ``sd`` (standard deviation of a value between observations: residual,
+        donors and bins, but no batches and technical covariates). NaN where nothing varies, more
+        than half of the values are missing, or nothing can be tested.
 
     References
     ----------
@@ -148,8 +151,32 @@ def mixed_t(
             "df": total_df,
             "p": 2 * stdtr(total_df, -np.abs(t)),
             "n": np.isfinite(values).sum(0),
+            "sd": se / error * np.sqrt(_variance_between(model, ratios)),
         }
     )
+
+
+def equivalence_p(table: pd.DataFrame, margin: float) -> np.ndarray:
+    """Return p of the hypothesis that effects are as large as a margin, or larger.
+
+    The larger p of two one-sided tests. The margin is in standard deviations, which are estimated,
+    so that t at the margin has the noncentral t distribution.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`mixed_t`.
+    margin : float
+        In units of ``sd``.
+
+    References
+    ----------
+    Wellek, Testing Statistical Hypotheses of Equivalence and Noninferiority (2010), chapter 6.
+    """
+    at_margin = (margin * table["sd"] / table["se"]).to_numpy(float)
+    t = table["t"].abs().to_numpy(float)
+    p: np.ndarray = nctdtr(table["df"].to_numpy(float), at_margin, t)
+    return p
 
 
 def conditional_p(
@@ -407,7 +434,7 @@ def _testable(model: Model, regressors: np.ndarray) -> bool:
 
 
 def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> dict[str, float]:
-    """Return the variances of random effects, and of cases, over the residual variance.
+    """Return the variances of random effects, and of groups, over the residual variance.
 
     By restricted maximum likelihood of all columns together, each with a scale of its own:
     sum over columns of log|V| + log|X'V^-1 X| + df log(rss), with V = D + sum of ratio Z Z'. A
@@ -428,13 +455,13 @@ def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> d
     Returns
     -------
     dict
-        By the name of the random effect; and `cases`, the residual variance of cases over that of
-        the others, if the model has cases. 0 (of cases 1) where nothing can be known.
+        By the name of the random effect, and by that of a group: its residual variance over that
+        of the observations of no group. 0 (of a group 1) where nothing can be known.
     """
     most = values.shape[1] if pooled else MOST_VARIABLES
     values = values[:, _spread(values.shape[1], LOOKED_AT if most == MOST_VARIABLES else most)]
     names = list(model.random)
-    nothing = dict.fromkeys(names, 0.0) | ({} if model.cases is None else {"cases": 1.0})
+    nothing = dict.fromkeys(names, 0.0) | dict.fromkeys(model.groups, 1.0)
     present = np.isfinite(values)
     enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
     parts = sorted(patterns(present, enough), key=lambda part: -len(part[1]))
@@ -509,9 +536,9 @@ class _Likelihood:
         kernels = [columns @ columns.T for columns in model.random.values()]
         base = np.ones(model.n)
         limits = [(math.log(SMALLEST), math.log(LARGEST))] * len(kernels)
-        if model.cases is not None:
-            base = (~model.cases).astype(float)
-            kernels.append(np.diag(model.cases.astype(float)))
+        for members in model.groups.values():
+            base[members] = 0
+            kernels.append(np.diag(members.astype(float)))
             limits.append((math.log(LEAST_SPREAD), math.log(MOST_SPREAD)))
         scaled = left[:, varies] / size[varies]
         return cls(scaled, regressors, base, np.array(kernels), limits, pooled)
@@ -581,11 +608,18 @@ class _Likelihood:
         return 1 / (1 / m + max(mean - 1 / self.df, 1e-6))
 
 
+def _variance_between(model: Model, ratios: Mapping[str, float]) -> float:
+    """Return the mean variance of an observation, of residual variance 1, by donors and bins."""
+    own = {name: model.random[name] for name in BETWEEN if name in model.random}
+    variances = _covariance(replace(model, random=own), ratios).diagonal()
+    return float(variances.mean()) if model.n else math.nan
+
+
 def _covariance(model: Model, ratios: Mapping[str, float]) -> np.ndarray:
-    """Return V of the observations, (n, n), with residual variance 1 of who is no case."""
+    """Return V of the observations, (n, n), with residual variance 1 of who is in no group."""
     diagonal = np.ones(model.n)
-    if model.cases is not None:
-        diagonal[model.cases] = ratios["cases"]
+    for name, members in model.groups.items():
+        diagonal[members] = ratios[name]
     covariance = np.diag(diagonal)
     for name, columns in model.random.items():
         covariance += ratios[name] * (columns @ columns.T)

@@ -10,12 +10,22 @@ import pandas as pd
 
 from popnet.stats.mixed import Model
 from popnet.stats.ranks import normal_scores
-from popnet.stats.units import Units, coded_columns, covariates_of, known_values, units
+from popnet.stats.units import (
+    Units,
+    coded_columns,
+    combinations_of,
+    covariates_of,
+    interaction,
+    known_values,
+    units,
+)
 
 # Fewest residual degrees of freedom that fixed effects leave.
 MIN_DF = 3
-# Fewest cases and controls whose residual variances are told apart.
+# Fewest observations of a group whose residual variance is told apart.
 MIN_GROUP = 3
+# Values of a phenotype in one donor from which its slope can be told from chance.
+MIN_VALUES = 3
 # Acts strongly where it acts: its variance is taken at the upper profile bound.
 BOUNDED = ("depth",)
 
@@ -51,12 +61,16 @@ def make_mixed_design(
     binary: bool,
     covariates: Sequence[str] = (),
     technical: Sequence[str] = (),
+    factors: Sequence[str] = (),
 ) -> MixedDesign:
     """Return what a mixed model of a phenotype compares.
 
     A donor may lie in several batches, have one value of the phenotype or several. Observations
     with a missing covariate are left out. The outcome is 0 and 1, or the normal scores of the
     phenotype, so that an effect is per standard deviation.
+
+    Where donors have three values or more of a phenotype that is a number, such as time, their
+    slopes differ at random: the effect is compared with how far donors differ in it.
 
     Fixed effects are the covariates: numeric ones as they are and as normal scores (scores alone
     miss what acts in its own units, such as a skewed post-mortem interval), without the scores
@@ -65,11 +79,13 @@ def make_mixed_design(
 
     Parameters
     ----------
-    bin_samples, samples, phenotype, binary, covariates
+    bin_samples, samples, phenotype, binary, covariates, factors
         As of :func:`popnet.stats.designs.make_design`.
     technical : sequence of str
         Numeric columns of `samples` whose effects differ over genes at random, such as depth.
     """
+    if factors:
+        phenotype = combinations_of(samples, factors)
     donor, values = known_values(bin_samples, samples, phenotype)
     over = units(list(bin_samples), donor, values, "donor")
     table = covariates_of(over, samples, [*covariates, *technical])
@@ -77,7 +93,10 @@ def make_mixed_design(
     over, table = over.take(complete), table[complete].reset_index(drop=True)
     of_unit = over.samples()
     outcome = over.phenotype.astype(float)
-    if not binary and len(outcome):
+    if factors:
+        outcome = interaction(table[list(factors)].to_numpy())
+        over = replace(over, phenotype=outcome)
+    elif not binary and len(outcome):
         outcome = normal_scores(outcome[:, None])[:, 0]
         outcome = outcome / (outcome.std() or 1)
     random = {
@@ -95,20 +114,28 @@ def make_mixed_design(
         *(coded_columns(table[name]) for name in covariates),
     ]
     if len(outcome) - np.linalg.matrix_rank(np.column_stack(fixed)) <= MIN_DF:
-        others = [name for name in covariates if name not in numeric]
+        others = [name for name in covariates if name not in numeric or name in factors]
         fixed = [fixed[0], *own_units, *(coded_columns(table[name]) for name in others)]
     if _says_all(random["batch"], outcome):
         fixed.append(random.pop("batch"))
     random = {name: columns for name, columns in random.items() if _informative(columns)}
+    of_donor = _indicators([[donor[rows[0]]] for rows in of_unit])
+    numbers = {name: table[name].to_numpy(float) for name in factors} if factors else {}
+    for name, moving in (numbers or {"phenotype": outcome}).items():
+        if (own := _own_slopes(of_donor, moving)) is not None and not binary:
+            random[f"slope of {name}"] = own
     slopes = {name: _standardised(table[name].to_numpy(float)) for name in technical}
-    cases = outcome == 1
-    of_groups = binary and min(cases.sum(), (~cases).sum()) >= MIN_GROUP
+    groups = _groups_of(table, factors) if factors else {}
+    if binary:
+        cases = outcome == 1
+        if min(cases.sum(), (~cases).sum()) >= MIN_GROUP:
+            groups = {"cases": cases}
     model = Model(
         outcome,
         np.column_stack(fixed),
         random | slopes,
         tuple(name for name in BOUNDED if name in slopes),
-        cases if of_groups else None,
+        groups,
     )
     adjusted = replace(
         model, fixed=np.column_stack([*fixed, *slopes.values()]), random=random, bounded=()
@@ -124,6 +151,37 @@ def _indicators(groups: list[list[str]]) -> np.ndarray:
         for name in members:
             shares[row, names[name]] += 1 / len(members)
     return shares
+
+
+def _own_slopes(of_donor: np.ndarray, moving: np.ndarray) -> np.ndarray | None:
+    """Return Z of slopes that donors have of their own, (n, n_donors); None where none can be told.
+
+    Two observations of a donor cannot tell its slope from chance.
+
+    Parameters
+    ----------
+    of_donor : ndarray of shape (n, n_donors)
+        Indicators.
+    moving : ndarray of shape (n,)
+    """
+    sizes = [len(np.unique(moving[column > 0])) for column in of_donor.T]
+    if not sizes or max(sizes) < MIN_VALUES:
+        return None
+    means = of_donor @ (of_donor.T @ moving / of_donor.sum(0))
+    deviation = moving - means
+    slopes: np.ndarray = of_donor * (deviation / (deviation.std() or 1))[:, None]
+    return slopes
+
+
+def _groups_of(table: pd.DataFrame, factors: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the groups that factors of two levels make, but for the largest and small ones."""
+    names = pd.Series("", table.index)
+    for factor in factors:
+        if table[factor].isin((-0.5, 0.5)).all():
+            names = names + f" {factor}" + np.where(table[factor] > 0, "+", "-")
+    sizes = names.value_counts().sort_index()
+    told = sizes[sizes >= MIN_GROUP].drop(sizes.idxmax(), errors="ignore") if len(sizes) else sizes
+    return {name.strip(): (names == name).to_numpy() for name in told.index}
 
 
 def _informative(columns: np.ndarray) -> bool:

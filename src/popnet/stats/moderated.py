@@ -81,7 +81,7 @@ def _regress(
     Slope and variance are NaN where nothing is left of a column.
     """
     left = design.residuals(values if len(columns) == values.shape[1] else values[:, columns])
-    unit = 1.0 if design.binary else design.outcome.std()
+    unit = 1.0 if design.binary or design.interaction else design.outcome.std()
     cause = design.residual / unit
     size = float(cause @ cause)
     slope = cause @ left / size
@@ -142,7 +142,7 @@ def _regress_permuted(
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """Return what :func:`_regress` does, of each of several permuted phenotypes."""
     left = design.residuals(values)
-    unit = 1.0 if design.binary else design.outcome.std()
+    unit = 1.0 if design.binary or design.interaction else design.outcome.std()
     cause = design.residual / unit
     size = float(cause @ cause)
     slope = cause[places] @ left / size

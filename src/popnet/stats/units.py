@@ -198,6 +198,76 @@ def units(
     )
 
 
+def factor_values(samples: pd.DataFrame, phenotype: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the two variables whose interaction a phenotype is, as numbers, by sample.
+
+    Variables of two levels are -1/2 and 1/2 (controls and cases, or a covariate's levels in the
+    order of their names), so that the coefficient of their product is the difference of two
+    differences; others are as they are.
+
+    Parameters
+    ----------
+    samples : DataFrame, indexed by sample
+    phenotype : mapping
+        factors: of each variable name, type, case and control.
+    """
+    columns = {}
+    for factor in phenotype["factors"]:
+        values, kind = samples[factor["name"]], factor["type"]
+        case, control = factor.get("case"), factor.get("control")
+        if kind == "categorical":
+            levels = sorted(values.dropna().unique(), key=str)
+            codes = dict(zip(levels, (-0.5, 0.5), strict=False))
+            columns[factor["name"]] = values.map(codes).astype(float)
+        elif kind == "binary":
+            columns[factor["name"]] = encode_phenotype(values, "binary", case, control) - 0.5
+        else:
+            columns[factor["name"]] = encode_phenotype(values, "continuous")
+    return pd.DataFrame(columns, index=samples.index)
+
+
+def with_factors(
+    samples: pd.DataFrame, phenotype: Mapping[str, Any], covariates: Sequence[str]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return samples with the coded factors of an interaction, covariates with them, and names.
+
+    Of another phenotype there are no factors, and nothing changes.
+    """
+    if not phenotype.get("factors"):
+        return samples, list(covariates), []
+    coded = factor_values(samples, phenotype)
+    names = list(map(str, coded))
+    return samples.assign(**coded), list(dict.fromkeys([*names, *covariates])), names
+
+
+def columns_of(phenotype: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a table of samples that have the values of a phenotype."""
+    return [factor["name"] for factor in phenotype.get("factors", ())] or [phenotype["name"]]
+
+
+def interaction(factors: np.ndarray) -> np.ndarray:
+    """Return the product of two variables, (n,), which both main effects adjust for.
+
+    Parameters
+    ----------
+    factors : ndarray of shape (n, 2)
+        Without missing values. What has two levels, -1/2 and 1/2, counts so; others by their normal
+        scores with a standard deviation of 1.
+    """
+    product = np.ones(len(factors))
+    for column in np.asarray(factors, dtype=float).T:
+        if not np.isin(column, (-0.5, 0.5)).all():
+            column = normal_scores(column[:, None])[:, 0]
+            column = column / (column.std() or 1)
+        product = product * column
+    return product
+
+
+def combinations_of(samples: pd.DataFrame, factors: Sequence[str]) -> pd.Series:
+    """Return a number for every pair of values of two columns, by sample; NaN of missing ones."""
+    return samples.groupby(list(factors)).ngroup().astype(float).where(lambda code: code >= 0)
+
+
 def encode_phenotype(
     values: pd.Series,
     type: Literal["continuous", "binary"],
@@ -228,8 +298,15 @@ def encoded(samples: pd.DataFrame, phenotype: Mapping[str, Any]) -> pd.Series:
     ----------
     samples : DataFrame, indexed by sample
     phenotype : mapping
-        name, type, case and control of the sheet's phenotype.
+        name, type, case and control of the sheet's phenotype; of an interaction its factors
+        (:func:`factor_values`).
     """
+    if phenotype.get("factors"):
+        factors = factor_values(samples, phenotype)
+        known = factors.notna().all(axis=1).to_numpy()
+        values = pd.Series(np.nan, samples.index, name=phenotype["name"])
+        values[known] = interaction(factors[known].to_numpy())
+        return values
     return encode_phenotype(
         samples[phenotype["name"]], phenotype["type"], phenotype["case"], phenotype["control"]
     )

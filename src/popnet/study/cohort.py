@@ -119,6 +119,11 @@ class Cohort:
     files: tuple[str, ...] = ()
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def own_phenotypes(self) -> tuple[Phenotype, ...]:
+        """The phenotypes that have values of their own: all but interactions."""
+        return tuple(one for one in self.phenotypes if not one.factors)
+
 
 def load_cohort(path: str | Path) -> Cohort:
     """Read a cohort sheet and the tables that it names.
@@ -213,6 +218,16 @@ def cells_part(cohort: Cohort) -> dict[str, Any]:
     }
 
 
+def phenotype_definition(phenotype: Phenotype) -> dict[str, Any]:
+    """Return how a phenotype is defined, as JSON can hold it."""
+    about = asdict(phenotype) | {"levels": list(phenotype.levels)}
+    about["factors"] = [
+        {key: list(one) if isinstance(one, tuple) else one for key, one in factor.items()}
+        for factor in about["factors"]
+    ]
+    return about
+
+
 def phenotype_part(cohort: Cohort, name: str) -> dict[str, Any]:
     """Return what decides the tests of a phenotype, as JSON can hold it.
 
@@ -224,9 +239,9 @@ def phenotype_part(cohort: Cohort, name: str) -> dict[str, Any]:
     KeyError
         No phenotype has this name.
     """
-    phenotype = asdict({definition.name: definition for definition in cohort.phenotypes}[name])
+    definition = {one.name: one for one in cohort.phenotypes}[name]
+    phenotype = phenotype_definition(definition)
     del phenotype["description"]
-    phenotype["levels"] = list(phenotype["levels"])
     return {
         "phenotype": phenotype,
         "covariates": [asdict(covariate) for covariate in cohort.covariates],
@@ -236,7 +251,9 @@ def phenotype_part(cohort: Cohort, name: str) -> dict[str, Any]:
                 "id": one.id,
                 "donor": one.donor,
                 "covariates": dict(one.covariates),
-                "phenotype": {key: value for key, value in one.phenotypes.items() if key == name},
+                "phenotype": {
+                    key: value for key, value in one.phenotypes.items() if key in definition.columns
+                },
             }
             for one in cohort.samples
         ],
@@ -281,6 +298,7 @@ class _Resolver:
         source = sheet.samples if isinstance(sheet.samples, SampleTable | SamplesOfCells) else None
         self._check_missing(source.missing if source else (), phenotypes)
         samples, columns = self._samples(cells, phenotypes, covariates, variants)
+        phenotypes += self._interactions(phenotypes, covariates)
         if samples is None and isinstance(source, SamplesOfCells):
             self._check_cells_of_all(cells)
         if variants is None and any(sample.vcf for sample in samples or ()):
@@ -416,7 +434,7 @@ class _Resolver:
     def _of_entry(self, name: str, entry: PhenotypeEntry) -> Iterator[Phenotype]:
         """Yield what a phenotype of the sheet asks: of a categorical one, every contrast."""
         about: dict[str, Any] = {"column": entry.column or name, "missing": entry.missing}
-        about["description"] = entry.description
+        about |= {"description": entry.description, "margin": entry.margin}
         if entry.type == "ordinal":
             yield Phenotype(name, "continuous", levels=tuple(entry.order or ()), **about)
         elif entry.type == "categorical":
@@ -445,6 +463,49 @@ class _Resolver:
                     message = f"It is a level of phenotypes.{one.written}, too"
                     remedy = "Take it out of one of them"
                     self.notes.add("samples.missing", level, message, remedy)
+
+    def _interactions(
+        self, phenotypes: Sequence[Phenotype], covariates: Sequence[Covariate]
+    ) -> tuple[Phenotype, ...]:
+        """Return what the interactions ask: of each the product of its two variables."""
+        known: dict[str, Phenotype | Covariate] = {one.name: one for one in phenotypes}
+        known |= {one.name: one for one in covariates}
+        found: dict[str, Phenotype] = {}
+        taken = set()
+        for number, written in enumerate(self.sheet.interactions):
+            if is_broken(written):
+                continue
+            place = f"interactions[{number}]"
+            pair = _factors(written, known)
+            if pair is None:
+                self.notes.add(place, written, *_unknown_factor(written, known, phenotypes))
+                continue
+            first, second = pair
+            if first.name == second.name:
+                message = "A variable does not interact with itself"
+                self.notes.add(place, written, message, "Name two different variables")
+            elif isinstance(first, Covariate) and isinstance(second, Covariate):
+                message = "Both are covariates, and what is tested are phenotypes"
+                remedy = "Define one of them under phenotypes instead"
+                self.notes.add(place, written, message, remedy)
+            elif frozenset(one.name for one in pair) in taken:
+                message = "The interaction is given twice"
+                self.notes.add(place, written, message, "Keep one of them")
+            elif (name := f"{first.name}:{second.name}") in known:
+                message = "Another phenotype or covariate has the name of the interaction"
+                self.notes.add(place, name, message, "Rename it")
+            else:
+                taken.add(frozenset(one.name for one in pair))
+                about = f"Does the effect of {second.name} depend on {first.name}?"
+                found[name] = Phenotype(
+                    name, "continuous", name, description=about, factors=(first, second)
+                )
+        places = [(f"phenotypes.{one.name}", one.name) for one in phenotypes]
+        places += [("interactions", name) for name in found]
+        for problem in name_problems(self.notes.file, places, "phenotype"):
+            if problem.field == "interactions":
+                self.notes.problems.append(problem)
+        return tuple(found.values())
 
     def _covariates(self, phenotypes: Sequence[Phenotype]) -> tuple[Covariate, ...]:
         entries = {
@@ -552,6 +613,42 @@ class _Resolver:
             message = "{sample} stands for ids that are only known once the cells are read"
             remedy = "List the samples, or name one file that holds all of them"
             self.notes.add("cells.path", cells.path, message, remedy)
+
+
+def _factors(
+    written: str, known: Mapping[str, Phenotype | Covariate]
+) -> tuple[Phenotype | Covariate, Phenotype | Covariate] | None:
+    """Return the two variables that an interaction names, or None; names may hold colons."""
+    for at in (place for place, sign in enumerate(written) if sign == ":"):
+        names = written[:at].strip(), written[at + 1 :].strip()
+        if all(name in known for name in names):
+            return known[names[0]], known[names[1]]
+    return None
+
+
+def _unknown_factor(
+    written: str,
+    known: Mapping[str, Phenotype | Covariate],
+    phenotypes: Sequence[Phenotype],
+) -> tuple[str, str]:
+    """Return message and remedy of an interaction of which a name is not known."""
+    names = [name.strip() for name in written.split(":")]
+    remedy = "Write first:second, two names of the sheet"
+    if len(names) == 1:
+        return "An interaction names two variables", remedy
+    sources = {one.source: one.name for one in phenotypes if one.source}
+    for name in names:
+        if name in sources:
+            suggested = ":".join(sources.get(one, one) for one in names)
+            return (
+                f"{name} has more than two levels, of which a contrast says which are compared",
+                f'Write the contrast and quotes, such as "{suggested}"',
+            )
+    lacking = next((name for name in names if name not in known), written)
+    return (
+        f"There is neither a phenotype nor a covariate {lacking!r}",
+        nearest(lacking, list(known)) + remedy,
+    )
 
 
 def _levels(entry: PhenotypeEntry) -> tuple[str, ...]:

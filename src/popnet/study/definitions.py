@@ -27,6 +27,10 @@ class Phenotype:
         All values of an ordinal phenotype, the lowest first, or of a categorical one.
     source : str
         Its name in the sheet.
+    factors : tuple of Phenotype and Covariate
+        The two variables whose interaction it is; its values follow from theirs.
+    margin : float, optional
+        Effects below it, in standard deviations of a gene between observations, count as none.
     """
 
     name: str
@@ -38,11 +42,18 @@ class Phenotype:
     description: str = ""
     levels: tuple[str, ...] = ()
     source: str = ""
+    factors: tuple[Phenotype | Covariate, ...] = ()
+    margin: float | None = None
 
     @property
     def written(self) -> str:
         """Its name in the sheet."""
         return self.source or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table of samples that say what its values are."""
+        return tuple(factor.name for factor in self.factors) or (self.name,)
 
 
 @dataclass(frozen=True)

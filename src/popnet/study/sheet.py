@@ -200,10 +200,23 @@ KEYS_OF_TYPE = {
 }
 
 
+def _no_survival(value: Any) -> Any:
+    if value == "survival":
+        message = "Time to an event, of which some have not happened, is not tested"
+        remedy = (
+            "Ask whether the event happened within a time that all samples were followed for "
+            "(type: binary, missing: drop)"
+        )
+        raise rule(message, remedy)
+    return value
+
+
 class PhenotypeEntry(Section):
     """What networks are compared with."""
 
-    type: Literal["continuous", "binary", "ordinal", "categorical"] = Field(
+    type: Annotated[
+        Literal["continuous", "binary", "ordinal", "categorical"], BeforeValidator(_no_survival)
+    ] = Field(
         description="`continuous` (numbers), `binary` (case and control), `ordinal` (levels in an "
         "order, tested for a trend) or `categorical` (levels without one, tested by contrasts)"
     )
@@ -239,6 +252,11 @@ class PhenotypeEntry(Section):
         default="error",
         description="`error`: every sample must have a value; `drop`: samples without one stay in "
         "the networks, but out of this phenotype's tests",
+    )
+    margin: Annotated[float, Field(gt=0, strict=False)] | None = Field(
+        default=None,
+        description="Equivalence: is the effect smaller than this many standard deviations of a "
+        "gene between observations? Preset `robust` adds `equivalence_p` and `equivalence_q`",
     )
     description: str = Field(default="", description="What it is, for the report")
 
@@ -321,6 +339,20 @@ Covariates = dict[
         Annotated[CovariateType, Tag("type")] | Annotated[CovariateEntry, Tag("CovariateEntry")],
         Discriminator(lambda value: "type" if isinstance(value, str) else "CovariateEntry"),
     ],
+]
+
+
+def _interaction(value: Any) -> Any:
+    # YAML reads `sex: condition` as a mapping.
+    if isinstance(value, dict) and len(value) == 1:
+        return ":".join(map(str, *value.items()))
+    return value
+
+
+Interaction = Annotated[
+    str,
+    BeforeValidator(_interaction),
+    WithJsonSchema({"type": "string", "pattern": ".:."}),
 ]
 
 
@@ -451,6 +483,13 @@ class Sheet(Section):
     )
     phenotypes: Part[Annotated[dict[str, PhenotypeEntry], Field(min_length=1)]] = Field(
         description="What networks are compared with, `name: {type, ...}`"
+    )
+    interactions: list[Part[Interaction]] = Field(
+        default=[],
+        description="`[sex:condition]`: does the effect of the one depend on the other? Each names "
+        "two phenotypes, or a covariate and a phenotype, of two levels or numbers, and is a "
+        "phenotype of its own. Of a categorical phenotype name a contrast, "
+        '`"sex:tissue: tumour_vs_normal"`',
     )
     covariates: Covariates = Field(
         default={},

@@ -28,8 +28,15 @@ from popnet.stats.designs import make_design
 from popnet.stats.mixed import mixed_t
 from popnet.stats.permutation import permutation_test
 
-SCORE = {"name": "score", "type": "continuous", "case": None, "control": None}
+SCORE = {"name": "score", "type": "continuous", "case": None, "control": None, "margin": 0.3}
 STATUS = {"name": "status", "type": "binary", "case": "ill", "control": "well"}
+BOTH = {
+    "name": "sex:status",
+    "type": "continuous",
+    "case": None,
+    "control": None,
+    "factors": [{"name": "sex", "type": "categorical"}, STATUS],
+}
 # A donor per sample; batches; several samples of a donor; before and after; none at all.
 KINDS = ("plain", "blocked", "repeats", "paired", "empty")
 
@@ -73,7 +80,7 @@ def same_units(one, other):
     seed=st.integers(0, 2**32 - 1),
     n=st.sampled_from([4, 8, 14]),
     kind=st.sampled_from(KINDS),
-    phenotype=st.sampled_from([SCORE, STATUS]),
+    phenotype=st.sampled_from([SCORE, STATUS, BOTH]),
     covariates=st.lists(st.sampled_from(["age", "sex"]), unique=True),
     unit=st.sampled_from(["donor", "bin"]),
 )

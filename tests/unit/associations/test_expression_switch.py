@@ -55,3 +55,15 @@ def test_without_observations_nothing_is_said(design_of):
 def test_what_it_explains():
     said = explanation(np.array(["", "off in cases", "off in all"], dtype=object))
     assert said.tolist() == ["", "expression switched on or off", "hardly expressed"]
+
+
+def test_of_an_interaction_every_group_of_both_variables_counts():
+    samples = pd.DataFrame({"donor": None, "batch": "", "a": [-0.5, -0.5, 0.5, 0.5] * 3})
+    samples["b"] = [-0.5, 0.5, -0.5, 0.5] * 3
+    samples.index = [f"s{number}" for number in range(12)]
+    about = samples.index, samples, samples["a"] * samples["b"], False, ["a", "b"]
+    design = make_design(*about, factors=["a", "b"])
+    detection = np.ones((12, 3))
+    detection[(samples["a"] > 0) & (samples["b"] > 0), 0] = 0
+    detection[:, 2] = 0
+    assert switched(detection, design).tolist() == ["off in one group", "", "off in all"]

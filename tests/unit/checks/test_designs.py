@@ -35,3 +35,22 @@ def test_covariates_and_batches_that_leave_nothing(
     problem = next(problem for problem in found if said in problem.message)
     assert problem.severity == severity
     assert problem.field in ("covariates.sex", "phenotypes.status")
+
+
+@pytest.mark.parametrize(
+    ("sex", "settings", "said"),
+    [
+        (["f", "m", "f", "m"], {"preset": "paper"}, "adjusts for none"),
+        (["f", "m", "x", "m"], {"preset": "robust"}, "sex has 3 levels: 'f', 'm', 'x'"),
+        (["f", "m", "m", "f"], {"preset": "robust"}, "No sample has sex 'f' and status 'well'"),
+    ],
+)
+def test_interactions_that_cannot_be_tested(
+    tmp_path, obs, sex, settings, said, write_cells, sheet_of, problems_of
+):
+    write_cells(tmp_path / "cells.h5ad", obs)
+    samples = [{"id": id, "covariates": {"sex": one}} for id, one in zip(IDS, sex, strict=True)]
+    changes = {"covariates": {"sex": "categorical"}, "interactions": ["sex:status"]}
+    problems = problems_of(tmp_path, sheet_of(samples=samples, **changes), **settings)
+    found = [problem for problem in problems if problem.field == "interactions"]
+    assert said in " ".join(problem.message for problem in found)

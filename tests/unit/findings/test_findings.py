@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION
+from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, UNCHANGED
 from popnet.findings.rows import (
     component_name,
     finding,
@@ -17,6 +17,7 @@ from popnet.findings.sentences import (
     against_correlation,
     compared,
     depth_sentences,
+    equivalence,
     headline_sentence,
     in_other_donors,
     measured,
@@ -191,6 +192,14 @@ def test_halves_of_the_donors_are_told_for_every_network():
         "mean expression 0.66 (0.01 ...); degree centrality (shared) 0.31 (0.02 ...); "
         "degree centrality (correlation) 0.31 (0.02 ...)."
     )
+
+
+def test_a_margin_is_told_for_every_network():
+    design = pd.DataFrame({"item": ["donors", UNCHANGED], "value": ["6", "12 of 40 genes change"]})
+    of_sex = "FPP", "shared", "sex", design[:1], design
+    designs = [("FPP", "shared", "age", design, design), of_sex]
+    (line,) = equivalence(designs)
+    assert line.startswith("age in FPP: by degree centrality (shared) 12 of 40 genes change.")
 
 
 def test_associations_of_a_study_are_corrected_together():

@@ -13,12 +13,14 @@ from scipy.optimize import check_grad
 from scipy.stats import kstest
 from statsmodels.regression.linear_model import GLS
 from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.stats.weightstats import ttost_ind
 
 from popnet.stats.designs import make_design
 from popnet.stats.mixed import (
     Model,
     _Likelihood,
     _some_observations,
+    equivalence_p,
     mixed_t,
     permuted_outcomes,
     permuted_t,
@@ -43,7 +45,7 @@ def drawn(seed=0, n_donors=15, m=40):
     values += rng.normal(size=(n, m))
     random = {"donor": indicators(donor), "batch": indicators(batch), "depth": depth}
     fixed = np.column_stack([np.ones(n), rng.normal(size=n)])
-    return values, Model(case, fixed, random, (), case == 1)
+    return values, Model(case, fixed, random, (), {"cases": case == 1})
 
 
 def test_without_random_effects_it_is_the_moderated_t():
@@ -105,7 +107,9 @@ def test_many_variables_find_the_true_ratios():
     values = indicators(donor) @ rng.normal(size=(40, 500)) * 1.5
     values += rng.normal(size=(80, 500)) * np.where(case, 2, 1)[:, None]
     values *= np.exp(rng.normal(size=500))
-    model = Model(case.astype(float), np.ones((80, 1)), {"donor": indicators(donor)}, (), case)
+    model = Model(
+        case.astype(float), np.ones((80, 1)), {"donor": indicators(donor)}, (), {"cases": case}
+    )
     found = variance_ratios(values, model)
     assert found["donor"] == pytest.approx(2.25, rel=0.15)
     assert found["cases"] == pytest.approx(4, rel=0.15)
@@ -152,7 +156,7 @@ def test_a_small_group_with_a_larger_spread(n_cases, n_controls, spread):
     def make(rng):
         values = rng.normal(size=(len(case), 200)) * np.where(case, spread, 1)[:, None]
         return values * np.sqrt(2 / rng.chisquare(2, 200)), Model(
-            case.astype(float), np.ones((len(case), 1)), {}, (), case
+            case.astype(float), np.ones((len(case), 1)), {}, (), {"cases": case}
         )
 
     share, error = sizes(make)
@@ -278,3 +282,34 @@ def test_what_the_phenotype_determines_is_found():
     found = mixed_t(values, model)
     assert found["p"][0] < 1e-4
     assert found["estimate"][0] == pytest.approx(3)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    rng = np.random.default_rng(0)
+    case = np.arange(400) < 200
+    values = rng.normal(size=(400, 30)) * np.exp(rng.normal(size=30))
+    found = mixed_t(values, Model(case.astype(float), np.ones((400, 1)), {}))
+    # In many observations the standard deviation is known, and so is the margin in its units.
+    margin = 0.3 * found["sd"]
+    expected = [
+        ttost_ind(y[case], y[~case], -one, one)[0] for y, one in zip(values.T, margin, strict=True)
+    ]
+    np.testing.assert_allclose(equivalence_p(found, 0.3), expected, rtol=0.2, atol=0.002)
+    # Donors are part of how much observations differ.
+    donor = np.repeat(np.arange(100), 2)
+    values = 2 * rng.normal(size=(100, 200))[donor] + rng.normal(size=(200, 200))
+    model = Model(np.tile([0.0, 1.0], 100), np.ones((200, 1)), {"donor": indicators(donor)})
+    assert mixed_t(values, model)["sd"].median() == pytest.approx(np.sqrt(5), rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "least"), [(6, 0.01), (20, 0.03)])
+def test_equivalence_at_the_margin_is_called_no_more_often_than_said(n, least):
+    rng = np.random.default_rng(1)
+    case = np.arange(2 * n) < n
+    values = rng.normal(size=(2 * n, 20_000)) + 1.0 * case[:, None]
+    model = Model(case.astype(float), np.ones((2 * n, 1)), {})
+    # With a common prior variance, and without.
+    for scale in (1.0, np.sqrt(4 / rng.chisquare(4, 20_000))):
+        p = equivalence_p(mixed_t(values * scale, model, {}), 1.0)
+        # Two one-sided tests of few observations are conservative.
+        assert least < (p <= 0.05).mean() < 0.054

@@ -14,7 +14,9 @@ def model_of(outcome, donor=None, cases=True):
     random = {}
     if donor is not None:
         random["donor"] = (np.asarray(donor)[:, None] == np.unique(donor)).astype(float)
-    return Model(outcome, np.ones((len(outcome), 1)), random, (), outcome == 1 if cases else None)
+    return Model(
+        outcome, np.ones((len(outcome), 1)), random, (), {"cases": outcome == 1} if cases else {}
+    )
 
 
 def test_effects_come_back_and_chance_does_not():

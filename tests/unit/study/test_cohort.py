@@ -211,6 +211,31 @@ BAD = [
         "o: p: x",
         "Another phenotype",
     ),
+    ({"phenotypes/outcome/type": "survival"}, "phenotypes.outcome.type", "survival", "followed"),
+    ({"interactions": ["outcome"]}, "interactions[0]", "outcome", "two variables"),
+    ({"interactions": ["outcome:sx"]}, "interactions[0]", "outcome:sx", "'sx'"),
+    ({"interactions": ["outcome:outcome"]}, "interactions[0]", "outcome:outcome", "itself"),
+    (
+        {"interactions": ["outcome:efficiency", {"efficiency": "outcome"}]},
+        "interactions[1]",
+        "efficiency:outcome",
+        "given twice",
+    ),
+    (
+        {"interactions": ["a:b"], "covariates": {"a": "numeric", "b": "numeric"}},
+        "interactions[0]",
+        "a:b",
+        "under phenotypes",
+    ),
+    (
+        {
+            "interactions": ["outcome:o"],
+            "phenotypes/o": {"type": "categorical", "contrasts": {"x": ["a", "b"]}},
+        },
+        "interactions[0]",
+        "outcome:o",
+        '"outcome:o: x"',
+    ),
     ({"phenotypes/donor": {"type": "continuous"}}, "phenotypes.donor", "donor", "column: donor"),
     ({"covariates": {"efficiency": "numeric"}}, "covariates.efficiency", "efficiency", "Rename"),
     ({"covariates": {"sex": "categorial"}}, "covariates.sex", "categorial", "'categorical'"),
@@ -655,6 +680,26 @@ def test_ordered_levels_are_numbers_and_contrasts_are_phenotypes(tmp_path, table
     )
     encoded = encode_phenotype(pd.Series(GRADES), up.type, up.case, up.control)
     assert encoded.tolist()[:4] == pytest.approx([0, np.nan, 1, 0], nan_ok=True)
+
+
+def test_an_interaction_is_a_phenotype_of_its_own(tmp_path):
+    categorical = {"type": "categorical", "contrasts": {"up": ["high", "low"]}}
+    changes = {
+        "phenotypes/grade": categorical | {"levels": ["low", "mid", "high", "other"]},
+        "covariates": {"sex": "categorical"},
+        "interactions": ["sex:outcome", "efficiency:grade: up"],
+    }
+    sheet = changed(changes)
+    for sample, grade in zip(sheet["samples"], GRADES, strict=True):
+        sample["phenotypes"]["grade"], sample["covariates"] = grade, {"sex": "f"}
+    cohort = load_cohort(write(tmp_path, sheet))
+    first, second = cohort.phenotypes[-2:]
+    assert [one.name for one in (first, second)] == ["sex:outcome", "efficiency:grade: up"]
+    assert second.columns == ("efficiency", "grade: up")
+    assert set(cohort.own_phenotypes) == set(cohort.phenotypes[:-2])
+    part = phenotype_part(cohort, second.name)
+    assert part == json.loads(json.dumps(part))
+    assert part["samples"][2]["phenotype"] == {"efficiency": 0.2, "grade: up": "high"}
 
 
 def test_levels_that_nobody_knows_are_named_once(tmp_path):

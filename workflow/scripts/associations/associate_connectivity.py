@@ -8,7 +8,7 @@ from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
 from popnet.files import read_parquet, read_table, write_table
 from popnet.networks.verdicts import read_measures
-from popnet.stats.units import encoded
+from popnet.stats.units import columns_of, encoded
 
 
 def main(snakemake):
@@ -22,7 +22,7 @@ def main(snakemake):
     write_table(test(by_row, read_design(snakemake.input.design), testing), output.connectivity)
     write_table(testing.by_chance("connectivity"), output.null)
 
-    samples = read_table(snakemake.input.phenotype, text=[params.phenotype["name"]])
+    samples = read_table(snakemake.input.phenotype, text=columns_of(params.phenotype))
     values = encoded(samples.set_index("sample"), params.phenotype)
     counts["row"] = counts["sample"].map(values)
     counts = counts.rename(columns={"row": "value"})

@@ -5,12 +5,13 @@ from adapter import logged
 from popnet import presets
 from popnet.associations.designs import design_of, technical_covariates, write_design
 from popnet.files import read_h5ad, read_table, write_table
+from popnet.stats.units import columns_of
 
 
 def main(snakemake):
     params = snakemake.params
     bins = read_h5ad(snakemake.input.bins).obs
-    text = [params.phenotype["name"], *params.categorical]
+    text = [*columns_of(params.phenotype), *params.categorical]
     samples = read_table(snakemake.input.phenotype, text=text).set_index("sample")
     technical = technical_covariates(bins)
     design = design_of(

@@ -6,12 +6,13 @@ from popnet import presets
 from popnet.associations.designs import donor_components, genome_design, write_design
 from popnet.files import read_table
 from popnet.genotypes.table import read_genotypes_h5ad
+from popnet.stats.units import columns_of
 
 
 def main(snakemake):
     params = snakemake.params
     genotypes = read_genotypes_h5ad(snakemake.input.genotypes)
-    text = [params.phenotype["name"], *params.categorical]
+    text = [*columns_of(params.phenotype), *params.categorical]
     samples = read_table(snakemake.input.phenotype, text=text).set_index("sample")
     _, components = donor_components(genotypes, samples["donor"], params.components)
     design = genome_design(

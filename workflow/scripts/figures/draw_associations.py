@@ -11,14 +11,16 @@ from popnet.figures.style import Subject, save
 from popnet.files import read_parquet, read_table, resource
 from popnet.findings import shown_associations as shown
 from popnet.networks.kernels import KERNEL_NAMES
-from popnet.stats.units import encoded
+from popnet.stats.units import columns_of, encoded
 
 
 def main(snakemake):
     files, output, about = snakemake.input, snakemake.output, snakemake.params.caption
     definition, fdr = snakemake.params.phenotype, snakemake.params.fdr
     name, preset, cell_type = definition["name"], about["preset"], about["cell_type"]
-    phenotype = encoded(read_table(files.phenotype, text=[name]).set_index("sample"), definition)
+    phenotype = encoded(
+        read_table(files.phenotype, text=columns_of(definition)).set_index("sample"), definition
+    )
     groups = (definition["control"], definition["case"]) if about["binary"] else None
     effect = presets.effect_name(preset, definition["type"])
     coordinates = read_table(files.coordinates)

@@ -38,7 +38,7 @@ def main(snakemake):
             *about,
             *say.own_sentences(params.own, params.has_cells),
             *say.against_correlation(findings, chosen),
-            *say.in_other_donors(designs),
+            *say.beside_designs(designs),
             *say.remarks(findings, read_table(snakemake.input.excluded), params.preset, params.fdr),
         ],
         [*unused, *warnings, *say.no_better_than_chance(findings, params.fdr)],
