@@ -60,7 +60,7 @@ def write_study(folder) -> None:
     rows = [(sample, kind) for sample in SAMPLES for kind in TYPES for _ in range(PER_TYPE)]
     obs = pd.DataFrame(rows, columns=["line", "kind"])
     obs.index = [f"cell{number}" for number in range(len(obs))]
-    obs["pool"] = np.where(obs["line"].isin(SAMPLES[:2]), "p;1 $(touch x)", "NA")
+    obs["pool"] = np.where(obs["line"].isin(SAMPLES[:2]), "p;1 $(touch x)", "1e5")
     rate = rng.normal(0.5, 0.6, len(GENES)) + rng.normal(0, 0.4, (len(obs), 1))
     rate[:, :8] += np.where(obs["kind"] == TYPES[0], 1.5, 0)[:, None]
     counts = sparse.csr_matrix(rng.poisson(np.exp(rate)).astype(np.float32))

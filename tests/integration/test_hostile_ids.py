@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 IDS = [
     *("/abs", "../../up", "-rf", "--help", "~root", "*", "%s%n", "$(touch x)", "`touch x`;"),
     *("a $x^{$ b", "{sample} {0} {{", "'q' \"q\"", "<b>&amp;", "back\\slash\\n", "..."),
-    *("NA", "null", "1e5", "001", "True", "=cmd()", "#comment", "a,b", "\U0001f9ec"),
+    *("N A", "nil", "1e5", "001", "True", "=cmd()", "#comment", "a,b", "\U0001f9ec"),
     *("e\u0301", "ж"),
     "long " + 295 * "x",
 ]
@@ -56,7 +56,7 @@ def write_cells(path: Path) -> None:
         {
             "sample": np.repeat(IDS, CELLS),
             "type": CELL_TYPE,
-            "pool": np.tile(["p;1 $(touch x)", "NA"], len(IDS) * CELLS // 2),
+            "pool": np.tile(["p;1 $(touch x)", "1e5"], len(IDS) * CELLS // 2),
         },
         index=[f"cell{number}" for number in range(len(IDS) * CELLS)],
     )
