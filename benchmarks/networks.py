@@ -18,6 +18,8 @@ planted      20 genes are wired together in a share of the cells of half of the 
              (gain), or lose their wiring (loss). Pairs are tested bin by bin within samples.
 weights      KL weights and latent sizes of one siVAE, over numbers of genes and cells: a gain of
              wiring, and how the bins without it reproduce.
+strength     Genes by their strength, as it is and relative to the bin's mean, and by their degree,
+             beside a planted gain or loss.
 stages       The second stage of a pair's test, two-sided and one-sided, of gains and losses.
 few          Few cells of many donors: 20 genes wired together in half of the cells of half of the
              donors, tested over donors, among the candidate pairs and among all pairs. Donors are
@@ -670,6 +672,40 @@ def planted_row(
     return row, about | agreement(chosen, unchanged, samples)
 
 
+def strengths(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return which genes are called by their strength and degree, and what strength says of them.
+
+    Strength as it is, or divided by its mean over the bin's genes. `explained` are genes without a
+    planted change that are called by their degree, and whose strength, as it is, has p > 0.05.
+    """
+    rows = []
+    for (kind, share), seed in product((("gain", 0.25), ("loss", 0.4)), SEEDS):
+        wired, changed, module = plant(bins, kind, share, seed)
+        weights = np.abs(estimate(wired, seed)[0])
+        strength, edges = weights.sum(2), np.array([_edges(one) for one in weights])
+        ends = np.triu_indices(len(bins.genes), 1)
+        of_pairs = np.zeros((len(ends[0]), len(bins.genes)))
+        for end in ends:
+            of_pairs[np.arange(len(end)), end] = 1
+        values = {
+            "as it is": strength,
+            "relative": strength / strength.mean(1, keepdims=True),
+            "degree": edges.astype(float) @ of_pairs,
+        }
+        design, planted = within_samples(bins, changed), np.isin(np.arange(len(bins.genes)), module)
+        row: dict[str, Any] = {"kind": kind, "module": seed, "others": int((~planted).sum())}
+        p = {what: moderated_t(one, design)["p"].to_numpy() for what, one in values.items()}
+        for what, own in p.items():
+            hit = benjamini_hochberg(own) <= FDR
+            row |= {f"{what}, planted": int(hit[planted].sum())}
+            row |= {f"{what}, others": int(hit[~planted].sum())}
+        unmoved = ~(p["as it is"] <= 0.05)
+        row["degree, explained"] = int((hit & unmoved & ~planted).sum())
+        row["degree, planted explained"] = int((hit & unmoved & planted).sum())
+        rows.append(row)
+    return rows
+
+
 def model_weights(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
     """Return what is found of a gain, and the reliability of the bins without it."""
     few_cells, many_genes = bins.expression.shape[1] < 100, bins.expression.shape[2] > 1000
@@ -1134,6 +1170,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
         ("perez50", "perez300g200", "perez300", "bmmc500"),
     ),
     "stages": (stages, ("perez300",)),
+    "strength": (strengths, ("perez300", "simulated300")),
     "few": (few_cells, tuple(FEW)),
     "pairs": (chosen_pairs, ("perez300",)),
     "programmes": (programmes, ("kang", "kangc")),
@@ -1146,6 +1183,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
 ONLY = {
     "few": ("correlation", "components 16", "components 32", HEADLINE),
     "stages": tuple(f"components {k}" for k in (16, 32, 64)),
+    "strength": ("correlation", "components 32", HEADLINE),
     "weights": (
         "correlation",
         *(f"components {k}" for k in (16, 32, 64)),

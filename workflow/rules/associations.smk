@@ -84,6 +84,7 @@ rule associate_graph_centrality:
     params:
         preset=config["preset"],
         statistics=config["statistics"],
+        equal_depth=lambda wildcards: has_equal_depth(wildcards.network),
         seed=config["seed"],
     message:
         "Associate graph centralities in {wildcards.cell_type} with {wildcards.phenotype}"

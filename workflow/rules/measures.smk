@@ -92,6 +92,7 @@ rule measure_network:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         adjust=lambda wildcards: ["depth"] * ("depth" in adjusts_for(wildcards.network)) + ["batch"],
+        equal_depth=lambda wildcards: has_equal_depth(wildcards.network),
         kernels=list(presets.PRESETS[config["preset"]].kernels),
         min_icc=config["statistics"]["min_icc"],
         seed=config["seed"],

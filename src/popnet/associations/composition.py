@@ -161,20 +161,23 @@ def given_composition(
     return p, np.zeros(len(hits), bool)
 
 
-def joined(explained_by: np.ndarray, by_composition: np.ndarray) -> np.ndarray:
-    """Return explanations with composition among them.
+def joined(
+    explained_by: np.ndarray, by_another: np.ndarray, another: str = COMPOSITION
+) -> np.ndarray:
+    """Return explanations with another among them, such as composition.
 
-    A gene that is switched off stays that alone; composition joins other explanations, and takes
+    A gene that is switched off stays that alone; another joins other explanations, and takes
     the place of ``none`` and of an unknown expression.
 
     Parameters
     ----------
     explained_by : ndarray of str, of shape (m,)
         Of the other explanations.
-    by_composition : bool ndarray of shape (m,)
+    by_another : bool ndarray of shape (m,)
+    another : str
     """
     alone = np.isin(explained_by, ["", "none", UNKNOWN])
     off = np.isin(explained_by, [SWITCHED, HARDLY_EXPRESSED])
-    both = np.where(alone, COMPOSITION, explained_by + f";{COMPOSITION}")
-    found: np.ndarray = np.where(by_composition & ~off, both, explained_by).astype(object)
+    both = np.where(alone, another, explained_by + f";{another}")
+    found: np.ndarray = np.where(by_another & ~off, both, explained_by).astype(object)
     return found

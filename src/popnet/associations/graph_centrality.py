@@ -11,12 +11,16 @@ from popnet.associations.composition import Composition, given_composition, join
 from popnet.associations.expression_switch import switched
 from popnet.associations.given_expression import explained, expression_of
 from popnet.associations.testing import OF_MARGIN, OF_MODEL, Testing, with_equivalence
-from popnet.networks.centrality import MEASURES, SCALED_BY, match_means
+from popnet.networks.centrality import ABSOLUTE, MEASURES, comparable
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
+from popnet.stats.power import ALPHA
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
+# What explains a hit of a measure that compares genes with each other, where the gene's own
+# strength does not change.
+OTHER_GENES = "other genes' edges"
 GIVEN = ("given_expression_p", "given_composition_p", "explained_by")
 ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched", *GIVEN)
 
@@ -58,9 +62,10 @@ def robust(
 ) -> pd.DataFrame:
     """Test every measure of every gene by the design's mixed model, and by permutation.
 
-    A bin's values are divided by their mean over its genes (signed strengths by that of the
-    absolute ones), so that what is compared is a gene's place in its network, not how dense the
-    network is. Every measure has a model of its own.
+    Values are compared as :func:`popnet.networks.centrality.comparable` says. With equal depth
+    strength is absolute, and other measures compare a gene with the others: where the strength of
+    a hit of these does not change (p > 0.05), other genes' edges explain it. Every measure has a
+    model of its own.
 
     Parameters
     ----------
@@ -83,13 +88,11 @@ def robust(
         (:func:`popnet.associations.expression_switch.switched`), and of hits (q_all <= `fdr`)
         given_expression_p and explained_by
         (:func:`popnet.associations.given_expression.explained`), and given_composition_p
-        (:func:`popnet.associations.composition.given_composition`); with a margin `OF_MARGIN`,
-        within the measure.
+        (:func:`popnet.associations.composition.given_composition`), also ``other genes' edges``;
+        with a margin `OF_MARGIN`, within the measure.
     """
     measures = _measures(layers)
-    of_bins = [
-        match_means(layers[name], layers.get(SCALED_BY.get(name, name))) for name in measures
-    ]
+    of_bins = [comparable(layers, name, testing.equal_depth) for name in measures]
     for place, name in enumerate(measures):
         if name in testing.untested:
             of_bins[place] = np.full_like(of_bins[place], np.nan)
@@ -115,10 +118,17 @@ def robust(
     index = pd.Index(genes)
     expression = expression_of(layers["mean_expression"], index, design)
     why = []
-    for own, (observed, ratios) in zip(np.split(hits, len(measures)), modelled, strict=True):
+    steady = np.zeros(len(genes), bool)
+    if testing.equal_depth and "strength" in measures:
+        own_p = tables[measures.index("strength")]["p"].to_numpy()
+        steady = own_p > ALPHA
+    for name, own, (observed, ratios) in zip(
+        measures, np.split(hits, len(measures)), modelled, strict=True
+    ):
         found = explained(own, observed, [index], off, expression, design, ratios)
         given, shares = given_composition(own, observed, composition, design, ratios)
         by = joined(found["explained_by"].to_numpy(), shares)
+        by = joined(by, own & steady & (name not in ABSOLUTE), OTHER_GENES)
         why.append(found.assign(given_composition_p=given, explained_by=by))
     table = table.join(pd.concat(why, ignore_index=True))
     of_measure = np.repeat(measures, len(genes))

@@ -53,6 +53,8 @@ class Testing:
         Measures of the network that are not tested, and why.
     reliability : mapping of measure to float
         ICC of a sample's mean (median gene); nothing where it is not known.
+    equal_depth : bool
+        Whether all samples have the same depth (:func:`popnet.networks.centrality.comparable`).
     """
 
     permutations: int
@@ -62,6 +64,7 @@ class Testing:
     chance: dict[str, pd.DataFrame] | None = None
     untested: Mapping[str, str] = field(default_factory=dict)
     reliability: Mapping[str, float] = field(default_factory=dict)
+    equal_depth: bool = False
 
     __test__ = False  # Not a test case, whatever its name begins with.
 
@@ -72,6 +75,7 @@ class Testing:
         seed: int,
         measures: pd.DataFrame | None = None,
         network: str = "",
+        equal_depth: bool = False,
     ) -> Testing:
         """Return the settings of the config's section `statistics`, and what can be measured.
 
@@ -84,6 +88,7 @@ class Testing:
         measures : DataFrame, optional
             measures.tsv of the cell type.
         network : str
+        equal_depth : bool
         """
         known, untested = {}, {}
         if measures is not None:
@@ -92,7 +97,8 @@ class Testing:
             if not statistics["test_unmeasurable"]:
                 untested = not_measurable(measures, network)
         fdr, min_icc = statistics["fdr"], statistics["min_icc"]
-        return cls(statistics["permutations"], seed, fdr, min_icc, {}, untested, known)
+        many = statistics["permutations"]
+        return cls(many, seed, fdr, min_icc, {}, untested, known, equal_depth)
 
     def phenotypes(self, design: Design) -> np.ndarray:
         """Return the arrangements that give the permuted phenotypes, (n_phenotypes, n)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -76,6 +77,10 @@ MEASURES = ("degree", "strength", "signed_strength", "eigenvector", "betweenness
 # Measures that can be negative, so that their mean says nothing of the network's density: the
 # measure whose mean does.
 SCALED_BY = {"signed_strength": "strength"}
+# Sums of weights: where all samples have one depth they are compared as they are. In each bin the
+# same share of pairs are edges, so that other measures say which genes have more of them than
+# others: where some lose edges, others gain.
+ABSOLUTE = ("strength", "signed_strength")
 
 
 # Of an eigenvector: below it ranks would be those of errors.
@@ -141,6 +146,22 @@ def in_graph(bins: AnnData) -> np.ndarray:
     """Return which genes the graph of any bin holds, as a mask of shape (n_genes,)."""
     mask: np.ndarray = np.isfinite(bins.layers["degree"]).any(axis=0)
     return mask
+
+
+def comparable(layers: Mapping[str, np.ndarray], name: str, equal_depth: bool) -> np.ndarray:
+    """Return a measure of the genes of every bin as samples are compared by it, (n_bins, n_genes).
+
+    Parameters
+    ----------
+    layers : mapping of measure to ndarray of shape (n_bins, n_genes)
+    name : str
+        Of `MEASURES`.
+    equal_depth : bool
+        Whether all samples have the same depth, so that weights need no scale.
+    """
+    if equal_depth and name in ABSOLUTE:
+        return layers[name]
+    return match_means(layers[name], layers.get(SCALED_BY.get(name, name)))
 
 
 def match_means(values: np.ndarray, by: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from popnet.networks.centrality import MEASURES, SCALED_BY, in_graph, match_means
+from popnet.networks.centrality import MEASURES, comparable, in_graph
 from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.networks.verdicts import IN_PART, MAP, MEASURABLE, NOT_MEASURABLE, UNKNOWN
 from popnet.stats.components import (
@@ -50,11 +50,14 @@ class Judging:
         Of random relabellings of the bins.
     adjust : sequence of {"depth", "batch"}
         What ICC and agreement are adjusted for, the most important first.
+    equal_depth : bool
+        Whether all samples have the same depth (:func:`popnet.networks.centrality.comparable`).
     """
 
     min_icc: float
     seed: int
     adjust: Sequence[str] = ("depth", "batch")
+    equal_depth: bool = False
 
 
 def of_network(
@@ -96,7 +99,7 @@ def of_network(
     genes = in_graph(bins)
     layers = {name: bins.layers[name][:, genes] for name in measures}
     for name in measures:
-        values = match_means(layers[name], layers.get(SCALED_BY.get(name, name)))
+        values = comparable(layers, name, how.equal_depth)
         rows.append(of_values(values, described, how, own if own is None else own[:, genes]))
     rows.append(of_values(bins.obsm["pairs"], described, how))
     names = ["centrality", *measures, "edges", *(MAP + kernel for kernel in kernels)]

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from popnet.associations import graph_centrality as graph_tests
-from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS
+from popnet.associations.graph_centrality import COLUMNS, OTHER_GENES, ROBUST_COLUMNS
 from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES, match_means
 from popnet.stats.designs import make_design, unadjusted
@@ -64,6 +64,37 @@ def test_measures_by_permutation(study):
     assert found.set_index(["measure", "gene"]).loc[("degree", "g5"), "n"] == 13
     assert set(found.loc[found["gene"] == "g0", "switched"]) == {"off in cases"}
     assert set(found.loc[found["gene"] != "g0", "switched"]) == {""}
+
+
+def test_with_equal_depth_strength_is_absolute_and_says_whose_edges_changed(study):
+    samples, bins, genes, layers, phenotype = study
+    rng = np.random.default_rng(0)
+    # Gene g0 loses its weights in cases; the edges that it loses are g1's and g2's then.
+    layers["detection_rate"][:] = 0.5
+    layers["strength"] = rng.normal(10, 0.1, (28, 6))
+    layers["strength"][14:, 0] -= 5
+    layers["degree"] = rng.normal(10, 0.1, (28, 6))
+    layers["degree"][14:, 0] -= 6
+    layers["degree"][14:, 1:3] += 3
+    sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
+    design = make_design(bins, sheet, phenotype, binary=True)
+    tables = [
+        graph_tests.robust(layers, genes, design, Testing(200, seed=1, equal_depth=equal))
+        for equal in (False, True)
+    ]
+    relative, absolute = (table.set_index(["measure", "gene"]) for table in tables)
+    of_strength = [
+        set(one.loc["strength"].query("q_all <= 0.05").index) for one in (relative, absolute)
+    ]
+    assert of_strength[0] == set(genes)
+    assert of_strength[1] == {"g0"}
+    expected = moderated_t(design.units.average(layers["strength"]), design)
+    found = absolute.loc["strength"].loc[genes]
+    np.testing.assert_allclose(found["p"], expected["p"])
+    by = absolute.loc["degree", "explained_by"]
+    assert by["g1"].split(";")[-1] == by["g2"].split(";")[-1] == OTHER_GENES
+    assert OTHER_GENES not in by["g0"]
+    assert OTHER_GENES not in "".join(relative["explained_by"])
 
 
 @pytest.mark.parametrize("measure", ["pagerank", "signed_strength"])

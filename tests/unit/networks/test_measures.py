@@ -319,6 +319,7 @@ def test_the_scripts(halved, binned, root, tmp_path):
         modules.write_h5ad(tmp_path / f"{name}.h5ad")
     kernels = ["wl_degree", "wl_gene", "edge_jaccard", "centrality"]
     params = {"adjust": ["batch"], "min_icc": 0.4, "seed": 1, "kernels": kernels}
+    params["equal_depth"] = True
     of_network = SimpleNamespace(
         input=SimpleNamespace(
             programmes=str(tmp_path / "programmes.h5ad"),

@@ -21,7 +21,7 @@ def main(snakemake):
     layers = {name: bins.layers[name] for name in names}
     test = presets.answer(graph_centrality, params.preset)
     measures = read_measures(snakemake.input.measures)
-    about = params.seed, measures, snakemake.wildcards.network
+    about = params.seed, measures, snakemake.wildcards.network, params.equal_depth
     testing = Testing.from_config(params.statistics, *about)
     design = read_design(snakemake.input.design)
     shares = read_composition(snakemake.input.composition)

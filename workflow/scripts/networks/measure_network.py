@@ -9,7 +9,7 @@ from popnet.networks import measures
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    how = measures.Judging(params.min_icc, params.seed, params.adjust)
+    how = measures.Judging(params.min_icc, params.seed, params.adjust, params.equal_depth)
     bins, edges, halved, other_seed = read_h5ad(files.bins), files.edges, False, {}
     if files.halves and len(halves := read_h5ad(files.halves)):
         bins, edges, halved = halves, files.half_edges, True
