@@ -59,8 +59,12 @@ def meta_names(cell_type, phenotype):
     *_, resolved = combined_tests(SimpleNamespace(cell_type=cell_type, phenotype=phenotype))[0]
     with open(resolved, newline="", encoding="utf-8") as file:
         header = next(csv.reader(file, delimiter="\t"))
-    # Behind sample, donor and batch.
-    return [next(name for name in names if safe_name(name) == cell_type), header[3]]
+    # Behind sample, donor and batch; of an interaction both its variables.
+    known = [header[3], ":".join(header[3:5])]
+    return [
+        next(name for name in names if safe_name(name) == cell_type),
+        next(name for name in known if safe_name(name) == phenotype),
+    ]
 
 
 def last_changes(rows):

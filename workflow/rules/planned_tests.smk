@@ -63,7 +63,7 @@ def controls():
 def has_states():
     """Return whether cell states are known: they are found in the space of the cohort's model."""
     robust = presets.PRESETS[config["preset"]].unit == "donor"
-    return robust and cohort.has_cells and presets.shares_model(config)
+    return robust and cohort.has_cells and presets.shares_model(config) and not DISCOVERY
 
 
 def composition(wildcards):

@@ -16,6 +16,7 @@ from popnet.files import read_table
 from popnet.stats.designs import Design
 from popnet.stats.mixed import conditional_p, mixed_t
 from popnet.stats.power import ALPHA
+from popnet.stats.ranks import MIN_PRESENT
 
 COMPOSITION = "composition"
 # Added to the cells of a state, and to those of all others, so that none is 0 (Haldane, Anscombe).
@@ -157,7 +158,11 @@ def given_composition(
             shape = len(controls), len(at)
             of_hits = [np.broadcast_to(controls[:, [place]], shape) for place in chosen]
             p[at] = conditional_p(values[:, at], of_hits, design.mixed.model, ratios)
-            return p, hits & ~(p <= ALPHA)
+            there = np.isfinite(controls[:, chosen]).all(1, keepdims=True)
+            known = np.zeros(len(hits), bool)
+            # Where too few observations have shares, these explain nothing.
+            known[at] = (np.isfinite(values[:, at]) & there).mean(0) >= MIN_PRESENT
+            return p, known & ~(p <= ALPHA)
     return p, np.zeros(len(hits), bool)
 
 

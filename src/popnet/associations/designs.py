@@ -72,6 +72,8 @@ def design_of(
     technical : DataFrame, indexed by sample, optional
         Further covariates; they are dropped, the last first, where the cohort is too small.
     """
+    # The levels of a factor are those of samples with bins.
+    samples = samples[samples.index.isin(set(rows))]
     values = encoded(samples, phenotype)
     binary = phenotype["type"] == "binary"
     if unit == "bin":
@@ -221,7 +223,7 @@ def read_design(path: str | Path) -> Design:
             units=_read_units(about["units"], arrays, "units"),
             binary=about["binary"],
             paired=about["paired"],
-            margin=about["margin"],
+            margin=about.get("margin"),
             covariates=pd.DataFrame(about["covariates"]),
             remarks=tuple(about["remarks"]),
             donors=np.array(about["donors"], dtype=object),

@@ -47,7 +47,9 @@ def switched(detection: np.ndarray, design: Design) -> np.ndarray:
         return hardly
 
     if design.interaction and design.n:
-        high = design.factors > np.median(design.factors, axis=0)
+        two_levels = np.isin(design.factors, (-0.5, 0.5)).all(axis=0)
+        # The median of two unequal groups is one of the levels.
+        high = design.factors > np.where(two_levels, 0, np.median(design.factors, axis=0))
         groups = [(high == pair).all(axis=1) for pair in product((False, True), repeat=2)]
         there = [off(rows) for rows in groups if rows.any()]
         return np.select(

@@ -22,13 +22,13 @@ class StudyTests:
     table : DataFrame with columns gene, estimate, low, high, t, p
         centrality.tsv, or the rows of expression in expression.tsv.
     design : Design
-    labels : Series, sample -> label
-        The phenotype as the sheet has it.
+    labels : DataFrame, indexed by sample
+        The phenotype as the sheet has it; of an interaction its two variables.
     """
 
     table: pd.DataFrame
     design: Design
-    labels: pd.Series
+    labels: pd.DataFrame
 
     @property
     def spread(self) -> float:
@@ -39,18 +39,21 @@ class StudyTests:
         return float(np.sqrt(1 / (outcome == 1).sum() + 1 / (outcome == 0).sum()))
 
     def groups(self) -> tuple[str, ...]:
-        """Return the labels of controls and of cases; nothing of a continuous phenotype."""
-        if not self.design.binary:
-            return ()
-        over = self.design.of_model
-        samples = [one[0] for one in over.samples()]
-        found = [
-            self.labels.loc[
-                [name for name, y in zip(samples, over.phenotype, strict=True) if y == code]
-            ]
-            for code in (0, 1)
-        ]
-        return tuple(" and ".join(sorted(set(map(str, one)))) for one in found)
+        """Return the labels of controls and of cases; nothing of a continuous phenotype.
+
+        Of an interaction those of each variable of two levels.
+        """
+        design = self.design
+        over = design.units if design.interaction else design.of_model
+        codes = design.factors if design.interaction else over.phenotype[:, None]
+        levels = (0, 1) if design.binary else (-0.5, 0.5)
+        samples = np.array([one[0] for one in over.samples()], dtype=object)
+        return tuple(
+            " and ".join(sorted(set(self.labels.loc[samples[code == level], name].map(str))))
+            for name, code in zip(map(str, self.labels), codes.T, strict=True)
+            if (design.binary or design.interaction) and np.isin(code, levels).all()
+            for level in levels
+        )
 
 
 def studies_combined(studies: Mapping[str, StudyTests]) -> pd.DataFrame:
@@ -102,8 +105,12 @@ def _check_phenotypes(studies: Mapping[str, StudyTests]) -> None:
         if own == theirs:
             continue
         remedy = "Define the phenotype alike in both sheets (type, case and control)"
-        if bool(own) != bool(theirs):
+        if len(own) != len(theirs):
             fault = f"The phenotype is binary in one of {first} and {other} and continuous in one"
+        elif len(own) > 2:
+            fault = (
+                f"The levels are {', '.join(own)} in {first}, but {', '.join(theirs)} in {other}"
+            )
         else:
             fault = (
                 f"Cases and controls are {own[1]!r} and {own[0]!r} in {first}, but "

@@ -27,7 +27,7 @@ def forest(table: pd.DataFrame) -> pd.DataFrame:
         A row per gene and study, and one of the fixed effects estimate (`TOGETHER`); the 95 %
         confidence interval.
     """
-    first = table[table["network"] == table["network"].iloc[0]].dropna(subset=["p"])
+    first = table[table["network"].isin(table["network"].head(1))].dropna(subset=["p"])
     first = first.sort_values("p", kind="stable").head(MOST)
     about = first[["network", "gene", "q", "heterogeneity_p"]]
     parts = [
@@ -64,7 +64,8 @@ def meta_rows(table: pd.DataFrame, fdr: float) -> Iterator[dict[str, object]]:
         hits = own["q"] <= fdr
         alike = (own["same_direction"] == own["n_studies"]) & (own["heterogeneity_p"] > 0.05)
         found = finding("", own, ["gene"], fdr)
-        del found["analysis"]
+        for column in ("analysis", "family_p", "hit_q"):
+            del found[column]
         yield {
             "network": network,
             "n_studies": int(own["n_studies"].max()),

@@ -32,7 +32,7 @@ ANALYSES = {
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
     "expression": ("Expression (positive control)", ["gene"]),
     "detection": ("Detection (positive control)", ["gene"]),
-    "composition": ("Composition: shares of cell states", ["name"]),
+    "composition": ("Composition: shares of cell states", ["state", "name"]),
     "shared": ("Shared by cell types: degree centrality", ["gene"]),
     "differing": ("Differs between cell types: degree centrality", ["gene", "differs_in"]),
     "shared_expression": ("Shared by cell types: expression (positive control)", ["gene"]),
@@ -48,6 +48,9 @@ ANALYSES = {
         ["gene_set", "kind", "analysis", "measure"],
     ),
 }
+
+# The tests of expression, which are none of the questions of a study.
+POSITIVE_CONTROLS = (*MEASURES, "shared_expression", "differing_expression")
 
 
 def findings_row(
@@ -235,7 +238,7 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
         :func:`popnet.stats.multiplicity.selected_families`. NaN of positive controls and where
         nothing is tested.
     """
-    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in MEASURES])
+    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in POSITIVE_CONTROLS])
     q, within = selected_families(findings["family_p"].where(asked).to_numpy(float), fdr)
     stands = [
         sum(one <= within for one in hits) if family <= fdr else 0

@@ -23,6 +23,8 @@ MIN_GENES = 5
 # above 4 next to none (docs/networks.md, "Modules").
 RESOLUTIONS = (1, 1.5, 2, 3, 4)
 BOOTSTRAPS = 50
+# Of one donor every bootstrap is the same.
+FEWEST_DONORS = 3
 # Least mean Jaccard index with bootstrapped modules of one that is called stable (Hennig 2007).
 STABLE = 0.6
 KINDS = ("density", "eigengene", "coupling")
@@ -111,6 +113,7 @@ def find_modules(
     genes : Index of shape (n_genes,)
     seed : int
     n_bootstraps : int
+        None of fewer than three donors, which cannot say what comes back: no module is stable.
 
     References
     ----------
@@ -128,7 +131,9 @@ def find_modules(
     mean = mean_of(np.ones(len(sizes)))
     found = partitions(mean, len(genes), seed)
     drawn = np.random.default_rng(seed).multinomial(
-        len(sizes), np.full(len(sizes), 1 / len(sizes)), n_bootstraps
+        len(sizes),
+        np.full(len(sizes), 1 / len(sizes)),
+        n_bootstraps if len(sizes) >= FEWEST_DONORS else 0,
     )
     jaccard = [np.zeros(one.max(initial=0)) for one in found]
     together = np.zeros((len(found), len(genes)))

@@ -100,7 +100,34 @@ def _of_phenotypes(discovery: Cohort, second: Cohort) -> list[Problem]:
             message = f"It is {_kind(phenotype)} in {discovery.file}"
             remedy = "Give it the same type in both sheets"
             problems.append(Problem(second.file, f"{place}.type", _kind(other), message, remedy))
+        elif turned := [
+            pair
+            for pair in zip(_ordered(phenotype), _ordered(other), strict=False)
+            if _turned(*pair)
+        ]:
+            first, own = turned[0]
+            message = f"The order is {quoted(own)}, and {quoted(first)} in {discovery.file}"
+            remedy = "Directions are compared: give case and control, or levels, alike in both"
+            problems.append(Problem(second.file, place, None, message, remedy))
     return problems
+
+
+def _ordered(phenotype: Phenotype) -> list[tuple[str, ...]]:
+    """Return the levels of a phenotype, or of the variables of an interaction, the lowest first."""
+    return [
+        (str(one.control), str(one.case)) if one.type == "binary" else one.levels
+        for one in phenotype.factors or (phenotype,)
+        if isinstance(one, Phenotype)
+    ]
+
+
+def _turned(first: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Return whether two levels that both have are in another order."""
+    common = [level for level in first if level in other]
+    turned = len(common) > 1 and common != [level for level in other if level in first]
+    # Of two groups one label says it.
+    groups = len(first) == len(other) == 2
+    return turned or (groups and (first[0] == other[1] or first[1] == other[0]))
 
 
 def _kind(phenotype: Phenotype) -> str:

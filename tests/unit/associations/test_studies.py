@@ -33,7 +33,7 @@ def study(design_of):
         design = replace(design, mixed=make_mixed_design(*about))
         table = mixed_t(values, design.mixed.model).assign(gene=genes)
         known = pd.Series(np.take(labels, y) if binary else y, names)
-        return StudyTests(table, design, known)
+        return StudyTests(table, design, known.to_frame("phenotype"))
 
     return tested
 

@@ -24,9 +24,11 @@ def tested(table, design, phenotype):
     found = read_table(table)
     if "measure" in found:
         found = found[found["measure"] == "expression"]
-    name = read_table(phenotype).columns[3]
-    labels = read_table(phenotype, text=[name]).set_index("sample")[name]
-    return StudyTests(found, read_design(design), labels)
+    tested = read_design(design)
+    # Behind sample, donor and batch; of an interaction both its variables.
+    names = list(read_table(phenotype).columns[3 : 3 + max(tested.factors.shape[1], 1)])
+    labels = read_table(phenotype, text=names).set_index("sample")[names]
+    return StudyTests(found, tested, labels)
 
 
 with logged(snakemake.log[0]):

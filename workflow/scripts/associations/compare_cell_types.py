@@ -8,6 +8,7 @@ from popnet.associations.designs import design_of, technical_covariates
 from popnet.associations.testing import Testing
 from popnet.files import read_h5ad, read_table, write_table
 from popnet.networks.verdicts import not_measurable, read_measures
+from popnet.stats.units import columns_of
 
 
 def main(snakemake):
@@ -21,7 +22,7 @@ def main(snakemake):
             print(f"{name} is not compared: {why}")
             continue
         types[name] = values_of(read_h5ad(bins), read_table(tests), network, params.adjust)
-    text = [params.phenotype["name"], *params.categorical]
+    text = [*columns_of(params.phenotype), *params.categorical]
     samples = read_table(snakemake.input.phenotype, text=text).set_index("sample")
     rows = list(dict.fromkeys(np.concatenate([[], *(one.bin_samples for one in types.values())])))
     design = design_of(rows, samples, params.phenotype, params.covariates, "donor")
