@@ -249,7 +249,7 @@ VCF_CHANGES = [
 
 def read_vcf(path: Path) -> dict[str, Any]:
     """Return who carries what, and shares of reads to two digits, as a study would have them."""
-    sheet = SimpleNamespace(path=str(path), contig="MT", samples={}, absent=None)
+    sheet = SimpleNamespace(path=str(path), contig="MT", samples={}, absent=None, min_depth=10)
     of = [SimpleNamespace(id=name, vcf=None, donor=name) for name in PEOPLE]
     cohort = SimpleNamespace(file="sheet.yaml", variants=sheet, samples=of)
     problems = [one for one in check_variants(cohort, PEOPLE) if one.severity == "error"]

@@ -86,7 +86,8 @@ def results(clone):
 def test_findings_say_what_was_tested(results):
     findings = read_table(results / "findings.tsv", text=["phenotype"])
     tested = findings.groupby(["cell_type", "phenotype"])["tested"].sum()
-    assert set(findings["cell_type"]) == {COMMON, RARE}
+    # Cell types together are "all".
+    assert set(findings["cell_type"]) == {COMMON, RARE, "all"}
     assert (tested[COMMON] > 0).all()
     assert (tested[RARE] == 0).all()
     assert (findings["significant"] <= findings["tested"]).all()

@@ -61,7 +61,7 @@ def load_study():
         sys.exit(describe(problems))
     warnings = list(study.warnings)
     if workflow.is_main_process and study.simulation is None and not planned_as_is(study):
-        from popnet.checks.replication import check_common_genes
+        from popnet.checks.replication import check_common_genes, check_other_cells
         from popnet.checks.study import check_networks, read_study
 
         try:
@@ -70,6 +70,7 @@ def load_study():
             logger.warning("\n".join(["The study:", *found.outlook]))
             if DISCOVERY:
                 check_common_genes(DISCOVERY, study)
+                check_other_cells(DISCOVERY, study, found.cells, config)
         except InputError as error:
             sys.exit(describe(warnings + error.problems))
     if warnings and workflow.is_main_process:

@@ -10,10 +10,10 @@ def finished_studies():
     try:
         studies = read_studies(config["meta"]["studies"])
     except InputError as error:
-        raise WorkflowError(str(error))
+        sys.exit(str(error))
     problems = check_studies(studies)
     if any(problem.severity == "error" for problem in problems):
-        raise WorkflowError(describe(problems))
+        sys.exit(describe(problems))
     if problems and workflow.is_main_process:
         logger.warning(describe(problems))
     return studies

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ENSEMBL = r"ENS[A-Z]*G\d{11}(\.\d+)?"
 # Names of the External RNA Controls Consortium and of regions, which no gene has.
-SPIKE_IN = r"ERCC-\d{5}"
+SPIKE_IN = r"ERCC[-_.]\d{5}"  # R puts a point for the hyphen.
 PEAK = r"(chr)?(\d{1,2}|[XYM]|MT)[:_-]\d+[_-]\d+"
 TYPE_COLUMNS = ("feature_types", "feature_type", "feature_biotype", "modality")
 # What 10x, CELLxGENE, MuData and their users call genes, in small letters, and what else there is.

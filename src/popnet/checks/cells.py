@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.cells.sources import CountSource
-from popnet.errors import Problem, nearest
+from popnet.errors import InputError, Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.phenotypes import as_text, is_missing
 from popnet.study.problems import differing, quoted
@@ -21,7 +21,8 @@ def read_annotations(cohort: Cohort, problems: list[Problem]) -> dict[str, pd.Da
     if annotations is None:
         return {}
     columns, rows, faults = read_sheet_table(annotations.table)
-    problems += faults
+    if faults:
+        raise InputError([*problems, *faults])
     keys = {"barcode": annotations.barcode, "sample": annotations.sample}
     absent = {key: name for key, name in keys.items() if name and name not in columns}
     for key, name in absent.items():
@@ -122,6 +123,9 @@ def check_columns(
             more = f" ({len(lacking)} of {len(sources)} files)" if len(sources) > 1 else ""
             message = f"The cells of {path} have no such obs column{more}"
             remedy = f"{nearest(str(column), found)}Their columns are {quoted(found, 12)}"
+            if column in next(source.var for source in sources if source.path == path):
+                message += ", but its genes have: it lies the other way round"
+                remedy = "Write it with cells as rows: adata.T.write_h5ad(path)"
             problems.append(Problem(cohort.file, key, column, message, remedy))
 
 
@@ -224,9 +228,11 @@ def filtered(cohort: Cohort, obs: pd.DataFrame, problems: list[Problem]) -> np.n
         found = sorted(set(texts[passed]) - {None})
         before = int(passed.sum())
         numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
+        lower = pd.Series(texts, dtype=object).str.lower().to_numpy()
         masks = {
             value: (texts == as_text(value))
             | (not isinstance(value, str | bool) and (numbers == value).to_numpy())
+            | (as_text(value).lower() in ("true", "false") and lower == as_text(value).lower())
             for value in values
         }
         chosen = np.logical_or.reduce([*masks.values()])

@@ -25,7 +25,7 @@ BARE = {*(f"ND{n}" for n in (1, 2, 3, 4, 5, 6)), "ND4L", "COX1", "COX2", "COX3",
 def check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[Problem]) -> None:
     """Check the names of the genes, and the sheet's gene sets against them."""
     _say_left_out(cohort, sources, problems)
-    problem = _doubled(cohort, sources) or _ensembl(cohort, sources[0])
+    problem = _doubled(cohort, sources) or _no_symbols(cohort, sources[0])
     problem = problem or _prefix_of_none(cohort, sources)
     if problem:
         problems.append(problem)
@@ -151,8 +151,10 @@ def _doubled(cohort: Cohort, sources: Sequence[CountSource]) -> Problem | None:
     return Problem(cohort.file, "cells.path", names[0], message, remedy)
 
 
-def _ensembl(cohort: Cohort, source: CountSource) -> Problem | None:
-    matching = source.genes.astype(str).str.fullmatch(ENSEMBL)
+def _no_symbols(cohort: Cohort, source: CountSource) -> Problem | None:
+    names = source.genes.astype(str)
+    numbers = names.str.fullmatch(r"\d+")
+    matching = numbers if numbers.mean() > 0.5 else names.str.fullmatch(ENSEMBL)
     if matching.mean() <= 0.5:
         return None
     symbols = [
@@ -160,12 +162,13 @@ def _ensembl(cohort: Cohort, source: CountSource) -> Problem | None:
         for name, column in source.var.items()
         if not pd.api.types.is_numeric_dtype(column)
         and column.nunique() > len(column) / 2
-        and column.astype(str).str.fullmatch(ENSEMBL).mean() < 0.5
+        and column.astype(str).str.fullmatch(rf"{ENSEMBL}|\d+").mean() < 0.5
     ]
     remedy = "Add a var column of gene symbols to the file and name it in cells.gene_symbols"
     if symbols:
         remedy = f"Set cells.gene_symbols: {symbols[0]}"
-    message = f"Genes are Ensembl ids in {source.path} ({quoted(source.genes[matching], 2)})"
+    what = "numbers" if matching is numbers else "Ensembl ids"
+    message = f"Genes are {what} in {source.path} ({quoted(source.genes[matching], 2)})"
     column = cohort.cells.gene_symbols
     return Problem(cohort.file, "cells.gene_symbols", column, message, remedy)
 

@@ -125,6 +125,9 @@ def check_interaction(
         if len(found) != 2:
             message = f"{name} has {len(found)} levels: {quoted(found)}"
             remedy = f"Make {name} a categorical phenotype, and name one of its contrasts here"
+            if len(found) < 2:
+                message = f"{name} has one level among the samples that fill a bin: {quoted(found)}"
+                remedy = "Lower bins.size, add samples, or take the interaction out of interactions"
             add(message, remedy)
             return
     one, other = phenotype.columns

@@ -184,7 +184,8 @@ def check_variants(
         # Where the sheet does not say what is absent, a warning above says what follows.
         given = cohort.variants.absent if cohort.variants and by_reads else "reference"
         absent: Any = given or ("reference" if n_files > 1 else "missing")
-        problems += _check_genotypes(vcfs, contig, keep_filters, absent, by_reads)
+        least = cohort.variants.min_depth if cohort.variants else 0
+        problems += _check_genotypes(vcfs, contig, keep_filters, absent, by_reads, least)
     return problems
 
 
@@ -194,6 +195,7 @@ def _check_genotypes(
     keep_filters: Collection[str],
     absent: Literal["missing", "reference"],
     by_reads: bool,
+    min_depth: int,
 ) -> list[Problem]:
     """Return what is wrong with the genotypes of files that are quickly read."""
     left, read = READ_AS_A_WHOLE, set()
@@ -210,7 +212,7 @@ def _check_genotypes(
             contig,
             keep_filters,
             absent,
-            min_depth=0 if by_reads else None,
+            min_depth=min_depth if by_reads else None,
             problems=problems,
         )
     except InputError as error:

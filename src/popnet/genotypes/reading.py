@@ -234,6 +234,11 @@ class _Reader:
                     where = f"{error.args[0]} of {record.CHROM}:{record.POS}"
                     message = "This is no share of reads, which is a number from 0 to 1"
                     remedy = "write shares of reads, or leave the field out"
+                    if error.args[0] not in SHARES:
+                        message = "This is no number of reads"
+                        remedy = (
+                            "write whole numbers, . where it is unknown, or leave the field out"
+                        )
                     raise InputError(
                         [Problem(path, where, error.args[1], message, remedy)]
                     ) from None
@@ -313,7 +318,7 @@ def _reads(
         False where reads are counted, but not for the alleles of the record.
     """
     n_alternates = len(record.ALT)
-    shares, used = None, True
+    shares, used, few = None, True, np.zeros(len(columns), bool)
     total = _numbers(record, "DP", columns)
     depth = np.full(len(columns), np.nan) if total is None else total[:, 0]
     if (counts := _numbers(record, "AD", columns)) is not None and n_alternates:
@@ -321,6 +326,7 @@ def _reads(
             total = counts.sum(axis=1)
             shares = counts[:, 1:] / np.where(depth > total, depth, total)[:, None].clip(1)
             shares[~(total > 0)] = np.nan
+            few = depth > total
             depth = np.where(np.isnan(depth), total, depth)
         elif counts.shape[1] == n_alternates == 1:
             # VarScan only counts the alternate allele, and all reads in DP.
@@ -328,10 +334,13 @@ def _reads(
         else:
             used = bool(np.isnan(counts).all())
     for name in SHARES:
-        given = _numbers(record, name, columns)
-        if given is not None and given.shape[1] == n_alternates:
-            given[np.isnan(given).any(axis=1)] = np.nan
-            shares = given if shares is None else np.where(np.isnan(shares), given, shares)
+        if (given := _numbers(record, name, columns)) is not None:
+            given = _of_alternates(given, record.genotype.array()[columns, :-1], n_alternates)
+            if shares is not None:
+                # Callers leave reads out of AD that fit several alleles; they know the share.
+                left = np.isnan(shares) | (few[:, None] & ~np.isnan(given))
+                given = np.where(left, given, shares)
+            shares = given
             if (wrong := (shares < 0) | (shares > 1)).any():
                 raise _NoShare(name, round(float(shares[wrong][0]), 6))
     return shares, depth, used
@@ -352,6 +361,22 @@ def _numbers(record: cyvcf2.Variant, field: str, columns: list[int]) -> np.ndarr
     rows = [[_number(field, part) for part in str(text).split(",")] for text in found]
     width = max(map(len, rows))
     return np.array([row + [np.nan] * (width - len(row)) for row in rows])
+
+
+def _of_alternates(given: np.ndarray, alleles: np.ndarray, n_alternates: int) -> np.ndarray:
+    """Return values of each alternate allele, (n_samples, n_alternates), NaN where unknown.
+
+    Some files only give those of the alleles that a sample has.
+    """
+    found = np.full((len(given), n_alternates), np.nan)
+    for row, (values, called) in enumerate(zip(given, alleles, strict=True)):
+        values, own = values[~np.isnan(values)], np.unique(called[called > 0])
+        if len(values) == n_alternates:
+            found[row] = values
+        elif len(values) == len(own) > 0:
+            found[row] = 0
+            found[row, own - 1] = values
+    return found
 
 
 def _number(field: str, text: str) -> float:
@@ -400,6 +425,13 @@ def _remarks(
         )
         remedy = "declare AD with Number=R before alleles are split or files merged"
         problems.append(Problem(next(iter(unused)), "AD", None, message, remedy, "warning"))
+    if not len(genotypes.variants) and len(empty) < len(files):
+        message = (
+            f"No sample carries a variant of {contig!r}: genotypes are reference, masked, filtered "
+            "(FILTER, FORMAT/FT) or of too few reads"
+        )
+        remedy = "see variants.keep_filters and variants.min_depth, or take variants out"
+        problems.append(Problem(next(iter(files)), "GT", None, message, remedy, "warning"))
     dosage = genotypes.dosage[np.isfinite(genotypes.dosage).any(axis=1)]
     lacked, missing = (dosage == 0).any(axis=0), np.isnan(dosage).any(axis=0)
     n, n_variants = int((~lacked & missing).sum()), len(lacked)

@@ -336,7 +336,7 @@ class _Resolver:
             own_networks=own_networks,
             has_cells="cells" in self.written,
             simulation=simulation,
-            replicate=self._replicate(),
+            replicate=self._replicate(phenotypes),
             files=tuple(dict.fromkeys(filter(None, [table, *made, *others]))),
         )
 
@@ -388,13 +388,14 @@ class _Resolver:
             notes.add("own_networks", None, message, "Name a table, or add cells")
         return tuple(networks)
 
-    def _replicate(self) -> Replicate | None:
+    def _replicate(self, phenotypes: Sequence[Phenotype]) -> Replicate | None:
         entry, notes = self.sheet.replicate, self.notes
         if entry is None:
             return None
+        known = [*self.sheet.phenotypes, *(one.name for one in phenotypes if one.factors)]
         for number, name in enumerate(entry.phenotypes or ()):
-            if name not in self.sheet.phenotypes:
-                remedy = nearest(name, self.sheet.phenotypes) + "Name phenotypes of this sheet"
+            if name not in known:
+                remedy = nearest(name, known) + "Name phenotypes or interactions of this sheet"
                 place = f"replicate.phenotypes[{number}]"
                 notes.add(place, name, "The sheet has no such phenotype", remedy)
         sheet = str(notes.checked("replicate.cohort", notes.path(entry.cohort)))

@@ -10,6 +10,7 @@ from typing import Any
 from popnet.errors import nearest
 from popnet.study.definitions import Covariate, Phenotype
 
+NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 # What stands for a missing value wherever a user gives text: in sheets, tables and obs. It is what
 # R, pandas and Excel write; a level "none" is a level.
 MISSING = frozenset(
@@ -27,10 +28,8 @@ def as_text(value: Any) -> str:
 
 def as_number(text: str) -> float | None:
     """Return the number that a text is, or None."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    # Not all that float() takes: 1_1 is the name of a donor.
+    return float(text) if re.fullmatch(NUMBER, text) else None
 
 
 def is_missing(value: Any, codes: Collection[str] = ()) -> bool:
@@ -77,7 +76,7 @@ def parse_value(
         ordinal = definition.type == "continuous"
         return float(definition.levels.index(level) + 1) if ordinal else level
     if not isinstance(definition, Phenotype) or definition.type == "continuous":
-        if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) is None:
+        if as_number(text) is None:
             remedy = "Write a number (with a decimal point), or NA where it is missing"
             if re.fullmatch(r"[-+]?\d+,\d+", text):
                 remedy = f"Write it with a decimal point: {text.replace(',', '.')}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from popnet.errors import InputError, Problem, nearest
 from popnet.presets import PRESETS
 from popnet.study.cohort import Cohort, load_cohort
-from popnet.study.definitions import Phenotype
+from popnet.study.definitions import Covariate, Phenotype
 from popnet.study.problems import quoted
 
 
@@ -90,44 +90,56 @@ def _of_phenotypes(discovery: Cohort, second: Cohort) -> list[Problem]:
     known = {phenotype.name: phenotype for phenotype in second.phenotypes}
     for phenotype in replicated_phenotypes(discovery):
         other = known.get(phenotype.name)
-        place = f"phenotypes.{phenotype.written}"
+        place = "interactions" if phenotype.factors else f"phenotypes.{phenotype.written}"
         if other is None:
             message = f"The discovery ({discovery.file}) has this phenotype, this sheet has not"
             remedy = nearest(phenotype.name, known)
             remedy += "Add it, or name those that both have in replicate.phenotypes of the other"
             problems.append(Problem(second.file, place, None, message, remedy))
-        elif _kind(other) != _kind(phenotype):
+            continue
+        if _kind(other) != _kind(phenotype):
             message = f"It is {_kind(phenotype)} in {discovery.file}"
             remedy = "Give it the same type in both sheets"
             problems.append(Problem(second.file, f"{place}.type", _kind(other), message, remedy))
-        elif turned := [
-            pair
-            for pair in zip(_ordered(phenotype), _ordered(other), strict=False)
-            if _turned(*pair)
-        ]:
-            first, own = turned[0]
-            message = f"The order is {quoted(own)}, and {quoted(first)} in {discovery.file}"
-            remedy = "Directions are compared: give case and control, or levels, alike in both"
-            problems.append(Problem(second.file, place, None, message, remedy))
+            continue
+        pairs = [(phenotype, other), *zip(phenotype.factors, other.factors, strict=True)]
+        for one, same in pairs:
+            low, low_here = _order(discovery, one), _order(second, same)
+            others = (
+                one.type == "categorical" and low and low_here and _folded(low) != _folded(low_here)
+            )
+            if others or _turned(low, low_here):
+                message = (
+                    f"The levels of {one.name}, the lowest first, are {quoted(low_here)}, but "
+                    f"{quoted(low)} in {discovery.file}: the sign of an effect would be another"
+                )
+                remedy = (
+                    "Give it the same case and control, order or names of levels in both sheets"
+                )
+                problems.append(Problem(second.file, place, None, message, remedy))
     return problems
 
 
-def _ordered(phenotype: Phenotype) -> list[tuple[str, ...]]:
-    """Return the levels of a phenotype, or of the variables of an interaction, the lowest first."""
-    return [
-        (str(one.control), str(one.case)) if one.type == "binary" else one.levels
-        for one in phenotype.factors or (phenotype,)
-        if isinstance(one, Phenotype)
-    ]
+def _order(cohort: Cohort, one: Phenotype | Covariate) -> list[str]:
+    """Return the levels in the order of their codes; those of a covariate are of the sheet."""
+    if one.type == "binary":
+        return [str(one.control), str(one.case)]
+    if one.type == "categorical":
+        found = {sample.covariates.get(one.name) for sample in cohort.samples or ()}
+        return sorted(str(level) for level in found if level is not None)
+    return list(one.levels) if isinstance(one, Phenotype) else []
 
 
-def _turned(first: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Return whether two levels that both have are in another order."""
-    common = [level for level in first if level in other]
-    turned = len(common) > 1 and common != [level for level in other if level in first]
-    # Of two groups one label says it.
-    groups = len(first) == len(other) == 2
-    return turned or (groups and (first[0] == other[1] or first[1] == other[0]))
+def _folded(levels: Sequence[str]) -> set[str]:
+    return {level.casefold() for level in levels}
+
+
+def _turned(levels: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether levels that both have stand in another order."""
+    first, second = ([level.casefold() for level in one] for one in (levels, others))
+    if len(first) == len(second) == 2 and (first[0] == second[1] or first[1] == second[0]):
+        return True
+    return [one for one in first if one in second] != [one for one in second if one in first]
 
 
 def _kind(phenotype: Phenotype) -> str:

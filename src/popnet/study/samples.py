@@ -147,9 +147,14 @@ def tabulated(
     """Return the samples of the sheet's table, or None if unknown, and its columns."""
     table = str(notes.checked("samples.table", notes.path(source.table)))
     if path_fault(table, folder=False):
+        if not path_fault(table):
+            remedy = "Name the CSV or TSV itself"
+            notes.add("samples.table", source.table, "It is a folder, not a table", remedy)
         return None, []
     columns, rows, problems = read_sheet_table(table)
     notes.problems.extend(problems)
+    if not columns:
+        return None, []
     roles = {key: getattr(source, key) for key in ("id", "donor", "vcf", "path", "batch")}
     for key, column in roles.items():
         if column is not None and column not in columns:

@@ -28,7 +28,11 @@ def study(n_cells=CELLS, cell_types=None, donors=None, status=None, type="T"):
     counts = pd.Series(n_cells, pd.MultiIndex.from_product([[type], ids]), name="n")
     counts.index.names = ["cell_type", "sample"]
     cohort = SimpleNamespace(
-        file="sheet.yaml", phenotypes=(STATUS,), covariates=(), cell_types=cell_types
+        file="sheet.yaml",
+        phenotypes=(STATUS,),
+        own_phenotypes=(STATUS,),
+        covariates=(),
+        cell_types=cell_types,
     )
     return cohort, counts, samples
 

@@ -55,7 +55,11 @@ def cohort(path=None, ids=(), contig="MT", samples=None, own=None, donors=None, 
     return SimpleNamespace(
         file="sheet.yaml",
         variants=SimpleNamespace(
-            path=path and str(path), contig=contig, samples=samples or {}, absent=absent
+            path=path and str(path),
+            contig=contig,
+            samples=samples or {},
+            absent=absent,
+            min_depth=0,
         ),
         samples=[
             SimpleNamespace(id=i, vcf=(own or {}).get(i), donor=(donors or {}).get(i, i))
@@ -424,6 +428,21 @@ def formatted(tmp_path, records, samples="ab", header=tuple(FORMATS), contig="<I
     path = tmp_path / f"{name}.vcf"
     path.write_text("\n".join(lines) + "\n")
     return {sample: (path, sample) for sample in samples}
+
+
+def test_a_share_wins_where_reads_are_left_out_of_ad(tmp_path):
+    # 549 of 1,000 reads fit several alleles; without AF they would count against the variant.
+    records = ["MT 73 A G . GT:AD:AF:DP 0/1:1,450:0.99:1000 0/1:1,450:.:1000"]
+    found = read_genotypes(formatted(tmp_path, records), min_depth=10)
+    np.testing.assert_allclose(found.fraction[:, 0], [0.99, 0.45])
+
+
+def test_shares_of_the_alleles_that_a_sample_has(tmp_path):
+    records = ["MT 80 A G,C . GT:DP:HF 0/1:1000:0.004 0/2:1000:0.97"]
+    found = read_genotypes(formatted(tmp_path, records), min_depth=10)
+    # The share of G is too small for a carrier, and nobody has it.
+    assert list(found.variants.index) == ["MT:80:A>C"]
+    np.testing.assert_array_equal(found.dosage[:, 0], [0, 1])
 
 
 @pytest.mark.parametrize("name", ["AF", "HF", "HL", "VAF"])

@@ -8,7 +8,7 @@ import yaml
 from popnet.errors import InputError
 from popnet.study.cohort import load_cohort
 from popnet.study.definitions import Covariate
-from popnet.study.phenotypes import is_missing, parse_value
+from popnet.study.phenotypes import as_number, is_missing, parse_value
 
 CODES = ["", " ", "NA", "N/A", "#N/A", "NaN", "nan", "None", "null", "NULL", "<NA>", " NA "]
 
@@ -94,3 +94,13 @@ def test_a_name_in_the_vcf_that_is_missing(tmp_path):
     variants = {"path": "v.vcf", "samples": {"a": "NA", "b": "B"}}
     (problem,) = problems_of(tmp_path, "line,age\na,1\nb,2\n", variants=variants)
     assert (problem.field, problem.value) == ("variants.samples.a", "NA")
+
+
+@pytest.mark.parametrize("text", ["1_1", "inf", "nan", "١", "0x10", ""])
+def test_what_only_python_calls_a_number_is_text(text):
+    assert as_number(text) is None
+
+
+@pytest.mark.parametrize("text", ["1", "-1.5", "+2", ".5", "5.", "1e-3", "1E1"])
+def test_numbers(text):
+    assert as_number(text) == float(text)

@@ -52,6 +52,36 @@ def test_the_second_cohort_has_the_phenotypes_and_cell_types_of_the_discovery(tw
     assert [sample.id for sample in second.samples] == ["d", "e", "f"]
 
 
+TURNED = {
+    "groups": ({"type": "binary", "case": "M", "control": "F"}, {"case": "F", "control": "M"}),
+    "one label": ({"type": "binary", "case": "M", "control": "F"}, {"case": "F", "control": "X"}),
+    "order": ({"type": "ordinal", "order": ["low", "high"]}, {"order": ["high", "low"]}),
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_levels_that_would_turn_the_sign_are_refused(two, name):
+    own, other = TURNED[name]
+
+    def changed(definition, ids):
+        levels = definition.get("order") or [definition["control"], definition["case"]]
+        samples = [
+            {"id": one, "phenotypes": {"ill": levels[number % len(levels)], "age": number}}
+            for number, one in enumerate(ids)
+        ]
+        return {
+            "phenotypes": {"ill": definition, "age": {"type": "continuous"}},
+            "samples": samples,
+        }
+
+    discovery = two(changed(own, "abc"), changed(own | other, "def"), {"phenotypes": ["ill"]})
+    (problem,) = replication_problems(discovery, ROBUST)
+    assert problem.field == "phenotypes.ill"
+    assert "the sign of an effect would be another" in problem.message
+    discovery = two(changed(own, "abc"), changed(own, "def"), {"phenotypes": ["ill"]})
+    assert replication_problems(discovery, ROBUST) == []
+
+
 CASES = {
     "no such phenotype": ({"phenotypes": {"ill": {"type": "binary"}}}, "phenotypes.age"),
     "another type": (
