@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from popnet.study.phenotypes import MISSING
+
 if TYPE_CHECKING:
     from popnet.cells.sources import CountSource
 
@@ -152,8 +154,9 @@ def _names(var: pd.DataFrame, column: str | None) -> pd.Index:
     names = var.index.astype(str).str.strip().to_series().reset_index(drop=True)
     if column is not None:
         symbols = var[column].astype(object).reset_index(drop=True)
-        known = symbols.notna() & (symbols.astype(str).str.strip() != "")
+        known = symbols.notna()
         symbols = symbols.astype(str).str.strip()
+        known &= ~symbols.isin(MISSING)
         names = symbols.where(known & ~symbols.duplicated(), names)
     named: pd.Index = pd.Index(names.astype(object), name=None)
     return named

@@ -48,6 +48,10 @@ def check_genes(cohort: Cohort, sources: Sequence[CountSource], problems: list[P
         message = f"{len(invisible)} gene names hold an invisible character: {quoted(invisible)}"
         remedy = "Rename them in the files of cells"
         problems.append(Problem(cohort.file, "cells", invisible[0], message, remedy))
+    if dates := [gene for gene in genes.astype(str) if SPREADSHEET_DATE.fullmatch(gene)]:
+        message = f"A spreadsheet has made dates of {len(dates)} genes: {quoted(dates)}"
+        remedy = "Use a file that no spreadsheet has saved, or ids of genes"
+        problems.append(Problem(cohort.file, "cells", None, message, remedy, "warning"))
     _check_gene_sets(cohort, genes, problems)
     _warn_mitochondrial(cohort, genes.astype(str), problems)
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
+from typing import Literal
 
 import pandas as pd
 
@@ -209,4 +210,7 @@ def _check_levels(file: str, field: str, texts: Sequence[str], problems: list[Pr
     if dates := mangled(texts):
         message = f"A spreadsheet has made dates of these names, it seems: {quoted(dates)}"
         remedy = "Write the names again, in columns that the spreadsheet takes for text"
-        problems.append(Problem(file, field, None, message, remedy))
+        # 1-Feb was a name; 12/03/2021 beside "pilot" may be the day of a batch.
+        named = any(character.isalpha() for date in dates for character in date)
+        severity: Literal["error", "warning"] = "error" if named else "warning"
+        problems.append(Problem(file, field, None, message, remedy, severity))

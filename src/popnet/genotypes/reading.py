@@ -27,6 +27,8 @@ BASES = set("ACGT")
 REFERENCE_BLOCKS = {"<NON_REF>", "<*>"}
 # Fields of the share of reads with each alternate allele: Mutect2, MToolBox, gnomAD, DeepVariant.
 SHARES = ("AF", "HF", "HL", "VAF")
+# Counts or shares of reads by other names (freebayes, VarScan), which are not read.
+UNREAD = frozenset(("AO", "RO", "FREQ", "AD_ALT", "ALT_F"))
 
 Key = tuple[int, str, str]  # position, reference and alternate allele
 
@@ -185,7 +187,8 @@ class _Calls:
     interval from `starts` to `ends` which samples have a genotype. `few` and `many` are the numbers
     of genotypes that have an allele with too few reads, and lack one with too many for it;
     `opposite` of both together have all alleles where the reads have none, or the reverse.
-    `unused` are the records with counts of reads that do not fit the alleles.
+    `unused` are the records with counts of reads that do not fit the alleles, `unread` fields with
+    counts or shares of reads that are not read, of records that have no others.
     """
 
     mitochondrial: bool
@@ -193,6 +196,7 @@ class _Calls:
     many: int = 0
     opposite: int = 0
     unused: int = 0
+    unread: set[str] = field(default_factory=set)
     has_genotypes: bool = False
     ids: dict[Key, str] = field(default_factory=dict)
     dosage: dict[Key, np.ndarray] = field(default_factory=dict)
@@ -259,6 +263,8 @@ class _Reader:
                 shares, depth, used = _reads(record, columns)
                 called &= ~(depth < self.min_depth)
                 calls.unused += not used
+                if shares is None:
+                    calls.unread |= UNREAD.intersection(record.FORMAT)
         calls.starts.append(record.POS)
         blocks = not REFERENCE_BLOCKS.isdisjoint(record.ALT) or not record.ALT
         calls.ends.append(record.end if blocks else record.POS + len(record.REF) - 1)
@@ -425,6 +431,14 @@ def _remarks(
         )
         remedy = "declare AD with Number=R before alleles are split or files merged"
         problems.append(Problem(next(iter(unused)), "AD", None, message, remedy, "warning"))
+    if unread := set().union(*(calls.unread for calls in files.values())):
+        path = next(path for path, calls in files.items() if calls.unread)
+        message = (
+            f"Reads are in {', '.join(sorted(unread))}, which is not read: genotypes are taken as "
+            "they are called, so that heteroplasmy is not known"
+        )
+        remedy = "write AD (reads of the reference and of each alternate allele), or AF from 0 to 1"
+        problems.append(Problem(path, "FORMAT", None, message, remedy, "warning"))
     if not len(genotypes.variants) and len(empty) < len(files):
         message = (
             f"No sample carries a variant of {contig!r}: genotypes are reference, masked, filtered "

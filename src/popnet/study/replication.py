@@ -173,4 +173,18 @@ def _of_cells(discovery: Cohort, second: Cohort) -> list[Problem]:
         message = f"{len(again)} donors are in the discovery, too: {quoted(sorted(again))}"
         remedy = "A finding is replicated in other donors: leave them out of one of the sheets"
         problems.append(Problem(second.file, "samples", None, message, remedy))
+    # Of another file, but sample and donor by the same name: a copy.
+    named = {(sample.id, sample.donor) for sample in discovery.samples or ()}
+    copied = [
+        sample.id
+        for sample in second.samples or ()
+        if (sample.id, sample.donor) in named and sample.id not in both
+    ]
+    if copied and not again:
+        message = (
+            f"{len(copied)} samples have the names, and donors, of samples of the discovery "
+            f"({discovery.file}): {quoted(copied)}"
+        )
+        remedy = "Leave them out of one of the sheets, or give other samples other names"
+        problems.append(Problem(second.file, "samples", None, message, remedy))
     return problems

@@ -437,6 +437,14 @@ def test_a_share_wins_where_reads_are_left_out_of_ad(tmp_path):
     np.testing.assert_allclose(found.fraction[:, 0], [0.99, 0.45])
 
 
+def test_reads_by_other_names_are_told(tmp_path):
+    records = ["MT 73 A G . GT:DP:FREQ 0/1:1000:3% 0/0:1000:0%"]
+    vcfs, problems = formatted(tmp_path, records), []
+    found = read_genotypes(vcfs, min_depth=10, problems=problems)
+    assert found.dosage[:, 0].tolist() == [1, 0]
+    assert any("Reads are in FREQ, which is not read" in one.message for one in problems)
+
+
 def test_shares_of_the_alleles_that_a_sample_has(tmp_path):
     records = ["MT 80 A G,C . GT:DP:HF 0/1:1000:0.004 0/2:1000:0.97"]
     found = read_genotypes(formatted(tmp_path, records), min_depth=10)

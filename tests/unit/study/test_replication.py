@@ -82,6 +82,13 @@ def test_levels_that_would_turn_the_sign_are_refused(two, name):
     assert replication_problems(discovery, ROBUST) == []
 
 
+def test_a_copy_of_the_discovery_is_no_second_cohort(two):
+    discovery = two(second={"samples": sheet("first", ["a", "b", "e"])["samples"]})
+    (problem,) = replication_problems(discovery, ROBUST)
+    assert problem.field == "samples"
+    assert "2 samples have the names, and donors, of samples of the discovery" in problem.message
+
+
 CASES = {
     "no such phenotype": ({"phenotypes": {"ill": {"type": "binary"}}}, "phenotypes.age"),
     "another type": (
