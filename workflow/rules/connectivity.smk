@@ -34,6 +34,8 @@ rule associate_edges:
 rule associate_connectivity:
     input:
         connectivity="<results>/{cell_type}/networks/{network}/connectivity.parquet",
+        bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
+        gene_sets="<chosen>/study/gene_sets.json",
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
         measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",
@@ -54,6 +56,7 @@ rule associate_connectivity:
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
+        equal_depth=lambda wildcards: has_equal_depth(wildcards.network),
     message:
         "Associate the connectivity of gene sets in {wildcards.cell_type} with {wildcards.phenotype}"
     script:
@@ -83,6 +86,7 @@ rule associate_consensus:
         preset=config["preset"],
         statistics=config["statistics"],
         seed=config["seed"],
+        equal_depth=lambda wildcards: has_equal_depth(wildcards.network),
     message:
         "Compare consensus networks in {wildcards.cell_type} by {wildcards.phenotype}"
     script:

@@ -10,6 +10,7 @@ import pandas as pd
 from popnet.associations.composition import Composition, given_composition, joined
 from popnet.associations.expression_switch import switched
 from popnet.associations.given_expression import explained, expression_of
+from popnet.associations.given_strength import OTHER_GENES
 from popnet.associations.testing import OF_MARGIN, OF_MODEL, Testing, with_equivalence
 from popnet.networks.centrality import ABSOLUTE, MEASURES, comparable
 from popnet.stats.designs import Design
@@ -18,9 +19,6 @@ from popnet.stats.power import ALPHA
 from popnet.stats.ranks import correlate
 
 COLUMNS = ("gene", "measure", "statistic", "p", "q", "q_all", "p_family", "n", "n_permutations")
-# What explains a hit of a measure that compares genes with each other, where the gene's own
-# strength does not change.
-OTHER_GENES = "other genes' edges"
 GIVEN = ("given_expression_p", "given_composition_p", "explained_by")
 ROBUST_COLUMNS = (*COLUMNS, *OF_MODEL, "switched", *GIVEN)
 

@@ -64,7 +64,7 @@ def meta_rows(table: pd.DataFrame, fdr: float) -> Iterator[dict[str, object]]:
         hits = own["q"] <= fdr
         alike = (own["same_direction"] == own["n_studies"]) & (own["heterogeneity_p"] > 0.05)
         found = finding("", own, ["gene"], fdr)
-        for column in ("analysis", "family_p", "hit_q"):
+        for column in ("analysis", "unexplained", "family_p", "hit_q"):
             del found[column]
         yield {
             "network": network,

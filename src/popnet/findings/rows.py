@@ -196,13 +196,16 @@ def finding(
     Returns
     -------
     dict
-        analysis, tested, significant, strongest (names of the hits of smallest p, or of the
-        single best row in brackets where there is no hit), smallest_q, family_p (Simes's, of all
+        analysis, tested, significant, unexplained (hits that nothing explains, or of which that is
+        not asked), strongest (names of the hits of smallest p, those that are explained last, or of
+        the single best row in brackets where there is no hit), smallest_q, family_p (Simes's, of all
         tests together), hit_q (tuple of the q of the hits, for :func:`over_the_study`).
     """
     tested = table.dropna(subset=["p"]).drop_duplicates(list(names))
     tested = strongest_first(tested)
     hits = tested[tested["q"] <= fdr]
+    explained = is_explained(hits)
+    hits = hits.loc[explained.sort_values(kind="stable").index]
     labels = [" - ".join(map(str, row)) for row in hits[list(names)].head(STRONGEST).to_numpy()]
     strongest = ", ".join(labels) + (", …" if len(hits) > STRONGEST else "")
     if hits.empty and len(tested):
@@ -211,12 +214,13 @@ def finding(
         "analysis": analysis,
         "tested": len(tested),
         "significant": len(hits),
+        "unexplained": int((~explained).sum()),
         "strongest": strongest,
         "smallest_q": tested["q"].min(),
         "family_p": max(tested["q"].min(), float(simes(tested["p"].to_numpy())))
         if len(tested)
         else math.nan,
-        "hit_q": tuple(hits["q"]),
+        "hit_q": tuple(sorted(hits["q"])),
     }
 
 
@@ -285,6 +289,13 @@ def component_name(genes: str) -> str:
     """
     names = str(genes).split(";")
     return f"{len(names)} genes: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+
+
+def is_explained(hits: pd.DataFrame) -> pd.Series:
+    """Return which hits something else explains, by the column explained_by; without it none."""
+    if "explained_by" not in hits:
+        return pd.Series(False, hits.index)
+    return ~hits["explained_by"].fillna("").isin(["", "none", UNKNOWN])
 
 
 def explanations(explained_by: pd.Series) -> list[str]:

@@ -91,7 +91,7 @@ def beside_chance(findings: pd.DataFrame) -> pd.DataFrame:
         findings.tsv.
     """
     chance = ["by_chance", "most_by_chance", "permuted_phenotypes"]
-    shown = findings.drop(columns=[*chance, "family_p"])
+    shown = findings.drop(columns=[*chance, "family_p", "unexplained"])
     shown["significant"] = [
         f"{hits:,} ({mean:.3g} by chance)" if n else f"{hits:,}"
         for hits, mean, n in zip(
@@ -275,8 +275,8 @@ def against_correlation(findings: pd.DataFrame, chosen: Mapping[str, str]) -> li
 
     Parameters
     ----------
-    findings : DataFrame with columns phenotype, cell_type, network, analysis, significant
-        findings.tsv.
+    findings : DataFrame with columns phenotype, cell_type, network, analysis, unexplained
+        findings.tsv. What something else explains does not count.
     chosen : mapping of cell type to str
         The headline network.
 
@@ -292,7 +292,7 @@ def against_correlation(findings: pd.DataFrame, chosen: Mapping[str, str]) -> li
         if headline == "correlation":
             continue
         hits = rows.pivot_table(
-            index="analysis", columns="network", values="significant", sort=False
+            index="analysis", columns="network", values="unexplained", sort=False
         )
         if not {headline, "correlation"} <= set(hits.columns):
             continue

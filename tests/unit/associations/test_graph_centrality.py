@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from popnet.associations import graph_centrality as graph_tests
-from popnet.associations.graph_centrality import COLUMNS, OTHER_GENES, ROBUST_COLUMNS
+from popnet.associations.given_strength import OTHER_GENES, by_other_genes
+from popnet.associations.graph_centrality import COLUMNS, ROBUST_COLUMNS
 from popnet.associations.testing import Testing
 from popnet.networks.centrality import MEASURES, match_means
 from popnet.stats.designs import make_design, unadjusted
@@ -95,6 +96,22 @@ def test_with_equal_depth_strength_is_absolute_and_says_whose_edges_changed(stud
     assert by["g1"].split(";")[-1] == by["g2"].split(";")[-1] == OTHER_GENES
     assert OTHER_GENES not in by["g0"]
     assert OTHER_GENES not in "".join(relative["explained_by"])
+
+
+def test_edges_of_genes_and_sets_whose_strength_stays_are_those_of_others(study):
+    samples, bins, genes, _, phenotype = study
+    strength = np.random.default_rng(0).normal(10, 0.1, (28, 6))
+    strength[14:, 0] -= 5
+    sheet = pd.DataFrame({"donor": samples, "batch": ""}, index=samples)
+    design = make_design(bins, sheet, phenotype, binary=True)
+    groups = [["g0"], ["g1"], ["g0", "g1", "unknown"], ["g2", "g3"], ["g1"]]
+    hits = np.array([True, True, True, True, False])
+    testing = Testing(100, seed=1)
+    found = by_other_genes(hits, groups, strength, pd.Index(genes), design, testing)
+    assert found.tolist() == ["none", OTHER_GENES, "none", OTHER_GENES, ""]
+    nothing = design.untested("not measurable")
+    found = by_other_genes(hits, groups, strength, pd.Index(genes), nothing, testing)
+    assert set(found[:4]) == {"none"}
 
 
 @pytest.mark.parametrize("measure", ["pagerank", "signed_strength"])

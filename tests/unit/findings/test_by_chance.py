@@ -238,6 +238,7 @@ def findings(**columns):
         "most_by_chance": [4, 9, np.nan],
         "permuted_phenotypes": [20, 20, 0],
         "family_p": 0.01,
+        "unexplained": 1,
     }
     return pd.DataFrame(table | columns)
 

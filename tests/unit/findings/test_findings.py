@@ -40,6 +40,7 @@ def test_hits_are_named_by_their_p():
         "analysis": "Genes",
         "tested": 3,
         "significant": 2,
+        "unexplained": 2,
         "strongest": "b, a",
         "smallest_q": 0.003,
         # Simes's p is the smallest q.
@@ -313,6 +314,20 @@ def test_an_edge_is_called_where_model_and_correlation_agree():
     assert row("model_edges", table)["significant"] == 2
 
 
+def test_what_nothing_explains_is_named_first():
+    table = pd.DataFrame(
+        {
+            "gene": list("abcd"),
+            "p": [0.001, 0.002, 0.003, 0.5],
+            "q": [0.004, 0.004, 0.004, 0.5],
+            "explained_by": ["other genes' edges", "none", "mean expression", ""],
+        }
+    )
+    found = finding("Genes", table, ["gene"], fdr=0.05)
+    assert (found["significant"], found["unexplained"], found["strongest"]) == (3, 1, "b, a, c")
+    assert found["smallest_q"] == 0.004
+
+
 def test_rows_are_families_of_the_study():
     findings = pd.DataFrame(
         {
@@ -361,7 +376,7 @@ def test_where_the_headline_adds_to_correlation():
     ]
     rows += [("age", "T", "shared", "Programmes", 5), ("age", "T", "", "Expression", 9)]
     rows += [("age", "B", "shared", "Edges", 0), ("age", "B", "correlation", "Edges", 0)]
-    columns = ["phenotype", "cell_type", "network", "analysis", "significant"]
+    columns = ["phenotype", "cell_type", "network", "analysis", "unexplained"]
     findings = pd.DataFrame(rows, columns=columns)
     assert against_correlation(findings, {"T": "shared", "B": "shared"}) == [
         "age in T: beside plain correlation, shared finds more in Edges (12 against 3); it finds "
