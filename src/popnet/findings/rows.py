@@ -198,8 +198,8 @@ def finding(
     dict
         analysis, tested, significant, unexplained (hits that nothing explains, or of which that is
         not asked), strongest (names of the hits of smallest p, those that are explained last, or of
-        the single best row in brackets where there is no hit), smallest_q, family_p (Simes's, of all
-        tests together), hit_q (tuple of the q of the hits, for :func:`over_the_study`).
+        the single best row in brackets where there is no hit), smallest_q, family_p (Simes's, of
+        all tests together), hit_q (tuple of the q of the hits, for :func:`over_the_study`).
     """
     tested = table.dropna(subset=["p"]).drop_duplicates(list(names))
     tested = strongest_first(tested)
