@@ -84,9 +84,9 @@ def check_size(
     else:
         sizes = {best, _rounded(best / 2), _rounded((best + size) / 2)} - {size}
         told = (
-            f"{one:,} cells, {_told(cohort, samples, kept_samples(cohort, counts, types, one))}"
+            f"{one:,} cells, {_told(cohort, samples, left)}"
             for one in sorted(sizes, reverse=True)
-            if one >= SMALLEST_BIN
+            if one >= SMALLEST_BIN and (left := kept_samples(cohort, counts, types, one))
         )
         message += f". With bins of {'; of '.join(told)}"
         remedy = (
