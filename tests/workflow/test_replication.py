@@ -16,7 +16,7 @@ def sheets(clone):
     folder = clone / "config" / "cohorts"
     text = (folder / "demo.yaml").read_text()
     table = (folder / "demo_samples.csv").read_text()
-    (folder / "second.csv").write_text(table.replace("SIM-", "REP-"))
+    (folder / "second.csv").write_text(table.replace("SIM", "REP"))
 
     def write(change=lambda text: text):
         first = text.replace("results/demo/", "results/discovery/").replace(
