@@ -12,7 +12,7 @@ from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.mixed import Model, mixed_t, variance_ratios
 from popnet.stats.mixed_designs import BOUNDED
-from popnet.stats.multiplicity import benjamini_hochberg, simes
+from popnet.stats.multiplicity import benjamini_hochberg, simes, strongest_first
 
 # A gene with a smaller p of the difference is not called shared.
 DIFFERENCE_ALPHA = 0.05
@@ -148,7 +148,7 @@ def robust(types: Mapping[str, TypeValues], design: Design, testing: Testing) ->
     for name, one in types.items():
         tested = one.tested.set_index("gene")[list(OF_TYPE)].reindex(genes)
         table[[f"{name}: {column}" for column in OF_TYPE]] = tested.to_numpy()
-    return table.sort_values("p", kind="stable", ignore_index=True)
+    return strongest_first(table).reset_index(drop=True)
 
 
 def _count(testing: Testing, mean_p: np.ndarray, difference_p: np.ndarray) -> None:

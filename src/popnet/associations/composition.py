@@ -15,6 +15,7 @@ from popnet.associations.testing import OF_MODEL, Testing
 from popnet.files import read_table
 from popnet.stats.designs import Design
 from popnet.stats.mixed import conditional_p, mixed_t
+from popnet.stats.multiplicity import strongest_first
 from popnet.stats.power import ALPHA
 from popnet.stats.ranks import MIN_PRESENT
 
@@ -114,7 +115,7 @@ def robust(composition: Composition, design: Design, testing: Testing) -> pd.Dat
     shares = design.units.average(counts / np.maximum(counts.sum(1, keepdims=True), 1))
     table = table.join(group_means(shares, cases(design)))
     columns = [*COLUMNS, *(name for name in OF_MODEL if name in table), *OF_GROUPS]
-    return table.sort_values("p", kind="stable", ignore_index=True)[columns]
+    return strongest_first(table).reset_index(drop=True)[columns]
 
 
 def given_composition(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -15,19 +14,8 @@ TINY = {"latent": 2, "hidden": [16, 8]}
 
 
 @pytest.fixture(scope="module")
-def training():
-    """The script as a module; nothing of it but `main` runs by itself."""
-    path = BENCHMARKS / "training.py"
-    spec = importlib.util.spec_from_file_location("training_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
-            patch.setenv(f"{name}_NUM_THREADS", "1")
-        spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def training(load_benchmark):
+    return load_benchmark("training")
 
 
 @pytest.fixture(scope="module")

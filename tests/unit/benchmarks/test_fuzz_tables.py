@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def fuzz_tables():
-    path = BENCHMARKS / "fuzz_tables.py"
-    spec = importlib.util.spec_from_file_location("fuzz_tables", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):
-            patch.setenv(f"{name}_NUM_THREADS", "1")
-        spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def fuzz_tables(load_benchmark):
+    return load_benchmark("fuzz_tables")
 
 
 @pytest.mark.parametrize("kind", ["VCF", "table", "sheet"])
