@@ -122,3 +122,22 @@ rule report_measures:
         "Say what can be measured"
     script:
         "../scripts/findings/report_measures.py"
+
+
+rule write_report:
+    input:
+        shown_files,
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/write_report.log",
+    conda:
+        "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        study=lambda wildcards: shown_study(),
+    message:
+        "Write the page of the study"
+    script:
+        "../scripts/report/write_report.py"

@@ -1,0 +1,71 @@
+# What the page of the study reads.
+from itertools import product
+
+
+def shown_study():
+    """Return what the page says of the study as a whole."""
+    return {
+        "cohort": cohort.name,
+        "description": cohort.description,
+        "preset": config["preset"],
+        "fdr": config["statistics"]["fdr"],
+        "min_icc": config["statistics"]["min_icc"],
+        "size": config["bins"]["size"],
+        "latent": SIVAE["latent"],
+        "donors": config["report"]["donors"],
+        "has_cells": cohort.has_cells,
+        "networks": NETWORKS,
+        "own": list(OWN),
+        "cell_types": {safe: cell_type_name(safe) for safe in cell_types()},
+        "phenotypes": {
+            safe: {
+                key: getattr(one, key)
+                for key in ("name", "type", "case", "control", "description")
+            }
+            for safe, one in phenotypes.items()
+        },
+    }
+
+
+def shown_files(wildcards):
+    """Return the files that the page of the study reads, where the study has them."""
+    names = ["findings.tsv", "associations.tsv", "excluded.tsv", "cohort.json", "samples.tsv"]
+    names += ["bins.tsv", "study/gene_sets.json"]
+    names += ["simulated/truth.json"] * bool(cohort.simulation)
+    if cohort.replicate:
+        names += ["replication.tsv", "replication_rates.tsv", "replication_genes.tsv"]
+    names += [f"study/phenotypes/{phenotype}.tsv" for phenotype in phenotypes]
+    if compared_values():
+        names += [f"associations/{phenotype}/cell_types.tsv" for phenotype in phenotypes]
+    if cohort.variants:
+        kinds = presets.PRESETS[config["preset"]].variants
+        names += [f"variants/{one}/{kind}.tsv" for one, kind in product(phenotypes, kinds)]
+    for cell_type in cell_types():
+        names += [f"{cell_type}/{name}" for name in shown_of_cell_type(cell_type)]
+    return [f"<results>/{name}" for name in names] + depth_files("depth.tsv")
+
+
+def shown_of_cell_type(cell_type):
+    """Return the files that the page reads of a cell type, in its folder."""
+    names = ["networks/measures.tsv"] * bool(measures(SimpleNamespace(cell_type=cell_type)))
+    names += ["states.tsv", "composition.tsv"] * bool(has_states())
+    names += ["networks/shared/programmes.tsv"] * ("programmes" in analyses() and "shared" in NETWORKS)
+    for network in NETWORKS:
+        of_network = ["centrality.tsv", "reliability.tsv", "bins.h5ad", "neighbours.parquet"]
+        of_network += ["edges.parquet"] * (network not in OWN_VALUES)
+        if "modules" in analyses() and network in networks_with("modules"):
+            of_network += ["modules.tsv", "module_preservation.tsv"]
+        names += [f"networks/{network}/{name}" for name in of_network]
+        names += [f"map/{network}/{name}.tsv" for name in ("tests", "reliability")]
+    for phenotype in phenotypes:
+        folder = f"associations/{phenotype}"
+        tables = dict.fromkeys(TABLES.get(one, one) for one in analyses())
+        tables |= dict.fromkeys("composition" if one == "composition" else "expression" for one in controls())
+        names += [f"{folder}/{table}.tsv" for table in tables]
+        for network in NETWORKS:
+            names += [f"{folder}/{network}/{name}.tsv" for name in ("design", "covariates")]
+            if "consensus" in analyses_of(network):
+                names.append(f"{folder}/{network}/consensus_edges.parquet")
+            if "connectivity" in analyses_of(network):
+                names.append(f"{folder}/{network}/sample_connectivity.tsv")
+    return names
