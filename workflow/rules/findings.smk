@@ -127,6 +127,7 @@ rule report_measures:
 rule write_report:
     input:
         shown_files,
+        figures=lambda wildcards: [figure[-1] for figure in drawn_figures()],
     output:
         "<results>/report.html",
     log:
@@ -137,6 +138,7 @@ rule write_report:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         study=lambda wildcards: shown_study(),
+        figures=lambda wildcards: captioned(),
     message:
         "Write the page of the study"
     script:

@@ -1,6 +1,10 @@
 # What the page of the study reads.
 from itertools import product
 
+from jinja2 import Template
+from snakemake.io import apply_wildcards
+from snakemake.iocontainers import Wildcards
+
 
 def shown_study():
     """Return what the page says of the study as a whole."""
@@ -30,7 +34,7 @@ def shown_study():
 def shown_files(wildcards):
     """Return the files that the page of the study reads, where the study has them."""
     names = ["findings.tsv", "associations.tsv", "excluded.tsv", "cohort.json", "samples.tsv"]
-    names += ["bins.tsv", "study/gene_sets.json"]
+    names += ["study/gene_sets.json"]
     names += ["simulated/truth.json"] * bool(cohort.simulation)
     if cohort.replicate:
         names += ["replication.tsv", "replication_rates.tsv", "replication_genes.tsv"]
@@ -42,7 +46,8 @@ def shown_files(wildcards):
         names += [f"variants/{one}/{kind}.tsv" for one, kind in product(phenotypes, kinds)]
     for cell_type in cell_types():
         names += [f"{cell_type}/{name}" for name in shown_of_cell_type(cell_type)]
-    return [f"<results>/{name}" for name in names] + depth_files("depth.tsv")
+    plan = once_planned("<results>/bins.tsv")
+    return [plan, *(f"<results>/{name}" for name in names), *depth_files("depth.tsv")]
 
 
 def shown_of_cell_type(cell_type):
@@ -69,3 +74,35 @@ def shown_of_cell_type(cell_type):
             if "connectivity" in analyses_of(network):
                 names.append(f"{folder}/{network}/sample_connectivity.tsv")
     return names
+
+
+def drawn_figures():
+    """Return the figures of the study: name, title, cell type and phenotype ("" without), path.
+
+    They are what rules mark for the report, in their order.
+    """
+    drawing = ["draw_quality", *["draw_training"] * ("sivae" in NETWORKS), "draw_networks"]
+    drawing += ["draw_associations", *["draw_variants"] * bool(cohort.variants)]
+    drawing += ["draw_replication"] * bool(cohort.replicate)
+    drawn = []
+    for rule in map(workflow.get_rule, drawing):
+        known = {"cell_type": cell_types(), "phenotype": list(phenotypes)}
+        varied = [name for name in known if name in rule.wildcard_names]
+        for values in product(*(known[name] for name in varied)):
+            of = dict(zip(varied, values))
+            for name, (shown, *_) in rule.output._allitems():
+                place = [of.get("cell_type", ""), of.get("phenotype", "")]
+                drawn.append([name, TITLES[name], *place, apply_wildcards(shown, of)])
+    return drawn
+
+
+def captioned():
+    """Return the figures of the study with their captions behind them."""
+    texts = {}
+    for name, _, cell_type, phenotype, _ in (figures := drawn_figures()):
+        of = {"cell_type": cell_type, "phenotype": phenotype}
+        said = caption(Wildcards(fromdict={key: value for key, value in of.items() if value}))
+        template = Path(CLONE, f"workflow/report/{name}.rst").read_text(encoding="utf-8")
+        params = SimpleNamespace(params=SimpleNamespace(caption=said))
+        texts[name, cell_type, phenotype] = Template(template).render(snakemake=params).strip()
+    return [[*figure, texts[figure[0], *figure[2:4]]] for figure in figures]

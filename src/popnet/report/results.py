@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from anndata import AnnData
@@ -17,6 +17,17 @@ from popnet.networks.verdicts import headline, read_measures
 
 # Columns that hold names or words wherever they are, whatever these look like.
 TEXT = ("phenotype", "network", "name1", "name2", "name", "explained_by", "switched", "variant")
+
+
+class Figure(NamedTuple):
+    """A figure of the study; cell_type and phenotype are folders, or empty."""
+
+    name: str
+    title: str
+    cell_type: str
+    phenotype: str
+    path: str
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -34,11 +45,14 @@ class Results:
         What the workflow knows of the study: cohort, description, preset, fdr, min_icc, size,
         latent, has_cells, donors ("show" or "hide"), networks, own, and cell_types and phenotypes
         by their folders (`shown_study` of the workflow).
+    figures : tuple of Figure
+        In the order of the workflow.
     """
 
     folder: Path
     files: frozenset[str]
     study: Mapping[str, Any]
+    figures: tuple[Figure, ...] = ()
     headlines: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from adapter import logged
 
 from popnet.files import atomic
-from popnet.report.results import Results
+from popnet.report.results import Figure, Results
 from popnet.report.study_page import study_page
 
 
@@ -16,7 +16,11 @@ def main(snakemake):
         for path in snakemake.input
         if Path(path).is_relative_to(folder)
     )
-    text = study_page(Results(folder, files, snakemake.params.study))
+    figures = tuple(
+        Figure(*about, path=str(Path(path).relative_to(folder)), caption=caption)
+        for *about, path, caption in snakemake.params.figures
+    )
+    text = study_page(Results(folder, files, snakemake.params.study, figures))
     with atomic(snakemake.output[0]) as path:
         path.write_text(text, "utf-8")
 
