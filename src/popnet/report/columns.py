@@ -85,12 +85,10 @@ def explain(table: str, column: str) -> str:
         A phrase without a full stop; "" if nothing is known of the column.
     """
     common = tables()[0]
-    found = [
-        one
-        for one in tables_of(table)
-        if one.explain(column) or column in one.columns + one.sometimes
-    ]
-    return next((one.explain(column) for one in found), "") or common.get(column, "")
+    for one in tables_of(table):
+        if (found := one.explain(column)) or column in one.columns + one.sometimes:
+            return found or common[column]
+    return common.get(column, "")
 
 
 def tables_of(table: str) -> list[Table]:
