@@ -37,9 +37,10 @@ docs: .venv/run.stamp .venv/docs.stamp
 	rm -rf docs/api
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-# Everything that follows from the typed models of config and sheet.
+# What follows from the typed models of config and sheet, and the page of all columns.
 generate: .venv/run.stamp
 	PYTHONPATH=src $(BIN)/python -m popnet.study.generate
+	PYTHONPATH=src $(BIN)/python -m popnet.report.columns
 
 # Needs conda and its channels. Runs the demo anew with its comparisons, every rule in its environment,
 # then creates the one environment that is left: training on a GPU, which the override lets a machine
