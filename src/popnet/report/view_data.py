@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from popnet.findings.shown_groups import Groups
+from popnet.names import NETWORKS
 
 # Sets that the filter offers, those with the most genes of the view, and the fewest genes of one.
 MOST_SETS, LEAST_GENES = 100, 2
@@ -89,7 +90,7 @@ def gene_view(
     Parameters
     ----------
     network : str
-        What the network is called.
+        Its name.
     edges : DataFrame
         Of :func:`popnet.findings.shown_groups.shown_edges`.
     n_edges : int
@@ -107,7 +108,7 @@ def gene_view(
     tested = centrality.drop_duplicates("gene").set_index("gene").reindex(genes)
     view = {
         "groups": _named(groups),
-        "network": network,
+        "network": NETWORKS.get(network, f"your table {network}"),
         "n_links": n_edges,
         "nodes": [
             {"name": gene, "change": _short(row.statistic), "q": _short(row.q), "hit": row.q <= fdr}

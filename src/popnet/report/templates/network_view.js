@@ -214,7 +214,7 @@ popnet.section("networks", (root, { views }) => {
 
   function table(name, heads, rows) {
     const body = rows.map((row) => element("tr", {}, ...row.map((cell) =>
-      element("td", {}, cell instanceof Element ? cell : number(cell)))));
+      element("td", { class: typeof cell === "number" && "number" }, cell instanceof Element ? cell : number(cell)))));
     const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
     const made = element("table", {}, element("caption", {}, name), element("thead", {}, head), element("tbody", {}, ...body));
     return [element("div", { class: "rows", tabindex: "0", role: "region", "aria-label": name }, made)];
@@ -258,7 +258,10 @@ popnet.section("networks", (root, { views }) => {
       elements: [
         ...shown.nodes.map((node, place) => ({
           group: "nodes",
-          data: { id: `n${place}`, colour: colour(node.change, largest.node), hit: node.hit ? 1 : 0 },
+          data: {
+            id: `n${place}`, colour: colour(node.change, largest.node), hit: node.hit ? 1 : 0,
+            size: 30, label: "", far: 6,
+          },
           position: { x: shown.at[place][0], y: shown.at[place][1] },
         })),
         ...shown.links.map((link, place) => ({
