@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
-from popnet.report import network_view, overview, pictures
+from popnet.report import methods, network_view, overview, pictures
 from popnet.report.embedding import as_json
 from popnet.report.results import Results
 from popnet.report.sections import Section
@@ -22,6 +22,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     overview.section,
     network_view.section,
     pictures.section,
+    methods.section,
 )
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE, SHARED = "study.html.j2", "study.js"
