@@ -12,13 +12,18 @@ import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
-from popnet.report import overview, pictures
+from popnet.report import cards, overview, pictures, tables
 from popnet.report.embedding import as_json
 from popnet.report.results import Results
 from popnet.report.sections import Section
 
 # In reading order. Each returns None where the study has nothing to show in it.
-SECTIONS: tuple[Callable[[Results], Section | None], ...] = (overview.section, pictures.section)
+SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
+    overview.section,
+    cards.section,
+    pictures.section,
+    tables.section,
+)
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE, STYLE, SHARED = "study.html.j2", "study.css", "study.js"
 # Nothing is loaded from anywhere, and no script runs but those of the page, by their hashes.
