@@ -21,13 +21,7 @@ def shown_study():
         "networks": NETWORKS,
         "own": list(OWN),
         "cell_types": {safe: cell_type_name(safe) for safe in cell_types()},
-        "phenotypes": {
-            safe: {
-                key: getattr(one, key)
-                for key in ("name", "type", "case", "control", "description")
-            }
-            for safe, one in phenotypes.items()
-        },
+        "phenotypes": {safe: phenotype_definition(one) for safe, one in phenotypes.items()},
     }
 
 

@@ -24,19 +24,21 @@ def as_json(data: Any) -> Markup:
     return Markup(text.translate(ESCAPES))
 
 
-def packed(values: np.ndarray) -> dict[str, Any]:
-    """Return an array as text, two bytes a value: for figures and for numbers of three digits.
+def packed(values: np.ndarray, bits: int = 16) -> dict[str, Any]:
+    """Return an array as text of few bytes.
 
     Parameters
     ----------
     values : ndarray of float, of one or two dimensions
         NaN is missing.
+    bits : {8, 16}
+        Of a value: 8 are enough for a place in a small figure, 16 for a number of three digits.
 
     Returns
     -------
     dict
-        shape; low and high, of each row of two dimensions; data, base64 of unsigned little-endian
-        integers of 16 bits: 0 is missing, 1 is low and 65535 is high.
+        shape, bits; low and high of each row; data, base64 of unsigned little-endian integers: 0
+        is missing, 1 is low and the largest integer is high.
     """
     values = np.asarray(values, dtype=float)
     rows = np.where(np.isfinite(values), values, np.nan).reshape(-1, values.shape[-1])
@@ -45,10 +47,11 @@ def packed(values: np.ndarray) -> dict[str, Any]:
     high = np.where(known, rows, -np.inf).max(axis=1, initial=-np.inf)
     low, high = (np.where(np.isfinite(ends), ends, 0.0) for ends in (low, high))
     span = np.where(high > low, high - low, 1.0)
-    place = (rows - low[:, None]) / span[:, None]
-    coded = np.where(known, 1 + np.rint(np.nan_to_num(place) * 65534), 0).astype("<u2")
+    place = np.nan_to_num((rows - low[:, None]) / span[:, None])
+    coded = np.where(known, 1 + np.rint(place * (2**bits - 2)), 0).astype(f"<u{bits // 8}")
     return {
         "shape": list(values.shape),
+        "bits": bits,
         "low": [float(f"{value:.6g}") for value in low],
         "high": [float(f"{value:.6g}") for value in high],
         "data": base64.b64encode(coded.tobytes()).decode("ascii"),

@@ -118,7 +118,8 @@ def _verdict(
         for name in CONTROLS
         if (table := results.tests(cell_type, phenotype, name)) is not None
     }
-    sets = results.record("study/gene_sets.json") or {}
+    genes = tables["centrality"]["gene"] if "centrality" in tables else ()
+    sets = results.gene_sets(list(genes))
     items = design(results, cell_type, phenotype)
     words = about(dict(defined))
     return {

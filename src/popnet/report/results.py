@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,8 @@ from anndata import AnnData
 
 from popnet.files import read_h5ad, read_parquet, read_table
 from popnet.networks.verdicts import headline, read_measures
+from popnet.stats.units import columns_of, encoded
+from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 
 # Columns that hold names or words wherever they are, whatever these look like.
 TEXT = ("phenotype", "network", "name1", "name2", "name", "explained_by", "switched", "variant")
@@ -68,7 +70,7 @@ class Results:
 
     @property
     def phenotypes(self) -> Mapping[str, Mapping[str, Any]]:
-        """Folder of each phenotype: name, type, case, control and description."""
+        """Folder of each phenotype: its definition in the sheet."""
         return self.study["phenotypes"]
 
     @property
@@ -119,6 +121,28 @@ class Results:
             The table's name without suffix, such as ``centrality``.
         """
         return self.table(f"{cell_type}/associations/{phenotype}/{analysis}.tsv")
+
+    def values_of(self, phenotype: str) -> pd.Series:
+        """Return the values of a phenotype by sample as tests see them: cases 1, controls 0.
+
+        Parameters
+        ----------
+        phenotype : str
+            Its folder.
+        """
+        definition = self.phenotypes[phenotype]
+        path = self.folder / f"study/phenotypes/{phenotype}.tsv"
+        samples = read_table(path, text=columns_of(definition)).set_index("sample")
+        return encoded(samples, definition)
+
+    def gene_sets(self, genes: Sequence[str]) -> dict[str, list[str]]:
+        """Return the gene sets, of these genes alone; sets without any are left out."""
+        if not self.has("study/gene_sets.json"):
+            return {}
+        known = set(genes)
+        sets = resolve_gene_sets(read_gene_sets(self.folder / "study/gene_sets.json"), list(genes))
+        own = {name: [one for one in members if one in known] for name, members in sets.items()}
+        return {name: members for name, members in own.items() if members}
 
     def of_network(self, cell_type: str, file: str, network: str = "") -> str:
         """Return the path of a file of a network, by default of the headline."""

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
-from popnet.report import methods, network_view, overview, pictures
+from popnet.report import cards, methods, network_view, overview, pictures, tables
 from popnet.report.embedding import as_json
 from popnet.report.results import Results
 from popnet.report.sections import Section
@@ -21,7 +21,9 @@ from popnet.report.sections import Section
 SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     overview.section,
     network_view.section,
+    cards.section,
     pictures.section,
+    tables.section,
     methods.section,
 )
 TEMPLATES = Path(__file__).parent / "templates"
