@@ -155,8 +155,8 @@ popnet.section("networks", (root, { views }) => {
       + `${tested(link)}${link.negative ? "; negative" : ""}`;
   }
 
-  function openGene(name) {
-    return element("button", { type: "button", class: "gene", onclick: () => popnet.open?.("gene", name) }, name);
+  function gene(name) {
+    return popnet.knows("gene", name) ? popnet.link("gene", name) : name;
   }
 
   // What is known of a programme or a gene, and its neighbours brought forward.
@@ -168,6 +168,7 @@ popnet.section("networks", (root, { views }) => {
       graph.elements().not(node.closedNeighborhood()).addClass("far");
       node.addClass("chosen");
     });
+    controls.node.value = place ?? "";
     chosen.replaceChildren();
     if (place === null) return;
     const node = shown.nodes[place];
@@ -181,10 +182,10 @@ popnet.section("networks", (root, { views }) => {
       const others = shown.links
         .filter((link, at) => link.ends.includes(place) && (links[at][0] || links[at][1]))
         .map((link) => shown.nodes[link.ends[0] === place ? link.ends[1] : link.ends[0]].name);
-      const list = others.slice(0, 30).flatMap((name) => [openGene(name), " "]);
-      chosen.append(element("p", {}, openGene(node.name), ` has ${others.length} neighbours here: `, ...list));
+      const list = others.slice(0, 30).flatMap((name) => [gene(name), " "]);
+      chosen.append(element("p", {}, gene(node.name), ` has ${others.length} neighbours here: `, ...list));
     } else {
-      const list = node.genes.flatMap(([gene, loading]) => [openGene(gene), ` ${number(loading)} `]);
+      const list = node.genes.flatMap(([name, loading]) => [gene(name), ` ${number(loading)} `]);
       chosen.append(element("p", {}, "Genes and their loadings: ", ...list));
     }
   }
@@ -192,32 +193,27 @@ popnet.section("networks", (root, { views }) => {
   function fillTables() {
     const { links, nodes } = wanted();
     const [left, right] = shown.groups.of.map(([name]) => name);
-    const places = [...nodes].sort((a, b) => a - b);
-    const what = isGenes() ? "Genes" : "Programmes";
-    const nodeRows = places.map((place) => {
-      const node = shown.nodes[place];
-      const name = element("button", { type: "button", class: "gene", onclick: () => choose(place) }, title(node));
-      const genes = isGenes() ? [] : [node.genes.slice(0, 8).map(([gene]) => gene).join(", ")];
-      const values = isGenes() ? [] : [node.control, node.case];
-      return [name, ...genes, ...values, node.change, node.q];
-    });
-    const linkRows = shown.links
-      .filter((link, at) => links[at][0] || links[at][1])
-      .map((link) => [...link.ends.map((end) => title(shown.nodes[end])), link.control, link.case, link.change, link.q]);
-    const heads = isGenes()
-      ? [["gene", "centrality: correlation", "q"], ["gene 1", "gene 2", `share: ${left}`, `share: ${right}`, "change", "q"]]
-      : [["programme", "genes", `variance: ${left}`, `variance: ${right}`, "change (log2)", "q"],
-        ["programme 1", "programme 2", `coupling: ${left}`, `coupling: ${right}`, "change", "q"]];
-    tables.lastElementChild.replaceChildren(
-      ...table(what, heads[0], nodeRows), ...table(isGenes() ? "Edges" : "Couplings", heads[1], linkRows));
-  }
-
-  function table(name, heads, rows) {
-    const body = rows.map((row) => element("tr", {}, ...row.map((cell) =>
-      element("td", { class: typeof cell === "number" && "number" }, cell instanceof Element ? cell : number(cell)))));
-    const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-    const made = element("table", {}, element("caption", {}, name), element("thead", {}, head), element("tbody", {}, ...body));
-    return [element("div", { class: "rows", tabindex: "0", role: "region", "aria-label": name }, made)];
+    const own = [...nodes].sort((a, b) => a - b).map((place) => shown.nodes[place]);
+    const between = shown.links.filter((link, at) => links[at][0] || links[at][1]);
+    const numbers = (rows, names) =>
+      Object.entries(names).map(([name, key]) => ({ name, numeric: true, values: rows.map((row) => row[key]) }));
+    const ends = (what) => [0, 1].map((end) => ({
+      name: `${what} ${end + 1}`,
+      opens: isGenes() ? "gene" : null,
+      values: between.map((link) => title(shown.nodes[link.ends[end]])),
+    }));
+    const both = (what) => ({ [`${what}: ${left}`]: "control", [`${what}: ${right}`]: "case", change: "change", q: "q" });
+    const specs = isGenes()
+      ? [{ title: "Genes of the networks", columns: [
+        { name: "gene", opens: "gene", values: own.map(title) },
+        ...numbers(own, { "centrality: correlation": "change", q: "q" })] },
+      { title: "Edges of the networks", columns: [...ends("gene"), ...numbers(between, both("share"))] }]
+      : [{ title: "Programmes", columns: [
+        { name: "programme", values: own.map(title) },
+        { name: "first genes", values: own.map((node) => node.genes.slice(0, 8).map(([name]) => name).join(", ")) },
+        ...numbers(own, { [`variance: ${left}`]: "control", [`variance: ${right}`]: "case", "change (log2)": "change", q: "q" })] },
+      { title: "Couplings of programmes", columns: [...ends("programme"), ...numbers(between, both("coupling"))] }];
+    tables.lastElementChild.replaceChildren(...specs.map(popnet.table));
   }
 
   function options(select, groups) {
@@ -242,6 +238,9 @@ popnet.section("networks", (root, { views }) => {
     const first = [...strengths].sort((a, b) => b - a)[Math.min(isGenes() ? AT_FIRST : 30, strengths.length - 1)] ?? 0;
     controls.strength.min = isGenes() ? 0.2 : 0;
     controls.strength.value = Math.ceil(first * 20 - 1e-9) / 20;
+    const named = [...shown.nodes.entries()].sort(([, a], [, b]) => title(a).localeCompare(title(b), "en", { numeric: true }));
+    controls.node.replaceChildren(element("option", { value: "" }, "none"),
+      ...named.map(([place, node]) => element("option", { value: place }, title(node))));
     controls.changed.checked = false;
     controls.changed.disabled = !shown.links.some((link) => link.hit);
     const most = (list) => Math.max(0, ...list.map((one) => Math.abs(one.change ?? 0)));
@@ -303,6 +302,7 @@ popnet.section("networks", (root, { views }) => {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target }) => {
     if (target.name === "view" || target.name === "level") change();
+    else if (target.name === "node") choose(target.value === "" ? null : Number(target.value));
     else {
       choose(null);
       draw();
