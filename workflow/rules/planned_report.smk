@@ -41,12 +41,14 @@ def shown_files(wildcards):
     for cell_type in cell_types():
         names += [f"{cell_type}/{name}" for name in shown_of_cell_type(cell_type)]
     plan = once_planned("<results>/bins.tsv")
-    return [plan, *(f"<results>/{name}" for name in names), *depth_files("depth.tsv")]
+    made = [*depth_files("depth.tsv"), *trained_tables()]
+    return [plan, *(f"<results>/{name}" for name in names), *made]
 
 
 def shown_of_cell_type(cell_type):
     """Return the files that the page reads of a cell type, in its folder."""
     names = ["networks/measures.tsv"] * bool(measures(SimpleNamespace(cell_type=cell_type)))
+    names += ["shared/all/fit.json"] * presets.shares_model(config)
     names += ["states.tsv", "composition.tsv"] * bool(has_states())
     names += ["networks/shared/programmes.tsv"] * ("programmes" in analyses() and "shared" in NETWORKS)
     for network in NETWORKS:

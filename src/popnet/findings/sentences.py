@@ -37,7 +37,9 @@ EDGES = {
 }
 
 
-def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float) -> list[str]:
+def remarks(
+    findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float, named: bool = True
+) -> list[str]:
     """Return how to read the findings, and which samples and bins are left out.
 
     Parameters
@@ -48,6 +50,8 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         excluded.tsv.
     preset : str
     fdr : float
+    named : bool
+        Whether to say which samples are left out.
     """
     no_bin = excluded[excluded["reason"].str.startswith("no bin")]
     untrained = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
@@ -61,8 +65,8 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "and the findings within them are held to a stricter level (Benjamini and Bogomolov). What "
         "is significant in its row alone is one of many rows that could have had a finding.",
         *(
-            f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
-            f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."
+            f"{cell_type}: samples that fill no bin and are left out: {len(rows)}"
+            f"{_names(rows['sample'], named)}."
             for cell_type, rows in no_bin.groupby("cell_type", sort=False)
         ),
         *(
@@ -80,6 +84,13 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
+
+
+def _names(samples: pd.Series, named: bool) -> str:
+    """Return the first samples in brackets; nothing if they are not to be named."""
+    if not named:
+        return ""
+    return f" ({', '.join(samples.head(NAMED))}{', …' if len(samples) > NAMED else ''})"
 
 
 def beside_chance(findings: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +228,9 @@ def network_sentences(
     return [first, f"{second}."]
 
 
-def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], list[str]]:
+def depth_sentences(
+    cell_type: str, depths: pd.DataFrame, named: bool = True
+) -> tuple[list[str], list[str]]:
     """Return what making depth equal cost the samples of a cell type, and warnings of shallow ones.
 
     Parameters
@@ -225,20 +238,22 @@ def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], li
     cell_type : str
     depths : DataFrame with columns sample, matched_depth, share_kept, shallow
         depth.tsv of the cell type.
+    named : bool
+        Whether to say which samples they are.
     """
     kept = depths.sort_values("share_kept", kind="stable")
     goal = depths.loc[~depths["shallow"], "matched_depth"].median()
     sentences = [
         f"{cell_type}: counts were thinned until all samples have the same sequencing depth, "
         f"{goal:,.0f} counts in the median cell. The median sample keeps "
-        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%} "
-        f"({kept['sample'].iloc[0]}) to {kept['share_kept'].iloc[-1]:.0%}."
+        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%}"
+        f"{_names(kept['sample'].head(1), named)} to {kept['share_kept'].iloc[-1]:.0%}."
     ]
     shallow = depths.loc[depths["shallow"], "sample"]
     warnings = [
         f"{cell_type}: {len(shallow)} of {len(depths)} samples are shallow, with less than half of "
-        f"the depth that the others were thinned to: {', '.join(shallow.head(NAMED))}"
-        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test "
+        f"the depth that the others were thinned to{_names(shallow, named)}. Depth may explain how "
+        "they differ, and no test "
         "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
     ]
     return sentences, warnings * bool(len(shallow))
