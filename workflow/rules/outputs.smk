@@ -100,6 +100,7 @@ def centrality_tests(*files):
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
     names = ["report.html", "cohort.json", "findings.tsv", "findings.html", "associations.tsv"]
+    names += ["ro-crate-metadata.json"]
     results = [f"{RESULTS}/{name}" for name in names]
     results += [f"{RESULTS}/measures.html"] if measured_tables() else []
     for cell_type in cell_types():

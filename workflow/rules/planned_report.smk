@@ -49,6 +49,7 @@ def shown_of_cell_type(cell_type):
     """Return the files that the page reads of a cell type, in its folder."""
     names = ["networks/measures.tsv"] * bool(measures(SimpleNamespace(cell_type=cell_type)))
     names += ["shared/all/fit.json"] * presets.shares_model(config)
+    names += ["genes.tsv"] * cohort.has_cells
     names += ["states.tsv", "composition.tsv"] * bool(has_states())
     names += ["networks/shared/programmes.tsv"] * ("programmes" in analyses() and "shared" in NETWORKS)
     for network in NETWORKS:
@@ -60,6 +61,7 @@ def shown_of_cell_type(cell_type):
         names += [f"map/{network}/{name}.tsv" for name in ("tests", "reliability")]
     for phenotype in phenotypes:
         folder = f"associations/{phenotype}"
+        names += [f"{folder}/network_view.json"] * bool(EDGED)
         tables = dict.fromkeys(TABLES.get(one, one) for one in analyses())
         tables |= dict.fromkeys("composition" if one == "composition" else "expression" for one in controls())
         names += [f"{folder}/{table}.tsv" for table in tables]

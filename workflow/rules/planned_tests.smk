@@ -95,3 +95,8 @@ def edges_of(wildcards, name):
     if wildcards.network in OWN_VALUES:
         return []
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
+
+
+# Networks that have edges, and those that have modules, for what shows the headline alone.
+EDGED = networks_with("edges")
+WITH_MODULES = networks_with("modules") if "modules" in analyses() else []

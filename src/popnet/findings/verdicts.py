@@ -89,10 +89,9 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     explained = hits["unexplained"] == 0
     good = hits[stands & ~chance & ~explained]
     if len(good):
-        names = _listed([_in_text(one) for one in good["analysis"]], len(good))
         return FOUND, (
             f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
-            f"questions of the study are counted together, and that nothing else explains: {names}."
+            "questions of the study are counted together, and that nothing else explains."
         )
     reasons = [
         (~stands, "are no longer significant when all questions of the study are counted together"),
@@ -336,7 +335,7 @@ def _median(values: pd.Series | None) -> str:
 
 def _listed(names: Iterable[object], most: int) -> str:
     texts = list(map(str, names))
-    return ", ".join(texts[:most]) + (", …" if len(texts) > most else "")
+    return ", ".join(texts[:most]) + (", and others" if len(texts) > most else "")
 
 
 def _in_text(analysis: str) -> str:

@@ -21,7 +21,9 @@ HOW_MEASURED = (
 )
 # Meanings of the columns that stand in no file.
 OF_MEASURES = {
-    "is it measurable?": "The verdict in a sentence, with the cells per sample that it needs",
+    "is it measurable?": "The verdict: measurable, in part, not measurable or unknown",
+    "cells per sample": "Median over samples",
+    "cells needed": "Cells per sample that would give the least ICC (statistics.min_icc)",
     "ICC of a sample, median gene": "ICC of the mean over a sample's bins: median over genes",
     "quartiles": "Lower and upper quartile of that ICC over genes",
     "ICC of a bin": "ICC of a single bin: median over genes",
@@ -83,10 +85,15 @@ def findings(results: Results) -> Section:
     lines += [
         *say.against_correlation(table, chosen),
         *say.beside_designs(designs),
-        *say.remarks(table, excluded, results.study["preset"], fdr, not results.hides_donors),
     ]
+    how = say.remarks(table, excluded, results.study["preset"], fdr, not results.hides_donors)
     return Section(
-        "findings", "Findings", "findings.html.j2", {"sentences": lines}, tables, ("findings.js",)
+        "findings",
+        "Findings",
+        "findings.html.j2",
+        {"sentences": lines, "how": how},
+        tables,
+        ("findings.js",),
     )
 
 

@@ -12,7 +12,16 @@ import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
-from popnet.report import cards, evidence, overview, pictures, planted, tables
+from popnet.report import (
+    cards,
+    evidence,
+    methods,
+    network_view,
+    overview,
+    pictures,
+    planted,
+    tables,
+)
 from popnet.report.embedding import as_json
 from popnet.report.results import Results
 from popnet.report.sections import Section
@@ -23,12 +32,15 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     planted.section,
     evidence.measurable,
     evidence.findings,
+    network_view.section,
     cards.section,
     pictures.section,
     tables.section,
+    methods.section,
 )
 TEMPLATES = Path(__file__).parent / "templates"
-TEMPLATE, STYLE, SHARED = "study.html.j2", "study.css", "study.js"
+TEMPLATE, SHARED = "study.html.j2", "study.js"
+STYLES = ("study.css", "network_view.css")
 # Nothing is loaded from anywhere, and no script runs but those of the page, by their hashes.
 POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {}"
 
@@ -67,7 +79,7 @@ def study_page(results: Results) -> str:
         title=f"popnet: {results.study['cohort']}",
         study=results.study,
         sections=sections,
-        style=Markup((TEMPLATES / STYLE).read_text("utf-8")),
+        style=Markup("\n".join((TEMPLATES / name).read_text("utf-8") for name in STYLES)),
         scripts=scripts,
         policy=POLICY.format(" ".join(f"'sha256-{one.hash}'" for one in scripts)),
     )
