@@ -25,7 +25,8 @@ WITHOUT_BINS = "SIM-07|b"
 TITLES = [
     *("Cells and bins", "Sequencing depth"),
     *("Reliability of centrality", "Hub genes", "Similarity of samples", "Map of networks"),
-    *("Degree centrality", "Gene sets", "Edges of mitochondrial genes"),
+    *("Modules and phenotypes", "Effects and P values", "Centrality and expression"),
+    *("P values against chance", "Degree centrality", "Gene sets", "Edges of mitochondrial genes"),
     *("Networks of a gene set", "Connectivity of a gene set"),
     *("Variants per mtDNA gene", "Single mtDNA variants"),
 ]
@@ -257,7 +258,7 @@ def test_files(demo, results):
     assert record["versions"]["torch"].startswith("2.")
 
     figures = sorted((results / "figures").rglob("*.png"))
-    assert len(figures) == 5 + 8 * len(PHENOTYPES)
+    assert len(figures) == 6 + 11 * len(PHENOTYPES)
     for figure in figures:
         for suffix in (".png", ".pdf", ".svg", ".tsv"):
             assert figure.with_suffix(suffix).stat().st_size > 0

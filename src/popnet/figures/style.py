@@ -171,9 +171,12 @@ def new_figure(width: float, height: float, what: str, subject: Subject) -> Figu
 
 
 def say(axes: Axes, text: str) -> None:
-    """Write on empty axes why there is nothing to draw."""
+    """Write on empty axes why there is nothing to draw; a figure without others becomes low."""
     axes.set_axis_off()
-    width = axes.get_figure().get_size_inches()[0]
+    figure = axes.get_figure()
+    width = figure.get_size_inches()[0]
+    if len(figure.axes) == 1:
+        figure.set_figheight(0.9 + 0.15 * figure.get_suptitle().count("\n"))
     axes.text(
         0.5,
         0.5,
