@@ -41,11 +41,12 @@ def module_heatmap(shown: pd.DataFrame, subject: Subject, *, fdr: float) -> Figu
     called = called.reindex(index=t.index, columns=phenotypes).fillna(False).to_numpy(dtype=bool)
     limit = min(LARGEST, max(3.0, float(np.nanmax(np.abs(t.to_numpy())))))
     image = axes.imshow(t, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    scale = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03, aspect=24)
+    beyond = "both" if np.nanmax(np.abs(t.to_numpy())) > limit else "neither"
+    scale = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.03, aspect=24, extend=beyond)
     scale.set_label("t of the mixed model (red: denser)")
     scale.outline.set_visible(False)
     rows, columns = np.nonzero(called)
-    axes.scatter(columns, rows, marker="*", s=22, c="black", lw=0, zorder=3)
+    axes.scatter(columns, rows, marker="*", s=36, c="black", lw=0.6, ec="white", zorder=3)
     texts = [
         f"{module}: {readable(name, 34)}"
         for module, name in zip(modules["module"], modules["name"], strict=True)

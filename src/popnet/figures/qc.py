@@ -214,9 +214,9 @@ def qc_depth(
     for axes, name in zip(panels[1:], phenotypes, strict=False):
         value = phenotypes[name].reindex(samples["sample"]).to_numpy(dtype=float)
         rho, before = found.loc[name, ["rho", "rho_before"]].to_numpy(dtype=float)
-        texts = [f"ρ {rho:.2f}" if np.isfinite(rho) else "ρ unknown"]
-        texts += [f"{before:.2f} before thinning"] if np.isfinite(before) else []
-        axes.set_title(", ".join(texts), loc="left")
+        shown = {"before": before, "after thinning": rho} if np.isfinite(before) else {"": rho}
+        texts = [f"{one:.2f} {when}".strip() for when, one in shown.items() if np.isfinite(one)]
+        axes.set_title(f"ρ {', '.join(texts)}" if texts else "ρ unknown", loc="left")
         if name in groups:
             # Both depths of a sample stand in one column.
             across = value + 0.5 * (np.arange(len(value)) * 0.618034 % 1 - 0.5)
@@ -322,6 +322,12 @@ def qc_reliability(
     if seeds:
         handles.append(Line2D([], [], lw=0, label=seeds))
     axes.set_xlabel("intraclass correlation (ICC)")
+    if icc.min() < 0:
+        # The statistic has no lower end; reliability.tsv cuts it.
+        axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["≤ −1", "−0.5", "0", "0.5", "1"])
+        axes.set_xlim(edges[0] - 0.05, 1.05)
+        text = f"below 0 ({(icc < 0).mean():.0%} of all genes): samples differ no more than bins"
+        handles.append(Line2D([], [], lw=0, label=text))
     axes.set_ylabel("genes")
     axes.yaxis.set_major_locator(ticks(5, integer=True))
     legend_below(figure, handles)
