@@ -24,7 +24,7 @@ rule draw_quality:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        caption=headline_caption,
+        caption=headline_caption(CANDIDATES),
         networks=CANDIDATES,
         phenotypes=phenotype_definitions(),
         min_icc=config["statistics"]["min_icc"],
@@ -73,7 +73,7 @@ rule draw_networks:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        caption=headline_caption,
+        caption=headline_caption(CANDIDATES),
         networks=CANDIDATES,
         phenotypes=phenotype_definitions(),
     message:

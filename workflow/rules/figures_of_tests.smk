@@ -29,7 +29,7 @@ rule draw_associations:
         phenotype=phenotype_params,
         networks=CANDIDATES,
         fdr=config["statistics"]["fdr"],
-        caption=headline_caption,
+        caption=headline_caption(CANDIDATES),
     message:
         "Draw what is associated with {wildcards.phenotype} in {wildcards.cell_type}"
     script:
@@ -73,7 +73,7 @@ rule draw_edges:
         phenotype=phenotype_params,
         networks=OF_EDGES,
         fdr=config["statistics"]["fdr"],
-        caption=edges_caption,
+        caption=headline_caption(OF_EDGES),
     message:
         "Draw edges against {wildcards.phenotype} in {wildcards.cell_type}"
     script:
@@ -101,7 +101,7 @@ rule draw_modules:
         phenotypes=[phenotype.name for phenotype in phenotypes.values()],
         networks=WITH_MODULES,
         fdr=config["statistics"]["fdr"],
-        caption=modules_caption,
+        caption=headline_caption(WITH_MODULES),
     message:
         "Draw the modules of {wildcards.cell_type} against all phenotypes"
     script:

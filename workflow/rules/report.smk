@@ -6,19 +6,16 @@ def caption(wildcards):
     return caption_of(wildcards.get("network", FIRST), wildcards)
 
 
-def headline_caption(wildcards, input):
-    """Return what the captions of figures say, which show the headline of a cell type."""
-    return caption_of(headline_of(input.measures, CANDIDATES), wildcards)
+def headline_caption(networks):
+    """Return what the captions of a figure say that shows the headline among these networks.
 
+    Snakemake does not compare what follows from inputs with the last run.
+    """
 
-def edges_caption(wildcards, input):
-    """Return what the captions of figures of edges say."""
-    return caption_of(headline_of(input.measures, OF_EDGES), wildcards)
+    def of_figure(wildcards, input):
+        return caption_of(headline_of(input.measures, networks), wildcards)
 
-
-def modules_caption(wildcards, input):
-    """Return what the caption of the figure of modules says."""
-    return caption_of(headline_of(input.measures, WITH_MODULES), wildcards)
+    return of_figure
 
 
 def headline_of(table, networks):
