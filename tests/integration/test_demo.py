@@ -112,7 +112,7 @@ def test_the_wiring_that_was_planted_is_found_and_little_else(results, truth):
 
 
 def test_the_report_says_what_a_network_is(results):
-    page = (results / "findings.html").read_text()
+    page = (results / "report.html").read_text()
     assert "progenitor: the weight of an edge is how far the expression of two genes varies" in page
     assert re.search(r"Two bins of 200 cells of one sample share \d+% of their edges", page)
 

@@ -67,21 +67,6 @@ def measured_tables():
     return [[cell_type_name(one), table] for one, table in tables if table]
 
 
-def described_networks():
-    """Return cell type, network, its similarity and reliability, models, training."""
-    return [
-        [
-            cell_type_name(cell_type),
-            network,
-            f"<results>/{cell_type}/map/{network}/reliability.tsv",
-            f"<results>/{cell_type}/networks/{network}/reliability.tsv",
-            [f"<chosen>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
-            trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
-        ]
-        for cell_type, network in product(cell_types(), NETWORKS)
-    ]
-
-
 def in_place(rows):
     """Return nested paths as scripts read them, with the folder of the results."""
     if isinstance(rows, str):
@@ -101,10 +86,9 @@ def centrality_tests(*files):
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    names = ["report.html", "cohort.json", "findings.tsv", "findings.html", "associations.tsv"]
+    names = ["report.html", "cohort.json", "findings.tsv", "associations.tsv"]
     names += ["ro-crate-metadata.json"]
     results = [f"{RESULTS}/{name}" for name in names]
-    results += [f"{RESULTS}/measures.html"] if measured_tables() else []
     for cell_type in cell_types():
         folder = f"{RESULTS}/{cell_type}"
         results += [f"{folder}/networks/{network}/cohort.h5ad" for network in NETWORKS]

@@ -6,8 +6,6 @@ FIRST = NETWORKS[0]
 CANDIDATES = NETWORKS if presets.PRESETS[config["preset"]].unit == "donor" else [FIRST]
 # Figures of edges show the headline among networks that have edges.
 OF_EDGES = [one for one in CANDIDATES if one not in OWN_VALUES]
-# That of modules shows it among networks that have modules.
-WITH_MODULES = [one for one in CANDIDATES if one not in OWN]
 # Other methods are compared with a siVAE per bin where there is one.
 COMPARED = "sivae" if "sivae" in NETWORKS else FIRST
 
@@ -105,6 +103,5 @@ def edges_of(wildcards, name):
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
 
 
-# Networks that have edges, and those that have modules, for what shows the headline alone.
-EDGED = networks_with("edges")
-WITH_MODULES = networks_with("modules") if "modules" in analyses() else []
+# What is about modules shows the headline among networks that have them.
+WITH_MODULES = [one for one in CANDIDATES if one not in OWN] if "modules" in analyses() else []

@@ -1,4 +1,4 @@
-"""What the page of findings says beside its table."""
+"""What the page of a study says beside its tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, SPLITS, UNCHANGED
 from popnet.names import NETWORKS
-from popnet.networks.verdicts import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
+from popnet.networks.verdicts import IN_PART, MEASURABLE, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.
@@ -395,25 +395,6 @@ def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "other seed": table["other_seed"],
         }
     )
-
-
-def verdicts(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return which measures of each network have which verdict: the table of the findings.
-
-    Parameters
-    ----------
-    tables : mapping of cell type to DataFrame
-        measures.tsv.
-    """
-    rows = []
-    for cell_type, table in tables.items():
-        for network, own in table[table["network"] != ""].groupby("network", sort=False):
-            row = {"cell type": cell_type, "network": network}
-            row["cells per sample"] = own["cells_per_sample"].iloc[0]
-            for verdict in VERDICTS:
-                row[verdict] = ", ".join(own["measure"][own["verdict"] == verdict])
-            rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:
