@@ -2,21 +2,23 @@
 # only at run time, so those of all networks are read.
 rule view_networks:
     input:
-        bins=[f"<results>/{{cell_type}}/networks/{one}/bins.h5ad" for one in EDGED],
+        bins=[f"<results>/{{cell_type}}/networks/{one}/bins.h5ad" for one in OF_EDGES],
         edges=[
             f"<results>/{{cell_type}}/networks/{one}/{presets.edges(config['preset'])}"
-            for one in EDGED
+            for one in OF_EDGES
         ],
         modules=[f"<results>/{{cell_type}}/networks/{one}/modules.tsv" for one in WITH_MODULES],
         designs=[
-            f"<results>/{{cell_type}}/associations/{{phenotype}}/{one}/design.npz" for one in EDGED
+            f"<results>/{{cell_type}}/associations/{{phenotype}}/{one}/design.npz"
+            for one in OF_EDGES
         ],
         centrality=[
             f"<results>/{{cell_type}}/associations/{{phenotype}}/{one}/centrality.tsv"
-            for one in EDGED
+            for one in OF_EDGES
         ],
         tests=[
-            f"<results>/{{cell_type}}/associations/{{phenotype}}/{one}/edges.tsv" for one in EDGED
+            f"<results>/{{cell_type}}/associations/{{phenotype}}/{one}/edges.tsv"
+            for one in OF_EDGES
         ],
         programmes=(
             [
@@ -42,7 +44,7 @@ rule view_networks:
         cell_type=lambda wildcards: cell_type_name(wildcards.cell_type),
         phenotype=phenotype_params,
         networks=NETWORKS,
-        edged=EDGED,
+        edged=OF_EDGES,
         with_modules=WITH_MODULES,
         fdr=config["statistics"]["fdr"],
         preset=config["preset"],

@@ -41,15 +41,19 @@ def shown_files(wildcards):
     for cell_type in cell_types():
         names += [f"{cell_type}/{name}" for name in shown_of_cell_type(cell_type)]
     plan = once_planned("<results>/bins.tsv")
-    return [plan, *(f"<results>/{name}" for name in names), *depth_files("depth.tsv")]
+    made = [*depth_files("depth.tsv"), *trained_tables()]
+    return [plan, *(f"<results>/{name}" for name in names), *made]
 
 
 def shown_of_cell_type(cell_type):
     """Return the files that the page reads of a cell type, in its folder."""
     names = ["networks/measures.tsv"] * bool(measures(SimpleNamespace(cell_type=cell_type)))
+    names += ["shared/all/fit.json"] * presets.shares_model(config)
     names += ["genes.tsv"] * cohort.has_cells
     names += ["states.tsv", "composition.tsv"] * bool(has_states())
-    names += ["networks/shared/programmes.tsv"] * ("programmes" in analyses() and "shared" in NETWORKS)
+    names += ["networks/shared/programmes.tsv"] * (
+        "programmes" in analyses() and "shared" in NETWORKS
+    )
     for network in NETWORKS:
         of_network = ["centrality.tsv", "reliability.tsv", "bins.h5ad", "neighbours.parquet"]
         of_network += ["edges.parquet"] * (network not in OWN_VALUES)
@@ -59,9 +63,11 @@ def shown_of_cell_type(cell_type):
         names += [f"map/{network}/{name}.tsv" for name in ("tests", "reliability")]
     for phenotype in phenotypes:
         folder = f"associations/{phenotype}"
-        names += [f"{folder}/network_view.json"] * bool(EDGED)
+        names += [f"{folder}/network_view.json"] * bool(OF_EDGES)
         tables = dict.fromkeys(TABLES.get(one, one) for one in analyses())
-        tables |= dict.fromkeys("composition" if one == "composition" else "expression" for one in controls())
+        tables |= dict.fromkeys(
+            "composition" if one == "composition" else "expression" for one in controls()
+        )
         names += [f"{folder}/{table}.tsv" for table in tables]
         for network in NETWORKS:
             names += [f"{folder}/{network}/{name}.tsv" for name in ("design", "covariates")]
@@ -75,10 +81,13 @@ def shown_of_cell_type(cell_type):
 def drawn_figures():
     """Return the figures of the study: name, title, cell type and phenotype ("" without), path.
 
-    They are what rules mark for the report, in their order.
+    They are what rules mark for the report, in their order. Behind them is what captions say of the
+    study, as a function of wildcards and input.
     """
     drawing = ["draw_quality", *["draw_training"] * ("sivae" in NETWORKS), "draw_networks"]
-    drawing += ["draw_associations", *["draw_variants"] * bool(cohort.variants)]
+    drawing += ["draw_modules"] * ("modules" in analyses())
+    drawing += ["draw_associations", *["draw_edges"] * bool(OF_EDGES)]
+    drawing += ["draw_variants"] * bool(cohort.variants)
     drawing += ["draw_replication"] * bool(cohort.replicate)
     drawn = []
     for rule in map(workflow.get_rule, drawing):
@@ -88,17 +97,23 @@ def drawn_figures():
             of = dict(zip(varied, values))
             for name, (shown, *_) in rule.output._allitems():
                 place = [of.get("cell_type", ""), of.get("phenotype", "")]
-                drawn.append([name, TITLES[name], *place, apply_wildcards(shown, of)])
+                path = apply_wildcards(shown, of)
+                drawn.append([name, TITLES[name], *place, path, rule.params.caption])
     return drawn
 
 
 def captioned():
-    """Return the figures of the study with their captions behind them."""
-    texts = {}
-    for name, _, cell_type, phenotype, _ in (figures := drawn_figures()):
+    """Return the figures of the study, with their captions behind them."""
+    shown = []
+    for name, title, cell_type, phenotype, path, said in drawn_figures():
         of = {"cell_type": cell_type, "phenotype": phenotype}
-        said = caption(Wildcards(fromdict={key: value for key, value in of.items() if value}))
-        template = Path(CLONE, f"workflow/report/{name}.rst").read_text(encoding="utf-8")
-        params = SimpleNamespace(params=SimpleNamespace(caption=said))
-        texts[name, cell_type, phenotype] = Template(template).render(snakemake=params).strip()
-    return [[*figure, texts[figure[0], *figure[2:4]]] for figure in figures]
+        wildcards = Wildcards(fromdict={key: value for key, value in of.items() if value})
+        if said is caption:
+            about = said(wildcards)
+        else:
+            about = said(wildcards, SimpleNamespace(measures=in_place(measures(wildcards))))
+        text = Path(CLONE, f"workflow/report/{name}.rst").read_text(encoding="utf-8")
+        params = SimpleNamespace(params=SimpleNamespace(caption=about))
+        text = Template(text).render(snakemake=params).strip()
+        shown.append([name, title, cell_type, phenotype, path, text])
+    return shown

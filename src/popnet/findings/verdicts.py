@@ -89,10 +89,9 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     explained = hits["unexplained"] == 0
     good = hits[stands & ~chance & ~explained]
     if len(good):
-        names = _listed([_in_text(one) for one in good["analysis"]], len(good))
         return FOUND, (
             f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
-            f"questions of the study are counted together, and that nothing else explains: {names}."
+            "questions of the study are counted together, and that nothing else explains."
         )
     reasons = [
         (~stands, "are no longer significant when all questions of the study are counted together"),
@@ -164,8 +163,8 @@ def beside(tables: Mapping[str, pd.DataFrame], about: Compared, fdr: float) -> l
         if len(hits):
             said.append(
                 f"The share of {len(hits)} of {len(states)} cell states changes too "
-                f"({_listed(hits['name'], NAMED)}): part of a change of networks may be a change of "
-                "the mix of cells."
+                f"({_listed(hits['name'], NAMED)}): part of a change of networks may be one of the "
+                "mix of cells."
             )
     return said
 
@@ -204,8 +203,8 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
     given = f", and with the reliability of the median gene ({icc:.2f})" if np.isfinite(icc) else ""
     if not np.isfinite(one):
         return [
-            f"With {n} observations (each a {kind}){given}, no effect on a gene is large enough to be "
-            "found with a probability of 80 %. No hit is no proof that nothing changes."
+            f"With {n} observations (each a {kind}){given}, no effect on a gene is large enough to "
+            "be found with a probability of 80 %. No hit is no proof that nothing changes."
         ]
     after = (
         f"below {many:.2f} in one of all genes, after correction for their number"
@@ -213,9 +212,9 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
         else "of any size in one of all genes, after correction for their number"
     )
     return [
-        f"With {n} observations (each a {kind}){given}, a {what} below {one:.2f} would probably have "
-        f"been missed in a single test, and {after} (power 80 %). No hit is no proof that nothing "
-        "changes."
+        f"With {n} observations (each a {kind}){given}, a {what} below {one:.2f} would probably "
+        f"have been missed in a single test, and {after} (power 80 %). No hit is no proof that "
+        "nothing changes."
     ]
 
 
@@ -292,8 +291,8 @@ def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> l
         )
         which = f"{word}s" if kind != "coupling" else f"pairs of {word}s"
         said.append(
-            f"{len(hits):,} of {len(rows):,} {which} {what} ({len(free):,} not explained by anything "
-            f"else). First of them: {of}, {way} {about.across} (q {first['q']:.2g})."
+            f"{len(hits):,} of {len(rows):,} {which} {what} ({len(free):,} not explained by "
+            f"anything else). First of them: {of}, {way} {about.across} (q {first['q']:.2g})."
         )
     return said
 
@@ -312,8 +311,8 @@ def _of_edges(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
     free = int((~is_explained(hits)).sum())
     return [
         f"{len(hits):,} of {len(tested):,} candidate pairs of genes change in weight{by}: {low:,} "
-        f"lower and {len(hits) - low:,} higher {about.across} ({free:,} not explained by expression "
-        "or composition)."
+        f"lower and {len(hits) - low:,} higher {about.across} ({free:,} not explained by "
+        "expression or composition)."
     ]
 
 
@@ -336,7 +335,7 @@ def _median(values: pd.Series | None) -> str:
 
 def _listed(names: Iterable[object], most: int) -> str:
     texts = list(map(str, names))
-    return ", ".join(texts[:most]) + (", …" if len(texts) > most else "")
+    return ", ".join(texts[:most]) + (", and others" if len(texts) > most else "")
 
 
 def _in_text(analysis: str) -> str:

@@ -89,8 +89,9 @@ def _measurable(results: Results, cell_type: str) -> dict[str, str]:
         text = "it was not asked (preset paper)"
         return {"cell_type": name, "network": words, "light": UNKNOWN, "sentence": text}
     own = table[(table["network"] == network) & (table["measure"] == DECIDING)]
-    sentence = own["sentence"].iloc[0] if len(own) else "it is not known"
     light = verdict_of(table, network)
+    # The sentence begins with the verdict.
+    sentence = own["sentence"].iloc[0].removeprefix(light).lstrip(": ") if len(own) else ""
     return {"cell_type": name, "network": words, "light": light, "sentence": sentence}
 
 

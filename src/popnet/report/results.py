@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +92,12 @@ class Results:
     def has(self, path: str) -> bool:
         """Return whether the study has a file, relative to its folder."""
         return path in self.files
+
+    def paths(self, pattern: str) -> list[str]:
+        """Return the paths of files by a pattern; none where the study has none."""
+        return [
+            str(self.folder / name) for name in sorted(self.files) if fnmatchcase(name, pattern)
+        ]
 
     def table(self, path: str) -> pd.DataFrame | None:
         """Read a table of tests or of values (TSV or Parquet); None where the study has none.

@@ -12,7 +12,16 @@ import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
-from popnet.report import cards, methods, network_view, overview, pictures, tables
+from popnet.report import (
+    cards,
+    evidence,
+    methods,
+    network_view,
+    overview,
+    pictures,
+    planted,
+    tables,
+)
 from popnet.report.embedding import as_json
 from popnet.report.results import Results
 from popnet.report.sections import Section
@@ -20,6 +29,9 @@ from popnet.report.sections import Section
 # In reading order. Each returns None where the study has nothing to show in it.
 SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     overview.section,
+    planted.section,
+    evidence.measurable,
+    evidence.findings,
     network_view.section,
     cards.section,
     pictures.section,

@@ -12,6 +12,8 @@ import pytest
 from popnet.files import write_h5ad, write_parquet, write_table
 from popnet.report.results import Results
 
+SAMPLES = tuple(f"S{number}" for number in range(8))
+
 
 @pytest.fixture
 def write_study(tmp_path):
@@ -19,7 +21,7 @@ def write_study(tmp_path):
 
     def write(
         genes=("G1", "G2", "G3", "G4", "G5"),
-        samples=tuple(f"S{number}" for number in range(8)),
+        samples=SAMPLES,
         phenotype="age",
         cell_type="T",
         set_name="a set",
@@ -92,9 +94,7 @@ def write_study(tmp_path):
         design = {"observations": n_samples, "each is a": "donor", "detectable effect": 0.61}
         design |= {"detectable effect, all tests": 0.9, "reliability (median gene)": 0.8}
         design |= {"warning": "few observations"}
-        put(
-            pd.DataFrame([*design.items()], columns=["item", "value"]), f"{of}/shared/design.tsv"
-        )
+        put(pd.DataFrame([*design.items()], columns=["item", "value"]), f"{of}/shared/design.tsv")
         covariates = {"covariate": ["sex"], "statistic": [0.1], "p": [0.8]}
         put(pd.DataFrame(covariates), f"{of}/shared/covariates.tsv")
         row = {"phenotype": phenotype, "cell_type": cell_type, "network": "shared"}

@@ -19,7 +19,7 @@
 
   function tableOf(title, rows, names, numeric, opens = {}, help = {}) {
     return popnet.table({
-      title, file: "",
+      title, file: "", rows: 10,
       columns: names.map((name) => ({
         name, help: help[name] || "", numeric: numeric.includes(name), opens: opens[name] || "",
         values: rows.map((row) => row[name] ?? (numeric.includes(name) ? null : "")),

@@ -86,8 +86,8 @@ popnet.charts = (() => {
 
   // The gene in the middle, its neighbours around it; wide lines are edges of many samples.
   function ego(name, neighbours, group) {
-    const [size, radius] = [290, 96];
-    const figure = e("svg", { viewBox: `0 0 ${size} ${size}`, class: "chart", role: "img",
+    const [size, radius] = [240, 92];
+    const figure = e("svg", { viewBox: `-50 0 ${size + 100} ${size}`, class: "chart", role: "img",
       "aria-label": `Edges of ${name} in ${group}: ${neighbours.map((one) => `${one.name} ${Math.round(100 * one.share)} %`).join(", ")}` });
     const places = neighbours.map((one, at) => {
       const angle = (2 * Math.PI * at) / neighbours.length - Math.PI / 2;

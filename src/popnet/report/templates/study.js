@@ -75,12 +75,14 @@ const popnet = (() => {
   );
   window.addEventListener("beforeprint", () => [...waiting.keys()].forEach(show));
 
-  const ROWS = 25;
-
   // A table that sorts, filters and saves; see popnet.report.tables.shown_table.
   function table(spec) {
     const columns = spec.columns;
     const n = columns.length ? columns[0].values.length : 0;
+    const long = (column) => column.values.some((value) => String(value).length > 30);
+    columns.forEach((column) => { column.kind = column.numeric ? "number" : long(column) ? "long" : "name"; });
+    const kind = (column) => column.kind;
+    const ROWS = spec.rows || 25;
     const state = { order: [...Array(n).keys()], by: -1, down: false, text: "", most: ROWS };
     const body = element("tbody");
     const status = element("p", { class: "soft", role: "status" });
@@ -88,7 +90,7 @@ const popnet = (() => {
     const heads = columns.map((column, place) => {
       const words = column.name.replaceAll("_", " ");
       const button = element("button", { type: "button", title: column.help, onclick: () => sort(place) }, words);
-      return element("th", { scope: "col", class: column.numeric ? "number" : null }, button);
+      return element("th", { scope: "col", class: kind(column) }, button);
     });
 
     function sort(place) {
@@ -129,7 +131,7 @@ const popnet = (() => {
       body.replaceChildren(
         ...rows.slice(0, state.most).map((row) =>
           element("tr", {}, columns.map((column) =>
-            element("td", { class: column.numeric ? "number" : null }, cell(column, row)))),
+            element("td", { class: kind(column) }, cell(column, row)))),
         ),
       );
       more.hidden = rows.length <= state.most;
@@ -155,7 +157,7 @@ const popnet = (() => {
     fill();
     return element("div", { class: "table" },
       element("div", { class: "tools no-print" },
-        element("label", {}, "Filter rows ", filter),
+        n > ROWS ? element("label", {}, "Filter rows ", filter) : null,
         element("button", { type: "button", onclick: () => save(",", "csv") }, "Save CSV"),
         element("button", { type: "button", onclick: () => save("\t", "tsv") }, "Save TSV"),
         spec.file ? element("a", { href: encodeURI(spec.file) }, "File with all columns") : null),
