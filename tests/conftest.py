@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,105 @@ def snakemake():
         return done.returncode, done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def install():
+    """A function that installs packages of Debian; skips the test where it cannot."""
+
+    def with_apt(*packages: str) -> None:
+        if os.geteuid() or not shutil.which("apt-get"):
+            pytest.skip(f"no {packages[0]} here, and installing it takes root and apt-get")
+        # At this runlevel the packages start no daemons.
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        # Tests that run side by side would find the database of packages locked.
+        with Path(tempfile.gettempdir(), "popnet-apt.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+                done = subprocess.run(
+                    ["apt-get", *arguments],
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+        if done.returncode:
+            pytest.skip(f"no {packages[0]} here, and apt-get fails: {done.stdout[-500:]}")
+
+    return with_apt
+
+
+@pytest.fixture(scope="session")
+def chromium(install):
+    """A browser without a window."""
+    from playwright.sync_api import sync_playwright
+
+    if not shutil.which("chromium"):
+        install("chromium", "fonts-dejavu-core")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+# Text that is cut off: longer than the box that it is in, where that hides the rest.
+CUT_OFF = """
+() => [...document.querySelectorAll("body *")].filter((one) => {
+  const style = getComputedStyle(one);
+  return one.checkVisibility() && one.clientWidth > 1 && one.innerText
+    && (style.overflowX === "hidden" || style.overflowX === "clip")
+    && one.scrollWidth > one.clientWidth + 1;
+}).map((one) => one.outerHTML.slice(0, 200))
+"""
+
+
+@pytest.fixture
+def visit(chromium):
+    """A function that opens a page on a laptop's screen; returns it and what went wrong so far."""
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    context.set_default_timeout(60_000)
+
+    def open_page(path: Path):
+        faults: list[str] = []
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda message: (
+                faults.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
+        here = path.as_uri()
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((here, "data:", "blob:"))
+                else faults.append(f"asks {request.url}")
+            ),
+        )
+        page.goto(here)
+        return page, faults
+
+    yield open_page
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def looked_at():
+    """A function that returns what a reader cannot see or use on a page as it is now."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    def look(page) -> list[str]:
+        width = page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
+        found = [f"{width} pixels too wide"] if width > 0 else []
+        found += [f"cut off: {one}" for one in page.evaluate(CUT_OFF)]
+        for one in Axe().run(page).response["violations"]:
+            if one["impact"] in ("serious", "critical"):
+                found.append(f"{one['help']}: {[node['html'][:200] for node in one['nodes'][:3]]}")
+        return found
+
+    return look

@@ -281,6 +281,53 @@ def test_pictures_of_the_readme_are_those_of_the_demo(results, root, name, key):
     assert np.abs(new[:height] - old[:height]).mean() < 0.1
 
 
+def test_the_page_in_a_browser(results, truth, visit, looked_at):
+    """A reader looks a gene up, sorts a table and opens a network."""
+    page, faults = visit(results / "report.html")
+    gene = next(iter(truth["connectivity"]["complexes"]))
+    page.get_by_role("searchbox").first.wait_for()
+    assert looked_at(page) == []
+
+    page.locator("#networks").scroll_into_view_if_needed()
+    page.locator("#networks canvas").first.wait_for()
+    captions = page.locator("#networks figcaption")
+    assert [text.partition(":")[0] for text in captions.all_inner_texts()] == [
+        "lower third",
+        "upper third",
+    ]
+    page.select_option(
+        "#networks select[name=node]",
+        label=page.locator("#networks select[name=node] option", has_text="MT-").first.inner_text(),
+    )
+    assert gene in page.locator("#networks .network-chosen").inner_text()
+    page.select_option("#networks select[name=level]", "genes")
+    page.select_option("#networks select[name=node]", label=gene)
+    assert "neighbours" in page.locator("#networks .network-chosen").inner_text()
+    page.locator("#networks details > summary").first.click()
+    table = page.get_by_role("region", name="Genes of the networks")
+    head = table.get_by_role("columnheader", name="q")
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    q = [float(text) for text in table.locator("tbody td:last-child").all_inner_texts() if text]
+    assert q == sorted(q)
+    assert faults == []
+    assert looked_at(page) == []
+
+
+def test_the_study_is_a_crate(results):
+    graph = json.loads((results / "ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    (run,) = [one for one in graph if one["@type"] == "CreateAction"]
+    assert entities[run["instrument"]["@id"]]["@type"].count("ComputationalWorkflow") == 1
+    assert "report.html" in {made["@id"] for made in run["result"]}
+    for made in run["result"]:
+        assert (results / made["@id"]).stat().st_size == int(entities[made["@id"]]["contentSize"])
+    assert entities["#value-bins.size"]["value"] == 200
+    names = [entities[one["@id"]]["name"] for one in run["object"]]
+    assert "demo.yaml" in names
+    assert not any(Path(name).is_absolute() for name in names)
+
+
 def test_a_second_run_does_nothing(demo, snakemake):
     status, output = snakemake(demo, "--cores", "2")
     assert status == 0, output

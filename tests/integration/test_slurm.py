@@ -75,27 +75,6 @@ PartitionName=gpu Nodes=node
 """
 
 
-def install() -> None:
-    """Install Slurm where it is not and that can be done; skip the tests where it cannot."""
-    if all(shutil.which(name, path=PATH) for name in [*DAEMONS, *CLIENTS]):
-        return
-    if os.geteuid() or not shutil.which("apt-get"):
-        pytest.skip("no Slurm here, and none can be installed: that takes root and apt-get")
-    # At this runlevel the packages start no daemons.
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    packages = ["slurm-wlm", "munge"]
-    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", *arguments],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    if done.returncode:
-        pytest.skip(f"no Slurm here, and apt-get cannot install it: {done.stdout[-500:]}")
-
-
 def free_ports(number: int) -> list[int]:
     sockets = [socket.socket() for _ in range(number)]
     for each in sockets:
@@ -191,9 +170,15 @@ def ask(environment: dict, *command: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
+def programs(install):
+    """Those of Slurm, installed where they are not."""
+    if not all(shutil.which(name, path=PATH) for name in [*DAEMONS, *CLIENTS]):
+        install("slurm-wlm", "munge")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory, programs):
     """The environment in which commands find a Slurm that runs for these tests."""
-    install()
     with running_slurm(tmp_path_factory.mktemp("slurm")) as environment:
         yield environment
 
@@ -341,8 +326,7 @@ def test_results_are_those_of_a_local_run(study, small_clone, snakemake):
     assert not different
 
 
-def test_nothing_outlives_a_failure(tmp_path):
-    install()
+def test_nothing_outlives_a_failure(tmp_path, programs):
     job = tmp_path / "job.pid"
     with suppress(InterruptedError), running_slurm(tmp_path) as environment:
         ask(environment, "sbatch", "--output=/dev/null", f"--wrap=echo $$ >'{job}'; sleep 600")

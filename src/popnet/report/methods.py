@@ -34,9 +34,11 @@ WORDS = {
 }
 
 
-def section(results: Results) -> Section:
-    """Return the methods, and versions and hardware as a table."""
+def section(results: Results) -> Section | None:
+    """Return the methods, and versions and hardware; None of a study without a record of itself."""
     record = results.record("cohort.json")
+    if record is None:
+        return None
     first = next(iter(results.cell_types))
     designs = [
         table
@@ -45,7 +47,7 @@ def section(results: Results) -> Section:
     ]
     paragraphs, references = cited(
         [
-            _cells(results, record),
+            _cells(results, record, results.table("bins.tsv"), results.table("samples.tsv")),
             _networks(record, results.networks, results.table(f"{first}/genes.tsv")),
             _reliability(record, results),
             _tests(record, designs),
@@ -103,8 +105,14 @@ def _design(results: Results, cell_type: str, phenotype: str) -> str:
     return f"{cell_type}/associations/{phenotype}/{network}/design.tsv"
 
 
-def _cells(results: Results, record: Mapping[str, Any]) -> list[str]:
-    bins, samples = results.table("bins.tsv"), results.table("samples.tsv")
+def _cells(
+    results: Results,
+    record: Mapping[str, Any],
+    bins: pd.DataFrame | None,
+    samples: pd.DataFrame | None,
+) -> list[str]:
+    if bins is None or samples is None:
+        return []
     config = record["config"]
     kept = samples[samples["sample"].isin(bins["sample"])]
     n_samples, n_donors = len(kept), kept["donor"].fillna(kept["sample"]).nunique()

@@ -57,17 +57,17 @@ def programme_view(
     place = {programme: at for at, programme in enumerate(programmes["programme"])}
     nodes = [
         {
-            "label": f"P{row.programme}",
-            "name": row.name,
-            "set": row.gene_set,
-            "genes": [[gene, _short(loading)] for gene, loading in row.genes],
+            "label": f"P{row['programme']}",
+            "name": row["name"],
+            "set": row["gene_set"],
+            "genes": [[gene, _short(loading)] for gene, loading in row["genes"]],
             **_values(row, fdr),
         }
-        for row in programmes.itertuples(index=False)
+        for row in programmes.to_dict("records")
     ]
     links = [
-        {"ends": [place[row.programme1], place[row.programme2]], **_values(row, fdr)}
-        for row in couplings.itertuples(index=False)
+        {"ends": [place[row["programme1"]], place[row["programme2"]]], **_values(row, fdr)}
+        for row in couplings.to_dict("records")
     ]
     turn = 2 * np.pi * np.arange(len(nodes)) / max(len(nodes), 1) - np.pi / 2
     at = SIDE / 2 * (1 + np.column_stack([np.cos(turn), np.sin(turn)]))
@@ -111,17 +111,22 @@ def gene_view(
         "network": NETWORKS.get(network, f"your table {network}"),
         "n_links": n_edges,
         "nodes": [
-            {"name": gene, "change": _short(row.statistic), "q": _short(row.q), "hit": row.q <= fdr}
-            for gene, row in zip(genes, tested.itertuples(index=False), strict=True)
+            {
+                "name": gene,
+                "change": _short(row["statistic"]),
+                "q": _short(row["q"]),
+                "hit": bool(row["q"] <= fdr),
+            }
+            for gene, row in zip(genes, tested.to_dict("records"), strict=True)
         ],
         "links": [
             {
                 "ends": pair,
-                "negative": bool(row.negative),
+                "negative": bool(row["negative"]),
                 **_values(row, fdr),
-                "hit": bool(row.called),
+                "hit": bool(row["called"]),
             }
-            for pair, row in zip(ends.tolist(), edges.itertuples(index=False), strict=True)
+            for pair, row in zip(ends.tolist(), edges.to_dict("records"), strict=True)
         ],
         "at": layout(ends, len(genes)),
         "modules": [],
@@ -129,7 +134,7 @@ def gene_view(
     }
     if modules is not None:
         of_module = {
-            f"{module}: {name}": rows["gene"]
+            f"{module}: {name}": rows["gene"].tolist()
             for (module, name), rows in modules.groupby(["module", "name"])
         }
         view["modules"] = _members(genes, of_module)
@@ -176,11 +181,11 @@ def _members(genes: pd.Index, groups: Mapping[str, Sequence[str]]) -> list[dict[
     return sorted(found, key=lambda one: -len(one["nodes"]))
 
 
-def _values(row: Any, fdr: float) -> dict[str, Any]:
+def _values(row: Mapping[Any, Any], fdr: float) -> dict[str, Any]:
     """Return what both groups have, the change, and whether a test calls it."""
-    values = {name: _short(getattr(row, name)) for name in ("control", "case", "change", "q")}
-    explained = getattr(row, "explained_by", "")
-    return values | {"hit": bool(row.q <= fdr)} | ({"explained": explained} if explained else {})
+    values = {name: _short(row[name]) for name in ("control", "case", "change", "q")}
+    explained = row.get("explained_by")
+    return values | {"hit": bool(row["q"] <= fdr)} | ({"explained": explained} if explained else {})
 
 
 def _short(value: float) -> float | None:
