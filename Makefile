@@ -5,7 +5,7 @@ BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
 
-.PHONY: demo pictures test check docs generate conda-check lock clean-demo
+.PHONY: demo pictures test check docs generate conda-check lock clean-demo cytoscape
 
 demo: .venv/run.stamp
 	@$(DEMO) --quiet host reason
@@ -76,3 +76,11 @@ lock: .venv/dev.stamp
 
 clean-demo:
 	rm -rf results/demo logs/demo
+
+# The library that draws networks in the page, with its licence, from its npm package.
+CYTOSCAPE := 3.35.0
+cytoscape:
+	folder=$$(mktemp -d) && npm pack --silent --pack-destination $$folder cytoscape@$(CYTOSCAPE) && \
+		tar -xzf $$folder/*.tgz -C $$folder && \
+		cp $$folder/package/dist/cytoscape.min.js resources/ && \
+		cp $$folder/package/LICENSE resources/cytoscape.LICENSE && rm -r $$folder
