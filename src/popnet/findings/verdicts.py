@@ -203,8 +203,9 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
     given = f", and with the reliability of the median gene ({icc:.2f})" if np.isfinite(icc) else ""
     if not np.isfinite(one):
         return [
-            f"With {n} observations (each a {kind}){given}, no effect on a gene is large enough to "
-            "be found with a probability of 80 %. No hit is no proof that nothing changes."
+            f"With {n} observations (each a {kind}){given}, even the largest effect would probably "
+            "be missed (power 80 %): hits are among the genes that are measured better than the "
+            "median one. No hit is no proof that nothing changes."
         ]
     after = (
         f"below {many:.2f} in one of all genes, after correction for their number"
