@@ -287,13 +287,12 @@ def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> l
         first = (free if len(free) else hits).iloc[0]
         way = "higher" if first["estimate"] > 0 else "lower"
         of = first["name1"] if kind != "coupling" else f"{first['name1']} with {first['name2']}"
-        what = {"variance": "vary more or less", "density": "are wired more or less densely"}.get(
-            str(kind), "are coupled more or less"
-        )
         which = f"{word}s" if kind != "coupling" else f"pairs of {word}s"
+        n_explained = len(hits) - len(free)
+        explained = f", {n_explained} explained by expression or composition" if n_explained else ""
         said.append(
-            f"{len(hits):,} of {len(rows):,} {which} {what} ({len(free):,} not explained by "
-            f"anything else). First of them: {of}, {way} {about.across} (q {first['q']:.2g})."
+            f"{len(hits):,} of {len(rows):,} {which} {'change' if len(hits) > 1 else 'changes'} in "
+            f"{kind}{explained}. First: {of}, {way} {about.across} (q {first['q']:.2g})."
         )
     return said
 
