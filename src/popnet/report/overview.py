@@ -63,7 +63,7 @@ def design(results: Results, cell_type: str, phenotype: str) -> dict[str, str]:
 def _study(results: Results) -> list[str]:
     study, bins, samples = results.study, results.table("bins.tsv"), results.table("samples.tsv")
     kept = samples[samples["sample"].isin(bins["sample"])]
-    donors = kept["donor"].nunique()
+    donors = kept["donor"].fillna(kept["sample"]).nunique()
     cells = f"{bins['n_cells'].sum():,.0f} cells of " if study["has_cells"] else ""
     types = f"{len(results.cell_types)} cell type{'s' * (len(results.cell_types) > 1)}"
     sized = f" of {study['size']:,} cells" if study["has_cells"] else ""

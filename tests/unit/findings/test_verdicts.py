@@ -1,0 +1,78 @@
+"""The verdict on a phenotype: found, in doubt, nothing found, or cannot be said."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from popnet.findings import verdicts as say
+
+AGE = say.Compared("age")
+ILL = say.Compared("status", "ill", "well")
+
+
+def findings(**changes):
+    """Return a row of findings.tsv with a hit that stands, and changes of it."""
+    row = {"analysis": "Degree centrality: genes", "tested": 100, "significant": 10}
+    row |= {"unexplained": 9, "significant_in_study": 8, "by_chance": 0.1}
+    return pd.DataFrame([row | changes])
+
+
+@pytest.mark.parametrize(
+    ("changes", "light", "why"),
+    [
+        ({}, say.FOUND, "1 of 1 analyses has hits that stand"),
+        ({"unexplained": 0}, say.DOUBT, "are explained by expression, depth or composition"),
+        ({"significant_in_study": 0}, say.DOUBT, "no longer significant when all questions"),
+        ({"by_chance": 2.0}, say.DOUBT, "hardly more than the same tests call with permuted"),
+        ({"significant": 0, "significant_in_study": 0}, say.NOTHING, "None of 1 analyses"),
+        ({"tested": 0, "significant": 0}, say.UNTESTED, "No question could be tested"),
+        ({"analysis": "Expression (positive control)"}, say.UNTESTED, "No question"),
+    ],
+)
+def test_lights(changes, light, why):
+    found, reason = say.light(findings(**changes), 0.05)
+    assert found == light
+    assert why in reason
+
+
+def genes(n_hits, statistic=-0.5, explained_by="none"):
+    hits = [number < n_hits for number in range(10)]
+    return pd.DataFrame(
+        {
+            "gene": [f"G{number}" for number in range(10)],
+            "statistic": statistic,
+            "p": [0.001 if hit else 0.5 for hit in hits],
+            "q": [0.003 if hit else 0.8 for hit in hits],
+            "icc": 0.95,
+            "explained_by": [explained_by if hit else "" for hit in hits],
+        }
+    )
+
+
+def test_sentences_have_direction_and_numbers():
+    sets = pd.DataFrame({"gene_set": ["MT"], "nes": -2.0, "q": 0.003, "explained_by": "none"})
+    tables = {"centrality": genes(4), "gene_sets": sets}
+    members = {"MT": [f"G{number}" for number in range(5)]}
+    of_set, of_genes = say.sentences(tables, members, AGE, "robust", 0.05)
+    assert of_set == (
+        "4 of 5 genes of MT lose centrality with higher age (q of the set 0.003, ICC 0.95)."
+    )
+    assert "4 of 10 genes change in centrality, 4 lower and 0 higher with higher age" in of_genes
+    assert "4 not explained by" in of_genes
+    assert of_genes.endswith("G0, G1, G2, G3.")
+    [of_genes] = say.sentences({"centrality": genes(2, 0.5)}, {}, ILL, "robust", 0.05)
+    assert "0 lower and 2 higher in ill (against well)" in of_genes
+    [of_genes] = say.sentences({"centrality": genes(0)}, {}, ILL, "robust", 0.05)
+    assert of_genes == "None of 10 genes changes in centrality."
+
+
+def test_what_was_missed():
+    items = {"observations": "24", "each is a": "donor", "detectable effect": "0.6"}
+    items |= {"detectable effect, all tests": "nan", "reliability (median gene)": "0.5"}
+    [text] = say.missed(items, binary=False)
+    assert "a correlation below 0.60 would probably have been missed in a single test" in text
+    assert "of any size in one of all genes" in text
+    [text] = say.missed(items | {"detectable effect": "nan"}, binary=True)
+    assert "even the largest effect would probably be missed" in text
+    assert say.missed({}, binary=True) == []
