@@ -27,7 +27,7 @@ WORDS = {
     "correlation": "Pearson's correlation",
     "components": "principal components of all samples' cells",
     "spearman": "Spearman's correlation",
-    "cs-core": "CS-CORE [csn]",
+    "cs-core": "CS-CORE [cscore]",
     "clr": "CLR [clr]",
     "mrnet": "MRNET [mrnet]",
     "aracne": "ARACNE [aracne]",
