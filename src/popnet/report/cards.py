@@ -18,8 +18,10 @@ from popnet.report.tables import FIRST
 # Above so many samples, or values in all, cards show quantiles by group and no points.
 MOST_SAMPLES, MOST_VALUES = 300, 6_000_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# Nearest genes that a card lists, and tested pairs that cards can name.
+# Nearest genes that a card lists, and tested pairs that cards can name, of all cell types.
 NEIGHBOURS, MOST_PAIRS = 10, 20_000
+# Above so many numbers, cards leave out centralities in the graph of all networks but the headline.
+MOST_NUMBERS = 3_000_000
 # What a card says of each test.
 NUMBERS = ("estimate", "statistic", "p", "q")
 OF_GENES = {
@@ -178,6 +180,8 @@ def _reliability(results: Results, cell_type: str, genes: pd.Index) -> dict[str,
 def _tests(results: Results, cell_type: str, place: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the tests of all genes: of every phenotype, table, network and measure an array."""
     found = []
+    n_tests = len(results.cell_types) * len(results.phenotypes) * 7 * len(results.networks)
+    all_fit = n_tests * len(NUMBERS) * len(place) <= MOST_NUMBERS
     for folder in results.phenotypes:
         for name, words in OF_GENES.items():
             table = results.tests(cell_type, folder, name)
@@ -186,6 +190,8 @@ def _tests(results: Results, cell_type: str, place: Mapping[str, int]) -> list[d
             # Of consensus networks the change is tested, not the mean.
             table = table.rename(columns={"change_p": "p", "change_q": "q", "change": "estimate"})
             table = table.loc[:, ~table.columns.duplicated(keep="last")]
+            if name == "graph_centrality" and not all_fit:
+                table = table[table["network"] == results.headlines[cell_type]]
             keys = [key for key in ("network", "measure") if key in table]
             parts = table.groupby(keys, sort=False) if keys else [((), table)]
             for values, rows in parts:
@@ -224,14 +230,16 @@ def _logarithm(p: np.ndarray) -> np.ndarray:
 
 def _neighbours(results: Results, cell_type: str, place: Mapping[str, int]) -> list[list[int]]:
     """Return the genes that are most often among a gene's nearest over the samples."""
-    table = results.table(results.of_network(cell_type, "neighbours.parquet"))
+    path = results.of_network(cell_type, "neighbours.parquet")
     found: list[list[int]] = [[] for _ in place]
-    if table is None or table.empty:
+    # A large study has tens of millions of rows: counted before they are a table of text.
+    table = results.columns(path, ["gene", "neighbour"], [("rank", "<=", NEIGHBOURS)])
+    if table is None:
         return found
-    pairs = table[["gene", "neighbour"]].astype(str)
-    counts = pairs.value_counts(sort=True).reset_index()
+    counts = table.group_by(["gene", "neighbour"]).aggregate([([], "count_all")]).to_pandas()
     counts = counts[counts["gene"].isin(place) & counts["neighbour"].isin(place)]
-    for gene, rows in counts.groupby("gene", sort=False):
+    counts = counts.sort_values(["count_all", "neighbour"], ascending=[False, True], kind="stable")
+    for gene, rows in counts.groupby("gene", sort=False, observed=True):
         found[place[str(gene)]] = [place[one] for one in rows["neighbour"].head(NEIGHBOURS)]
     return found
 
@@ -239,7 +247,7 @@ def _neighbours(results: Results, cell_type: str, place: Mapping[str, int]) -> l
 def _pairs(results: Results, cell_type: str, place: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the tested pairs of the headline network, those of smallest p."""
     network, found = results.headlines[cell_type], []
-    most = MOST_PAIRS // max(len(results.phenotypes), 1)
+    most = MOST_PAIRS // (len(results.phenotypes) * len(results.cell_types))
     for folder in results.phenotypes:
         table = results.tests(cell_type, folder, "edges")
         if table is None or "network" not in table:

@@ -21,7 +21,7 @@ GROUPS = {
 # Figures that name samples, or show values of single ones.
 OF_SAMPLES = {"cells", "depth", "kernel", "map", "circos", "connectivity", "training", "losses"}
 # Bytes of all figures together; behind it they are links.
-MOST = 9_000_000
+MOST = 6_000_000
 # Marks of reStructuredText that captions have: code, strong, emphasis.
 MARKS = (
     (re.compile(r"``(.+?)``"), r"<code>\1</code>"),

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from anndata import AnnData
 
-from popnet.files import read_h5ad, read_parquet, read_table
+from popnet.files import read_h5ad, read_parquet, read_table, reading
 from popnet.networks.verdicts import headline, read_measures
 from popnet.stats.units import columns_of, encoded
 from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
@@ -108,6 +110,22 @@ class Results:
             If the file is damaged.
         """
         return _read(self.folder / path) if self.has(path) else None
+
+    def columns(
+        self, path: str, names: list[str], where: list[tuple[str, str, Any]] | None = None
+    ) -> pa.Table | None:
+        """Read columns of a Parquet file, of the rows that conditions name; None without a file.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged.
+        """
+        if not self.has(path):
+            return None
+        with reading(self.folder / path):
+            path = self.folder / path
+            return pq.read_table(path, columns=names, filters=where, read_dictionary=names)
 
     def cells(self, path: str) -> AnnData | None:
         """Read an h5ad; None where the study has none."""

@@ -69,8 +69,8 @@ def write_study(tmp_path):
         pairs = [(s, genes[0], g, 0.5, 1.0) for s in samples for g in genes[1:20]]
         columns = ["sample", "gene1", "gene2", "weight", "share"]
         put(pd.DataFrame(pairs, columns=columns), f"{networks}/edges.parquet")
-        near = [(s, genes[0], g) for s in samples for g in genes[1:10]]
-        near = pd.DataFrame(near, columns=["sample", "gene", "neighbour"])
+        near = [(s, genes[0], g, 1) for s in samples for g in genes[1:10]]
+        near = pd.DataFrame(near, columns=["sample", "gene", "neighbour", "rank"])
         put(near, f"{networks}/neighbours.parquet")
         modules = {"module": 1, "name": "M one", "gene_set": set_name, "gene_set_q": 0.01}
         modules |= {"n_genes": 3, "stability": 0.9, "stable": True, "gene": genes[:3]}
