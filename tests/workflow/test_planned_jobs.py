@@ -21,6 +21,7 @@ ONCE = [
     "correct_study",
     "summarise_findings",
     "write_report",
+    "write_crate",
     "default",
 ]
 ONCE += ["describe_samples", "resolve_phenotype", "resolve_gene_sets"]
@@ -33,7 +34,7 @@ CONTROLS += ["find_states", "associate_composition"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.
-PER_TYPE += ["associate_programmes", "draw_associations", "draw_edges"]
+PER_TYPE += ["associate_programmes", "draw_associations", "draw_edges", "view_networks"]
 MODULES = ["name_modules", "associate_modules", "preserve_modules"]
 PER_NETWORK += ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
 PER_NETWORK += ["associate_edges", "associate_connectivity", "associate_consensus"]
@@ -182,7 +183,7 @@ def test_own_networks_alone(copy_clone, plan_study):
     write_own(clone)
     bins, jobs = plan_study(clone, "own", tune=False)
     assert len(bins) == 6
-    drawn = ["draw_quality", "draw_networks", "draw_associations", "draw_edges"]
+    drawn = ["draw_quality", "draw_networks", "draw_associations", "draw_edges", "view_networks"]
     expected = dict.fromkeys([*ONCE, *drawn], 1)
     of_values = ["map_networks", "export_networks", "gather_map_tests", "make_design"]
     of_values += ["measure_network", "associate_map", "associate_centrality", "enrich_gene_sets"]

@@ -53,7 +53,7 @@ def test_methods_say_what_was_run(described):
     assert "bins of 1,000 cells (8 bins)" in text
     assert "1 sample" in text
     assert "1,234 genes" in text
-    assert "KL weight 0.1, 500, 300, 1,000 steps" in text
+    assert "KL weight 0.1, 500 + 300 + 1,000 steps" in text
     assert "linear mixed model, adjusted for cells and sex:" in text
     assert "torch 2.13.0" in text
     assert "cyvcf2" not in text
@@ -67,7 +67,7 @@ def test_methods_of_the_paper_are_those_of_its_preset(described):
     text, references = described("paper", ["sivae"], shared=False)
     assert "every bin counted as one observation" in text
     assert "was trained from scratch (32 latent dimensions" in text
-    assert "KL weight 1, 2,000, 2,000, 2,000 steps" in text
+    assert "by the training plan 'paper', that of the original study" in text
     assert "the Euclidean distance of the genes' loadings" in text
     assert "mixed model" not in text
     assert REFERENCES["limma"] not in references
