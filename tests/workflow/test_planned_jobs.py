@@ -84,7 +84,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(MODULES, n_types * n_networks)
-        jobs |= dict.fromkeys([*CONTROLS, "draw_modules"], n_types) 
+        jobs |= dict.fromkeys([*CONTROLS, "draw_modules"], n_types)
         if n_types > 1:
             jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
             jobs |= {"compare_expression_of_cell_types": 1}

@@ -203,8 +203,9 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
     given = f", and with the reliability of the median gene ({icc:.2f})" if np.isfinite(icc) else ""
     if not np.isfinite(one):
         return [
-            f"With {n} observations (each a {kind}){given}, no effect on a gene is large enough to "
-            "be found with a probability of 80 %. No hit is no proof that nothing changes."
+            f"With {n} observations (each a {kind}){given}, even the largest effect would probably "
+            "be missed (power 80 %): hits are among the genes that are measured better than the "
+            "median one. No hit is no proof that nothing changes."
         ]
     after = (
         f"below {many:.2f} in one of all genes, after correction for their number"
@@ -286,13 +287,12 @@ def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> l
         first = (free if len(free) else hits).iloc[0]
         way = "higher" if first["estimate"] > 0 else "lower"
         of = first["name1"] if kind != "coupling" else f"{first['name1']} with {first['name2']}"
-        what = {"variance": "vary more or less", "density": "are wired more or less densely"}.get(
-            str(kind), "are coupled more or less"
-        )
         which = f"{word}s" if kind != "coupling" else f"pairs of {word}s"
+        n_explained = len(hits) - len(free)
+        explained = f", {n_explained} explained by expression or composition" if n_explained else ""
         said.append(
-            f"{len(hits):,} of {len(rows):,} {which} {what} ({len(free):,} not explained by "
-            f"anything else). First of them: {of}, {way} {about.across} (q {first['q']:.2g})."
+            f"{len(hits):,} of {len(rows):,} {which} {'change' if len(hits) > 1 else 'changes'} in "
+            f"{kind}{explained}. First: {of}, {way} {about.across} (q {first['q']:.2g})."
         )
     return said
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from popnet.findings import sentences as say
+from popnet.findings.rows import ANALYSES
 from popnet.findings.shown_replication import HEADING, replication_remarks, shown_rates
 from popnet.networks.trained import active_dimensions, precisions
+from popnet.report.pictures import anchor, shown_figures
 from popnet.report.results import Results
 from popnet.report.sections import Section
 from popnet.report.tables import shown_table
@@ -19,6 +23,32 @@ HOW_MEASURED = (
     "of the mean over a sample's bins (median gene and quartiles), and of a single bin. AUROC: how "
     "often two bins of one sample are more alike than bins of two samples; 0.5 is chance.",
 )
+# Of an analysis: the figure that shows it, and its table.
+OF_TESTS = "{cell_type}/associations/{phenotype}/"
+PLACES = {
+    "axes": ("map", "{cell_type}/map/{network}/tests.tsv"),
+    "map": ("map", "{cell_type}/map/{network}/tests.tsv"),
+    "centrality": ("centrality", OF_TESTS + "centrality.tsv"),
+    "graph_centrality": ("", OF_TESTS + "graph_centrality.tsv"),
+    "gene_sets": ("gene_sets", OF_TESTS + "gene_sets.tsv"),
+    "edges": ("circos", OF_TESTS + "edges.tsv"),
+    "model_edges": ("circos", OF_TESTS + "edges.tsv"),
+    "programmes": ("", OF_TESTS + "programmes.tsv"),
+    "modules": ("", OF_TESTS + "modules.tsv"),
+    "components": ("", OF_TESTS + "components.tsv"),
+    "connectivity": ("connectivity", OF_TESTS + "connectivity.tsv"),
+    "consensus": ("sets", OF_TESTS + "consensus.tsv"),
+    "expression": ("quadrants", OF_TESTS + "expression.tsv"),
+    "detection": ("", OF_TESTS + "expression.tsv"),
+    "composition": ("", OF_TESTS + "composition.tsv"),
+    "single": ("single", "variants/{phenotype}/single.tsv"),
+    "burden": ("burden", "variants/{phenotype}/burden.tsv"),
+    "heteroplasmy": ("", "variants/{phenotype}/heteroplasmy.tsv"),
+    **dict.fromkeys(
+        ("shared", "differing", "shared_expression", "differing_expression"),
+        ("", "associations/{phenotype}/cell_types.tsv"),
+    ),
+}
 # Meanings of the columns that stand in no file.
 OF_MEASURES = {
     "is it measurable?": "The verdict: measurable, in part, not measurable or unknown",
@@ -67,9 +97,11 @@ def findings(results: Results) -> Section:
     table, fdr = results.table("findings.tsv"), results.fdr
     designs = list(_designs(results))
     _, compared, covariates = say.compared(designs, chosen)
-    shown = say.beside_chance(table)
+    title = "What was tested and found"
+    rows = shown_table(say.beside_chance(table), "findings.tsv", title, file="findings.tsv")
+    rows["columns"][4:4] = _where(results, table)
     tables = [
-        shown_table(shown, "findings.tsv", "What was tested and found", file="findings.tsv"),
+        rows,
         shown_table(compared, "design.tsv", "What is compared, and what 80 % power would find"),
     ]
     if len(covariates):
@@ -95,6 +127,39 @@ def findings(results: Results) -> Section:
         tables,
         ("findings.js",),
     )
+
+
+def _where(results: Results, findings: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return two columns of links beside findings: to their figure, and to the file they are of."""
+    keys = {words: key for key, (words, _) in ANALYSES.items()}
+    cell_types = {name: folder for folder, name in results.cell_types.items()}
+    phenotypes = {one["name"]: folder for folder, one in results.phenotypes.items()}
+    drawn = {(one.name, one.cell_type, one.phenotype) for one in shown_figures(results)}
+    figures, files = [], []
+    for row in findings.to_dict("records"):
+        key = keys[row["analysis"]]
+        phenotype = phenotypes.get(row["phenotype"], "")
+        cell_type = cell_types.get(row["cell_type"], "")
+        name, path = PLACES.get(key, ("", ""))
+        path = path.format(phenotype=phenotype, cell_type=cell_type, network=row["network"])
+        figure = (name, cell_type, phenotype)
+        headline = row["network"] in ("", results.headlines.get(cell_type, ""))
+        figures.append(f"#{anchor(*figure)}" if figure in drawn and headline else "")
+        files.append(path if results.has(path) else "")
+    return [
+        {
+            "name": "figure",
+            "help": "The figure that shows it",
+            "values": ["figure" if one else "" for one in figures],
+            "links": figures,
+        },
+        {
+            "name": "file",
+            "help": "The table that has all rows and columns",
+            "values": ["table" if one else "" for one in files],
+            "links": files,
+        },
+    ]
 
 
 def _of_cell_type(results: Results, cell_type: str) -> tuple[list[str], list[str]]:

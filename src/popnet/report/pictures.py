@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from popnet.report.results import Results
+from popnet.report.results import Figure, Results
 from popnet.report.sections import Section
 
 # What a reader asks first comes first.
@@ -32,9 +32,7 @@ MARKS = (
 
 def section(results: Results) -> Section | None:
     """Return the figures; None of a study that has none to show."""
-    chosen = [
-        one for one in results.figures if not (results.hides_donors and one.name in OF_SAMPLES)
-    ]
+    chosen = shown_figures(results)
     if not chosen:
         return None
     place = {name: rank for rank, names in enumerate(GROUPS.values()) for name in names}
@@ -59,6 +57,11 @@ def section(results: Results) -> Section | None:
         )
     shown = {"groups": {heading: own for heading, own in groups.items() if own}}
     return Section("figures", "Figures", "pictures.html.j2", shown)
+
+
+def shown_figures(results: Results) -> list[Figure]:
+    """Return the figures of the page; where donors are hidden, without those that show samples."""
+    return [one for one in results.figures if not (results.hides_donors and one.name in OF_SAMPLES)]
 
 
 def anchor(name: str, cell_type: str, phenotype: str) -> str:

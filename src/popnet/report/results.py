@@ -124,8 +124,8 @@ class Results:
         if not self.has(path):
             return None
         with reading(self.folder / path):
-            path = self.folder / path
-            return pq.read_table(path, columns=names, filters=where, read_dictionary=names)
+            file = self.folder / path
+            return pq.read_table(file, columns=names, filters=where, read_dictionary=names)
 
     def cells(self, path: str) -> AnnData | None:
         """Read an h5ad; None where the study has none."""

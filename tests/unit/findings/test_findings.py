@@ -252,7 +252,8 @@ def test_what_equal_depth_costs_is_said_and_who_is_too_shallow():
     assert "1,000 counts in the median cell" in said
     assert "keeps 75% of its counts, from 25% (c) to 100%" in said
     assert "1 of 4 samples are shallow" in warned
-    assert "thinned to: d." in warned
+    assert "thinned to (d)." in warned
+    assert "(c)" not in depth_sentences("T cells", depths, named=False)[0][0]
     said, warned = depth_sentences("T cells", depths[:3])
     assert (len(said), warned) == (1, [])
 
@@ -427,6 +428,7 @@ def measures(**verdicts):
     table["sentence"] = table["verdict"] + " with 300 cells per sample"
     numbers = ["icc_sample", "icc_bin", "lower_quartile", "upper_quartile", "auroc", "p"]
     table["adjusted_for"], table["cells_per_sample"] = "batch;mean expression", 300
+    table["needed_cells"] = 600
     return table.assign(**dict.fromkeys([*numbers, "fingerprint", "chance", "other_seed"], 0.25))
 
 

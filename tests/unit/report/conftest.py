@@ -72,6 +72,10 @@ def write_study(tmp_path):
         near = [(s, genes[0], g, 1) for s in samples for g in genes[1:10]]
         near = pd.DataFrame(near, columns=["sample", "gene", "neighbour", "rank"])
         put(near, f"{networks}/neighbours.parquet")
+        alike = {"kernel": ["edge_jaccard"], "within_samples": 0.7, "within_donors": 0.6}
+        alike |= {"within_batches": 0.5, "between_batches": 0.4, "n_within_donors": 0}
+        alike |= {"n_within_batches": 10, "n_between_batches": 10}
+        put(pd.DataFrame(alike), "t/map/shared/reliability.tsv")
         modules = {"module": 1, "name": "M one", "gene_set": set_name, "gene_set_q": 0.01}
         modules |= {"n_genes": 3, "stability": 0.9, "stable": True, "gene": genes[:3]}
         put(pd.DataFrame(modules), f"{networks}/modules.tsv")

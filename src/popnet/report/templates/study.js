@@ -123,6 +123,7 @@ const popnet = (() => {
     function cell(column, row) {
       const value = column.values[row];
       if (column.opens && value && popnet.knows(column.opens, value)) return link(column.opens, value);
+      if (column.links && column.links[row]) return element("a", { href: encodeURI(column.links[row]) }, value);
       return column.numeric ? number(value) : String(value ?? "");
     }
 
