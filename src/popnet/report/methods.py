@@ -27,7 +27,7 @@ WORDS = {
     "correlation": "Pearson's correlation",
     "components": "principal components of all samples' cells",
     "spearman": "Spearman's correlation",
-    "cs-core": "CS-CORE [csn]",
+    "cs-core": "CS-CORE [cscore]",
     "clr": "CLR [clr]",
     "mrnet": "MRNET [mrnet]",
     "aracne": "ARACNE [aracne]",
@@ -50,7 +50,7 @@ def section(results: Results) -> Section | None:
             _cells(results, record, results.table("bins.tsv"), results.table("samples.tsv")),
             _networks(record, results.networks, results.table(f"{first}/genes.tsv")),
             _reliability(record, results),
-            _tests(record, designs),
+            _tests(record, designs, results.networks),
             _software(record),
         ]
     )
@@ -152,8 +152,8 @@ def _networks(
         chosen = config["genes"]
         keep = ", ".join(chosen["keep"])
         sentences.append(
-            f"Networks are of {len(genes):,} genes: the {chosen['cohort']:,} most variable ones "
-            f"over all samples, the {chosen['sample']:,} most variable ones of each sample"
+            f"Networks are of {len(genes):,} genes: at most {chosen['cohort']:,} that vary most "
+            f"over all samples, at most {chosen['sample']:,} that vary most in each sample"
             + (f", and those that match {keep}." if keep else ".")
         )
     shared = [one for one in record["shared_models"].values() if one["part"] == "all"]
@@ -185,7 +185,7 @@ def _networks(
         size = config["networks"]
         among = size["central_genes"]
         sentences.append(
-            f"The strongest {size['closest']:.3g} of gene pairs are edges, among "
+            f"The strongest {100 * size['closest']:.3g} % of gene pairs are edges, among "
             + ("all genes." if among == "all" else f"the {among} most central genes of every bin.")
         )
         sentences.append(
@@ -196,24 +196,30 @@ def _networks(
 
 
 def _trained(settings: Mapping[str, Any]) -> str:
-    """Return the settings of a model in words."""
+    """Return the settings of a model in words, without those that are left to a plan."""
     hidden = ", ".join(map(str, settings["hidden"]))
-    steps = ", ".join(f"{one:,}" for one in settings["steps"])
-    return (
-        f"{settings['latent']} latent dimensions, hidden layers of {hidden} units, "
-        f"interpretability weight γ = {settings['gamma']:g}, KL weight {settings['kl']:g}, {steps} "
-        f"steps (cell-wise, feature-wise, joint) of {settings['minibatch']} cells with Adam, "
-        f"learning rate {settings['learning_rate']:g} ({settings['schedule']}), "
-        f"{settings['heldout']:.0%} of the cells held out"
-    )
+    parts = [
+        f"{settings['latent']} latent dimensions",
+        f"hidden layers of {hidden} units",
+        f"interpretability weight γ = {settings['gamma']:g}",
+        f"minibatches of {settings['minibatch']} cells",
+        f"{100 * settings['heldout']:.3g} % of the cells held out",
+    ]
+    if settings["kl"] is not None:
+        parts.append(f"KL weight {settings['kl']:g}")
+    if settings["steps"] is not None:
+        steps = " + ".join(f"{one:,}" for one in settings["steps"])
+        parts.append(f"{steps} steps (cell-wise, feature-wise, joint)")
+    if settings["learning_rate"] is not None:
+        parts.append(f"Adam with a learning rate of {settings['learning_rate']:g}")
+    return ", ".join(parts)
 
 
 def _planned(config: Mapping[str, Any]) -> str:
-    """Return the settings of a model in words, those of its plan where the config has none."""
-    from popnet.sivae.settings import PLANS
-
-    own = {name: value for name, value in presets.sivae(config).items() if value is not None}
-    return _trained(PLANS[presets.training_plan(config)] | own)
+    """Return the settings of a model in words, with the plan that has those that are left."""
+    plan = presets.training_plan(config)
+    whose = ", that of the original study" if plan == "paper" else ""
+    return f"{_trained(presets.sivae(config))}; all else by the training plan '{plan}'{whose}"
 
 
 def _reliability(record: Mapping[str, Any], results: Results) -> list[str]:
@@ -232,16 +238,22 @@ def _reliability(record: Mapping[str, Any], results: Results) -> list[str]:
             )
     if not sentences:
         return []
+    statistics = record["config"]["statistics"]
+    left = "and what is not measurable was not tested."
+    if statistics["test_unmeasurable"]:
+        left = "and what is not measurable was tested nevertheless."
     return [
         "What networks measure was judged before any phenotype was read, by the intraclass "
         "correlation (ICC) over bins of a sample [icc] given depth, batch and mean expression; a "
-        f"measure whose median gene has an ICC of {record['config']['statistics']['min_icc']:g} or "
-        "more is called measurable, and what is not measurable was not tested.",
+        f"measure whose median gene has an ICC of {statistics['min_icc']:g} or more is called "
+        f"measurable, {left}",
         *sentences,
     ]
 
 
-def _tests(record: Mapping[str, Any], designs: Sequence[pd.DataFrame]) -> list[str]:
+def _tests(
+    record: Mapping[str, Any], designs: Sequence[pd.DataFrame], networks: Sequence[str]
+) -> list[str]:
     statistics = record["config"]["statistics"]
     fdr = f"{statistics['fdr']:g}"
     if record["preset"] == "paper":
@@ -260,24 +272,32 @@ def _tests(record: Mapping[str, Any], designs: Sequence[pd.DataFrame]) -> list[s
         }
     )
     given = f", adjusted for {_listed(adjusted)}" if adjusted else ""
-    return [
+    sentences = [
         "The observation is the donor, or the donor at one value of the phenotype, with the mean "
         "over bins.",
-        f"Centrality, pairs of genes, programmes and modules were tested by a linear mixed model"
-        f"{given}: donor, batch and the number of bins and cells are random effects, whose ratios "
-        "to the residual variance are estimated from all genes together by restricted maximum "
-        "likelihood; t is moderated [limma].",
-        "Programmes are the principal directions of what the cohort's siVAE explains, rotated by "
-        "varimax [varimax]; modules were found in the mean network by the Leiden algorithm "
-        "[leiden].",
-        "A pair of genes is called where the plain correlation in the same cells changes in the "
-        "same direction.",
+        f"Values of genes, of pairs of genes and of groups of genes were tested by a linear mixed "
+        f"model{given}: donor, batch and the number of bins and cells are random effects, whose "
+        "ratios to the residual variance are estimated from all genes together by restricted "
+        "maximum likelihood; t is moderated [limma].",
+    ]
+    if "shared" in networks:
+        sentences.append(
+            "Programmes are the principal directions of what the cohort's siVAE explains, rotated "
+            "by varimax [varimax]."
+        )
+    if not set(networks).isdisjoint(NETWORKS):
+        sentences += [
+            "Modules were found in the mean network by the Leiden algorithm [leiden].",
+            "A pair of genes is called where the plain correlation in the same cells changes in "
+            "the same direction.",
+        ]
+    return [
+        *sentences,
         f"Gene sets were tested by enrichment [gsea] with {statistics['permutations']:,} "
         "permutations of the phenotype between donors of a batch, or within donors.",
         f"q values are Benjamini and Hochberg's [fdr] within one analysis; {fdr} was called "
         "significant. Over all analyses of the study, families of tests were selected first "
-        "[families]. Hits by chance were counted under 20 random rotations of the phenotype "
-        "[rotation].",
+        "[families]. Hits by chance were counted under 20 permuted phenotypes [rotation].",
     ]
 
 

@@ -5,7 +5,7 @@ REFERENCES = {
     "transcriptomes. Genome Biology 24 (2023). doi:10.1186/s13059-023-02850-y",
     "snakemake": "Mölder F et al. Sustainable data analysis with Snakemake. F1000Research 10:33 "
     "(2021). doi:10.12688/f1000research.29032",
-    "csn": "Su C et al. Cell-type-specific co-expression inference from single cell "
+    "cscore": "Su C et al. Cell-type-specific co-expression inference from single cell "
     "RNA-sequencing data. Nature Communications 14 (2023). doi:10.1038/s41467-023-40503-7",
     "clr": "Faith JJ et al. Large-scale mapping and validation of Escherichia coli transcriptional "
     "regulation from a compendium of expression profiles. PLoS Biology 5:e8 (2007). "

@@ -235,7 +235,8 @@ popnet.section("networks", (root, { views }) => {
     root.querySelector(".of-strength").textContent = isGenes()
       ? "Least share of a group" : "Least coupling";
     const strengths = shown.links.map((link) => Math.max(...SIDES.map((side) => strength(link, side))));
-    const first = [...strengths].sort((a, b) => b - a)[Math.min(isGenes() ? AT_FIRST : 30, strengths.length - 1)] ?? 0;
+    const most = isGenes() ? AT_FIRST : 30;
+    const first = [...strengths].sort((a, b) => b - a)[most] ?? 0;
     controls.strength.min = isGenes() ? 0.2 : 0;
     controls.strength.value = Math.ceil(first * 20 - 1e-9) / 20;
     const named = [...shown.nodes.entries()].sort(([, a], [, b]) => title(a).localeCompare(title(b), "en", { numeric: true }));
@@ -243,8 +244,8 @@ popnet.section("networks", (root, { views }) => {
       ...named.map(([place, node]) => element("option", { value: place }, title(node))));
     controls.changed.checked = false;
     controls.changed.disabled = !shown.links.some((link) => link.hit);
-    const most = (list) => Math.max(0, ...list.map((one) => Math.abs(one.change ?? 0)));
-    largest = { node: most(shown.nodes), link: most(shown.links) };
+    const change = (list) => Math.max(0, ...list.map((one) => Math.abs(one.change ?? 0)));
+    largest = { node: change(shown.nodes), link: change(shown.links) };
     largest.size = Math.max(1e-9, ...shown.nodes.flatMap((node) => SIDES.map((side) => node[side] ?? 0)));
     root.querySelector(".what").textContent = isGenes()
       ? `Colour of a gene: correlation of its centrality with the phenotype. Dashed: negative. `
