@@ -24,6 +24,7 @@ HOW_MEASURED = (
     "often two bins of one sample are more alike than bins of two samples; 0.5 is chance.",
 )
 # Of an analysis: the figure that shows it, and its table.
+PARTS = ("design", "covariates")
 OF_TESTS = "{cell_type}/associations/{phenotype}/"
 PLACES = {
     "axes": ("map", "{cell_type}/map/{network}/tests.tsv"),
@@ -94,7 +95,7 @@ def findings(results: Results) -> Section:
     """Return the findings row by row, and what was compared."""
     named = results.cell_types
     chosen = {name: results.headlines[folder] for folder, name in named.items()}
-    table, fdr = results.table("findings.tsv"), results.fdr
+    table, fdr = results.read("findings.tsv"), results.fdr
     designs = list(_designs(results))
     _, compared, covariates = say.compared(designs, chosen)
     title = "What was tested and found"
@@ -109,11 +110,11 @@ def findings(results: Results) -> Section:
     lines = []
     rates = results.table("replication_rates.tsv")
     if rates is not None:
-        lines += replication_remarks(rates, results.table("replication_genes.tsv"))
+        lines += replication_remarks(rates, results.read("replication_genes.tsv"))
         if len(rates):
             path = "replication_rates.tsv"
             tables.insert(0, shown_table(shown_rates(rates), path, HEADING, file=path))
-    excluded = results.table("excluded.tsv")
+    excluded = results.read("excluded.tsv")
     lines += [
         *say.against_correlation(table, chosen),
         *say.beside_designs(designs),
@@ -169,8 +170,8 @@ def _of_cell_type(results: Results, cell_type: str) -> tuple[list[str], list[str
     if depths is not None:
         said, warned = say.depth_sentences(name, depths, not results.hides_donors)
         lines, warnings = lines + said, warnings + warned
-    similarity = results.table(f"{cell_type}/map/{network}/reliability.tsv")
-    reliability = results.table(f"{cell_type}/networks/{network}/reliability.tsv")
+    similarity = results.read(f"{cell_type}/map/{network}/reliability.tsv")
+    reliability = results.read(f"{cell_type}/networks/{network}/reliability.tsv")
     lines += say.network_sentences(name, network, results.study["size"], similarity, reliability)
     models = results.paths(f"{cell_type}/shared/all/fit.json")
     training = results.paths(f"{cell_type}/training/*.tsv")
@@ -186,7 +187,7 @@ def _designs(results: Results) -> list[tuple[str, str, str, pd.DataFrame, pd.Dat
         for cell_type, name in results.cell_types.items():
             for network in results.networks:
                 folder = f"{cell_type}/associations/{phenotype}/{network}"
-                tables = [results.table(f"{folder}/{one}.tsv") for one in ("design", "covariates")]
-                if tables[0] is not None:
+                if results.has(f"{folder}/design.tsv"):
+                    tables = (results.read(f"{folder}/{one}.tsv") for one in PARTS)
                     found.append((name, network, defined["name"], *tables))
     return found

@@ -64,7 +64,7 @@ def ego_networks(
     long = pd.DataFrame(columns)[kept]
     sizes = group.value_counts()
     total = long.groupby(["one", "two", "group"])["share"].sum().unstack("group")
-    means = total.reindex(columns=names).fillna(0) / sizes[names].to_numpy()
+    means = total.reindex(columns=names).fillna(0).div(sizes[names])
     one_way = means.reset_index()
     both = pd.concat([one_way, one_way.rename(columns={"one": "two", "two": "one"})])
     both["most"] = both[names].max(axis=1)

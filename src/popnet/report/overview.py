@@ -24,7 +24,7 @@ SIGNS |= {"measurable": "●", "in part": "◐", "not measurable": "○", UNKNOW
 
 def section(results: Results) -> Section:
     """Return the top of the page."""
-    findings = results.table("findings.tsv")
+    findings = results.read("findings.tsv")
     verdicts = [
         _verdict(results, findings, cell_type, phenotype)
         for cell_type in results.cell_types
@@ -61,7 +61,7 @@ def design(results: Results, cell_type: str, phenotype: str) -> dict[str, str]:
 
 
 def _study(results: Results) -> list[str]:
-    study, bins, samples = results.study, results.table("bins.tsv"), results.table("samples.tsv")
+    study, bins, samples = results.study, results.read("bins.tsv"), results.read("samples.tsv")
     kept = samples[samples["sample"].isin(bins["sample"])]
     donors = kept["donor"].fillna(kept["sample"]).nunique()
     cells = f"{bins['n_cells'].sum():,.0f} cells of " if study["has_cells"] else ""

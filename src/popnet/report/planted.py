@@ -43,7 +43,7 @@ def _of_phenotype(
     rows = []
 
     def of_network(table: str) -> pd.DataFrame:
-        tests = results.tests(cell_type, folder, table)
+        tests = results.read(f"{cell_type}/associations/{folder}/{table}.tsv")
         return tests[tests["network"] == network]
 
     genes = of_network("centrality").set_index("gene")
@@ -71,22 +71,23 @@ def _of_phenotype(
                 float(called),
             )
         )
-    means = results.tests(cell_type, folder, "expression").query("measure == 'expression'")
-    means = means.set_index("gene")
-    trap = [gene for gene in rising["genes"] if gene in means.index]
-    up = means.loc[trap]
-    n_up = int(((up["q"] <= fdr) & (up["statistic"] * rising["direction"] * sign > 0)).sum())
-    wrong = hits[hits.index.isin(trap)]
-    n_wrong, n_explained = len(wrong), int(is_explained(wrong).sum())
-    rows.append(
-        _row(
-            name,
-            f"A trap: {len(trap)} genes whose mean expression alone {_falls(sign)}",
-            f"{n_up} in mean expression; {n_wrong} hits of centrality, "
-            f"{n_explained} of them marked as explained by something else",
-            1.0 if n_wrong - n_explained <= 1 else 0.0,
+    expression = results.tests(cell_type, folder, "expression")
+    if expression is not None:
+        means = expression[expression["measure"] == "expression"].set_index("gene")
+        trap = [gene for gene in rising["genes"] if gene in means.index]
+        up = means.loc[trap]
+        n_up = int(((up["q"] <= fdr) & (up["statistic"] * rising["direction"] * sign > 0)).sum())
+        wrong = hits[hits.index.isin(trap)]
+        n_wrong, n_explained = len(wrong), int(is_explained(wrong).sum())
+        rows.append(
+            _row(
+                name,
+                f"A trap: {len(trap)} genes whose mean expression alone {_falls(sign)}",
+                f"{n_up} in mean expression; {n_wrong} hits of centrality, "
+                f"{n_explained} of them marked as explained by something else",
+                1.0 if n_wrong - n_explained <= 1 else 0.0,
+            )
         )
-    )
     burden = results.table(f"variants/{folder}/burden.tsv")
     if burden is not None:
         tested = burden.dropna(subset=["p"]).sort_values("p").reset_index(drop=True)
@@ -104,7 +105,7 @@ def _of_phenotype(
 
 
 def _hubs(results: Results, cell_type: str, truth: Mapping[str, Any]) -> list[dict[str, str]]:
-    table = results.table(results.of_network(cell_type, "centrality.tsv"))
+    table = results.read(results.of_network(cell_type, "centrality.tsv"))
     central = table.set_index("gene").mean(axis=1)
     n_first = 0
     for hub in truth["hubs"]:
@@ -121,7 +122,7 @@ def _hubs(results: Results, cell_type: str, truth: Mapping[str, Any]) -> list[di
 
 
 def _null(results: Results, name: str) -> list[dict[str, str]]:
-    findings = results.table("findings.tsv")
+    findings = results.read("findings.tsv")
     own = findings[(findings["phenotype"] == name) & ~findings["analysis"].isin(CONTROLS)]
     stand = int(own["significant_in_study"].fillna(0).sum())
     n_hits = int(own["significant"].sum())

@@ -111,6 +111,10 @@ class Results:
         """
         return _read(self.folder / path) if self.has(path) else None
 
+    def read(self, path: str) -> pd.DataFrame:
+        """Read a table that every study has, as :meth:`table` does."""
+        return _read(self.folder / path)
+
     def columns(
         self, path: str, names: list[str], where: list[tuple[str, str, Any]] | None = None
     ) -> pa.Table | None:

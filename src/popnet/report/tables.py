@@ -58,7 +58,7 @@ OPENS = {"gene": "gene", "gene1": "gene", "gene2": "gene", "gene_set": "set"}
 
 def section(results: Results) -> Section:
     """Return the tables of tests, one of which is shown at a time."""
-    tables = []
+    tables: list[dict[str, Any]] = []
     for cell_type in results.cell_types:
         for phenotype in results.phenotypes:
             folder = f"{cell_type}/associations/{phenotype}"
