@@ -55,8 +55,9 @@ def shown_of_cell_type(cell_type):
         "programmes" in analyses() and "shared" in NETWORKS
     )
     for network in NETWORKS:
-        of_network = ["centrality.tsv", "reliability.tsv", "bins.h5ad", "neighbours.parquet"]
-        of_network += ["edges.parquet"] * (network not in OWN_VALUES)
+        of_network = ["centrality.tsv", "reliability.tsv", "bins.h5ad"]
+        if network not in OWN_VALUES:
+            of_network += ["edges.parquet", "neighbours.parquet"]
         if "modules" in analyses() and network in networks_with("modules"):
             of_network += ["modules.tsv", "module_preservation.tsv"]
         names += [f"networks/{network}/{name}" for name in of_network]
