@@ -148,8 +148,8 @@ def qq_points(tests: pd.DataFrame) -> pd.DataFrame:
         inflation = chi2.isf(np.median(p), 1) / chi2.isf(0.5, 1)
         columns = {"expected": expected, "observed": p[ranks - 1], "low": low, "high": high}
         parts.append(pd.DataFrame({"source": source, "inflation": inflation} | columns))
-    columns = ["source", "inflation", "expected", "observed", "low", "high"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    names = ["source", "inflation", "expected", "observed", "low", "high"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
 
 
 def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.DataFrame:
