@@ -111,7 +111,7 @@ def study_crate(
     for key, value in _flat(record["config"]):
         parameter, given = _parameter(crate, key, value)
         parameters.append(parameter)
-        objects += [given] if given is not None else []
+        objects.append(given)
     workflow["input"] = parameters
     action = crate.add_action(
         workflow,
@@ -133,26 +133,26 @@ def study_crate(
 
 def _inputs(crate: ROCrate, inputs: Mapping[str, Iterable[str]], hide: bool) -> list[ContextEntity]:
     """Return the entities of the files that the study read, which lie outside of the crate."""
-    found = []
+    found: list[ContextEntity] = []
     for kind, paths in inputs.items():
+        about = [
+            {"name": Path(path).name}
+            | _measured(Path(path))
+            | ({} if Path(path).is_absolute() else {"identifier": path})
+            for path in paths
+        ]
         if kind == "samples" and hide:
-            named = [(None, f"{len(list(paths))} files of single samples")]
-        else:
-            named = [(path, Path(path).name) for path in paths]
-        for path, name in named:
-            about = {"@type": "CreativeWork", "name": name, "description": f"input: {kind}"}
-            about |= _measured(Path(path)) if path else {}
-            about |= {"identifier": path} if path and not Path(path).is_absolute() else {}
-            found.append(crate.add(ContextEntity(crate, f"#input-{len(found) + 1}-{kind}", about)))
+            about = [{"name": f"{len(about)} files of single samples"}]
+        for one in about:
+            one |= {"@type": "CreativeWork", "description": f"input: {kind}"}
+            found.append(crate.add(ContextEntity(crate, f"#input-{len(found) + 1}-{kind}", one)))
     return found
 
 
-def _parameter(crate: ROCrate, key: str, value: Any) -> tuple[ContextEntity, ContextEntity | None]:
-    """Return a parameter of the workflow, and the value that it had; None where it had none."""
+def _parameter(crate: ROCrate, key: str, value: Any) -> tuple[ContextEntity, ContextEntity]:
+    """Return a parameter of the workflow, and the value that it had."""
     kind = TYPES.get(type(value), "Text")
     parameter = crate.add_formal_parameter(key, kind, identifier=f"#parameter-{key}")
-    if value is None:
-        return parameter, None
     given = ContextEntity(
         crate,
         f"#value-{key}",
@@ -186,11 +186,13 @@ def _measured(path: Path) -> dict[str, str]:
 
 
 def _flat(config: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Return dotted keys and values of a nested config."""
+    """Return dotted keys and values of a nested config, without those that are null."""
     found = []
     for key, value in config.items():
-        nested = isinstance(value, Mapping)
-        found += _flat(value, f"{before}{key}.") if nested else [(f"{before}{key}", value)]
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{before}{key}.")
+        elif value is not None:
+            found.append((f"{before}{key}", value))
     return found
 
 
