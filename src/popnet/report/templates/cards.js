@@ -35,7 +35,7 @@
 
   function testsOfGene(type, gene) {
     const rows = type.tests.map((test) => {
-      const value = (key) => (test.numbers[key] ? popnet.unpack(test.numbers[key])[gene] : NaN);
+      const value = (key) => (test.numbers[key] ? popnet.value(test.numbers[key], gene) : NaN);
       const effect = Number.isFinite(value("estimate")) ? value("estimate") : value("statistic");
       return {
         phenotype: phenotype(test.phenotype).name, test: test.what.replaceAll("_", " "), network: test.network,
@@ -82,9 +82,8 @@
       const rows = ego.gene.flatMap((own, at) => (own === gene ? [at] : []));
       if (!rows.length) continue;
       const figures = ego.groups.map((group, number) => {
-        const shares = popnet.unpack(ego.shares, number);
         const words = group === "cases" && one.case ? one.case : group === "controls" && one.control ? one.control : group;
-        return popnet.charts.ego(type.genes[gene], rows.map((at) => ({ name: type.genes[ego.other[at]], share: shares[at] })), words);
+        return popnet.charts.ego(type.genes[gene], rows.map((at) => ({ name: type.genes[ego.other[at]], share: popnet.value(ego.shares, at, number) })), words);
       });
       shown.push(e("h4", {}, `Network around it, by ${one.name}`),
         e("p", { class: "soft" }, "The wider a line, the more samples of the group have the edge (the gene's 12 most frequent edges)."),
@@ -121,7 +120,7 @@
 
   function cardOfGene(type, name) {
     const gene = places[all.cell_types.indexOf(type)].get(name);
-    const icc = type.icc ? popnet.unpack(type.icc)[gene] : NaN;
+    const icc = type.icc ? popnet.value(type.icc, gene) : NaN;
     const trusted = icc >= all.min_icc ? "reliable" : "differences between samples are not reliable";
     const tests = testsOfGene(type, gene);
     const pairs = pairsOfGene(type, gene);
@@ -139,10 +138,10 @@
 
   function members(type, genes) {
     const rows = genes.map((gene) => {
-      const row = { gene: type.genes[gene], ICC: type.icc ? orNull(popnet.unpack(type.icc)[gene]) : null };
+      const row = { gene: type.genes[gene], ICC: type.icc ? orNull(popnet.value(type.icc, gene)) : null };
       for (const test of type.tests) {
         if (test.what !== "degree centrality" || (test.network && test.network !== type.network)) continue;
-        row[`q ${phenotype(test.phenotype).name}`] = test.numbers.q ? orNull(fromLog(popnet.unpack(test.numbers.q)[gene]) ?? NaN) : null;
+        row[`q ${phenotype(test.phenotype).name}`] = test.numbers.q ? orNull(fromLog(popnet.value(test.numbers.q, gene)) ?? NaN) : null;
       }
       return row;
     });

@@ -38,21 +38,23 @@ const popnet = (() => {
     return size < 1e-3 || size >= 1e9 ? value.toExponential(1) : String(+value.toPrecision(3));
   }
 
-  // The values of an array of `popnet.report.embedding.packed`: one row, NaN where missing.
-  function unpack(array, row = 0) {
-    const length = array.shape[array.shape.length - 1];
+  // One value of an array of `popnet.report.embedding.packed`; NaN where it is missing.
+  function value(array, column, row = 0) {
     if (!array.codes) {
       const text = atob(array.data);
       const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
       array.codes = new DataView(bytes.buffer);
     }
-    const [low, span] = [array.low[row], array.high[row] - array.low[row]];
     const [bytes, most] = [array.bits / 8, 2 ** array.bits - 2];
-    return Float64Array.from({ length }, (_, column) => {
-      const at = bytes * (row * length + column);
-      const code = bytes === 1 ? array.codes.getUint8(at) : array.codes.getUint16(at, true);
-      return code ? low + ((code - 1) / most) * span : NaN;
-    });
+    const at = bytes * (row * array.shape[array.shape.length - 1] + column);
+    const code = bytes === 1 ? array.codes.getUint8(at) : array.codes.getUint16(at, true);
+    return code ? array.low[row] + ((code - 1) / most) * (array.high[row] - array.low[row]) : NaN;
+  }
+
+  // The values of one row of such an array.
+  function unpack(array, row = 0) {
+    const length = array.shape[array.shape.length - 1];
+    return Float64Array.from({ length }, (_, column) => value(array, column, row));
   }
 
   // Calls make(root, data) of a section when the reader comes near it, or prints.
@@ -178,7 +180,7 @@ const popnet = (() => {
 
   // The section of cards gives these two a meaning.
   const api = {
-    data, element, number, unpack, section, show, table, link,
+    data, element, number, value, unpack, section, show, table, link,
     knows: () => false,
     open: () => {},
   };
