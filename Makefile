@@ -8,7 +8,7 @@ REPORT := results/demo/report.html
 
 .PHONY: demo test check docs generate conda-check lock clean-demo
 
-demo: .venv/run.stamp
+demo: .venv/popnet.stamp
 	@$(DEMO) --quiet host reason
 	@$(MAKE) --no-print-directory $(REPORT)
 	@echo
@@ -55,6 +55,11 @@ conda-check: .venv/run.stamp clean-demo
 .venv/%.stamp: requirements/%.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# The command `popnet`, of the library as it lies here.
+.venv/popnet.stamp: .venv/run.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 # scETM declares louvain, which it does not import and which would have to be compiled.

@@ -33,7 +33,7 @@ def problems_told() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        click.echo(str(error), err=True)
+        click.echo("\n".join(map(str, error.problems)), err=True)
         sys.exit(1)
 
 
@@ -76,6 +76,8 @@ def init(cells: Path, samples: Path | None, output: Path | None, force: bool) ->
     click.echo(f"Wrote {output} and {settings}: read them, then run: popnet check {output}")
     if errors:
         click.echo(f"\nThis is left to do:\n{_told(errors)}", err=True)
+    if warnings := [problem for problem in problems if problem.severity == "warning"]:
+        click.echo(f"\nThe checks warn:\n{_told(warnings)}", err=True)
 
 
 @main.command()
@@ -93,13 +95,17 @@ def check(
     from popnet.checks.forecast import forecast
     from popnet.checks.study import check_networks, read_study
 
-    with problems_told():
+    try:
         cohort, config = _loaded(sheet, configs)
         study = read_study(cohort, config)
         warnings = [*cohort.warnings, *study.warnings, *check_networks(cohort, study, config)]
-        cores = cores or len(os.sched_getaffinity(0))
-        for heading, lines in forecast(cohort, config, study, cores, bins_per_hour).items():
-            click.echo("\n".join([heading, *(f"  {line}" for line in lines), ""]))
+    except InputError as error:
+        # Numbered, as the workflow does.
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    cores = cores or len(os.sched_getaffinity(0))
+    for heading, lines in forecast(cohort, config, study, cores, bins_per_hour).items():
+        click.echo("\n".join([heading, *(f"  {line}" for line in lines), ""]))
     click.echo(describe(warnings) if warnings else "No problems, no warnings.")
     told = f" --configfile {' '.join(map(str, [DEFAULTS, *own]))}" if (own := [*configs]) else ""
     click.echo(f"Run it: snakemake --cores {cores} --config cohort={sheet}{told}")

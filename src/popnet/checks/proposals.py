@@ -41,12 +41,13 @@ NAMES = {
 }
 COVARIATES = r"sex|gender|age|bmi|ethnicity|race|ancestry|.*self.?reported.*|smok.*|pmi|pc[._ ]?\d+"
 TECHNICAL = (
-    r"n_?(counts?|genes?|cells?|umis?|feature).*|(pct|percent).*|total_.*|.*(score|doublet).*"
+    r"n_?(counts?|genes?|cells?|umis?|feature).*|(pct|percent).*|total_.*|(s|g2m)_?score"
+    r"|.*doublet.*"
 )
 CONTROL = (
     r"(un|non|not|no)[-_ ]?(treated|stim.*|infected|affected|exposed|.*case)|ctrl|ctl|con|control.*"
     r"|healthy|normal|n|no|none|false|0|wt|wild.?type|baseline|pre.*|before|resting|vehicle|dmso"
-    r"|mock|sham|neg.*|placebo|low|r[0-9]*"
+    r"|mock|sham|neg.*|placebo|low"
 )
 FEW_LEVELS = 6
 # Donors from which covariates are proposed, as each takes a degree of freedom.

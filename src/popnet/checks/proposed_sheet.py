@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -274,6 +275,9 @@ def _plain(text: str) -> str:
 
 def _yaml(value: Any) -> str:
     """Return a value in one line of YAML."""
+    if not str(value).isprintable() or "\\" in str(value):
+        # JSON is YAML, and has no line breaks.
+        return json.dumps(value)
     text = yaml.safe_dump(
         value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=float("inf")
     )

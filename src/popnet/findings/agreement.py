@@ -124,7 +124,9 @@ def _edges(sides: Sides, network: str, about: Mapping[str, str]) -> Iterator[dic
         degree = results.table(cell_type, "networks", network, "degree.tsv")
         if table is None or degree is None:
             return
-        share = table.groupby(["gene1", "gene2"])["share"].sum() / (degree.shape[1] - 1)
+        share = table.groupby(["gene1", "gene2"], observed=True)["share"].sum() / (
+            degree.shape[1] - 1
+        )
         edges.append({frozenset(pair) for pair in share.index[share >= MOST]})
         genes.append(set(degree["gene"]))
     shared = genes[0] & genes[1]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from popnet.errors import InputError, Problem
 from popnet.files import read_parquet, read_table
-from popnet.names import safe_name
+from popnet.names import NETWORKS, safe_name
 
 
 class Results:
@@ -68,9 +68,12 @@ class Results:
         return found
 
     def networks(self, cell_type: str) -> list[str]:
-        """Return the networks of a cell type, given its folder."""
+        """Return the networks of a cell type, given its folder; the user's own come last."""
         folders = (self.path / cell_type / "networks").glob("*/centrality.tsv")
-        return sorted(path.parent.name for path in folders)
+        names = sorted(path.parent.name for path in folders)
+        return [one for one in NETWORKS if one in names] + [
+            one for one in names if one not in NETWORKS
+        ]
 
     def table(self, *parts: str, text: list[str] | None = None) -> pd.DataFrame | None:
         """Return a table, given its path in the folder; None if there is none."""

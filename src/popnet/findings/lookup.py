@@ -18,8 +18,12 @@ NAMED_IN = {
     "set": ("gene_set",),
     "module": ("name1", "name2"),
 }
-# Of these tables a gene has very many rows: those of smallest p are shown.
-PAIRS, SHOWN, NEIGHBOURS = ("edges",), 5, 10
+# Of these tables a gene or module has very many rows: those of smallest p are shown.
+PAIRS, SHOWN, NEIGHBOURS = (
+    {"edges": ["gene1", "gene2"], "modules": ["name1", "name2", "kind"]},
+    5,
+    10,
+)
 PROPOSED = 5
 
 
@@ -110,8 +114,7 @@ def _of_table(
         return
     rows = table[(table[columns] == name).any(axis=1)].dropna(subset=["p"])
     if stem in PAIRS:
-        pair = [one for one in ("network", "gene1", "gene2") if one in rows]
-        rows = rows.sort_values("p", kind="stable").drop_duplicates(pair)
+        rows = rows.sort_values("p", kind="stable").drop_duplicates(["network", *PAIRS[stem]])
         rows = rows.groupby("network", sort=False).head(SHOWN)
     for row in rows.to_dict("records"):
         other = [

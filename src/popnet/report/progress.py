@@ -7,9 +7,9 @@ import shutil
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean, median
-from time import monotonic
+from time import monotonic, time
 from typing import TextIO
 
 from popnet.sivae.training_log import Training, read_training_log
@@ -21,16 +21,22 @@ AWAY = 0.5
 # Jobs that have to be finished before the time left is estimated.
 ENOUGH = 10
 NAMED = 3
+# Seconds that the clock of a file server may be behind.
+CLOCKS_APART = 10
 
 
 @dataclass
 class Running:
-    """A job that runs; `n_models` are those that it trains, and `log` says how far it is."""
+    """A job that runs; `n_models` are those that it trains, and `log` says how far it is.
+
+    `started` is of the clock, `since` are seconds of the epoch.
+    """
 
     rule: str
     started: float
     n_models: int = 0
     log: str | None = None
+    since: float = field(default_factory=time)
 
 
 class Progress:
@@ -116,7 +122,11 @@ class Progress:
         """Return how far the study is, in one line."""
         with self._lock:
             jobs = [*self.running.values()]
-            trained = {id(job): read_training_log(job.log) for job in jobs if job.log}
+            trained = {
+                id(job): read_training_log(job.log, job.since - CLOCKS_APART)
+                for job in jobs
+                if job.log
+            }
             parts = [f"{self.n_done:,} of {self.total:,} steps"]
             if self.n_models:
                 now = sum(one.n_done for one in trained.values() if one)

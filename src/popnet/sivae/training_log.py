@@ -38,12 +38,19 @@ class Training:
         return self.n_done / self.n if self.n else 0.0
 
 
-def read_training_log(path: str | None) -> Training | None:
-    """Return how far the job is that writes a log; None where there is nothing to read yet."""
-    if path is None:
-        return None
+def read_training_log(path: str, since: float = 0.0) -> Training | None:
+    """Return how far the job is that writes a log; None where there is nothing to read yet.
+
+    Parameters
+    ----------
+    path : str
+    since : float
+        Seconds of the epoch. A log that was last written before is of an earlier run.
+    """
     try:
         with Path(path).open("rb") as log:
+            if os.fstat(log.fileno()).st_mtime < since:
+                return None
             begin = log.read(END)
             log.seek(max(log.seek(0, os.SEEK_END) - END, len(begin)))
             text = begin + log.read()
