@@ -4,22 +4,22 @@ CORES ?= $(shell nproc)
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
-REPORT := results/demo/report.html
 
-.PHONY: demo test check docs generate conda-check lock clean-demo
+.PHONY: demo pictures test check docs generate conda-check lock clean-demo
 
 demo: .venv/popnet.stamp
 	@$(DEMO) --quiet host reason
-	@$(MAKE) --no-print-directory $(REPORT)
 	@echo
-	@echo "Report:   $(CURDIR)/$(REPORT)  (open it in a browser)"
+	@echo "Report:   $(CURDIR)/results/demo/report.html  (open it in a browser)"
 	@echo "Figures:  $(CURDIR)/results/demo/figures/"
 	@echo "Tables:   $(CURDIR)/results/demo/  (README.md says what each one holds)"
 
-# Made anew where a page or a figure of the study is newer; a second `make demo` does nothing.
-FIGURES = $(wildcard $(addprefix results/demo/figures/,*.png */*.png */*/*.png))
-$(REPORT): results/demo/findings.html $(FIGURES)
-	@$(DEMO) --report $@
+# The pictures of the README and the tables that they show, from the demo.
+pictures: demo
+	@for name in map centrality; do \
+		cp results/demo/figures/progenitor/efficiency/$$name.png docs/$$name.png && \
+		cp results/demo/figures/progenitor/efficiency/$$name.tsv docs/$$name.tsv || exit 1; \
+	done
 
 # Two files at a time, the long ones first; one thread each, as they share the cores.
 test: .venv/dev.stamp .venv/comparisons.stamp
@@ -37,9 +37,10 @@ docs: .venv/run.stamp .venv/docs.stamp
 	rm -rf docs/api
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-# Everything that follows from the typed models of config and sheet.
+# What follows from the typed models of config and sheet, and the page of all columns.
 generate: .venv/run.stamp
 	PYTHONPATH=src $(BIN)/python -m popnet.study.generate
+	PYTHONPATH=src $(BIN)/python -m popnet.report.columns
 
 # Needs conda and its channels. Runs the demo anew with its comparisons, every rule in its environment,
 # then creates the one environment that is left: training on a GPU, which the override lets a machine

@@ -199,6 +199,6 @@ def test_genotypes_are_those_of_the_donors(results):
 def test_the_report_escapes_names(results):
     with zipfile.ZipFile(results / "report.zip") as report:
         assert all(".." not in Path(name).parts for name in report.namelist())
-    page = (results / "findings.html").read_text(encoding="utf-8")
+    page = (results / "report.html").read_text(encoding="utf-8")
     assert "<i>" not in page
     assert "&lt;i&gt;" in page

@@ -127,7 +127,7 @@ def test_findings_and_report(study):
     assert ("scorpion", "Edges: model and correlation agree") not in findings.index
     assert findings.loc[("regulons", "Degree centrality: genes"), "significant"] == 1
     assert ("regulons", "Edges: by the network alone") not in findings.index
-    page = (results / "findings.html").read_text()
+    page = (results / "report.html").read_text()
     assert "The study has no cells" in page
     assert "Two bins of one sample share" in page
     reliability = read_table(results / "all/networks/scorpion/reliability.tsv")

@@ -279,7 +279,7 @@ for module in list(sys.modules.values()):
     [
         "associations/associate_centrality",
         "cells/plan_bins",
-        "findings/report_findings",
+        "report/write_report",
         "findings/summarise_findings",
         "genotypes/read_genotypes",
         "sivae/train_sivae",

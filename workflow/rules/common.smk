@@ -22,7 +22,7 @@ def clone_folder(rules):
     commit = subprocess.run([*git, *commit], check=True, capture_output=True, text=True).stdout
     folder = Path(".snakemake/popnet").resolve() / commit.strip()
     if not (folder / "src").exists():
-        wanted = ["src", "resources", "workflow/scripts"]
+        wanted = ["src", "resources", "workflow/scripts", "workflow/report", "workflow/Snakefile"]
         archive = subprocess.run(
             [*git, "archive", rules.ref, *wanted], check=True, capture_output=True
         ).stdout

@@ -48,77 +48,27 @@ rule summarise_findings:
         "../scripts/findings/summarise_findings.py"
 
 
-rule report_findings:
+rule write_report:
     input:
-        table="<results>/findings.tsv",
-        measures=lambda wildcards: [table for _, table in measured_tables()],
-        designs=lambda wildcards: [test[-1] for test in centrality_tests("design.tsv")],
-        covariates=lambda wildcards: [test[-1] for test in centrality_tests("covariates.tsv")],
-        excluded="<results>/excluded.tsv",
-        networks=lambda wildcards: [
-            path for row in described_networks() for path in (*row[2:4], *row[4], *row[5])
-        ],
-        depths=lambda wildcards: depth_files("depth.tsv"),
-        replication=(
-            ["<results>/replication_rates.tsv", "<results>/replication_genes.tsv"]
-            if cohort.replicate
-            else []
-        ),
+        shown_files,
+        figures=lambda wildcards: [figure[4] for figure in drawn_figures()],
     output:
         report(
-            "<results>/findings.html",
-            caption="../report/findings.rst",
+            "<results>/report.html",
+            caption="../report/page.rst",
             category="Findings",
-            labels={"result": "All findings in one table", "cell type": "all"},
+            labels={"result": "The page of the study", "cell type": "all"},
         ),
     log:
-        "<logs>/report_findings.log",
+        "<logs>/write_report.log",
     conda:
         "../../envs/cells.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        designs=lambda wildcards, input: [
-            [*test, *files]
-            for test, *files in zip(centrality_tests(), input.designs, input.covariates)
-        ],
-        described=lambda wildcards: in_place(described_networks()),
-        measures=lambda wildcards: in_place(measured_tables()),
-        networks=NETWORKS,
-        depths=lambda wildcards, input: [
-            [cell_type_name(cell_type), path]
-            for cell_type, path in zip(cell_types(), input.depths)
-        ],
-        own=list(OWN),
-        has_cells=cohort.has_cells,
-        size=config["bins"]["size"],
-        latent=SIVAE["latent"],
-        cohort=cohort.name,
-        preset=config["preset"],
-        fdr=config["statistics"]["fdr"],
+        study=lambda wildcards: shown_study(),
+        figures=lambda wildcards, input: captioned(),
     message:
-        "Write the page of findings"
+        "Write the page of the study"
     script:
-        "../scripts/findings/report_findings.py"
-
-
-rule report_measures:
-    input:
-        lambda wildcards: [table for _, table in measured_tables()],
-    output:
-        report(
-            "<results>/measures.html",
-            caption="../report/measures.rst",
-            category="Findings",
-            labels={"result": "What can be measured", "cell type": "all"},
-        ),
-    log:
-        "<logs>/report_measures.log",
-    conda:
-        "../../envs/cells.yaml"
-    params:
-        measures=lambda wildcards: in_place(measured_tables()),
-        cohort=cohort.name,
-        min_icc=config["statistics"]["min_icc"],
-    message:
-        "Say what can be measured"
-    script:
-        "../scripts/findings/report_measures.py"
+        "../scripts/report/write_report.py"

@@ -51,11 +51,13 @@ def tested_tables():
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}"
             tables.append(["all", phenotype.name, "", analysis, f"{path}.tsv", f"{path}.null.tsv"])
-    for cell_type in cell_types() if cohort.variants and preset.wiring and SHOWS_EDGES else ():
+    for cell_type in (
+        cell_types() if cohort.variants and preset.wiring and FIRST not in OWN_VALUES else ()
+    ):
         folder = f"<results>/{cell_type}/variants"
         paths = [f"{folder}/connectivity.tsv", f"{folder}/genomes.null.tsv"]
         name = cell_type_name(cell_type)
-        tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", *paths])
+        tables.append([name, "(wiring of complexes)", FIRST, "genomes", *paths])
     return tables
 
 
@@ -63,21 +65,6 @@ def measured_tables():
     """Return cell type and table of what can be measured; none with preset paper."""
     tables = [(one, measures(SimpleNamespace(cell_type=one))) for one in cell_types()]
     return [[cell_type_name(one), table] for one, table in tables if table]
-
-
-def described_networks():
-    """Return cell type, network, its similarity and reliability, models, training."""
-    return [
-        [
-            cell_type_name(cell_type),
-            network,
-            f"<results>/{cell_type}/map/{network}/reliability.tsv",
-            f"<results>/{cell_type}/networks/{network}/reliability.tsv",
-            [f"<chosen>/{cell_type}/shared/all/fit.json"] * presets.shares_model(config),
-            trained_jobs(SimpleNamespace(cell_type=cell_type)) if "sivae" in NETWORKS else [],
-        ]
-        for cell_type, network in product(cell_types(), NETWORKS)
-    ]
 
 
 def in_place(rows):
@@ -99,22 +86,27 @@ def centrality_tests(*files):
 
 def study_results(wildcards):
     """Return what a complete study consists of; figures bring the tables that they are made of."""
-    names = ["cohort.json", "findings.tsv", "findings.html", "associations.tsv"]
+    names = ["report.html", "cohort.json", "findings.tsv", "associations.tsv"]
+    names += ["ro-crate-metadata.json"]
     results = [f"{RESULTS}/{name}" for name in names]
-    results += [f"{RESULTS}/measures.html"] if measured_tables() else []
     for cell_type in cell_types():
         folder = f"{RESULTS}/{cell_type}"
         results += [f"{folder}/networks/{network}/cohort.h5ad" for network in NETWORKS]
         results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
         with_modules = networks_with("modules") if "modules" in analyses() else []
         results += [f"{folder}/networks/{one}/module_preservation.tsv" for one in with_modules]
-        drawn = ["reliability", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
+        drawn = ["reliability", "kernel", *["losses"] * ("sivae" in NETWORKS)]
+        drawn += ["modules"] * ("modules" in analyses())
         results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
         results += [
             f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
             for name, analysis in product(phenotypes, analyses())
         ]
-        results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+        drawn = ["map", *["connectivity"] * bool(OF_EDGES)]
+        results += [
+            f"{RESULTS}/figures/{cell_type}/{name}/{figure}.png"
+            for name, figure in product(phenotypes, drawn)
+        ]
     if compared_values():
         results += [f"{RESULTS}/associations/{name}/cell_types.tsv" for name in phenotypes]
     results += replication_figures()

@@ -45,13 +45,12 @@ def is_main():
 
 
 def say_what_was_found():
-    """Write what the study found, and where."""
-    from popnet.files import read_table
-    from popnet.findings.short import in_short
+    """Write what a finished study found, and where it is."""
+    from popnet.report.in_short import in_short
+    from popnet.report.results import Results
 
-    path = Path(RESULTS, "findings.tsv")
-    if path.exists():
-        text = ["phenotype", "cell_type", "network", "analysis", "strongest", "of_these"]
-        findings = read_table(path, text=text)
-        findings[text] = findings[text].fillna("")
-        logger.warning("\n".join([*in_short(findings), f"All of it: {RESULTS}/findings.html"]))
+    paths = [Path(path) for path in in_place(shown_files(None))]
+    if all(path.exists() for path in paths):
+        files = frozenset(str(path.relative_to(RESULTS)) for path in paths)
+        found = in_short(Results(Path(RESULTS), files, shown_study()))
+        logger.warning("\n".join([*found, f"The page of it: {RESULTS}/report.html"]))

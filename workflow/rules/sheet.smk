@@ -12,6 +12,14 @@ def cell_files():
     return list(dict.fromkeys(path for path in [*shared, *own, *tables] if path))
 
 
+def named_files():
+    """Return the sheet and the files that it names; those of single samples apart."""
+    of_samples = [path for one in cohort.samples or () for path in (one.path, one.vcf) if path]
+    own = [path for path in dict.fromkeys(of_samples) if of_samples.count(path) == 1]
+    shared = [path for path in cohort.files if path not in own]
+    return {"sheet": [config["cohort"]], "study": shared, "samples": own}
+
+
 def vcf_files():
     """Return the VCFs of all samples that the sheet names."""
     path = cohort.variants.path if cohort.variants else None
@@ -32,6 +40,11 @@ def simulated_files():
 def phenotype_params(wildcards):
     """Return how a phenotype is defined, for the scripts."""
     return phenotype_definition(phenotypes[wildcards.phenotype])
+
+
+def phenotype_definitions():
+    """Return how every phenotype is defined."""
+    return [phenotype_definition(phenotype) for phenotype in phenotypes.values()]
 
 
 def covariate_names():

@@ -1,4 +1,4 @@
-"""What the page of findings says beside its table."""
+"""What the page of a study says beside its tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION, SPLITS, UNCHANGED
 from popnet.names import NETWORKS
-from popnet.networks.verdicts import IN_PART, MEASURABLE, VERDICTS, headline, verdict_of
+from popnet.networks.verdicts import IN_PART, MEASURABLE, headline, verdict_of
 
 NAMED = 10
 # Hits by chance are called many above this many times what the false discovery rate allows.
@@ -37,7 +37,9 @@ EDGES = {
 }
 
 
-def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float) -> list[str]:
+def remarks(
+    findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: float, named: bool = True
+) -> list[str]:
     """Return how to read the findings, and which samples and bins are left out.
 
     Parameters
@@ -48,6 +50,8 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         excluded.tsv.
     preset : str
     fdr : float
+    named : bool
+        Whether to say which samples are left out.
     """
     no_bin = excluded[excluded["reason"].str.startswith("no bin")]
     untrained = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
@@ -61,8 +65,8 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "and the findings within them are held to a stricter level (Benjamini and Bogomolov). What "
         "is significant in its row alone is one of many rows that could have had a finding.",
         *(
-            f"{cell_type}: samples that fill no bin and are left out: {len(rows)} "
-            f"({', '.join(rows['sample'].head(NAMED))}{', …' if len(rows) > NAMED else ''})."
+            f"{cell_type}: samples that fill no bin and are left out: {len(rows)}"
+            f"{_names(rows['sample'], named)}."
             for cell_type, rows in no_bin.groupby("cell_type", sort=False)
         ),
         *(
@@ -80,6 +84,13 @@ def remarks(findings: pd.DataFrame, excluded: pd.DataFrame, preset: str, fdr: fl
         "associations.tsv corrects the tests of centrality for all cell types and phenotypes at "
         "once.",
     ]
+
+
+def _names(samples: pd.Series, named: bool) -> str:
+    """Return the first samples in brackets; nothing if they are not to be named."""
+    if not named:
+        return ""
+    return f" ({', '.join(samples.head(NAMED))}{', …' if len(samples) > NAMED else ''})"
 
 
 def beside_chance(findings: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +228,9 @@ def network_sentences(
     return [first, f"{second}."]
 
 
-def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], list[str]]:
+def depth_sentences(
+    cell_type: str, depths: pd.DataFrame, named: bool = True
+) -> tuple[list[str], list[str]]:
     """Return what making depth equal cost the samples of a cell type, and warnings of shallow ones.
 
     Parameters
@@ -225,20 +238,22 @@ def depth_sentences(cell_type: str, depths: pd.DataFrame) -> tuple[list[str], li
     cell_type : str
     depths : DataFrame with columns sample, matched_depth, share_kept, shallow
         depth.tsv of the cell type.
+    named : bool
+        Whether to say which samples they are.
     """
     kept = depths.sort_values("share_kept", kind="stable")
     goal = depths.loc[~depths["shallow"], "matched_depth"].median()
     sentences = [
         f"{cell_type}: counts were thinned until all samples have the same sequencing depth, "
         f"{goal:,.0f} counts in the median cell. The median sample keeps "
-        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%} "
-        f"({kept['sample'].iloc[0]}) to {kept['share_kept'].iloc[-1]:.0%}."
+        f"{kept['share_kept'].median():.0%} of its counts, from {kept['share_kept'].iloc[0]:.0%}"
+        f"{_names(kept['sample'].head(1), named)} to {kept['share_kept'].iloc[-1]:.0%}."
     ]
     shallow = depths.loc[depths["shallow"], "sample"]
     warnings = [
         f"{cell_type}: {len(shallow)} of {len(depths)} samples are shallow, with less than half of "
-        f"the depth that the others were thinned to: {', '.join(shallow.head(NAMED))}"
-        f"{', …' if len(shallow) > NAMED else ''}. Depth may explain how they differ, and no test "
+        f"the depth that the others were thinned to{_names(shallow, named)}. Depth may explain how "
+        "they differ, and no test "
         "is adjusted for it: leave them out (samples.exclude) and see whether the findings stay."
     ]
     return sentences, warnings * bool(len(shallow))
@@ -322,7 +337,7 @@ def _counted(hits: pd.DataFrame) -> str:
 
 
 def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence[str]) -> str:
-    """Return which network the findings of a cell type begin with, and why.
+    """Return which network findings of a cell type begin with and figures show, and why.
 
     Parameters
     ----------
@@ -339,11 +354,10 @@ def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence
         why = "it is the first whose gene strengths are measurable"
     elif verdict == IN_PART:
         why = "no gene strengths are fully measurable, and it is the first where they are in part"
-    words, first = (NETWORKS.get(name, name) for name in (chosen, networks[0]))
-    shown = f" Figures show {first}." if chosen != networks[0] else ""
+    words = NETWORKS.get(chosen, chosen)
     return (
-        f"{cell_type}: findings begin with {words}: {why}. This was decided blind to "
-        f"phenotypes.{shown}"
+        f"{cell_type}: findings begin with {words}, which the figures show: {why}. "
+        "This was decided blind to phenotypes."
     )
 
 
@@ -367,7 +381,9 @@ def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "cell type": table["cell_type"],
             "network": table["network"],
             "measure": table["measure"],
-            "is it measurable?": table["sentence"],
+            "is it measurable?": table["verdict"],
+            "cells per sample": table["cells_per_sample"],
+            "cells needed": table["needed_cells"],
             "ICC of a sample, median gene": table["icc_sample"],
             "quartiles": quartiles,
             "ICC of a bin": table["icc_bin"],
@@ -379,25 +395,6 @@ def measured(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "other seed": table["other_seed"],
         }
     )
-
-
-def verdicts(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return which measures of each network have which verdict: the table of the findings.
-
-    Parameters
-    ----------
-    tables : mapping of cell type to DataFrame
-        measures.tsv.
-    """
-    rows = []
-    for cell_type, table in tables.items():
-        for network, own in table[table["network"] != ""].groupby("network", sort=False):
-            row = {"cell type": cell_type, "network": network}
-            row["cells per sample"] = own["cells_per_sample"].iloc[0]
-            for verdict in VERDICTS:
-                row[verdict] = ", ".join(own["measure"][own["verdict"] == verdict])
-            rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def unused_dimensions(cell_type: str, active: Mapping[str, float], latent: int) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import pandas as pd
 
 from popnet.findings.rows import ANALYSES
@@ -42,7 +40,7 @@ def effects(replicated: pd.DataFrame, cell_type: str, phenotype: str) -> pd.Data
 
 
 def shown_rates(rates: pd.DataFrame) -> pd.DataFrame:
-    """Return the rates of a replication as the page of findings shows them.
+    """Return the rates of a replication as the page of the study shows them.
 
     Parameters
     ----------
@@ -66,24 +64,6 @@ def shown_rates(rates: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return table
-
-
-def beside(
-    sections: Mapping[str, pd.DataFrame], remarks: Sequence[str], *replicated: pd.DataFrame
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Return the sections and remarks of a page with those of a replication before them.
-
-    Parameters
-    ----------
-    sections : mapping of heading to DataFrame
-    remarks : sequence of str
-    *replicated : DataFrame
-        replication_rates.tsv and replication_genes.tsv; none without a second cohort.
-    """
-    if not replicated:
-        return dict(sections), list(remarks)
-    rates, genes = replicated
-    return {HEADING: shown_rates(rates), **sections}, [*replication_remarks(rates, genes), *remarks]
 
 
 def replication_remarks(rates: pd.DataFrame, genes: pd.DataFrame) -> list[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +74,7 @@ def cohort_record(
     trained: pd.DataFrame,
     shared: Mapping[str, Mapping[str, Any]] | None = None,
     depths: Mapping[str, Mapping[str, Any]] | None = None,
+    fits: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return what a study was made of: settings, seeds, models, samples kept and left out.
 
@@ -82,12 +87,14 @@ def cohort_record(
         bins.tsv.
     excluded : DataFrame
         Of `excluded_cells`.
-    trained : DataFrame with columns cell_type, status, version, code
+    trained : DataFrame with columns cell_type, status, version, code, device, seconds
         One row per model, of all training jobs; version and code of what trained it.
     shared : mapping of model to mapping, optional
         basis.json of the models of the cohort: what they were trained with, and on which samples.
     depths : mapping of cell type to mapping, optional
         depth_target.json: the depths that samples were thinned to, and from which samples they are.
+    fits : iterable of mapping
+        fit.json of the models of the cohort: device and seconds.
     """
     sample = ["cell_type", "sample"]
     failed = excluded[excluded["reason"].str.contains(" did not train: ", regex=False)]
@@ -106,6 +113,47 @@ def cohort_record(
         },
         "depth_targets": dict(depths or {}),
         "shared_models": dict(shared or {}),
+        "trained_on": trained_on(trained, fits),
         "models": models.size().rename("n_models").reset_index().to_dict("records"),
         "excluded": excluded.to_dict("records"),
+    }
+
+
+def trained_on(
+    trained: pd.DataFrame, fits: Iterable[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Return how many models were trained on each device, and in how many hours.
+
+    Parameters
+    ----------
+    trained : DataFrame with columns status, device, seconds
+        A row per model of a bin.
+    fits : iterable of mapping
+        device and seconds of the models of the cohort.
+    """
+    columns = ["device", "seconds"]
+    of_bins = trained[trained["status"] == "trained"].reindex(columns=columns)
+    of_cohort = pd.DataFrame([[fit[name] for name in columns] for fit in fits], columns=columns)
+    both = pd.concat([one for one in (of_cohort, of_bins) if len(one)] or [of_cohort])
+    return [
+        {"device": str(device), "n_models": len(rows), "hours": float(rows["seconds"].sum() / 3600)}
+        for device, rows in both.groupby("device")
+    ]
+
+
+def machine() -> dict[str, Any]:
+    """Return this machine: processor, cores, memory_gb (None if unknown) and system."""
+    processor = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = next(iter(named), processor)
+    memory = None
+    with suppress(ValueError, OSError):
+        memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory_gb": memory,
+        "system": f"{platform.system()} {platform.release()}",
     }

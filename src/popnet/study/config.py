@@ -337,6 +337,16 @@ class Meta(Section):
     )
 
 
+class Report(Section):
+    """What the page of the study shows."""
+
+    donors: Literal["show", "hide"] = Field(
+        default="show",
+        description="Whether the page names samples and donors: show or hide. `hide` leaves out "
+        "their identifiers and the values of single ones, for a page that is passed on",
+    )
+
+
 class Config(Section):
     """Settings of an analysis; every key has a default, the value in config/config.yaml."""
 
@@ -362,6 +372,7 @@ class Config(Section):
     statistics: Statistics = Field(default_factory=Statistics)
     comparisons: Comparisons = Field(default_factory=Comparisons)
     meta: Meta = Field(default_factory=Meta)
+    report: Report = Field(default_factory=Report)
 
 
 def config_problems(config: Mapping[str, Any], file: str) -> list[Problem]:

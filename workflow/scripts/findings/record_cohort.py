@@ -7,12 +7,12 @@ from adapter import logged
 
 from popnet import __version__, provenance
 from popnet.files import atomic, read_table
-from popnet.findings.study import cohort_record
+from popnet.findings.study import cohort_record, machine
 from popnet.names import safe_name
 from popnet.networks.trained import read_training
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "anndata", "scanpy")
-PACKAGES += ("grakel", "gseapy", "cyvcf2")
+PACKAGES = ("snakemake", "torch", "numpy", "scipy", "pandas", "anndata", "scanpy")
+PACKAGES += ("igraph", "grakel", "gseapy", "cyvcf2")
 
 
 def main(snakemake):
@@ -36,8 +36,13 @@ def main(snakemake):
             names[Path(path).parts[-2]]: json.loads(Path(path).read_text())
             for path in snakemake.input.depths
         },
+        [
+            json.loads(Path(path).with_name("fit.json").read_text())
+            for path in snakemake.input.shared
+        ],
     )
     record["versions"] = {"popnet": __version__} | provenance.versions(PACKAGES)
+    record["machine"] = machine()
     record["commit"] = provenance.commit()
     with atomic(snakemake.output[0]) as path:
         path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,347 @@
+"""What a study found for one phenotype in one cell type: a verdict, and sentences with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from popnet import presets
+from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION
+from popnet.findings.rows import ANALYSES, POSITIVE_CONTROLS, is_explained
+from popnet.findings.sentences import MANY
+
+FOUND, DOUBT, NOTHING, UNTESTED = "found", "in doubt", "nothing found", "cannot be said"
+NAMED = 4
+# A set of genes is named where so many of its genes, and this share of them, are hits.
+GENES_OF_SET, SHARE_OF_SET = 3, 0.5
+CONTROLS = {ANALYSES[one][0] for one in POSITIVE_CONTROLS}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found for a phenotype in a cell type.
+
+    Parameters
+    ----------
+    light : str
+        `FOUND`, `DOUBT`, `NOTHING` or `UNTESTED`.
+    reason : str
+        Why, in a sentence.
+    sentences : tuple of str
+        What was found, with numbers.
+    missed : tuple of str
+        What could not have been found.
+    """
+
+    light: str
+    reason: str
+    sentences: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What networks are compared with: how sentences speak of a phenotype.
+
+    Parameters
+    ----------
+    name : str
+    case, control : str
+        Of a binary phenotype, empty of a continuous one.
+    """
+
+    name: str
+    case: str = ""
+    control: str = ""
+
+    @property
+    def across(self) -> str:
+        """Where a value is higher or lower."""
+        if self.case:
+            return f"in {self.case} (against {self.control})"
+        return f"with higher {self.name}"
+
+
+def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
+    """Return the verdict on the findings of one phenotype, cell type and network, and why.
+
+    Parameters
+    ----------
+    findings : DataFrame
+        Rows of findings.tsv.
+    fdr : float
+    """
+    asked = findings[~findings["analysis"].isin(CONTROLS)]
+    tested = asked[asked["tested"] > 0]
+    if tested.empty:
+        return UNTESTED, "No question could be tested: what cannot be measured is left out."
+    hits = tested[tested["significant"] > 0]
+    if hits.empty:
+        return (
+            NOTHING,
+            f"None of {len(tested)} analyses has a hit at a false discovery rate of {fdr:.0%}.",
+        )
+    stands = hits["significant_in_study"].fillna(0) > 0
+    chance = hits["by_chance"] > MANY * fdr * hits["significant"]
+    explained = hits["unexplained"] == 0
+    good = hits[stands & ~chance & ~explained]
+    if len(good):
+        return FOUND, (
+            f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
+            "questions of the study are counted together, and that nothing else explains."
+        )
+    reasons = [
+        (~stands, "are no longer significant when all questions of the study are counted together"),
+        (stands & chance, "are hardly more than the same tests call with permuted phenotypes"),
+        (stands & ~chance & explained, "are explained by expression, depth or composition"),
+    ]
+    parts = [
+        f"those of {_listed([_in_text(one) for one in hits.loc[rows, 'analysis']], NAMED)} {why}"
+        for rows, why in reasons
+        if rows.any()
+    ]
+    return DOUBT, f"There are hits, but {'; '.join(parts)}."
+
+
+def sentences(
+    tables: Mapping[str, pd.DataFrame],
+    sets: Mapping[str, Sequence[str]],
+    about: Compared,
+    preset: str,
+    fdr: float,
+) -> list[str]:
+    """Return what one network's tests of a phenotype found, the strongest claims first.
+
+    Parameters
+    ----------
+    tables : mapping of analysis to DataFrame
+        Rows of the network; analyses that the study has not are absent.
+    sets : mapping of name to genes
+        The gene sets.
+    about : Compared
+    preset : str
+    fdr : float
+    """
+    said = []
+    if "gene_sets" in tables and "centrality" in tables:
+        said += _of_sets(tables["gene_sets"], tables["centrality"], sets, about, fdr)
+    if "centrality" in tables:
+        said += _of_genes(tables["centrality"], about, fdr)
+    for name, words in (("programmes", "programme"), ("modules", "module")):
+        if name in tables:
+            said += _of_groups(tables[name], words, about, fdr)
+    if "edges" in tables:
+        said += _of_edges(tables["edges"], about, fdr)
+    if "map" in tables:
+        said += _of_map(tables["map"], about, preset, fdr)
+    return said
+
+
+def beside(tables: Mapping[str, pd.DataFrame], about: Compared, fdr: float) -> list[str]:
+    """Return what expression and composition do, which networks are held against.
+
+    Parameters
+    ----------
+    tables : mapping of analysis to DataFrame
+        expression.tsv and composition.tsv, where the study has them.
+    about : Compared
+    fdr : float
+    """
+    said = []
+    if "expression" in tables:
+        means = tables["expression"].query("measure == 'expression'").dropna(subset=["p"])
+        n = int((means["q"] <= fdr).sum())
+        said.append(
+            f"Mean expression, the positive control, changes in {n:,} of {len(means):,} genes."
+        )
+    if "composition" in tables:
+        states = tables["composition"].dropna(subset=["p"])
+        hits = states[states["q"] <= fdr]
+        if len(hits):
+            said.append(
+                f"The share of {len(hits)} of {len(states)} cell states changes too "
+                f"({_listed(hits['name'], NAMED)}): part of a change of networks may be one of the "
+                "mix of cells."
+            )
+    return said
+
+
+def halves(items: Mapping[str, str]) -> list[str]:
+    """Return how far effects agree in two halves of the donors.
+
+    Parameters
+    ----------
+    items : mapping
+        design.tsv, item to value.
+    """
+    if HALVES not in items:
+        return []
+    text = f"Effects on centrality in two halves of the donors correlate with r = {items[HALVES]}"
+    if HALVES_OF_EXPRESSION in items:
+        text += f"; those on mean expression with r = {items[HALVES_OF_EXPRESSION]}"
+    return [f"{text}."]
+
+
+def missed(items: Mapping[str, str], binary: bool) -> list[str]:
+    """Return which effects would probably have been missed.
+
+    Parameters
+    ----------
+    items : mapping
+        design.tsv, item to value.
+    binary : bool
+    """
+    what = "rank-biserial correlation" if binary else "correlation"
+    if "detectable effect" not in items:
+        return []
+    n, kind = items["observations"], items.get("each is a", "sample")
+    one, many = (float(items[key]) for key in ("detectable effect", "detectable effect, all tests"))
+    icc = float(items.get("reliability (median gene)", "nan"))
+    given = f", and with the reliability of the median gene ({icc:.2f})" if np.isfinite(icc) else ""
+    if not np.isfinite(one):
+        return [
+            f"With {n} observations (each a {kind}){given}, no effect on a gene is large enough to "
+            "be found with a probability of 80 %. No hit is no proof that nothing changes."
+        ]
+    after = (
+        f"below {many:.2f} in one of all genes, after correction for their number"
+        if np.isfinite(many)
+        else "of any size in one of all genes, after correction for their number"
+    )
+    return [
+        f"With {n} observations (each a {kind}){given}, a {what} below {one:.2f} would probably "
+        f"have been missed in a single test, and {after} (power 80 %). No hit is no proof that "
+        "nothing changes."
+    ]
+
+
+def _of_sets(
+    table: pd.DataFrame,
+    genes: pd.DataFrame,
+    sets: Mapping[str, Sequence[str]],
+    about: Compared,
+    fdr: float,
+) -> list[str]:
+    hits = table[table["q"] <= fdr]
+    known = genes.dropna(subset=["p"]).set_index("gene")
+    said = []
+    for row in hits.head(NAMED).to_dict("records"):
+        members = known.loc[known.index.isin(list(sets.get(row["gene_set"], ())))]
+        found = members[members["q"] <= fdr]
+        numbers = f"q of the set {row['q']:.2g}"
+        if icc := _median(found.get("icc")):
+            numbers += f", ICC {icc}"
+        why = row.get("explained_by") or ""
+        numbers += f", explained by {why}" if why not in ("", "none") else ""
+        if len(found) >= GENES_OF_SET and len(found) >= SHARE_OF_SET * len(members):
+            n_down = int((found["statistic"] < 0).sum())
+            up = len(found) - n_down
+            way = "lose" if n_down > up else "gain"
+            said.append(
+                f"{max(n_down, up)} of {len(members)} genes of {row['gene_set']} {way} centrality "
+                f"{about.across} ({numbers})."
+            )
+        else:
+            score = row.get("estimate")
+            score = row["nes"] if score is None or pd.isna(score) else score
+            way = "higher" if score > 0 else "lower"
+            said.append(
+                f"The gene set {row['gene_set']} has {way} centrality {about.across} as a whole "
+                f"({len(found)} of its {len(members)} genes by themselves; {numbers})."
+            )
+    if len(hits) > NAMED:
+        said.append(f"{len(hits) - NAMED:,} more gene sets are significant.")
+    return said
+
+
+def _of_genes(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
+    tested = table.dropna(subset=["p"])
+    hits = tested[tested["q"] <= fdr]
+    if hits.empty:
+        return [] if tested.empty else [f"None of {len(tested):,} genes changes in centrality."]
+    free = hits[~is_explained(hits)]
+    parts = [f"smallest q {hits['q'].min():.2g}"]
+    if icc := _median(hits.get("icc")):
+        parts.append(f"median ICC {icc}")
+    parts.append(f"{len(free):,} not explained by expression, dropout, depth or composition")
+    low = int((hits["statistic"] < 0).sum())
+    return [
+        f"{len(hits):,} of {len(tested):,} genes change in centrality, {low:,} lower and "
+        f"{len(hits) - low:,} higher {about.across} ({'; '.join(parts)}): "
+        f"{_listed((free if len(free) else hits)['gene'], NAMED)}."
+    ]
+
+
+def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> list[str]:
+    """Programmes and modules: the value of each by itself, and the coupling of two."""
+    said = []
+    for kind, rows in table.dropna(subset=["p"]).groupby("kind", sort=False):
+        hits = rows[rows["q"] <= fdr]
+        if hits.empty or kind not in ("variance", "density", "coupling"):
+            continue
+        free = hits[~is_explained(hits)]
+        first = (free if len(free) else hits).iloc[0]
+        way = "higher" if first["estimate"] > 0 else "lower"
+        of = first["name1"] if kind != "coupling" else f"{first['name1']} with {first['name2']}"
+        what = {"variance": "vary more or less", "density": "are wired more or less densely"}.get(
+            str(kind), "are coupled more or less"
+        )
+        which = f"{word}s" if kind != "coupling" else f"pairs of {word}s"
+        said.append(
+            f"{len(hits):,} of {len(rows):,} {which} {what} ({len(free):,} not explained by "
+            f"anything else). First of them: {of}, {way} {about.across} (q {first['q']:.2g})."
+        )
+    return said
+
+
+def _of_edges(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
+    if "agrees" not in table:
+        return []
+    tested = table[(table["gene_set"] == "all") & table["p"].notna()]
+    agree = tested["agrees"].fillna(False).astype(bool)
+    alone = tested["agrees"].isna().all()
+    hits = tested[tested["q"] <= fdr] if alone else tested[agree]
+    if hits.empty:
+        return []
+    low = int((hits["statistic"] < 0).sum())
+    by = "" if alone else ", by the network and by plain correlation"
+    free = int((~is_explained(hits)).sum())
+    return [
+        f"{len(hits):,} of {len(tested):,} candidate pairs of genes change in weight{by}: {low:,} "
+        f"lower and {len(hits) - low:,} higher {about.across} ({free:,} not explained by "
+        "expression or composition)."
+    ]
+
+
+def _of_map(table: pd.DataFrame, about: Compared, preset: str, fdr: float) -> list[str]:
+    own = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
+    hits = own[own["q"] <= fdr]
+    if hits.empty:
+        return []
+    return [
+        f"The networks of samples as a whole differ {about.across.replace('higher ', '')} "
+        f"(smallest q {hits['q'].min():.2g})."
+    ]
+
+
+def _median(values: pd.Series | None) -> str:
+    if values is None or values.dropna().empty:
+        return ""
+    return f"{values.median():.2f}"
+
+
+def _listed(names: Iterable[object], most: int) -> str:
+    texts = list(map(str, names))
+    return ", ".join(texts[:most]) + (", and others" if len(texts) > most else "")
+
+
+def _in_text(analysis: str) -> str:
+    """Return the words of an analysis inside a sentence."""
+    return analysis if analysis.startswith("mtDNA") else analysis[0].lower() + analysis[1:]
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"

@@ -1,0 +1,109 @@
+"""The page of a study: one file, whose names from the data are never markup or code."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from popnet.report.embedding import as_json, packed
+from popnet.report.study_page import study_page
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>&{{7*7}}"
+
+
+class Elements(HTMLParser):
+    """The elements of a page, and the text of those that hold data."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.data: dict[str, str] = {}
+        self.open = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open = dict(attrs).get("id", "") if tag == "script" else ""
+
+    def handle_endtag(self, tag):
+        self.open = ""
+
+    def handle_data(self, data):
+        if self.open:
+            self.data[self.open] = self.data.get(self.open, "") + data
+
+
+def unpacked(array, row=0):
+    codes = np.frombuffer(__import__("base64").b64decode(array["data"]), f"<u{array['bits'] // 8}")
+    codes = codes.reshape(-1, array["shape"][-1])[row]
+    low, high = array["low"][row], array["high"][row]
+    values = low + (codes - 1) / (2 ** array["bits"] - 2) * (high - low)
+    return np.where(codes == 0, np.nan, values)
+
+
+@pytest.mark.parametrize(("bits", "error"), [(8, 1 / 254), (16, 1 / 65534)])
+def test_packed_arrays_keep_their_values(bits, error):
+    values = np.random.default_rng(0).normal(size=(3, 50)) * [[1], [100], [0.001]]
+    values[0, 3] = np.nan
+    for row, expected in enumerate(values):
+        found = unpacked(packed(values, bits), row)
+        assert np.array_equal(np.isnan(found), np.isnan(expected))
+        assert np.nanmax(np.abs(found - expected)) <= 0.51 * error * np.ptp(expected[4:]) * 1.5
+    assert np.isnan(unpacked(packed(np.full(4, np.nan)))).all()
+    assert (unpacked(packed(np.full(4, 2.5))) == 2.5).all()
+
+
+def test_json_ends_no_element_and_knows_no_infinity():
+    text = as_json({"a<b": [HOSTILE, np.nan, np.inf, np.float32(0.5), np.int64(3), True]})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"a<b": [HOSTILE, None, None, 0.5, 3, True]}
+
+
+def test_hostile_names_are_text(write_study, tmp_path):
+    names = {"phenotype": HOSTILE, "cell_type": HOSTILE, "set_name": HOSTILE}
+    samples = [HOSTILE, *(f"S{number}" for number in range(7))]
+    genes = [HOSTILE, "G2", "G3", "G4", "G5"]
+    (tmp_path / "a").mkdir()
+    hostile = study_page(write_study(genes, samples, **names))
+    plain = study_page(write_study(folder=tmp_path / "a"))
+    found = Elements(hostile)
+    assert [tag for tag, _ in found.tags] == [tag for tag, _ in Elements(plain).tags]
+    data = json.loads(found.data["data-cards"])
+    assert data["cell_types"][0]["genes"] == genes
+    assert data["cell_types"][0]["samples"] == samples
+    for tag, attributes in found.tags:
+        assert not [name for name in attributes if name.startswith("on")], tag
+
+
+def test_the_page_asks_no_server_and_runs_its_own_scripts_alone(write_study):
+    text = study_page(write_study())
+    found = Elements(text)
+    for _, attributes in found.tags:
+        for name in ("src", "href"):
+            assert not re.match(r"(?i)(https?:)?//", attributes.get(name) or "")
+    policy = next(a["content"] for t, a in found.tags if t == "meta" and "http-equiv" in a)
+    assert policy.startswith("default-src 'none'")
+    scripts = [a for t, a in found.tags if t == "script" and a.get("type") != "application/json"]
+    assert policy.count("'sha256-") == len(scripts)
+
+
+def test_verdicts_have_numbers(write_study):
+    text = study_page(write_study())
+    assert "3 of 3 genes of a set lose centrality with higher age" not in text
+    assert "5 of 5" not in text
+    assert "a correlation below 0.61 would probably have been missed" in text
+    assert "age in T: few observations." in text
+
+
+def test_hidden_donors_are_nowhere_on_the_page(write_study):
+    samples = [f"secret-{number}" for number in range(8)]
+    assert "secret-3" in study_page(write_study(samples=samples))
+    text = study_page(write_study(samples=samples, donors="hide"))
+    assert "secret-" not in text
+    data = json.loads(Elements(text).data["data-cards"])["cell_types"][0]
+    assert data["values"] is None
+    assert data["summaries"]["p"]["groups"] == ["lower third", "upper third"]
