@@ -20,7 +20,9 @@ NOISE = (
     "Singularity",
     "Select",
 )
-SHOWN = ("Nothing to be done", "Complete log")
+NOISE += ("Updating checkpoint",)
+SHOWN = ("Nothing to be done", "Complete log", "Elapsed time", "Trying to restart")
+SHOWN += ("Will exit", "Shutting down", "Terminating processes")
 
 
 class Terminal(logging.Filter):
