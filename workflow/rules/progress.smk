@@ -45,12 +45,16 @@ def is_main():
 
 
 def say_what_was_found():
-    """Write what a finished study found, and where it is."""
+    """Write what a finished study found, and where it is; a study does not fail by it."""
     from popnet.report.in_short import in_short
     from popnet.report.results import Results
 
     paths = [Path(path) for path in in_place(shown_files(None))]
-    if all(path.exists() for path in paths):
-        files = frozenset(str(path.relative_to(RESULTS)) for path in paths)
+    if not all(path.exists() for path in paths):
+        return
+    files = frozenset(str(path.relative_to(RESULTS)) for path in paths)
+    try:
         found = in_short(Results(Path(RESULTS), files, shown_study()))
-        logger.warning("\n".join([*found, f"The page of it: {RESULTS}/report.html"]))
+    except Exception as error:
+        found = [f"What was found cannot be said in short: {error}"]
+    logger.warning("\n".join([*found, f"The page of it: {RESULTS}/report.html"]))

@@ -193,3 +193,19 @@ def test_help_comes_at_once():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("file", "sample", "phenotypes"),
+    [
+        ("kang2018_pbmc_8donors_ctrl_stim_1000hvg_counts", "sample_id", {"condition": "binary"}),
+        ("crc_3donors_normal_border_tumour_300genes", "sample", {"region": "categorical"}),
+    ],
+)
+def test_published_cells_need_no_correction(run, shared_data, file, sample, phenotypes):
+    done = run("init", shared_data / f"{file}.h5ad", "--output", "sheet.yaml")
+    assert done.exit_code == 0
+    assert "left to do" not in done.output
+    sheet = written("sheet.yaml")
+    assert sheet["cells"]["sample"] == sample
+    assert {name: entry["type"] for name, entry in sheet["phenotypes"].items()} == phenotypes
