@@ -97,6 +97,10 @@ def check(
 
     try:
         cohort, config = _loaded(sheet, configs)
+        made = cohort.simulation.files if cohort.simulation else ()
+        if not all(Path(path).exists() for path in made):
+            click.echo("Sheet and settings are sound; the cells are simulated when the study runs.")
+            return
         study = read_study(cohort, config)
         warnings = [*cohort.warnings, *study.warnings, *check_networks(cohort, study, config)]
     except InputError as error:

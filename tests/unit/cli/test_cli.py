@@ -169,6 +169,12 @@ def test_check_lists_all_problems_and_ends_with_1(run):
     assert "Traceback" not in done.output
 
 
+def test_cells_that_are_simulated_later_are_not_missed(run, root):
+    done = run("check", root / "config" / "cohorts" / "demo.yaml")
+    assert done.exit_code == 0
+    assert "the cells are simulated when the study runs" in done.output
+
+
 def test_clean_lists_and_removes_what_nobody_asks_for(run):
     cells(status=STATUS).write_h5ad("cells.h5ad")
     run("init", "cells.h5ad")
