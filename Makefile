@@ -7,7 +7,7 @@ DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
 
 .PHONY: demo pictures test check docs generate conda-check lock clean-demo cytoscape
 
-demo: .venv/run.stamp
+demo: .venv/popnet.stamp
 	@$(DEMO) --quiet host reason
 	@echo
 	@echo "Report:   $(CURDIR)/results/demo/report.html  (open it in a browser)"
@@ -56,6 +56,11 @@ conda-check: .venv/run.stamp clean-demo
 .venv/%.stamp: requirements/%.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement $<
+	@touch $@
+
+# The command `popnet`, of the library as it lies here.
+.venv/popnet.stamp: .venv/run.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 # scETM declares louvain, which it does not import and which would have to be compiled.

@@ -13,8 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from popnet.cli import main
 from popnet.files import read_table
+from popnet.findings.agreement import compare, differing_settings
 from popnet.names import safe_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -39,6 +42,7 @@ def demo(copy_clone, snakemake) -> Path:
     clone = copy_clone("demo")
     status, output = snakemake(clone, "--cores", "2")
     assert status == 0, output
+    (clone / "demo.log").write_text(output)
     return clone
 
 
@@ -376,3 +380,47 @@ def test_tune(demo, results, snakemake):
     with zipfile.ZipFile(demo / "tuning.zip") as report:
         assert "tuning.png" in {Path(name).name for name in report.namelist()}
     assert {path: path.stat().st_mtime_ns for path in study} == study
+
+
+def popnet(*arguments: object) -> str:
+    done = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_command_shows_a_gene_a_set_and_a_module(results):
+    gene = popnet("show", "gene", "MT-ND1", "--results", results)
+    found = re.findall(r"efficiency +progenitor +Degree centrality: genes +shared .*", gene)
+    assert len(found) == 1
+    for heading in ("Tests", "Values", "Neighbours", "Part of"):
+        assert f"\n{heading}\n" in f"\n{gene}"
+    assert re.search(r"gene set MT$", gene, re.MULTILINE)
+    assert "Connectivity of gene sets" in popnet("show", "set", "MT", "--results", results)
+    assert "genes, hubs first" in popnet("show", "module", "1", "--results", results)
+    unknown = CliRunner().invoke(main, ["show", "gene", "mt-nd9", "--results", str(results)])
+    assert unknown.exit_code == 1
+    assert "The nearest are MT-ND" in unknown.output
+
+
+def test_the_command_compares_results(results):
+    agreement = compare(results, results).set_index(["what", "network"])
+    same = agreement.loc[("centrality of genes, mean over samples", "shared")]
+    assert same["r"].item() == pytest.approx(1)
+    edges = agreement.loc[("edges of half of the samples or more", "shared")]
+    assert edges["in_both"].item() == edges["in_one"].item() > edges["by_chance"].item()
+    assert differing_settings(results, results) == {}
+
+
+def test_the_command_finds_nothing_left_over(demo, monkeypatch):
+    monkeypatch.chdir(demo)
+    assert "Nothing is left over" in popnet("clean", "config/cohorts/demo.yaml")
+
+
+def test_a_run_writes_short_lines_and_at_the_end_what_was_found(demo):
+    output = (demo / "demo.log").read_text()
+    assert "\r" not in output
+    assert "Reason: " not in output
+    assert re.search(r"^\d+ \w+: \d+ of \d+ steps, ", output, re.MULTILINE)
+    assert "efficiency in progenitor: found. " in output
+    assert "shuffled in progenitor: nothing found. " in output
+    assert "results/demo/report.html" in output

@@ -145,12 +145,30 @@ def open_sources(
     return dict(zip(paths, joined(sources), strict=True))
 
 
+def matrices(path: str | Path) -> list[str]:
+    """Return the matrices of an h5ad as `open_source` calls them; ``["X"]`` of other files.
+
+    Raises
+    ------
+    InputError
+        If the file is there but cannot be read.
+    """
+    if Path(path).suffix != ".h5ad" or not Path(path).is_file():
+        return ["X"]
+    with _hdf5(Path(path)) as file:
+        return _matrices(file)
+
+
+def _matrices(file: h5py.File) -> list[str]:
+    names = [name for name in ("X", "raw.X") if name.replace(".", "/") in file]
+    return names + [f"layers/{name}" for name in _members(file.get("layers"))]
+
+
 def _open_h5ad(
     path: Path, file: h5py.File, counts: str, gene_symbols: str | None, gene_prefix: str | None
 ) -> CountSource:
     key = {"raw.X": "raw/X"}.get(counts, counts)
-    matrices = [name for name in ("X", "raw.X") if name.replace(".", "/") in file]
-    matrices += [f"layers/{name}" for name in _members(file.get("layers"))]
+    stored = _matrices(file)
     if not isinstance(file["obs"], h5py.Group) or not isinstance(file["var"], h5py.Group):
         raise _unfit(
             path,
@@ -158,16 +176,16 @@ def _open_h5ad(
             "write it anew: anndata.read_h5ad(path).write_h5ad(path), with anndata 0.7 to 0.10",
         )
     lengths = {name: _length(path, file[name], name) for name in ("obs", "var")}
-    if "raw.X" in matrices:
+    if "raw.X" in stored:
         if "var" not in file["raw"]:
             raise _incomplete(path, "raw.X has no table of genes, raw/var")
         lengths["raw/var"] = _length(path, file["raw/var"], "raw/var")
-    own = "raw/var" if counts == "raw.X" and counts in matrices else "var"
+    own = "raw/var" if counts == "raw.X" and counts in stored else "var"
     var, of_types = _read_frame(file[own]), _read_frame(file["var"])
     if not set(TYPE_COLUMNS).isdisjoint(var):
         of_types = var
-    _check_choices(path, counts, matrices, gene_symbols, var)
-    _check_shapes(path, file, matrices, counts, lengths)
+    _check_choices(path, counts, stored, gene_symbols, var)
+    _check_shapes(path, file, stored, counts, lengths)
 
     features = _described(path, lambda: features_of(var, gene_symbols, gene_prefix, of_types))
     matrix, by_rows = file[key], True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -113,15 +113,30 @@ def _check_ids(cohort: Cohort, sources: Sequence[CountSource], problems: list[Pr
     problems.append(Problem(cohort.file, "cells", next(iter(differing)), message, remedy))
 
 
+def mitochondrial_name(genes: Iterable[str]) -> re.Match[str] | None:
+    """Return the first name of a mitochondrial gene, with its groups ``before`` and ``mt``."""
+    found = (re.fullmatch(MT_GENE, gene, re.IGNORECASE) for gene in genes)
+    return next(filter(None, found), None)
+
+
+def symbol_columns(var: pd.DataFrame) -> list[str]:
+    """Return the columns of a table of genes that may hold symbols."""
+    return [
+        str(name)
+        for name, column in var.items()
+        if not pd.api.types.is_numeric_dtype(column)
+        and column.nunique() > len(column) / 2
+        and column.astype(str).str.fullmatch(rf"{ENSEMBL}|\d+").mean() < 0.5
+    ]
+
+
 def _warn_mitochondrial(cohort: Cohort, genes: pd.Index, problems: list[Problem]) -> None:
     """Say where mitochondrial genes have names that the set MT does not know."""
     implicit = any(one.implicit for one in cohort.gene_sets)
     if not implicit or genes.str.startswith(MT_PREFIX).any():
         return
-    matches = [found for gene in genes if (found := re.fullmatch(MT_GENE, gene, re.IGNORECASE))]
     bare = [gene for gene in genes if gene.upper() in BARE]
-    if matches:
-        first = matches[0]
+    if first := mitochondrial_name(genes):
         before = first["before"]
         message = f"No gene begins with MT-, but genes are called {first[0]!r}: "
         if before:
@@ -161,13 +176,7 @@ def _no_symbols(cohort: Cohort, source: CountSource) -> Problem | None:
     matching = numbers if numbers.mean() > 0.5 else names.str.fullmatch(ENSEMBL)
     if matching.mean() <= 0.5:
         return None
-    symbols = [
-        name
-        for name, column in source.var.items()
-        if not pd.api.types.is_numeric_dtype(column)
-        and column.nunique() > len(column) / 2
-        and column.astype(str).str.fullmatch(rf"{ENSEMBL}|\d+").mean() < 0.5
-    ]
+    symbols = symbol_columns(source.var)
     remedy = "Add a var column of gene symbols to the file and name it in cells.gene_symbols"
     if symbols:
         remedy = f"Set cells.gene_symbols: {symbols[0]}"

@@ -60,7 +60,7 @@ def check_size(
     few = [one for one in cohort.own_phenotypes if _few(one, samples, kept)]
     if not (lost or few) and kept:
         return
-    message = f"Bins of {size:,} cells leave {_told(cohort, samples, kept)}"
+    message = f"Bins of {size:,} cells leave {told(cohort, samples, kept)}"
     field: str = "bins.size"
     value: Any = size
     if not kept and len(counts):
@@ -83,12 +83,12 @@ def check_size(
         remedy = "Use more cells, or other cell types: no size leaves every phenotype to test"
     else:
         sizes = {best, _rounded(best / 2), _rounded((best + size) / 2)} - {size}
-        told = (
-            f"{one:,} cells, {_told(cohort, samples, left)}"
+        options = (
+            f"{one:,} cells, {told(cohort, samples, left)}"
             for one in sorted(sizes, reverse=True)
             if one >= SMALLEST_BIN and (left := kept_samples(cohort, counts, types, one))
         )
-        message += f". With bins of {'; of '.join(told)}"
+        message += f". With bins of {'; of '.join(options)}"
         remedy = (
             f"Set bins.size to {best}: every phenotype can then be tested. Networks of fewer cells "
             "are less reliable (networks/measures.tsv says how much)"
@@ -116,7 +116,7 @@ def outlook(
     size = config["bins"]["size"]
     full = counts[counts >= size]
     kept = list(dict.fromkeys(full.index.get_level_values("sample")))
-    lines = [f"Bins of {size:,} cells: {_told(cohort, samples, kept)}"]
+    lines = [f"Bins of {size:,} cells: {told(cohort, samples, kept)}"]
     n_bins = (full // size).groupby(level="cell_type", observed=True).sum()
     n_bins = n_bins[n_bins > 0]
     if cost := _cost(config, n_bins):
@@ -128,24 +128,49 @@ def outlook(
     return lines
 
 
+def models(config: Mapping[str, Any], n_bins: pd.Series) -> dict[str, int]:
+    """Return how many siVAEs are trained: "of bins", "again" with another seed, "of the cohort".
+
+    Parameters
+    ----------
+    config : mapping
+    n_bins : Series
+        Bins by cell type.
+    """
+    n_bins = n_bins[n_bins > 0]
+    per_bin = (
+        int(n_bins.sum()) * config["training"]["seeds"] if "sivae" in estimators(config) else 0
+    )
+    again = 0
+    if per_bin and PRESETS[config["preset"]].unit == "donor":
+        again = int(n_bins.clip(upper=AGAIN).sum())
+    shared = 3 * len(n_bins) if shares_model(config) else 0
+    return {"of bins": per_bin, "again": again, "of the cohort": shared}
+
+
+def training_hours(config: Mapping[str, Any], n_models: int, cores: int = 2) -> tuple[float, float]:
+    """Return the shortest and longest time of training models of bins, with and without bfloat16.
+
+    At the rate of benchmarks/README.md for bins of 2,000 genes.
+    """
+    plan = training_plan(config)
+    # The steps of the fast plan shrink with the bins.
+    share = min(config["bins"]["size"] / CELLS, 1) if plan == "fast" else 1
+    short, long = (rate * share * n_models / 3600 * 2 / cores for rate in SECONDS[plan])
+    return short, long
+
+
 def _cost(config: Mapping[str, Any], n_bins: pd.Series) -> str:
     """Return how many models are trained, and about how long that takes."""
     n, n_types = int(n_bins.sum()), len(n_bins)
     types = "one cell type" if n_types == 1 else f"{n_types} cell types"
-    per_bin = n * config["training"]["seeds"] if "sivae" in estimators(config) else 0
-    again = 0
-    if per_bin and PRESETS[config["preset"]].unit == "donor":
-        again = int(n_bins.clip(upper=AGAIN).sum())
-    shared = 3 * n_types if shares_model(config) else 0
+    per_bin, again, shared = models(config, n_bins).values()
     if not per_bin + shared:
         return f"{n:,} bins of {types}; no siVAE is trained"
     parts = [f"{per_bin:,} for {n:,} bins of {types}"] if per_bin else []
     parts += [f"{again:,} of them again with another seed"] if again else []
     parts += [f"{shared:,} of the cohort"] if shared else []
-    plan = training_plan(config)
-    # The steps of the fast plan shrink with the bins.
-    share = min(config["bins"]["size"] / CELLS, 1) if plan == "fast" else 1
-    times = (_hours(rate * share * (per_bin + again) / 3600) for rate in SECONDS[plan])
+    times = map(told_hours, training_hours(config, per_bin + again))
     text = f"{per_bin + again + shared:,} siVAEs are trained: {', '.join(parts)}"
     if per_bin:
         text += (
@@ -251,15 +276,15 @@ def _fault(
     return contrast_problem(phenotype, samples.loc[list(kept), phenotype.name].dropna())
 
 
-def _told(cohort: Cohort, samples: pd.DataFrame, kept: Collection[str]) -> str:
+def told(cohort: Cohort, samples: pd.DataFrame, kept: Collection[str]) -> str:
     """Return how many samples and donors are kept, and of which groups."""
     n_donors = samples.loc[list(kept), "donor"].nunique()
     groups = []
     for phenotype in cohort.own_phenotypes[:SHOWN]:
         found = _groups(phenotype, samples, kept)
         if isinstance(found, dict):
-            told = ", ".join(f"{n} {label}" for label, n in found.items())
-            groups.append(f"donors by {phenotype.name}: {told}")
+            counted = ", ".join(f"{n} {label}" for label, n in found.items())
+            groups.append(f"donors by {phenotype.name}: {counted}")
         else:
             groups.append(f"values of {phenotype.name}: {found}")
     return (
@@ -268,7 +293,8 @@ def _told(cohort: Cohort, samples: pd.DataFrame, kept: Collection[str]) -> str:
     )
 
 
-def _hours(hours: float) -> str:
+def told_hours(hours: float) -> str:
+    """Return hours in words."""
     if hours < 1:
         return f"{max(round(60 * hours), 1)} min"
     return f"{hours:.0f} h" if hours >= 10 else f"{hours:.1f} h"

@@ -6,12 +6,15 @@ table in ``config/README.md``. Checks that need more than the config are in `pop
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, Field, model_validator
 
-from popnet.errors import Problem
+from popnet.errors import InputError, Problem
+from popnet.study.documents import read_sheet
 from popnet.study.validation import Natural, Section, Share, Text, Unique, rule, validated
 
 # Old key: new key, both dotted.
@@ -389,6 +392,32 @@ def fill_defaults(config: dict[str, Any], model: type[BaseModel] = Config) -> No
         value = config.setdefault(key, {} if nested else field.get_default())
         if section and isinstance(value, dict):
             fill_defaults(value, section)
+
+
+def merged_config(files: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of several files, of which later ones win, with all defaults.
+
+    Raises
+    ------
+    InputError
+        For a file that is not YAML.
+    """
+    config: dict[str, Any] = {}
+    for file in files:
+        if problems := read_sheet(file)[1]:
+            raise InputError(problems)
+        # Texts of numbers such as 1e-3 are numbers in settings.
+        _update(config, yaml.safe_load(Path(file).read_text(encoding="utf-8-sig")) or {})
+    fill_defaults(config)
+    return config
+
+
+def _update(config: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            _update(config[key], value)
+        else:
+            config[key] = value
 
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
