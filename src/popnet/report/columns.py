@@ -100,7 +100,7 @@ def tables_of(table: str) -> list[Table]:
 @cache
 def tables() -> tuple[dict[str, str], list[Table]]:
     """Return the meanings that columns have in several tables, and the tables."""
-    content = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+    content = yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text("utf-8"))
     described = [
         Table(
             name,
