@@ -105,7 +105,8 @@ rule export_networks:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         tests=lambda wildcards: [
-            [analysis, phenotypes[safe].name] for analysis, safe in exported_tests(wildcards.network)
+            [analysis, phenotypes[safe].name]
+            for analysis, safe in exported_tests(wildcards.network)
         ],
     message:
         "Export the networks of {wildcards.cell_type} ({wildcards.network}) for other tools"
