@@ -126,7 +126,7 @@ def monocytes(root, shared_data, sheet, tmp_path_factory) -> dict:
 
 def said(number: float) -> str:
     """Return a correlation as the tutorial writes it."""
-    return f"{number:.2f}".replace("0.", ".")
+    return f"{round(number, 2) + 0:.2f}".replace("0.", ".")
 
 
 def test_the_tutorial_has_the_numbers_of_these_cells(root, sheet, monocytes):
@@ -136,6 +136,10 @@ def test_the_tutorial_has_the_numbers_of_these_cells(root, sheet, monocytes):
     n_samples = bins.obs["sample"].nunique()
     assert f"{len(bins)} bins of 100 monocytes, of {n_samples} samples" in words
 
+    for name, row in monocytes["measures"].iterrows():
+        if f"| `{name}` |" in page:
+            values = said(row["icc_sample"]), said(row["auroc"])
+            assert f"| `{name}` | {row['verdict']} | {' | '.join(values)} |" in page
     expressed = monocytes["expression"].query("measure == 'expression'")
     hits = expressed[expressed["q"] <= 0.05]
     chance = monocytes["chance"]
