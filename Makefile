@@ -6,7 +6,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 DEMO := $(SNAKEMAKE) --config cohort=config/cohorts/demo.yaml
 REPORT := results/demo/report.html
 
-.PHONY: demo test check docs generate conda-check lock clean-demo
+.PHONY: demo pictures test check docs generate conda-check lock clean-demo
 
 demo: .venv/run.stamp
 	@$(DEMO) --quiet host reason
@@ -20,6 +20,13 @@ demo: .venv/run.stamp
 FIGURES = $(wildcard $(addprefix results/demo/figures/,*.png */*.png */*/*.png))
 $(REPORT): results/demo/findings.html $(FIGURES)
 	@$(DEMO) --report $@
+
+# The pictures of the README and the tables that they show, from the demo.
+pictures: demo
+	@for name in map centrality; do \
+		cp results/demo/figures/progenitor/efficiency/$$name.png docs/$$name.png && \
+		cp results/demo/figures/progenitor/efficiency/$$name.tsv docs/$$name.tsv || exit 1; \
+	done
 
 # Two files at a time, the long ones first; one thread each, as they share the cores.
 test: .venv/dev.stamp .venv/comparisons.stamp

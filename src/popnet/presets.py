@@ -193,7 +193,7 @@ def burden_effect_name(preset: str, phenotype_type: str) -> str:
 
 
 def estimators(config: Mapping[str, Any]) -> list[str]:
-    """Return the names of a study's networks; the first is the headline."""
+    """Return the names of a study's networks; the first measurable one is the headline."""
     chosen = config["networks"]["estimators"]
     return list(PRESETS[config["preset"]].estimators if chosen is None else chosen)
 

@@ -159,7 +159,7 @@ def test_a_phenotype_that_is_added_is_tested_alone(copied, planned):
     # The tests of the other phenotype stand.
     assert again["associate_centrality"] == len(NETWORKS)
     models = {"plan_bins", "select_genes", "train_shared", "train_sivae", "gather_networks"}
-    others = {"map_networks", "resolve_gene_sets", "count_connectivity", "draw_quality"}
+    others = {"map_networks", "resolve_gene_sets", "count_connectivity"}
     assert not set(again) & {*models, *others}
 
 

@@ -36,7 +36,10 @@ COMMON, RARE = "A/x +", "B"
 WANTED = ["findings.tsv", "associations.tsv", "cohort.json"]
 WANTED += [
     f"figures/{safe_name(RARE)}/{figure}.png"
-    for figure in ("depth", "kernel", "score/map", "status/map")
+    for figure in (
+        *("depth", "kernel", "modules", "score/map", "status/map"),
+        *("score/connectivity", "status/connectivity"),
+    )
 ]
 
 
@@ -94,7 +97,7 @@ def test_findings_say_what_was_tested(results):
 
 
 def test_every_figure_is_drawn(results):
-    assert len(list((results / "figures").rglob("*.png"))) == 5 + 2 * 6
+    assert len(list((results / "figures").rglob("*.png"))) == 6 + 2 * 9
 
 
 def test_networks_without_a_model(clone, results, snakemake):

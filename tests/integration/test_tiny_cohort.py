@@ -166,7 +166,7 @@ def test_bins_are_the_units(results):
 
 def test_figures(results):
     figures = list((results / "figures").rglob("*.png"))
-    assert len(figures) == 1 + 6 + 6
+    assert len(figures) == 7 + 9
 
 
 def test_a_sample_that_is_added_trains_nothing_else_again(clone, results, snakemake):

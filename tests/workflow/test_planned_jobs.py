@@ -33,7 +33,7 @@ CONTROLS += ["find_states", "associate_composition"]
 PER_NETWORK = ["gather_networks", "map_networks", "export_networks", "count_connectivity"]
 PER_NETWORK += ["gather_map_tests"]
 # Both sheets have one phenotype.
-PER_TYPE += ["associate_programmes", "draw_associations"]
+PER_TYPE += ["associate_programmes", "draw_associations", "draw_edges"]
 MODULES = ["name_modules", "associate_modules", "preserve_modules"]
 PER_NETWORK += ["associate_centrality", "associate_graph_centrality", "enrich_gene_sets"]
 PER_NETWORK += ["associate_edges", "associate_connectivity", "associate_consensus"]
@@ -83,7 +83,7 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(MODULES, n_types * n_networks)
-        jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
+        jobs |= dict.fromkeys([*CONTROLS, "draw_modules"], n_types) | {"report_measures": 1}
         if n_types > 1:
             jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
             jobs |= {"compare_expression_of_cell_types": 1}
@@ -182,7 +182,8 @@ def test_own_networks_alone(copy_clone, plan_study):
     write_own(clone)
     bins, jobs = plan_study(clone, "own", tune=False)
     assert len(bins) == 6
-    expected = dict.fromkeys([*ONCE, "draw_quality", "draw_networks", "draw_associations"], 1)
+    drawn = ["draw_quality", "draw_networks", "draw_associations", "draw_edges"]
+    expected = dict.fromkeys([*ONCE, *drawn], 1)
     of_values = ["map_networks", "export_networks", "gather_map_tests", "make_design"]
     of_values += ["measure_network", "associate_map", "associate_centrality", "enrich_gene_sets"]
     per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}

@@ -1,21 +1,14 @@
-# What figures show of the edges of the headline network.
-EDGE_TABLES = {
-    "edge_tests": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/edges.tsv",
-    "connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/connectivity.tsv",
-    "sample_connectivity": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/sample_connectivity.tsv",
-    "consensus": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus.tsv",
-    "consensus_edges": f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/consensus_edges.parquet",
-    "edges": f"<results>/{{cell_type}}/networks/{HEADLINE}/edges.parquet",
-}
-
-
+# What of the cells, models and networks is drawn. Of networks, all figures show the headline: they
+# take the files of all that may be it, and the scripts those of the one that measures.tsv names.
 rule draw_quality:
     input:
         plan="<results>/bins.tsv",
         excluded="<results>/unbinned.tsv",
-        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
-        reliability=f"<results>/{{cell_type}}/networks/{HEADLINE}/reliability.tsv",
-        variance=f"<results>/{{cell_type}}/networks/{HEADLINE}/variance.tsv",
+        measures=measures,
+        bins=of_each(CANDIDATES, "<results>/{cell_type}/networks/<network>/bins.h5ad"),
+        reliability=of_each(CANDIDATES, "<results>/{cell_type}/networks/<network>/reliability.tsv"),
+        variance=of_each(CANDIDATES, "<results>/{cell_type}/networks/<network>/variance.tsv"),
+        phenotypes=[f"<results>/study/phenotypes/{name}.tsv" for name in phenotypes],
         depths="<results>/{cell_type}/depth.tsv" if presets.matches_depth(config) else [],
     output:
         **figures(
@@ -31,7 +24,9 @@ rule draw_quality:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        caption=caption,
+        caption=headline_caption(CANDIDATES),
+        networks=CANDIDATES,
+        phenotypes=phenotype_definitions(),
         min_icc=config["statistics"]["min_icc"],
     message:
         "Draw the quality of {wildcards.cell_type}"
@@ -64,8 +59,11 @@ rule draw_training:
 rule draw_networks:
     input:
         plan="<results>/bins.tsv",
-        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
-        kernel=f"<results>/{{cell_type}}/map/{HEADLINE}/kernel.tsv",
+        measures=measures,
+        bins=of_each(CANDIDATES, "<results>/{cell_type}/networks/<network>/bins.h5ad"),
+        kernel=of_each(CANDIDATES, "<results>/{cell_type}/map/<network>/kernel.tsv"),
+        reliability=of_each(CANDIDATES, "<results>/{cell_type}/map/<network>/reliability.tsv"),
+        phenotypes=[f"<results>/study/phenotypes/{name}.tsv" for name in phenotypes],
     output:
         **figures("<results>/figures/{cell_type}", "hubs", "kernel", category="Networks"),
     log:
@@ -75,43 +73,13 @@ rule draw_networks:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        caption=caption,
+        caption=headline_caption(CANDIDATES),
+        networks=CANDIDATES,
+        phenotypes=phenotype_definitions(),
     message:
         "Draw hubs and similarities of {wildcards.cell_type}"
     script:
         "../scripts/figures/draw_networks.py"
-
-
-rule draw_associations:
-    input:
-        **(EDGE_TABLES if SHOWS_EDGES else {}),
-        plan="<results>/bins.tsv",
-        coordinates=f"<results>/{{cell_type}}/map/{HEADLINE}/coordinates.tsv",
-        map_tests=f"<results>/{{cell_type}}/map/{HEADLINE}/tests.tsv",
-        centrality=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/centrality.tsv",
-        gene_sets=f"<results>/{{cell_type}}/associations/{{phenotype}}/{HEADLINE}/gene_sets.tsv",
-        phenotype="<results>/study/phenotypes/{phenotype}.tsv",
-    output:
-        **figures(
-            "<results>/figures/{cell_type}/{phenotype}",
-            *["map", "centrality", "gene_sets"],
-            *(["circos", "sets", "connectivity"] if SHOWS_EDGES else []),
-            category=phenotype_category,
-        ),
-    log:
-        "<logs>/{cell_type}/draw_associations/{phenotype}.log",
-    conda:
-        "../../envs/figures.yaml"
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-    params:
-        phenotype=phenotype_params,
-        fdr=config["statistics"]["fdr"],
-        caption=caption,
-    message:
-        "Draw what is associated with {wildcards.phenotype} in {wildcards.cell_type}"
-    script:
-        "../scripts/figures/draw_associations.py"
 
 
 rule draw_variants:

@@ -51,11 +51,13 @@ def tested_tables():
         for analysis in preset.variants if cohort.variants else ():
             path = f"<results>/variants/{safe}/{analysis}"
             tables.append(["all", phenotype.name, "", analysis, f"{path}.tsv", f"{path}.null.tsv"])
-    for cell_type in cell_types() if cohort.variants and preset.wiring and SHOWS_EDGES else ():
+    for cell_type in (
+        cell_types() if cohort.variants and preset.wiring and FIRST not in OWN_VALUES else ()
+    ):
         folder = f"<results>/{cell_type}/variants"
         paths = [f"{folder}/connectivity.tsv", f"{folder}/genomes.null.tsv"]
         name = cell_type_name(cell_type)
-        tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", *paths])
+        tables.append([name, "(wiring of complexes)", FIRST, "genomes", *paths])
     return tables
 
 
@@ -108,13 +110,18 @@ def study_results(wildcards):
         results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
         with_modules = networks_with("modules") if "modules" in analyses() else []
         results += [f"{folder}/networks/{one}/module_preservation.tsv" for one in with_modules]
-        drawn = ["reliability", "kernel"] + ["losses"] * ("sivae" in NETWORKS)
+        drawn = ["reliability", "kernel", *["losses"] * ("sivae" in NETWORKS)]
+        drawn += ["modules"] * ("modules" in analyses())
         results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
         results += [
             f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
             for name, analysis in product(phenotypes, analyses())
         ]
-        results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
+        drawn = ["map", *["connectivity"] * bool(OF_EDGES)]
+        results += [
+            f"{RESULTS}/figures/{cell_type}/{name}/{figure}.png"
+            for name, figure in product(phenotypes, drawn)
+        ]
     if compared_values():
         results += [f"{RESULTS}/associations/{name}/cell_types.tsv" for name in phenotypes]
     results += replication_figures()

@@ -1,12 +1,15 @@
 # Which networks the study has, and which analyses they are part of.
-# Every bin has these networks. Figures show the first; findings begin with the first of them that
-# is measurable, which scripts see in measures.tsv.
+# Every bin has these networks. The headline is the first of them that is measurable, which scripts
+# see in measures.tsv; with preset paper, which measures nothing, the first.
 NETWORKS = presets.estimators(config) + list(OWN)
-HEADLINE = NETWORKS[0]
-# Whether figures of edges can be drawn.
-SHOWS_EDGES = HEADLINE not in OWN_VALUES
+FIRST = NETWORKS[0]
+CANDIDATES = NETWORKS if presets.PRESETS[config["preset"]].unit == "donor" else [FIRST]
+# Figures of edges show the headline among networks that have edges.
+OF_EDGES = [one for one in CANDIDATES if one not in OWN_VALUES]
+# That of modules shows it among networks that have modules.
+WITH_MODULES = [one for one in CANDIDATES if one not in OWN]
 # Other methods are compared with a siVAE per bin where there is one.
-COMPARED = "sivae" if "sivae" in NETWORKS else HEADLINE
+COMPARED = "sivae" if "sivae" in NETWORKS else FIRST
 
 
 def has_equal_depth(network):
@@ -21,6 +24,11 @@ def adjusts_for(network):
 
 # Two findings of one table.
 TABLES = {"model_edges": "edges"}
+
+
+def of_each(networks, path):
+    """Return a file of each network, whose name stands for <network> in the path."""
+    return [path.replace("<network>", one) for one in networks]
 
 
 def networks_with(analysis):

@@ -3,13 +3,36 @@
 
 def caption(wildcards):
     """Return what the captions of the report say about the cohort."""
+    return caption_of(wildcards.get("network", FIRST), wildcards)
+
+
+def headline_caption(networks):
+    """Return what the captions of a figure say that shows the headline among these networks.
+
+    Snakemake does not compare what follows from inputs with the last run.
+    """
+
+    def of_figure(wildcards, input):
+        return caption_of(headline_of(input.measures, networks), wildcards)
+
+    return of_figure
+
+
+def headline_of(table, networks):
+    """Return the network that measures.tsv makes the headline; the first until there is a table."""
+    from popnet.networks.verdicts import headline, read_measures
+
+    return headline(read_measures(table) if table and Path(table).exists() else None, networks)
+
+
+def caption_of(network, wildcards):
+    """Return what the captions of the report say about the cohort and one of its networks."""
     phenotype = phenotypes.get(wildcards.get("phenotype"))
     # Read without the checkpoint's means, which would have Snakemake take these parameters for
     # changed in every run; the rules have bins.tsv as input.
     path = Path(RESULTS, "bins.tsv")
     planned = bins_of(path) if path.exists() else {}
     one_type = wildcards.get("cell_type")
-    network = wildcards.get("network", HEADLINE)
     rows = planned.get(one_type, []) if one_type else sum(planned.values(), [])
     return {
         "cohort": cohort.name,
@@ -17,6 +40,7 @@ def caption(wildcards):
         "network": network,
         "of_network": NETWORK_NAMES.get(network, f"your table {network}"),
         "own": OWN[network].form if network in OWN else "",
+        "bundled": any(one.implicit and one.genes for one in cohort.gene_sets),
         "plan": presets.training_plan(config),
         "matched": has_equal_depth(network),
         "adjusted": adjusted_for(network),
@@ -46,9 +70,13 @@ TITLES = {
     "depth": "Sequencing depth",
     "reliability": "Reliability of centrality",
     "hubs": "Hub genes",
+    "modules": "Modules and phenotypes",
     "kernel": "Similarity of samples",
     "map": "Map of networks",
     "centrality": "Degree centrality",
+    "volcano": "Effects and P values",
+    "quadrants": "Centrality and expression",
+    "qq": "P values against chance",
     "gene_sets": "Gene sets",
     "circos": "Edges of mitochondrial genes",
     "sets": "Networks of a gene set",

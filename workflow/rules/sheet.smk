@@ -34,6 +34,11 @@ def phenotype_params(wildcards):
     return phenotype_definition(phenotypes[wildcards.phenotype])
 
 
+def phenotype_definitions():
+    """Return how every phenotype is defined."""
+    return [phenotype_definition(phenotype) for phenotype in phenotypes.values()]
+
+
 def covariate_names():
     """Return the names of the sheet's covariates."""
     return [covariate.name for covariate in cohort.covariates]

@@ -80,8 +80,8 @@ rule associate_heteroplasmy:
 rule associate_wiring:
     input:
         genotypes="<results>/variants/genotypes.h5ad",
-        bins=f"<results>/{{cell_type}}/networks/{HEADLINE}/bins.h5ad",
-        connectivity=f"<results>/{{cell_type}}/networks/{HEADLINE}/connectivity.parquet",
+        bins=f"<results>/{{cell_type}}/networks/{FIRST}/bins.h5ad",
+        connectivity=f"<results>/{{cell_type}}/networks/{FIRST}/connectivity.parquet",
         covariates="<results>/study/covariates.tsv",
     output:
         table="<results>/{cell_type}/variants/connectivity.tsv",

@@ -107,8 +107,7 @@ def _circle(genes: dict[str, list[str]], edges: pd.DataFrame) -> Circos:
             [readable(gene, 12) for gene in members],
             label_orientation="vertical",
             label_size=5.5,
-            tick_length=1.5,
-            line_kws={"lw": 0.4},
+            tick_length=0,
         )
     columns = ["gene1", "gene2", "complex1", "relation", "weight", "present"]
     for gene1, gene2, name, relation, weight, present in zip(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from textwrap import wrap
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -16,6 +18,7 @@ from popnet.figures.style import (
     DARK,
     DOUBLE,
     GREY,
+    MARKERS,
     OKABE_ITO,
     SINGLE,
     Subject,
@@ -30,8 +33,6 @@ from popnet.figures.style import (
 )
 
 NAMED_ROWS = 80
-NAMED = 40
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 TERMS = {
     "reconstruction": "reconstruction",
     "kl_cells": "KL of cells",
@@ -172,8 +173,15 @@ def qc_losses(losses: pd.DataFrame, medians: pd.DataFrame, subject: Subject) -> 
     return figure
 
 
-def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
-    """Draw the depth of each sample against its number of cells, by batch.
+def qc_depth(
+    samples: pd.DataFrame,
+    subject: Subject,
+    *,
+    phenotypes: pd.DataFrame,
+    groups: Mapping[str, tuple[str, str]],
+    associations: pd.DataFrame,
+) -> Figure:
+    """Draw the depth of each sample against its number of cells and against the phenotypes.
 
     Parameters
     ----------
@@ -182,25 +190,71 @@ def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
         missing. With columns sequenced_depth, the depth before counts were thinned, and
         share_kept, a line joins it to `mean_depth`.
     subject : Subject
+    phenotypes : DataFrame, indexed by sample
+        A column per phenotype; for a binary one 1 for cases, 0 for controls.
+    groups : mapping of phenotype to (str, str)
+        Names of controls and cases of binary phenotypes.
+    associations : DataFrame with columns phenotype, rho, rho_before
+        Of :func:`popnet.findings.shown_quality.depth_by_phenotype`.
     """
-    figure = new_figure(4.8, 4.0, "Sequencing depth and number of cells per sample", subject)
-    axes = figure.subplots()
+    n_panels = 1 + phenotypes.shape[1]
+    n_columns = min(n_panels, 3)
+    n_rows = -(-n_panels // n_columns)
+    size = max(2.4 * n_columns, 3.6), 0.6 + 2.3 * n_rows
+    figure = new_figure(
+        *size, "Sequencing depth, number of cells and phenotypes of samples", subject
+    )
+    panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
+    for axes in panels[n_panels:]:
+        axes.set_axis_off()
+    handles = _draw_depths(panels[0], samples["n_cells"].to_numpy(dtype=float), samples)
+    panels[0].set_xlabel("cells in bins")
+    panels[0].xaxis.set_major_formatter("{x:,.0f}")
+    found = associations.set_index("phenotype")
+    for axes, name in zip(panels[1:], phenotypes, strict=False):
+        value = phenotypes[name].reindex(samples["sample"]).to_numpy(dtype=float)
+        rho, before = found.loc[name, ["rho", "rho_before"]].to_numpy(dtype=float)
+        shown = {"before": before, "after thinning": rho} if np.isfinite(before) else {"": rho}
+        texts = [f"{one:.2f} {when}".strip() for when, one in shown.items() if np.isfinite(one)]
+        axes.set_title(f"ρ {', '.join(texts)}" if texts else "ρ unknown", loc="left")
+        if name in groups:
+            # Both depths of a sample stand in one column.
+            across = value + 0.5 * (np.arange(len(value)) * 0.618034 % 1 - 0.5)
+            _draw_depths(axes, across, samples)
+            axes.set_xticks([0, 1], [readable(group, 16) for group in groups[name]])
+            axes.set_xlim(-0.6, 1.6)
+            axes.set_xlabel(readable(name, 30))
+        else:
+            _draw_depths(axes, value, samples)
+            axes.set_xlabel(readable(name, 30))
+            axes.xaxis.set_major_locator(ticks(4))
+    for axes in panels[::n_columns]:
+        axes.set_ylabel("depth: mean log₁₀ counts per cell")
+        axes.yaxis.set_major_locator(ticks(5))
+    panels[0].xaxis.set_major_locator(ticks(3, integer=True))
+    legend_below(figure, handles)
+    return figure
+
+
+def _draw_depths(axes: Axes, across: np.ndarray, samples: pd.DataFrame) -> list[Artist]:
+    """Draw the depths of samples, before and after thinning, by batch; return the legend."""
     thinned = "sequenced_depth" in samples
-    shown = "sequenced_depth" if thinned else "mean_depth"
-    points = samples[["n_cells", shown]].to_numpy(dtype=float)
+    after = samples["mean_depth"].to_numpy(dtype=float)
+    shown = samples["sequenced_depth" if thinned else "mean_depth"].to_numpy(dtype=float)
+    handles: list[Artist] = []
     if thinned:
-        after = samples["mean_depth"].to_numpy(dtype=float)
-        axes.vlines(points[:, 0], after, points[:, 1], color=GREY, lw=0.6, zorder=1)
-        axes.scatter(points[:, 0], after, s=16, c=DARK, marker="_", lw=0.8, zorder=2)
+        axes.vlines(across, after, shown, color=GREY, lw=0.6, zorder=1)
+        axes.scatter(across, after, s=16, c=DARK, marker="_", lw=0.8, zorder=2)
     batch = samples["batch"].fillna("").astype(str)
     batches = sorted(set(batch))
     coloured = 1 < len(batches) <= len(MARKERS)
-    handles = []
     palette = list(OKABE_ITO.values())
+    size = 16 if len(samples) < 200 else 6
     for index, name in enumerate(batches if coloured else [""]):
         chosen = (batch == name).to_numpy() if coloured else np.ones(len(samples), dtype=bool)
         colour, marker = (palette[index], MARKERS[index]) if coloured else (GREY, "o")
-        axes.scatter(*points[chosen].T, s=20, c=colour, marker=marker, lw=0.4, ec=DARK, zorder=3)
+        style = {"s": size, "c": colour, "marker": marker, "lw": 0.4, "ec": DARK, "zorder": 3}
+        axes.scatter(across[chosen], shown[chosen], **style)
         if coloured:
             label = readable(name, 30) or "no batch"
             handles.append(dot(colour, f"{label} (n = {chosen.sum()})", marker))
@@ -208,25 +262,8 @@ def qc_depth(samples: pd.DataFrame, subject: Subject) -> Figure:
         low, high = samples["share_kept"].min(), samples["share_kept"].max()
         label = f"after thinning ({low:.0%} to {high:.0%} of the counts kept)"
         handles.append(Line2D([], [], color=DARK, lw=0.8, label=label))
-    axes.set_xlabel("cells in bins")
-    axes.set_ylabel("depth: mean log₁₀ counts per cell")
-    axes.xaxis.set_major_locator(ticks(5, integer=True))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.yaxis.set_major_locator(ticks(5))
-    axes.margins(0.14)
-    legend_below(figure, handles)
-    _name_outer(axes, points, samples["sample"].tolist())
-    return figure
-
-
-def _name_outer(axes: Axes, points: np.ndarray, samples: list[str], few: int = 8) -> None:
-    """Name every point, or the outermost where there are more than 40."""
-    chosen = np.arange(len(points))
-    if len(points) > NAMED:
-        spread = np.abs(points - np.median(points, axis=0)) / np.maximum(points.std(axis=0), 1e-12)
-        chosen = np.sort(np.argsort(-spread.max(axis=1), kind="stable")[:few])
-    names = [readable(samples[index], 24) for index in chosen]
-    name_points(axes, points[chosen], names, obstacles=points)
+    axes.margins(0.1)
+    return handles
 
 
 def qc_reliability(
@@ -285,6 +322,12 @@ def qc_reliability(
     if seeds:
         handles.append(Line2D([], [], lw=0, label=seeds))
     axes.set_xlabel("intraclass correlation (ICC)")
+    if icc.min() < 0:
+        # The statistic has no lower end; reliability.tsv cuts it.
+        axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["≤ −1", "−0.5", "0", "0.5", "1"])
+        axes.set_xlim(edges[0] - 0.05, 1.05)
+        text = f"below 0 ({(icc < 0).mean():.0%} of all genes): samples differ no more than bins"
+        handles.append(Line2D([], [], lw=0, label=text))
     axes.set_ylabel("genes")
     axes.yaxis.set_major_locator(ticks(5, integer=True))
     legend_below(figure, handles)
@@ -315,6 +358,9 @@ def qc_training(training: pd.DataFrame, subject: Subject, *, latent: int) -> Fig
         figure,
         [
             Line2D([], [], color=GREY, lw=0.8, ls="--", label="equal errors"),
+            Line2D(
+                [], [], color=OKABE_ITO["vermillion"], lw=1, label="error 1: as the genes' means"
+            ),
             Line2D([], [], color="black", lw=1, label=f"median of the {subject.unit}"),
             Line2D([], [], color=OKABE_ITO["vermillion"], lw=1, ls="--", label="half of it"),
         ],
@@ -331,6 +377,8 @@ def _draw_errors(axes: Axes, done: pd.DataFrame) -> None:
     points = shown[["reconstruction_error", "heldout_error"]].to_numpy(dtype=float)
     axes.scatter(*points.T, c=OKABE_ITO["blue"], **_points(len(points)))
     axes.axline((points.min(), points.min()), slope=1, color=GREY, lw=0.8, ls="--", zorder=1)
+    # At 1 a model predicts a gene no better than its mean does.
+    axes.axhline(1, color=OKABE_ITO["vermillion"], lw=1, zorder=1)
     axes.set_xlabel("error on trained cells (mean over genes)")
     axes.set_ylabel("error on held-out cells")
     for axis in (axes.xaxis, axes.yaxis):

@@ -83,6 +83,7 @@ COMPLEXES = {
     "V": OKABE_ITO["purple"],
 }
 CONTROL, CASE = OKABE_ITO["blue"], OKABE_ITO["vermillion"]
+MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,32 @@ class Subject:
         Number of units.
     unit : str
         What a unit is, in the plural: "donors", "samples", "bins".
+    network : str or None
+        Identifier; None where the figure is about no network, or about several.
+    n_donors : int or None
+        Of the samples, where a donor may have several.
     """
 
     cell_type: str | None
     phenotype: str | None
     n: int
     unit: str = "samples"
+    network: str | None = None
+    n_donors: int | None = None
 
     def __str__(self) -> str:
         """Return names and n on one line."""
         named = [readable(name, 60) for name in (self.cell_type, self.phenotype) if name]
-        unit = self.unit.removesuffix("s") if self.n == 1 else self.unit
+        named += [f"network {readable(self.network, 40)}"] if self.network else []
         # Spaces that do not break keep n with its number and unit.
-        return " · ".join([*named, f"n\xa0=\xa0{self.n:,}\xa0{unit}"])
+        n = f"n\xa0=\xa0{counted(self.n, self.unit)}"
+        of = "" if self.n_donors is None else f"\xa0of\xa0{counted(self.n_donors, 'donors')}"
+        return " · ".join([*named, n + of])
+
+
+def counted(n: int, unit: str) -> str:
+    """Return a number with its unit, given in the plural, without a space that breaks."""
+    return f"{n:,}\xa0{unit.removesuffix('s') if n == 1 else unit}"
 
 
 def readable(text: str, length: int = 26) -> str:
@@ -157,9 +171,12 @@ def new_figure(width: float, height: float, what: str, subject: Subject) -> Figu
 
 
 def say(axes: Axes, text: str) -> None:
-    """Write on empty axes why there is nothing to draw."""
+    """Write on empty axes why there is nothing to draw; a figure without others becomes low."""
     axes.set_axis_off()
-    width = axes.get_figure().get_size_inches()[0]
+    figure = axes.get_figure()
+    width = figure.get_size_inches()[0]
+    if len(figure.axes) == 1:
+        figure.set_figheight(0.9 + 0.15 * figure.get_suptitle().count("\n"))
     axes.text(
         0.5,
         0.5,

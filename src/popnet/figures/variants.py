@@ -87,7 +87,7 @@ def variant_manhattan(
 
     Parameters
     ----------
-    single : DataFrame with columns pos, p, q, gene
+    single : DataFrame with columns pos, ref, alt, p, q, gene
         `pos` in base pairs, from 1; gene is missing between genes.
     genes : DataFrame with columns gene, start, end, complex
     subject : Subject
@@ -160,6 +160,10 @@ def variant_manhattan(
         axes.axhline(line, color=DARK, lw=0.6, ls="--")
     axes.set_ylim(0, 1.2 * max(1.0, height.max()))
     first = np.argsort(-height, kind="stable")[:3]
-    names = [f"{tested['pos'].iloc[i]:,} ({format_p(tested['q'].iloc[i], 'q')})" for i in first]
+    names = [
+        f"{tested['pos'].iloc[i]:,} {readable(tested['ref'].iloc[i], 6)}>"
+        f"{readable(tested['alt'].iloc[i], 6)} ({format_p(tested['q'].iloc[i], 'q')})"
+        for i in first
+    ]
     name_points(axes, points[first], names, obstacles=points)
     return figure

@@ -322,7 +322,7 @@ def _counted(hits: pd.DataFrame) -> str:
 
 
 def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence[str]) -> str:
-    """Return which network the findings of a cell type begin with, and why.
+    """Return which network findings of a cell type begin with and figures show, and why.
 
     Parameters
     ----------
@@ -339,11 +339,10 @@ def headline_sentence(cell_type: str, measures: pd.DataFrame, networks: Sequence
         why = "it is the first whose gene strengths are measurable"
     elif verdict == IN_PART:
         why = "no gene strengths are fully measurable, and it is the first where they are in part"
-    words, first = (NETWORKS.get(name, name) for name in (chosen, networks[0]))
-    shown = f" Figures show {first}." if chosen != networks[0] else ""
+    words = NETWORKS.get(chosen, chosen)
     return (
-        f"{cell_type}: findings begin with {words}: {why}. This was decided blind to "
-        f"phenotypes.{shown}"
+        f"{cell_type}: findings begin with {words}, which the figures show: {why}. "
+        "This was decided blind to phenotypes."
     )
 
 

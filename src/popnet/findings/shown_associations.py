@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
+from scipy.stats import beta, chi2
 
 from popnet import presets
 from popnet.stats.multiplicity import strongest_first
@@ -42,10 +43,10 @@ def units_of_tests(association: pd.DataFrame, preset: str) -> tuple[int, str]:
 def top_genes(
     association: pd.DataFrame, complexes: pd.Series, *, fdr: float, top: int = 30
 ) -> pd.DataFrame:
-    """Return the genes to show, from the most positive to the most negative.
+    """Return the genes to show, the smallest p first.
 
-    These are the `top` strongest of the significant genes; where fewer than 10 are significant,
-    the 20 with the smallest p.
+    These are the `top` first of the significant genes; where fewer than 10 are significant, the 20
+    with the smallest p.
 
     Parameters
     ----------
@@ -60,21 +61,99 @@ def top_genes(
     -------
     DataFrame with the columns of `association`, complex and significant
     """
+    tested = with_complexes(association, complexes, fdr=fdr)
+    n_significant = int(tested["significant"].sum())
+    n_shown = min(top, n_significant) if n_significant >= ENOUGH else FIRST
+    return strongest_first(tested).head(n_shown).reset_index(drop=True)
+
+
+def with_complexes(association: pd.DataFrame, complexes: pd.Series, *, fdr: float) -> pd.DataFrame:
+    """Return the genes that were tested, with their complex and whether they are significant.
+
+    Parameters as of :func:`top_genes`.
+    """
     tested = association.dropna(subset=["statistic", "p", "q"])
-    tested = tested.assign(
+    return tested.assign(
         complex=complexes.reindex(tested["gene"]).to_numpy(), significant=tested["q"] <= fdr
     )
-    if tested["significant"].sum() >= ENOUGH:
-        found = tested[tested["significant"]]
-        strongest = found["statistic"].abs().sort_values(ascending=False, kind="stable").index
-        shown = found.loc[strongest[:top]]
-    else:
-        shown = strongest_first(tested).head(FIRST)
-    return shown.sort_values("statistic", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def volcano_points(genes: pd.DataFrame) -> pd.DataFrame:
+    """Return effect, p and q of every tested gene, the smallest p first.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        Of :func:`with_complexes`. Its effect is `estimate` or, where it has none, `statistic`.
+    """
+    effect = "estimate" if "estimate" in genes else "statistic"
+    shown = strongest_first(genes).rename(columns={effect: "effect"})
+    return shown[["gene", "effect", "p", "q", "significant", "complex"]].reset_index(drop=True)
+
+
+def quadrant_points(genes: pd.DataFrame, *, fdr: float) -> pd.DataFrame:
+    """Return the associations of centrality and of mean expression, and which is significant.
+
+    Parameters
+    ----------
+    genes : DataFrame
+        Of :func:`with_complexes`, with mean_statistic and mean_q.
+    fdr : float
+
+    Returns
+    -------
+    DataFrame with columns gene, statistic, p, q, mean_statistic, mean_q, found
+        `found` is "both", "centrality alone", "expression alone" or "neither"; the smallest p
+        first.
+    """
+    shown = strongest_first(genes.dropna(subset=["mean_statistic"]))
+    centrality, expression = shown["significant"], shown["mean_q"] <= fdr
+    found = np.select(
+        [centrality & expression, centrality, expression],
+        ["both", "centrality alone", "expression alone"],
+        "neither",
+    )
+    columns = ["gene", "statistic", "p", "q", "mean_statistic", "mean_q"]
+    return shown[columns].assign(found=found).reset_index(drop=True)
+
+
+def qq_points(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return p in the order of their size beside what is expected without any association.
+
+    Parameters
+    ----------
+    tests : DataFrame with column p
+        With p_permutation beside it, p is that of the mixed model.
+
+    Returns
+    -------
+    DataFrame with columns source, inflation, expected, observed, low, high
+        `expected` is the median and `low` and `high` the 2.5 and 97.5 % points of the p of this
+        rank among as many independent tests; `inflation` the median chi-square of one degree of
+        freedom over its expectation. Of many p all of the 500 smallest are kept, and 1,000 others.
+    """
+    sources = {"p": "all genes"}
+    if "p_permutation" in tests:
+        sources = {"p": "mixed model", "p_permutation": "permutation"}
+    parts = []
+    for column, source in sources.items():
+        p = np.sort(tests[column].dropna().to_numpy(dtype=float))
+        n = len(p)
+        if not n:
+            continue
+        ranks = np.arange(1, n + 1)
+        if n > 1500:
+            ranks = np.unique(np.r_[ranks[:500], np.linspace(501, n, 1000).astype(int)])
+        expected, low, high = (beta.ppf(at, ranks, n + 1 - ranks) for at in (0.5, 0.025, 0.975))
+        inflation = chi2.isf(np.median(p), 1) / chi2.isf(0.5, 1)
+        columns = {"expected": expected, "observed": p[ranks - 1], "low": low, "high": high}
+        parts.append(pd.DataFrame({"source": source, "inflation": inflation} | columns))
+    columns = ["source", "inflation", "expected", "observed", "low", "high"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.DataFrame:
-    """Return the `top` gene sets by p with a column significant, the highest score first.
+    """Return the `top` gene sets with a column significant, the smallest p first.
 
     Parameters
     ----------
@@ -84,26 +163,35 @@ def top_gene_sets(gene_sets: pd.DataFrame, *, fdr: float, top: int = 20) -> pd.D
     """
     tested = gene_sets.dropna(subset=["nes", "p", "q"])
     shown = strongest_first(tested.assign(significant=tested["q"] <= fdr)).head(top)
-    return shown.sort_values("nes", ascending=False, kind="stable").reset_index(drop=True)
+    return shown.reset_index(drop=True)
 
 
-def map_points(coordinates: pd.DataFrame, phenotype: pd.Series, kernel: str) -> pd.DataFrame:
-    """Return the map of one kernel, with the phenotype of every sample in the column value."""
+def map_points(
+    coordinates: pd.DataFrame, phenotype: pd.Series, samples: pd.DataFrame, kernel: str
+) -> pd.DataFrame:
+    """Return the map of one kernel with donor, batch and phenotype (value) of every sample.
+
+    Parameters
+    ----------
+    coordinates : DataFrame with columns kernel, sample, PC1, PC2
+    phenotype : Series
+        By sample.
+    samples : DataFrame, indexed by sample
+        donor and batch.
+    kernel : str
+    """
     points = coordinates[coordinates["kernel"] == kernel]
-    return points.assign(value=points["sample"].map(phenotype))
+    about = samples[["donor", "batch"]].reindex(points["sample"]).fillna("").astype(str)
+    donor = about["donor"].to_numpy()
+    # A sample without a donor is its own donor.
+    donor = np.where(donor == "", points["sample"], donor)
+    value = points["sample"].map(phenotype)
+    return points.assign(donor=donor, batch=about["batch"].to_numpy(), value=value)
 
 
 def map_tests(tests: pd.DataFrame, phenotype: str, kernel: str) -> pd.DataFrame:
     """Return the rows of map/tests.tsv of one phenotype and kernel."""
     return tests[(tests["kernel"] == kernel) & (tests["phenotype"] == phenotype)]
-
-
-def map_unit(unit: str) -> str:
-    """Return what the tests of the map compare, where those of genes compare `unit`.
-
-    The paper's map has the mean of each sample's bins.
-    """
-    return "samples" if unit == "bins" else unit
 
 
 def example_samples(phenotype: pd.Series, samples: Collection[str]) -> pd.Series:

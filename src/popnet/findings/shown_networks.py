@@ -1,11 +1,32 @@
-"""What the figures of a cell type's networks show: hub genes, and samples by similarity."""
+"""What the figures of a cell type's networks show: hub genes, samples by similarity, modules."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
+
+MOST_MODULES = 30
+
+
+class Clustered(NamedTuple):
+    """Samples with similar ones side by side (average linkage).
+
+    Parameters
+    ----------
+    similarity : DataFrame of shape (n_samples, n_samples)
+        In the order of the leaves.
+    branches : ndarray of shape (n_samples - 1, 4, 2)
+        The lines of the tree: place along the leaves (the first is 0), and largest similarity less
+        that at which two groups join. Empty for fewer than three samples.
+    """
+
+    similarity: pd.DataFrame
+    branches: np.ndarray
 
 
 def hub_genes(centrality: pd.DataFrame, complexes: pd.Series, top: int = 40) -> pd.DataFrame:
@@ -45,14 +66,61 @@ def square_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
     return upper.combine_first(upper.T)
 
 
-def cluster_order(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples x samples table with similar samples side by side (average linkage)."""
+def cluster(similarity: pd.DataFrame) -> Clustered:
+    """Return the samples x samples table with similar samples side by side, and the tree."""
     if len(similarity) < 3:
-        return similarity
+        return Clustered(similarity, np.empty((0, 4, 2)))
     matrix = similarity.to_numpy(dtype=float)
     matrix = (matrix + matrix.T) / 2
-    distance = matrix.max() - matrix
-    np.fill_diagonal(distance, 0)
+    different = ~np.eye(len(matrix), dtype=bool)
+    distance = np.where(different, matrix[different].max() - matrix, 0)
     tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
-    order = leaves_list(tree)
-    return similarity.iloc[order, order]
+    # SciPy draws leaves at 5, 15, 25.
+    drawn = dendrogram(tree, no_plot=True)
+    places = (np.array(drawn["icoord"]) - 5) / 10
+    branches = np.stack([places, np.array(drawn["dcoord"])], axis=2)
+    return Clustered(similarity.iloc[drawn["leaves"], drawn["leaves"]], branches)
+
+
+def similarity_range(similarity: pd.DataFrame, within: float) -> tuple[float, float]:
+    """Return the range of similarities that colours span: from 0 to .1, .2, .5 or 1.
+
+    A range from the least to the largest similarity would make clusters of any noise. With negative
+    similarities it begins below 0, as far.
+
+    Parameters
+    ----------
+    similarity : DataFrame of shape (n_samples, n_samples)
+    within : float
+        Mean similarity of bins of one sample; NaN where it is not known.
+    """
+    between = similarity.to_numpy(dtype=float)[~np.eye(len(similarity), dtype=bool)]
+    known = [*between, within]
+    largest = np.nanmax(np.abs(known)) if np.isfinite(known).any() else 1.0
+    top = next((step for step in (0.1, 0.2, 0.5, 1.0) if largest <= step), float(largest))
+    return (-top if np.nanmin([0.0, *known]) < 0 else 0.0), top
+
+
+def modules_by_phenotype(tables: Mapping[str, pd.DataFrame], *, fdr: float) -> pd.DataFrame:
+    """Return the tests of the density of every module, with all phenotypes.
+
+    Parameters
+    ----------
+    tables : mapping of phenotype to DataFrame
+        modules.tsv of one network.
+    fdr : float
+
+    Returns
+    -------
+    DataFrame with columns module, name, phenotype, t, p, q, significant
+        At most 30 modules, the largest (smallest number) first.
+    """
+    rows = []
+    for phenotype, table in tables.items():
+        table = table[table["kind"] == "density"].sort_values("module1")
+        table = table.rename(columns={"module1": "module", "name1": "name"})
+        table = table[["module", "name", "t", "p", "q"]]
+        rows.append(table.assign(phenotype=phenotype, significant=table["q"] <= fdr))
+    columns = ["module", "name", "phenotype", "t", "p", "q", "significant"]
+    shown = pd.concat(rows, ignore_index=True)[columns]
+    return shown[shown["module"].isin(sorted(shown["module"].unique())[:MOST_MODULES])]

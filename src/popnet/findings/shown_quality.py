@@ -106,6 +106,29 @@ def depth_of_samples(bins: pd.DataFrame, depths: pd.DataFrame | None = None) -> 
     return table.merge(before[columns], on="sample", how="left", validate="one_to_one")
 
 
+def depth_by_phenotype(depth: pd.DataFrame, phenotypes: pd.DataFrame) -> pd.DataFrame:
+    """Return Spearman's correlation of the samples' depth with each phenotype.
+
+    Parameters
+    ----------
+    depth : DataFrame
+        Of :func:`depth_of_samples`.
+    phenotypes : DataFrame, indexed by sample
+
+    Returns
+    -------
+    DataFrame with columns phenotype, n, rho, rho_before
+        The last before counts were thinned; missing where they were not.
+    """
+    values = phenotypes.reindex(depth["sample"]).reset_index(drop=True)
+    found = pd.DataFrame({"phenotype": list(values), "n": values.notna().sum().to_numpy()})
+    for name, column in {"rho": "mean_depth", "rho_before": "sequenced_depth"}.items():
+        depths = depth.reindex(columns=[column])[column].reset_index(drop=True)
+        # Ranks are those among the samples that have the phenotype.
+        found[name] = [one.rank().corr(depths[one.notna()].rank()) for _, one in values.items()]
+    return found
+
+
 def reliability_of_genes(reliability: pd.DataFrame, degree: pd.DataFrame) -> pd.DataFrame:
     """Return reliability.tsv with a column central: the gene is in the graph of some bin.
 

@@ -23,6 +23,7 @@ from popnet.study.definitions import (
     Replicate,
 )
 from popnet.study.documents import read_sheet
+from popnet.study.gene_sets import bundled_gene_sets
 from popnet.study.own import own_names, own_network
 from popnet.study.paths import is_absent, path_fault, resolve_path
 from popnet.study.phenotypes import is_missing, label_of
@@ -546,8 +547,10 @@ class _Resolver:
                 gmt=notes.checked(f"gene_sets.{name}.gmt", notes.path(entry.gmt), made=True),
                 genes=tuple(entry.genes or ()),
             )
-            for name, entry in self.sheet.gene_sets.items()
+            for name, entry in (self.sheet.gene_sets or {}).items()
         ]
+        if self.sheet.gene_sets is None:
+            sets = bundled_gene_sets()
         if all(gene_set.name != "MT" for gene_set in sets):
             sets.insert(0, GeneSet("MT", prefix=MT_PREFIX, implicit=True))
         return tuple(sets)

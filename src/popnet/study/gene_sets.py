@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from popnet.errors import InputError, Problem
-from popnet.files import atomic, reading
+from popnet.files import atomic, reading, resource
 from popnet.study.definitions import GeneSet
 
 
@@ -49,6 +49,16 @@ def read_gmt(path: str | Path) -> dict[str, list[str]]:
     if problems:
         raise InputError(problems)
     return sets
+
+
+def bundled_gene_sets() -> list[GeneSet]:
+    """Return the gene sets that come with the package: human genes, for sheets that name no sets.
+
+    Mitochondrial complexes, ribosomes, cell cycle and interferon signaling;
+    ``resources/README.md`` says where they come from.
+    """
+    sets = read_gmt(resource("gene_sets.gmt"))
+    return [GeneSet(name, genes=tuple(genes), implicit=True) for name, genes in sets.items()]
 
 
 def resolve_gene_sets(specs: Iterable[Any], genes: Sequence[str]) -> dict[str, list[str]]:

@@ -496,10 +496,11 @@ class Sheet(Section):
         description="What else differs between samples: `name: categorical`, `name: numeric` or "
         "`name: {type, column}`",
     )
-    gene_sets: dict[str, GeneSetEntry] = Field(
-        default={},
+    gene_sets: dict[str, GeneSetEntry] | None = Field(
+        default=None,
         description='Sets of genes to test: `NAME: {prefix: "MT-"}`, `{genes: [...]}` or '
-        "`{gmt: file}`. `MT` (prefix `MT-`) is always among them",
+        "`{gmt: file}`. `MT` (prefix `MT-`) is always among them. A sheet without this key has ten "
+        "sets of human genes that come with popnet (`resources/README.md`); `{}` stands for none",
     )
     variants: Variants | None = None
     own_networks: dict[str, OwnNetworkEntry] = Field(

@@ -21,9 +21,11 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from popnet.figures.associations import centrality_bars, connectivity_scatter, gene_set_bars
+from popnet.figures.associations import connectivity_scatter, gene_set_bars
 from popnet.figures.circos import mt_circos
+from popnet.figures.genes import change, gene_effects, quadrants, quantiles_of_p, volcano
 from popnet.figures.maps import kernel_heatmap, network_map
+from popnet.figures.modules import module_heatmap
 from popnet.figures.networks import set_networks
 from popnet.figures.qc import qc_cells, qc_depth, qc_losses, qc_reliability, qc_training
 from popnet.figures.style import Subject, format_p, readable, save
@@ -32,12 +34,21 @@ from popnet.figures.variants import burden_bars, variant_manhattan
 from popnet.findings.shown_associations import (
     degrees,
     mitochondrial_edges,
+    qq_points,
+    quadrant_points,
     set_neighbourhood,
     top_gene_sets,
     top_genes,
+    volcano_points,
+    with_complexes,
 )
-from popnet.findings.shown_networks import cluster_order
-from popnet.findings.shown_quality import cells_per_sample, loss_medians, training_of_bins
+from popnet.findings.shown_networks import cluster, modules_by_phenotype, similarity_range
+from popnet.findings.shown_quality import (
+    cells_per_sample,
+    depth_by_phenotype,
+    loss_medians,
+    training_of_bins,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
 
@@ -92,9 +103,12 @@ def names(n: int, awkward: bool) -> list[str]:
 def draw_map(n: int, awkward: bool, binary: bool) -> Figure:
     rng = np.random.default_rng(n)
     value = rng.random(n)
+    samples = names(n, awkward)
     table = pd.DataFrame(
         {
-            "sample": names(n, awkward),
+            "sample": samples,
+            "donor": [*samples[: n // 2], *samples[: n - n // 2]],
+            "batch": [AWKWARD[i % 3] if awkward else "" for i in range(n)],
             "PC1": value + rng.normal(0, 0.3, n),
             "PC2": rng.normal(size=n),
             "explained1": 0.31,
@@ -110,23 +124,35 @@ def draw_map(n: int, awkward: bool, binary: bool) -> Figure:
         pd.DataFrame({"axis": ["PC1"], "statistic": [0.61], "q": [2.1e-05]}),
         subject(n, awkward),
         kernel="edge Jaccard",
+        icc=0.83,
         effect="rank-biserial correlation" if binary else "Spearman ρ",
         groups=GROUPS if binary else None,
     )
 
 
+def traits(samples: list[str], binary: bool) -> dict:
+    """Return the phenotypes of samples, as figures of all phenotypes take them."""
+    value = np.random.default_rng(0).random(len(samples))
+    columns = {"efficiency": value, **({"diff_$eff$_" * 4: value > 0.5} if binary else {})}
+    phenotypes = pd.DataFrame(columns, samples, dtype=float)
+    return {"phenotypes": phenotypes, "groups": dict.fromkeys(list(columns)[1:], GROUPS)}
+
+
 def draw_heatmap(n: int, awkward: bool, binary: bool) -> Figure:
-    rng = np.random.default_rng(n)
-    points = rng.normal(size=(n, 3))
+    points = np.random.default_rng(n).normal(size=(n, 3))
     matrix = np.exp(-(np.linalg.norm(points[:, None] - points, axis=2) ** 2) / 4)
     samples = names(n, awkward)
-    value = points[:, 0] > 0 if binary else points[:, 0]
+    clustered = cluster(pd.DataFrame(matrix, samples, samples))
+    donors = samples if binary else samples[: n // 2] * 2 + samples[: n % 2]
+    batches = [AWKWARD[i % 4] if awkward else f"pool_{i % 12}" for i in range(n)]
     return kernel_heatmap(
-        cluster_order(pd.DataFrame(matrix, samples, samples)),
+        clustered,
         subject(n, awkward),
         kernel="gene-labelled Weisfeiler-Lehman",
-        value=pd.Series(value, samples, dtype=float),
-        groups=GROUPS if binary else None,
+        limits=similarity_range(clustered.similarity, 0.7),
+        within=0.7,
+        samples=pd.DataFrame({"donor": donors, "batch": batches}, samples),
+        **traits(samples, binary),
     )
 
 
@@ -142,16 +168,54 @@ def association(n: int, awkward: bool, significant: int) -> pd.DataFrame:
             "p": p,
             "q": np.where(np.arange(n) < significant, 0.001 + p / 1e3, 0.4),
             "mean_statistic": rng.normal(0, 0.15, n),
+            "mean_q": rng.random(n),
+            "icc": rng.random(n),
+            "p_permutation": np.maximum(p, 1e-3),
             "explained_by": rng.choice(["", "depth", "mean expression", "not reliable"], n),
         }
     )
     table.loc[n - 1, ["statistic", "p", "q"]] = np.nan
+    error = table["statistic"].abs() / 3
+    table["estimate"] = table["statistic"] / 20
+    table["low"] = (table["statistic"] - error) / 20
+    table["high"] = (table["statistic"] + error) / 20
     return table
 
 
-def draw_centrality(n: int, awkward: bool, significant: int) -> Figure:
-    genes = top_genes(association(n, awkward, significant), MT, fdr=0.05)
-    return centrality_bars(genes, subject(41, awkward), effect="Spearman ρ", fdr=0.05)
+def draw_centrality(n: int, awkward: bool, significant: int, paper: bool = False) -> Figure:
+    table = association(n, awkward, significant)
+    table = table.drop(columns=["estimate", "low", "high"] if paper else [])
+    genes = top_genes(table, MT, fdr=0.05)
+    about = subject(41, awkward)
+    return gene_effects(genes, about, effect="Spearman ρ", fdr=0.05, binary=awkward)
+
+
+def draw_volcano(n: int, awkward: bool, significant: int) -> Figure:
+    genes = with_complexes(association(n, awkward, significant), MT, fdr=0.05)
+    points = volcano_points(genes)
+    return volcano(points, subject(41, awkward), effect=change(awkward), fdr=0.05)
+
+
+def draw_quadrants(n: int, awkward: bool, significant: int) -> Figure:
+    genes = with_complexes(association(n, awkward, significant), MT, fdr=0.05)
+    points = quadrant_points(genes, fdr=0.05)
+    return quadrants(points, subject(41, awkward), effect="rank-biserial correlation", fdr=0.05)
+
+
+def draw_quantiles(n: int) -> Figure:
+    return quantiles_of_p(qq_points(association(n, False, 0)), subject(41))
+
+
+def draw_modules(n: int, n_phenotypes: int) -> Figure:
+    rng = np.random.default_rng(n)
+    tables = {}
+    for name in [*AWKWARD, "efficiency", "outcome"][:n_phenotypes]:
+        table = pd.DataFrame({"module1": np.arange(1, n + 1), "kind": "density"})
+        table["name1"] = [f"MT-ND{i}, MT-CO{i}, GENE{i}, GENEGENE{i}" for i in range(n)]
+        table["t"], table["p"] = rng.normal(0, 2, n), rng.random(n)
+        tables[name] = table.assign(q=table["p"] * 2)
+    shown = modules_by_phenotype(tables, fdr=0.05)
+    return module_heatmap(shown, subject(n, unit="modules"), fdr=0.05)
 
 
 def draw_gene_sets(n: int, awkward: bool) -> Figure:
@@ -168,6 +232,7 @@ def draw_gene_sets(n: int, awkward: bool) -> Figure:
             "p": p,
             "q": np.minimum(1, p * 3),
             "n_genes": rng.integers(5, 120, n),
+            "expression_nes": np.where(p * 3 <= 0.05, rng.normal(0, 1.6, n), np.nan),
         }
     )
     return gene_set_bars(top_gene_sets(table, fdr=0.05), subject(41, awkward), fdr=0.05)
@@ -259,6 +324,7 @@ def draw_burden(significant: bool) -> Figure:
 def draw_manhattan(n: int, significant: bool) -> Figure:
     rng = np.random.default_rng(n)
     table = pd.DataFrame({"pos": np.sort(rng.integers(1, 16569, n)), "p": rng.random(n)})
+    table = table.assign(ref="C", alt=["T", "CACACACACA"] * (n // 2) + ["T"] * (n % 2))
     table["q"] = 0.8
     if significant:
         table.loc[: n // 10, ["p", "q"]] = [1e-6, 1e-3]
@@ -313,7 +379,9 @@ def draw_depth(n: int, awkward: bool, batches: int, thinned: bool = False) -> Fi
     if thinned:
         table["sequenced_depth"] = table["mean_depth"] + rng.uniform(0, 0.4, n)
         table["share_kept"] = 10 ** (table["mean_depth"] - table["sequenced_depth"])
-    return qc_depth(table, subject(n, awkward, "samples"))
+    of = traits(list(table["sample"]), awkward)
+    associations = depth_by_phenotype(table, of["phenotypes"])
+    return qc_depth(table, subject(n, awkward, "samples"), **of, associations=associations)
 
 
 def draw_reliability(icc: float) -> Figure:
@@ -410,6 +478,18 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "centrality-none": lambda: draw_centrality(3, False, 0),
     "centrality-many": lambda: draw_centrality(500, True, 120),
     "centrality-empty": lambda: draw_centrality(1, False, 0),
+    "centrality-paper": lambda: draw_centrality(200, True, 30, paper=True),
+    "volcano-few": lambda: draw_volcano(200, False, 3),
+    "volcano-many": lambda: draw_volcano(4000, True, 120),
+    "volcano-empty": lambda: draw_volcano(1, False, 0),
+    "quadrants-none": lambda: draw_quadrants(200, False, 0),
+    "quadrants-many": lambda: draw_quadrants(4000, True, 120),
+    "quadrants-empty": lambda: draw_quadrants(1, False, 0),
+    "quantiles": lambda: draw_quantiles(4000),
+    "quantiles-empty": lambda: draw_quantiles(1),
+    "modules": lambda: draw_modules(24, 12),
+    "modules-1": lambda: draw_modules(1, 1),
+    "modules-none": lambda: draw_modules(0, 2),
     "gene-sets-1": lambda: draw_gene_sets(1, False),
     "gene-sets-186": lambda: draw_gene_sets(186, True),
     "gene-sets-empty": lambda: draw_gene_sets(0, False),
@@ -567,6 +647,7 @@ def test_captions_are_sound_for_any_identifier(root, text):
     config = yaml.safe_load((root / "config" / "config.yaml").read_text())
     keys = ("cohort", "cell_type", "phenotype", "preset", "network", "of_network", "own", "plan")
     keys += ("n_samples", "n_bins", "size", "fdr", "binary", "permutations", "adjusted", "matched")
+    keys += ("bundled",)
     caption = dict.fromkeys(keys, " ".join(text.split()))
     snakemake = SimpleNamespace(
         config=config,

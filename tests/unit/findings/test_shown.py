@@ -6,6 +6,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import pytest
+from scipy.stats import spearmanr
 
 from popnet.findings.shown_associations import (
     connectivity_set,
@@ -13,11 +15,16 @@ from popnet.findings.shown_associations import (
     drawn_set,
     example_samples,
     genes_of_set,
+    map_points,
     mitochondrial_edges,
+    qq_points,
+    quadrant_points,
     set_neighbourhood,
     top_gene_sets,
     top_genes,
     units_of_tests,
+    volcano_points,
+    with_complexes,
 )
 from popnet.findings.shown_comparisons import (
     accuracies,
@@ -27,9 +34,16 @@ from popnet.findings.shown_comparisons import (
     recalls,
     shown_hits,
 )
-from popnet.findings.shown_networks import cluster_order, hub_genes, square_similarity
+from popnet.findings.shown_networks import (
+    cluster,
+    hub_genes,
+    modules_by_phenotype,
+    similarity_range,
+    square_similarity,
+)
 from popnet.findings.shown_quality import (
     cells_per_sample,
+    depth_by_phenotype,
     depth_of_samples,
     loss_medians,
     reliability_of_genes,
@@ -59,22 +73,51 @@ def test_top_genes_are_the_strongest_or_the_first():
     shown = top_genes(many, MT, fdr=0.05)
     assert len(shown) == 30
     assert shown["significant"].all()
-    assert shown["statistic"].is_monotonic_decreasing
-    best = many[many["q"] <= 0.05]["statistic"].abs().nlargest(30)
-    assert set(shown["gene"]) == set(many.loc[best.index, "gene"])
+    assert shown["p"].is_monotonic_increasing
+    assert set(shown["gene"]) == set(many.nsmallest(30, "p")["gene"])
     assert shown.set_index("gene")["complex"].dropna().to_dict() == MT.to_dict()
     few = top_genes(association(300, 4), MT, fdr=0.05)
     assert len(few) == 20
     assert few["significant"].sum() == 4
 
 
-def test_top_gene_sets_are_the_first_by_p_and_in_the_order_of_scores():
+def test_top_gene_sets_are_the_first_by_p():
     table = pd.DataFrame(
         {"gene_set": list("abcd"), "nes": [1.0, np.nan, -2, 2], "p": [0.1, 0.2, 0.3, 0.4], "q": 0.4}
     )
     shown = top_gene_sets(table.assign(q=[0.01, 0.2, 0.3, 0.4]), fdr=0.05, top=2)
     assert shown["gene_set"].tolist() == ["a", "c"]
     assert shown["significant"].tolist() == [True, False]
+
+
+def test_quadrants_say_what_changes():
+    genes = pd.DataFrame(
+        {"gene": list("abcde"), "statistic": 0.5, "p": [0.1, 0.2, 0.3, 0.4, 0.5]}
+    ).assign(q=[0, 0, 1, 1, 0], mean_q=[0, 1, 0, 1, 0], mean_statistic=[1, 1, 1, 1, np.nan])
+    shown = quadrant_points(with_complexes(genes, MT, fdr=0.05), fdr=0.05)
+    assert shown["gene"].tolist() == list("abcd")
+    kinds = ["both", "centrality alone", "expression alone", "neither"]
+    assert shown["found"].tolist() == kinds
+
+
+def test_quantiles_of_p_are_those_of_a_uniform_sample():
+    uniform = pd.DataFrame({"p": (np.arange(4000) + 0.5) / 4000})
+    shown = qq_points(uniform)
+    assert len(shown) == 1500
+    assert shown["inflation"].iloc[0] == pytest.approx(1, abs=0.01)
+    assert ((shown["low"] < shown["observed"]) & (shown["observed"] < shown["high"])).all()
+    # The median of the smallest of n uniform values is 1 - 0.5 ** (1 / n).
+    assert shown["expected"].iloc[0] == pytest.approx(1 - 0.5 ** (1 / 4000))
+    both = qq_points(uniform.assign(p_permutation=uniform["p"]))
+    assert both["source"].unique().tolist() == ["mixed model", "permutation"]
+    assert qq_points(uniform.assign(p=np.nan)).empty
+
+
+def test_volcano_shows_the_estimate_where_there_is_one():
+    genes = with_complexes(association(30, 5), MT, fdr=0.05)
+    assert volcano_points(genes)["effect"].tolist() == genes["statistic"].tolist()
+    with_model = genes.assign(estimate=range(len(genes)))
+    assert volcano_points(with_model)["effect"].tolist() == list(range(len(genes)))
 
 
 def test_units_of_a_test():
@@ -147,17 +190,44 @@ def test_set_neighbourhood_keeps_the_genes_that_change_most():
     assert count["member"].sum() == 20
 
 
-def test_cluster_order_keeps_every_similarity():
+def test_clusters_keep_every_similarity():
     samples = ["b", "a", "d", "c"]
     matrix = pd.DataFrame(
         [[1, 0.1, 0.9, 0.2], [0.1, 1, 0.2, 0.8], [0.9, 0.2, 1, 0.1], [0.2, 0.8, 0.1, 1]],
         samples,
         samples,
     )
-    ordered = cluster_order(matrix)
+    ordered, branches = cluster(matrix)
     assert list(ordered.index) == list(ordered.columns)
     assert abs(list(ordered.index).index("b") - list(ordered.index).index("d")) == 1
     pd.testing.assert_frame_equal(ordered.loc[samples, samples], matrix)
+    # Two pairs join at 0.9 and 0.8, and each other at the mean of four similarities.
+    heights = branches[..., 1].max(axis=1)
+    assert np.sort(heights) == pytest.approx(0.9 - np.array([0.9, 0.8, 0.15]))
+    assert branches[..., 0].min() == 0
+    assert branches[..., 0].max() == 3
+    assert not len(cluster(matrix.iloc[:2, :2]).branches)
+
+
+def test_colours_of_similarities_begin_at_nothing_in_common():
+    def limits(values, within):
+        return similarity_range(pd.DataFrame([[1, values[0]], [values[1], 1]]), within)
+
+    assert limits([0.010, 0.024], 0.03) == (0, 0.1)
+    assert limits([0.010, 0.024], 0.3) == (0, 0.5)
+    assert limits([0.1, 0.2], np.nan) == (0, 0.2)
+    assert limits([-0.1, 0.6], np.nan) == (-1, 1)
+    assert similarity_range(pd.DataFrame([[1.0]]), np.nan) == (0, 1)
+
+
+def test_modules_stand_with_all_phenotypes():
+    table = pd.DataFrame(
+        {"kind": ["density", "density", "coupling"], "module1": [2, 1, 1], "name1": list("bax")}
+    ).assign(t=[1.0, -3, 9], p=[0.3, 0.001, 0], q=[0.3, 0.002, 0])
+    shown = modules_by_phenotype({"age": table, "sex": table.assign(q=1.0)}, fdr=0.05)
+    assert shown[["module", "name"]].to_numpy().tolist() == [[1, "a"], [2, "b"]] * 2
+    assert shown["phenotype"].tolist() == ["age", "age", "sex", "sex"]
+    assert shown["significant"].tolist() == [True, False, False, False]
 
 
 def test_square_similarity_fills_both_halves():
@@ -237,6 +307,30 @@ def test_depth_and_reliability_are_per_sample_and_gene():
     reliability = pd.DataFrame({"gene": ["g", "h"], "icc": [0.5, 0.1]})
     degree = pd.DataFrame({"h": [np.nan, np.nan], "g": [np.nan, 2]})
     assert reliability_of_genes(reliability, degree)["central"].tolist() == [True, False]
+
+
+def test_depth_is_correlated_with_every_phenotype():
+    samples = list("abcde")
+    depth = pd.DataFrame({"sample": samples, "mean_depth": [1.0, 2, 3, 4, 9]})
+    phenotypes = pd.DataFrame({"up": [1, 3, np.nan, 7, 100], "down": [2, 2, 2, 1, 1]}, samples)
+    found = depth_by_phenotype(depth, phenotypes).set_index("phenotype")
+    assert found["n"].to_dict() == {"up": 4, "down": 5}
+    assert found.loc["up", "rho"] == pytest.approx(1)
+    assert found.loc["down", "rho"] == pytest.approx(spearmanr(range(5), [2, 2, 2, 1, 1])[0])
+    assert found["rho_before"].isna().all()
+    before = depth.assign(sequenced_depth=[5, 4, 3, 2, 1])
+    assert depth_by_phenotype(before, phenotypes)["rho_before"].iloc[0] == pytest.approx(-1)
+
+
+def test_a_sample_of_the_map_has_its_donor_and_batch():
+    coordinates = pd.DataFrame({"kernel": list("kkl"), "sample": list("aba"), "PC1": 1.0})
+    samples = pd.DataFrame({"donor": ["d", ""], "batch": ["x", None]}, list("ab"))
+    points = map_points(coordinates, pd.Series({"b": 2.0}), samples, "k")
+    assert points[["sample", "donor", "batch"]].to_numpy().tolist() == [
+        ["a", "d", "x"],
+        ["b", "b", ""],
+    ]
+    assert points["value"].isna().tolist() == [True, False]
 
 
 def test_methods_come_in_the_order_given():

@@ -23,6 +23,7 @@ from popnet.study.cohort import (
     variants_part,
     with_samples,
 )
+from popnet.study.gene_sets import bundled_gene_sets
 from popnet.study.phenotypes import parse_value
 from popnet.study.tables import read_sheet_table
 
@@ -456,8 +457,13 @@ def test_good_sheet(tmp_path, monkeypatch, root):
     # Age names a column, so the cells may have it; years is not in the sheet at all.
     assert second.phenotypes == {"efficiency": 0.001, "outcome": "no", "sick": "0"}
     assert second.covariates == {"sex": "NO"}
-    assert [gene_set.name for gene_set in cohort.gene_sets] == ["MT"]
-    assert cohort.gene_sets[0].implicit
+    # The sheet names no sets, so that it has those of the package.
+    assert cohort.gene_sets[0].name == "MT"
+    assert cohort.gene_sets[1:] == tuple(bundled_gene_sets())
+    assert all(gene_set.implicit for gene_set in cohort.gene_sets)
+    without = load_cohort(write(tmp_path, sheet | {"gene_sets": {}}))
+    assert [gene_set.name for gene_set in without.gene_sets] == ["MT"]
+    assert load_cohort(write(tmp_path, sheet)).gene_sets == cohort.gene_sets
     assert cohort.variants.contig == "MT"
     assert cohort.variants.keep_filters == ("fa", "q10")
     assert cohort.variants.absent == "reference"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
 from popnet.errors import InputError
-from popnet.study.gene_sets import read_gmt, resolve_gene_sets
+from popnet.files import read_table, resource
+from popnet.study.gene_sets import bundled_gene_sets, read_gmt, resolve_gene_sets
 
 
 def spec(name, **given):
@@ -18,6 +20,25 @@ def test_read_gmt_written_on_any_system(tmp_path):
     path = tmp_path / "sets.gmt"
     path.write_bytes("\ufeffA b|1\tabout\tMT-ND1\tHLA-A\tMT-ND1\t\r\n\r\nB\t\tX\r\n".encode())
     assert read_gmt(path) == {"A b|1": ["MT-ND1", "HLA-A"], "B": ["X"]}
+
+
+def test_bundled_sets_are_human_genes():
+    sets = {one.name: one.genes for one in bundled_gene_sets()}
+    assert len(sets) == 10
+    genes = [gene for members in sets.values() for gene in members]
+    assert [gene for gene in genes if not re.fullmatch("[A-Z][A-Z0-9-]+", gene)] == []
+    # Nuclear subunits as counted in structures: 37 distinct ones of complex I (NDUFAB1 twice in it)
+    # and 7 of mtDNA; 10 of complex III.
+    assert len(sets["Respiratory complex I"]) == 44
+    assert len(sets["Respiratory complex III"]) == 10
+    of_mtdna = read_table(resource("mtdna_genes.tsv"))
+    complexes = ["Respiratory complex I", "Respiratory complex III", "Respiratory complex IV"]
+    names = dict(zip(["I", "III", "IV", "V"], [*complexes, "ATP synthase"], strict=True))
+    for gene, name in zip(of_mtdna["gene"], of_mtdna["complex"].map(names), strict=True):
+        assert gene in sets[name]
+    phases = read_table(resource("cell_cycle_genes.tsv"))
+    assert list(sets["Cell cycle: S phase"]) == phases.query("phase == 'S'")["gene"].tolist()
+    assert not {"IFNG", "IFNB1", "IFNA2"} & set(genes)
 
 
 def test_read_gmt_names_every_bad_line(tmp_path):

@@ -7,26 +7,43 @@ from popnet.figures.hubs import hub_dots
 from popnet.figures.maps import kernel_heatmap
 from popnet.figures.style import Subject, save
 from popnet.files import read_h5ad, read_table, resource
-from popnet.findings.shown_networks import cluster_order, hub_genes, square_similarity
+from popnet.findings import shown_networks as shown
+from popnet.findings.shown_samples import names_of_groups, read_traits
 from popnet.networks.kernels import KERNEL_NAMES
+from popnet.networks.verdicts import headline, read_measures
 
 
 def main(snakemake):
-    about = snakemake.params.caption
-    bins = read_h5ad(snakemake.input.bins)
-    samples = bins.obs["sample"].astype(str)
-    subject = Subject(about["cell_type"], None, n=samples.nunique())
+    files, params = snakemake.input, snakemake.params
+    network = headline(read_measures(files.measures), params.networks)
+    place = params.networks.index(network)
+    bins = read_h5ad(files.bins[place])
+    names = bins.obs["sample"].astype(str)
+    samples, phenotypes = read_traits(files.phenotypes, params.phenotypes)
+    n_donors = samples["donor"].reindex(names).nunique()
+    about = params.caption["cell_type"], None, names.nunique(), "samples", network, n_donors
+    subject = Subject(*about)
 
-    centrality = bins.to_df().groupby(samples.to_numpy(), sort=False).mean()
+    centrality = bins.to_df().groupby(names.to_numpy(), sort=False).mean()
     complexes = read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"]
-    hubs = hub_genes(centrality, complexes)
+    hubs = shown.hub_genes(centrality, complexes)
     save(hub_dots(hubs, subject), hubs, snakemake.output.hubs[0])
 
-    pairs = read_table(snakemake.input.kernel)
-    kernel = presets.main_kernel(about["preset"], pairs["kernel"])
+    pairs = read_table(files.kernel[place])
+    kernel = presets.main_kernel(params.caption["preset"], pairs["kernel"])
     pairs = pairs.query("kernel == @kernel")
-    similarity = cluster_order(square_similarity(pairs))
-    figure = kernel_heatmap(similarity, subject, kernel=KERNEL_NAMES[kernel])
+    within = read_table(files.reliability[place]).set_index("kernel")["within_samples"][kernel]
+    clustered = shown.cluster(shown.square_similarity(pairs))
+    figure = kernel_heatmap(
+        clustered,
+        subject,
+        kernel=KERNEL_NAMES[kernel],
+        limits=shown.similarity_range(clustered.similarity, within),
+        within=within,
+        samples=samples,
+        phenotypes=phenotypes,
+        groups=names_of_groups(params.phenotypes),
+    )
     save(figure, pairs, snakemake.output.kernel[0])
 
 
