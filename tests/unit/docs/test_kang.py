@@ -23,6 +23,8 @@ from popnet.networks.gather import gather
 from popnet.networks.measures import Judging, of_network
 from popnet.study.config import Config
 
+pytestmark = pytest.mark.slow
+
 CELL_TYPE = "CD14+ Monocytes"
 CONDITION = {"name": "condition", "type": "binary", "case": "stim", "control": "ctrl"}
 
