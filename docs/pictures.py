@@ -1,4 +1,4 @@
-"""Copy figures of the demo for the gallery, small: ``python docs/pictures.py``, after ``make demo``."""
+"""Copy figures of the demo for the gallery, made small: ``make pictures``."""
 
 import re
 from pathlib import Path
