@@ -158,7 +158,7 @@ def _joined(tests: Mapping[str, Mapping[str, pd.DataFrame]]) -> dict[str, pd.Dat
 def _storable(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as an h5ad can hold it: text with missing values as categories of text."""
     texts = {
-        name: table[name].map(str, na_action="ignore").astype("category")
+        str(name): table[name].map(str, na_action="ignore").astype("category")
         for name in table.select_dtypes(object)
     }
     return table.assign(**texts)
