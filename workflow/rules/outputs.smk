@@ -1,6 +1,8 @@
 # What a study consists of.
 from itertools import product
 
+from popnet.findings.rows import OF_LEVELS
+
 
 def inferred_jobs(wildcards):
     """Return what all jobs that infer networks by other methods make of a cell type's bins."""
@@ -27,6 +29,7 @@ def tested_tables():
     preset = presets.PRESETS[config["preset"]]
     tables = []
     for safe, phenotype in phenotypes.items():
+        tables += level_tables(phenotype)
         for cell_type, network in product(cell_types(), NETWORKS):
             folder = f"<results>/{cell_type}"
             paths = dict.fromkeys(preset.maps, f"{folder}/map/{network}/tests.tsv") | {
@@ -56,6 +59,24 @@ def tested_tables():
         paths = [f"{folder}/connectivity.tsv", f"{folder}/genomes.null.tsv"]
         name = cell_type_name(cell_type)
         tables.append([name, "(wiring of complexes)", HEADLINE, "genomes", *paths])
+    return tables
+
+
+def level_tables(contrast):
+    """Return the rows of :func:`tested_tables` of an overall test, at its phenotype's first contrast."""
+    safe = safe_name(contrast.source)
+    if with_levels().get(safe) is not contrast:
+        return []
+    tables = []
+    for cell_type, one in product(cell_types(), values_compared()):
+        folder = f"<results>/{cell_type}/associations/{safe}/{one}"
+        network, asked = (one, analyses_of(one)) if one in NETWORKS else ("", controls())
+        about = cell_type_name(cell_type), contrast.source, network
+        tables += [
+            [*about, f"overall_{analysis}", f"{folder}/levels.tsv", f"{folder}/levels.null.tsv"]
+            for analysis in asked
+            if analysis in OF_LEVELS
+        ]
     return tables
 
 
@@ -114,6 +135,7 @@ def study_results(wildcards):
             f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
             for name, analysis in product(phenotypes, analyses())
         ]
+        results += [f"{folder}/associations/{name}/levels.tsv" for name in with_levels()]
         results += [f"{RESULTS}/figures/{cell_type}/{name}/map.png" for name in phenotypes]
     if compared_values():
         results += [f"{RESULTS}/associations/{name}/cell_types.tsv" for name in phenotypes]

@@ -196,7 +196,7 @@ def robust(
         given_composition_p (:func:`popnet.associations.composition.given_composition`).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
-    weights = _by_observation(observed.weights, design.of_model)
+    weights = by_observation(observed.weights, design.of_model)
     pairs = observed.pairs.reset_index(drop=True)
     of_network, of_weights = testing.by_model(weights, design)
     table = annotate_complexes(pairs[PAIR], complexes).join(of_network[OF_WEIGHTS])
@@ -207,7 +207,7 @@ def robust(
     if observed.correlation is None:
         table[AGREEMENT] = np.nan
     else:
-        correlation = _by_observation(observed.correlation, design.of_model)
+        correlation = by_observation(observed.correlation, design.of_model)
         of_correlation, ratios = testing.by_model(correlation, design)
         table = table.join(agreement(table, of_correlation, testing.fdr))
         # The second stage is one-sided: twice its p is needed.
@@ -242,7 +242,7 @@ def robust(
     edges = pd.concat([table.assign(gene_set=EVERY_PAIR), *tables], ignore_index=True)
     # Components have no likelihood: they are permuted.
     if design.mixed is not None:
-        weights = _by_observation(observed.weights, design.units)
+        weights = by_observation(observed.weights, design.units)
     return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, design, testing))
 
 
@@ -300,7 +300,7 @@ def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float
     return table.assign(correlation_q=q, agrees=same & (q <= fdr))
 
 
-def _by_observation(values: np.ndarray, over: Units) -> np.ndarray:
+def by_observation(values: np.ndarray, over: Units) -> np.ndarray:
     """Return samples x pairs as observations x pairs, without a large array of twice the size."""
     found = np.empty((over.weights.shape[0], values.shape[1]), np.float32)
     for start in range(0, values.shape[1], PAIRS_AT_ONCE):

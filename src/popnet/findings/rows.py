@@ -12,6 +12,8 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.modules import COUNTED
+from popnet.associations.overall import ANALYSES as OVER_LEVELS
+from popnet.associations.overall import OVERALL
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 from popnet.stats.multiplicity import selected_families, simes, strongest_first
 
@@ -49,8 +51,12 @@ ANALYSES = {
     ),
 }
 
+# Analyses that have an overall test over the levels of a categorical phenotype.
+OF_LEVELS = (*OVER_LEVELS, "model_edges")
+ANALYSES |= {OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in OF_LEVELS}
 # The tests of expression, which are none of the questions of a study.
 POSITIVE_CONTROLS = (*MEASURES, "shared_expression", "differing_expression")
+POSITIVE_CONTROLS += tuple(OVERALL + one for one in MEASURES)
 
 
 def findings_row(
@@ -90,7 +96,11 @@ def findings_row(
         measurable: whether what was tested can be measured. If nothing was tested because it
         cannot, `strongest` says so.
     """
-    if analysis in ("axes", "map"):
+    words, names = ANALYSES[analysis]
+    if analysis.startswith(OVERALL):
+        analysis = analysis.removeprefix(OVERALL)
+        table = _over_levels(table, analysis)
+    elif analysis in ("axes", "map"):
         table = table[table["phenotype"] == phenotype]
         table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
@@ -125,11 +135,10 @@ def findings_row(
             # Both tests must call an edge: its q is the larger of the two.
             both = table[["q", "correlation_q"]].max(axis=1)
             table = table.assign(q=both.where(table["agrees"].astype(bool), 1.0))
-    words, names = ANALYSES[analysis]
     about = {"phenotype": phenotype, "cell_type": cell_type, "network": network}
     hits = table[table["q"] <= fdr]
     of_these = ""
-    if analysis == "centrality":
+    if analysis == "centrality" and "explained_by" in hits:
         of_these = qualified(hits)
     elif analysis == "model_edges" and "switched" in hits:
         n_switched = int(hits["switched"].fillna("").ne("").sum())
@@ -145,6 +154,21 @@ def findings_row(
         if not row["tested"] and len(own) and (own["verdict"] == NOT_MEASURABLE).all():
             row["strongest"] = f"not tested: {own['sentence'].iloc[0]}"
     return row
+
+
+def _over_levels(table: pd.DataFrame, analysis: str) -> pd.DataFrame:
+    """Return the rows of an analysis in levels.tsv, with what is tested as `test`."""
+    table = table[table["analysis"] == ("edges" if analysis == "model_edges" else analysis)]
+    if analysis == "modules":
+        table = table[table["measure"].isin(COUNTED)]
+    if analysis == "edges":
+        both = table[["q", "correlation_q"]].max(axis=1)
+        table = table.assign(q=both.where(table["agrees"].eq(True), 1.0))
+    measure, second = table["measure"].fillna(""), table["name2"].fillna("")
+    link = " - " if "edges" in analysis else " with "
+    test = table["name1"].where(second == "", table["name1"] + link + second)
+    test = measure + " - " + test if analysis == "graph_centrality" else test
+    return table.assign(test=test, measure=measure, kind=measure)
 
 
 def measurable(measures: pd.DataFrame) -> str:
@@ -254,6 +278,11 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
     counts = pd.Series(stands, found.index).where(np.isfinite(q)).astype("Int64")
     found.insert(place + 1, "significant_in_study", counts)
     return found
+
+
+def of_analysis(counts: pd.DataFrame, analysis: str) -> pd.DataFrame:
+    """Return the rows of an analysis in a table of hits by chance, which may be of several."""
+    return counts[counts["analysis"] == analysis] if "analysis" in counts else counts
 
 
 def by_chance(counts: pd.DataFrame) -> dict[str, object]:
