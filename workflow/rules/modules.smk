@@ -3,7 +3,7 @@
 rule name_modules:
     input:
         genes="<results>/{cell_type}/networks/{network}/module_genes.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
     output:
         "<results>/{cell_type}/networks/{network}/modules.tsv",
     log:

@@ -13,6 +13,7 @@ rule gather_networks:
         summary="<results>/{cell_type}/expression_summary.h5ad",
         graph=of_discovery("networks/{network}/bins.h5ad"),
         tested=of_discovery("networks/{network}/pairs.h5ad"),
+        found=of_discovery("networks/{network}/module_genes.h5ad"),
     output:
         **(
             {

@@ -24,7 +24,7 @@ def main(snakemake):
     settings = {key: params.networks[key] for key in names}
     robust = presets.PRESETS[params.preset].unit == "donor"
     donors = read_table(files.donors).set_index("sample")["donor"] if robust else None
-    given = Given.read(files.graph, files.tested) if files.graph else None
+    given = Given.read(files.graph, files.tested, files.found) if files.graph else None
     found = estimator(snakemake, expression, summary)
     how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed, "given": given}
     networks = gather(found, summary, expression, output.neighbours, **how)
