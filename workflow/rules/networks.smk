@@ -2,11 +2,7 @@
 rule gather_networks:
     input:
         trained=lambda wildcards: (trained_jobs(wildcards) if wildcards.network == "sivae" else []),
-        models=lambda wildcards: (
-            shared_models(f"<chosen>/{wildcards.cell_type}/shared")
-            if wildcards.network in ("shared", "components")
-            else []
-        ),
+        models=models_of_cohort,
         # All donors count the same in the modules, which the paper does not have.
         donors=("<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []),
         expression="<results>/{cell_type}/expression.h5ad",

@@ -111,6 +111,12 @@ def of_analysis(analysis, wildcards, name):
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
 
 
+def with_module_types():
+    """Return the networks whose modules are compared between cell types; none of one cell type."""
+    several = len(cell_types()) > 1 and "modules" in analyses() and not DISCOVERY
+    return networks_with("modules") if several else []
+
+
 def of_types(path, wildcards):
     """Return a file of every cell type."""
     return [f"<results>/{cell_type}/{path.format(**wildcards)}" for cell_type in cell_types()]

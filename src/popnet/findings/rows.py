@@ -29,6 +29,7 @@ ANALYSES = {
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
     "programmes": ("Programmes: variance and coupling", ["programme"]),
     "modules": ("Modules: density and coupling", ["module"]),
+    "module_types": ("Modules against themselves in other cell types", ["test"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -129,6 +130,10 @@ def findings_row(
         table = table[table["kind"].isin(COUNTED)]
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
+    elif analysis == "module_types":
+        coupled = table["name1"] + " with " + table["name2"]
+        test = table["name1"].where(table["kind"] == "density", coupled)
+        table = table.assign(test=test + " in " + table["other"])
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":

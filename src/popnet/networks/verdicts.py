@@ -25,7 +25,7 @@ TESTED = {
     "consensus": "degree",
 }
 # Analyses whose measures have a kind of value in their name.
-OF_KINDS = {"programmes": "programme", "modules": "module"}
+OF_KINDS = {"programmes": "programme", "modules": "module", "module_types": "module"}
 
 
 def headline(measures: pd.DataFrame | None, networks: Sequence[str]) -> str:

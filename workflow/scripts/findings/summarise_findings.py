@@ -14,7 +14,7 @@ from popnet.findings.rows import (
 from popnet.networks.verdicts import headline, read_measures
 
 # Names that may look like numbers.
-TEXT = ["phenotype", "differs_in", "measure", "name1", "name2"]
+TEXT = ["phenotype", "differs_in", "measure", "name1", "name2", "other"]
 
 
 def main(snakemake):
