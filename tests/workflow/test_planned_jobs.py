@@ -47,7 +47,7 @@ TABLES = [
     "edges",
     "components",
 ]
-TABLES += ["connectivity", "consensus"]
+TABLES += ["connectivity", "consensus", "genes_in_groups"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -83,13 +83,15 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(MODULES, n_types * n_networks)
+        jobs |= {"find_genes_in_groups": n_types * n_networks}
         jobs |= dict.fromkeys(CONTROLS, n_types) | {"report_measures": 1}
         if n_types > 1:
             jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
             jobs |= {"compare_expression_of_cell_types": 1}
+            jobs |= dict.fromkeys(("weigh_modules", "compare_modules"), n_types * n_networks)
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
-    # The paper has no programmes, modules or components.
-    jobs |= {"gather_tests": n_types * (len(TABLES) - 3)}
+    # The paper has no programmes, modules, genes within these, or components.
+    jobs |= {"gather_tests": n_types * (len(TABLES) - 4)}
     return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}
 
 
@@ -187,7 +189,7 @@ def test_own_networks_alone(copy_clone, plan_study):
     of_values += ["measure_network", "associate_map", "associate_centrality", "enrich_gene_sets"]
     per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}
     expected |= per_network | dict.fromkeys(of_values, 2)
-    expected |= {"gather_measures": 1, "report_measures": 1}
+    expected |= {"gather_measures": 1, "report_measures": 1, "find_genes_in_groups": 2}
     # Without a shared model there are no programmes, and without weights of all pairs no modules.
     expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 2}
     assert jobs == expected

@@ -129,6 +129,11 @@ def of_estimated(wildcards, name):
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
 
 
+def of_modules(path, wildcards):
+    """Return a file about the modules of a network; nothing if it has none."""
+    return path if wildcards.network in networks_with("modules") else []
+
+
 def edges_of(wildcards, name):
     """Return a table of edges of a network; nothing if it has none."""
     if wildcards.network in OWN_VALUES:

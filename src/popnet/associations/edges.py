@@ -191,9 +191,10 @@ def robust(
         margin, equivalence_p and equivalence_q;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
-        is no correlation); icc; switched (of either gene); n (observations); given_expression_p and
-        explained_by of called pairs (:func:`popnet.associations.given_expression.explained`), and
-        given_composition_p (:func:`popnet.associations.composition.given_composition`).
+        is no correlation); icc; switched (of either gene); n (observations); of pairs with
+        q <= `fdr` given_expression_p and explained_by
+        (:func:`popnet.associations.given_expression.explained`), and given_composition_p
+        (:func:`popnet.associations.composition.given_composition`).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
     weights = by_observation(observed.weights, design.of_model)
@@ -220,11 +221,10 @@ def robust(
         *(off.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
     )
     table["n"] = of_network["n"]
-    called = (table["q"] <= testing.fdr) & table["agrees"].isin([True, np.nan])
+    hits = (table["q"] <= testing.fdr).to_numpy()
     of_genes = [pd.Index(pairs[gene].astype(object)) for gene in PAIR]
     about = of_genes, table["switched"].to_numpy(object), expression, design, of_weights
-    found = explained(called.to_numpy(), weights, *about)
-    hits = called.to_numpy()
+    found = explained(hits, weights, *about)
     given, shares = given_composition(hits, weights, composition, design, of_weights)
     table["given_expression_p"], table["given_composition_p"] = found["given_expression_p"], given
     table["explained_by"] = joined(found["explained_by"].to_numpy(), shares)

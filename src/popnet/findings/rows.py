@@ -25,6 +25,7 @@ ANALYSES = {
     "centrality": ("Degree centrality: genes", ["gene"]),
     "graph_centrality": ("Centrality in the graph: genes", ["measure", "gene"]),
     "gene_sets": ("Centrality: gene sets", ["gene_set"]),
+    "genes_in_groups": ("Degree centrality: genes of called sets and modules", ["gene"]),
     "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
     "programmes": ("Programmes: variance and coupling", ["programme"]),
@@ -58,6 +59,8 @@ ANALYSES |= {OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one
 # The tests of expression, which are none of the questions of a study.
 POSITIVE_CONTROLS = (*MEASURES, "shared_expression", "differing_expression")
 POSITIVE_CONTROLS += tuple(OVERALL + one for one in MEASURES)
+# What is asked of hits alone is no further question of a study.
+NO_QUESTIONS = (*POSITIVE_CONTROLS, "genes_in_groups")
 
 
 def findings_row(
@@ -130,6 +133,8 @@ def findings_row(
         table = table[table["kind"].isin(COUNTED)]
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
+    elif analysis == "genes_in_groups":
+        table = table.assign(q=table["q_within"])
     elif analysis == "module_types":
         coupled = table["name1"] + " with " + table["name2"]
         test = table["name1"].where(table["kind"] == "density", coupled)
@@ -147,7 +152,8 @@ def findings_row(
         of_these = qualified(hits)
     elif analysis == "model_edges" and "switched" in hits:
         n_switched = int(hits["switched"].fillna("").ne("").sum())
-        of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
+        switched = [f"{n_switched} of genes switched on or off"] * bool(n_switched)
+        of_these = "; ".join(switched + explanations(hits["explained_by"]))
     elif "explained_by" in hits:
         of_these = "; ".join(explanations(hits["explained_by"]))
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
@@ -271,7 +277,7 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
         :func:`popnet.stats.multiplicity.selected_families`. NaN of positive controls and where
         nothing is tested.
     """
-    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in POSITIVE_CONTROLS])
+    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in NO_QUESTIONS])
     q, within = selected_families(findings["family_p"].where(asked).to_numpy(float), fdr)
     stands = [
         sum(one <= within for one in hits) if family <= fdr else 0

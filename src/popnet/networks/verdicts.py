@@ -18,6 +18,7 @@ MAP = "map "
 TESTED = {
     "centrality": "centrality",
     "gene_sets": "centrality",
+    "genes_in_groups": "centrality",
     "edges": "edges",
     "model_edges": "edges",
     "components": "edges",
