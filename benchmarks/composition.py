@@ -42,8 +42,8 @@ from popnet.sivae.covariance import principal_projection, projected
 
 NAIVE, OF_EACH, N_GENES = "T4_naive", 4, 300
 VARIATION = 0.25
-# By how much the log odds of naive cells are lower in cases, and in all donors than in their sample;
-# whether genes are wired together; cells of a donor: of a large shift there are not enough others.
+# By how much the log odds of naive cells are lower in cases, and in all donors than in their
+# sample; whether genes are wired together; cells of a donor: of a large shift there are too few.
 KINDS = {
     "nothing": (0, 0, False, 240),
     "shift": (1, 0, False, 240),

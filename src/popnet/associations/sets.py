@@ -477,7 +477,7 @@ def enrich_phenotype(
     ranking = pd.Series(observed_correlations(prepared, design)[prepared.tested], index=index)
     observed = enrich_ranking(ranking, gene_sets, permutations, seed, min_size, threads=threads)
     observed = observed.set_index("gene_set")
-    mt = index[shuffle].str.startswith(MT_PREFIX)
+    mt = index[shuffle].str.upper().str.startswith(MT_PREFIX)
     nuclear = {
         name: mask & ~mt
         for name, mask in masks.items()

@@ -32,10 +32,8 @@ def test_genes_are_held_to_the_share_of_called_groups():
 def test_nothing_called_has_no_genes():
     sets = {"A": ["G0"]}
     for p in (0.8, np.nan):
-        found = robust(
-            table_of([0.01]), {"gene set": pd.Series({"A": p})}, {"gene set": sets}, 0.05
-        )
-        assert found.empty
+        of_sets = {"gene set": pd.Series({"A": p})}
+        assert robust(table_of([0.01]), of_sets, {"gene set": sets}, 0.05).empty
     assert robust(table_of([0.01]), {}, {}, 0.05).empty
 
 
