@@ -47,7 +47,7 @@ VARIATION = 0.25
 KINDS = {
     "nothing": (0, 0, False, 240),
     "shift": (1, 0, False, 240),
-    "a third to an eighth": (1.15, 0.43, False, 240),
+    "a third to an eighth": (1.5, 0.43, False, 240),
     "large shift": (2, 0, False, 200),
     "wiring": (0, 0, True, 240),
     "both": (1, 0, True, 240),

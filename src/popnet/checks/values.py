@@ -124,7 +124,9 @@ def check_interaction(
     for name, found in levels.items():
         table = table[table[name].astype(str).isin(found)]
         if len(found) != 2:
-            message = f"An interaction compares two levels; {name} has {len(found)}: {quoted(found)}"
+            message = (
+                f"An interaction compares two levels; {name} has {len(found)}: {quoted(found)}"
+            )
             remedy = (
                 f"Define {name} under phenotypes (type: categorical), with a contrast of two of its "
                 f'levels, and name that here: "{name}: <contrast>"'

@@ -13,8 +13,6 @@ from popnet.networks import estimators
 from popnet.networks.edges import Definition
 from popnet.networks.estimators import Estimator
 from popnet.networks.trained import trained_models
-from popnet.sivae.result import load
-from popnet.sivae.shared import fold_of
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,10 @@ def named(
         return estimators.of_information(network, expression, summary, least)
     if network in estimators.PLAIN:
         return estimators.PLAIN[network](expression, summary, least)
+    # They bring PyTorch, which nothing above needs.
+    from popnet.sivae.result import load
+    from popnet.sivae.shared import fold_of
+
     fits = [load(Path(path).parent) for path in needed.fits]
     if network == "components":
         directions = estimators.cohort_directions(fits[0])
