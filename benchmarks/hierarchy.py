@@ -5,8 +5,8 @@
 Of 100 sets of 20 genes, 10 have 8 genes with an effect; z of genes is normal, correlated by 0.3
 within a set or not. A set's p is that of the mean of its z. Where "half in common" stands, every
 set has half of its genes from the one before. Printed, in percent (standard error over studies):
-the mean share of false genes among the called of a called set (0 where none is called), the share of
-all calls that are false, and power: by the rule of `genes_in_groups.tsv`, by Benjamini-Hochberg
+the mean share of false genes among the called of a called set (0 where none is called), the share
+of all calls that are false, and power: by the rule of `genes_in_groups.tsv`, by Benjamini-Hochberg
 over all genes, and at the same level within called sets, however many sets were looked at.
 """
 

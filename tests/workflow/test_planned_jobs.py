@@ -179,7 +179,7 @@ def write_own(folder) -> None:
         (folder / name).rename(folder / "config/cohorts" / name)
 
 
-def test_own_networks_alone(copy_clone, plan_study):
+def test_own_networks_alone(copy_clone, plan_study, plan):
     clone = copy_clone("own")
     write_own(clone)
     bins, jobs = plan_study(clone, "own", tune=False)
@@ -193,6 +193,21 @@ def test_own_networks_alone(copy_clone, plan_study):
     # Without a shared model there are no programmes, and without weights of all pairs no modules.
     expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 2}
     assert jobs == expected
+
+    sheet = clone / "config/cohorts/own.yaml"
+    changed = yaml.safe_load(sheet.read_text())
+    for number, sample in enumerate(changed["samples"]):
+        sample["phenotypes"] = {"stage": ["early", "mid", "late"][number % 3]}
+    contrasts = {"mid_vs_early": ["mid", "early"], "late_vs_early": ["late", "early"]}
+    changed["phenotypes"] = {"stage": {"type": "categorical", "contrasts": contrasts}}
+    sheet.write_text(yaml.safe_dump(changed))
+    arguments = ["--configfile", "small.yaml", "--config", f"cohort={sheet}"]
+    jobs = plan(clone, *arguments)
+    assert {name: n for name, n in jobs.items() if "levels" in name} == {
+        "associate_levels": 2,
+        "gather_levels": 1,
+    }
+    assert jobs["associate_centrality"] == 4
 
 
 def test_a_table_with_a_fault_stops_the_plan(copy_clone, snakemake):

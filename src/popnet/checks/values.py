@@ -128,7 +128,7 @@ def check_interaction(
                 f"An interaction compares two levels; {name} has {len(found)}: {quoted(found)}"
             )
             remedy = (
-                f"Define {name} under phenotypes (type: categorical), with a contrast of two of its "
+                f"Define {name} under phenotypes (type: categorical), with a contrast of two "
                 f'levels, and name that here: "{name}: <contrast>"'
             )
             if len(found) < 2:
