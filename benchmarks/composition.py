@@ -156,6 +156,8 @@ def work(folder: Path, kind: str, seed: int, trained: bool) -> list[dict[str, An
         row = {"kind": kind, "seed": seed, "network": name, "tested": len(tests)} | about
         row |= {"by_network": int(called.sum()), "called": int(agrees.sum())}
         row["composition_by_network"] = int((called & explained).sum())
+        row["median_p"] = tests.loc[called, "p"].median()
+        row["median_given_p"] = tests.loc[called, "given_composition_p"].median()
         for what, chosen in (("wired", wired), ("others", ~wired)):
             row[f"called_{what}"] = int((agrees & chosen).sum())
             row[f"composition_{what}"] = int((agrees & chosen & explained).sum())
