@@ -110,7 +110,7 @@ def _model(both: list[str], own: InType, other: InType, samples: pd.DataFrame) -
     about = samples.reindex(both)
     donor = about["donor"].fillna(about.index.to_series())
     n_bins = [pd.Series(one.bin_samples).value_counts().reindex(both) for one in (own, other)]
-    noise = sum(1 / n.to_numpy(float) for n in n_bins)
+    noise = np.sum([1 / n.to_numpy(float) for n in n_bins], axis=0)
     random = {"donor": donor, "batch": about["batch"].fillna("")}
     indicators = {name: pd.get_dummies(one).to_numpy(float) for name, one in random.items()}
     # As many levels as samples are the residual, and one level is the mean.

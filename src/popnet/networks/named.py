@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from anndata import AnnData
 
@@ -21,9 +22,9 @@ class Needed:
 
     Parameters
     ----------
-    fits : sequence of str or Path
+    fits : sequence of str
         fit.json of the cohort's models.
-    trained : sequence of str or Path
+    trained : sequence of str
         Tables of the training jobs of bins.
     models : str or Path
         The folder of the models of bins.
@@ -37,8 +38,8 @@ class Needed:
     seed : int
     """
 
-    fits: Sequence[str | Path]
-    trained: Sequence[str | Path]
+    fits: Sequence[str]
+    trained: Sequence[str]
     models: str | Path
     max_failed_bins: float
     min_detection: float
@@ -49,7 +50,7 @@ class Needed:
     seed: int
 
     @classmethod
-    def of(cls, files: Mapping, params: Mapping, relative: bool) -> Needed:
+    def of(cls, files: Mapping[str, Any], params: Mapping[str, Any], relative: bool) -> Needed:
         """Return it from the inputs and parameters of a rule like `gather_networks`."""
         networks = params["networks"]
         return cls(
@@ -78,9 +79,7 @@ def named(
     """
     least = needed.min_detection
     if network == "sivae":
-        models = trained_models(
-            list(needed.trained), summary.obs, needed.models, needed.max_failed_bins
-        )
+        models = trained_models(needed.trained, summary.obs, needed.models, needed.max_failed_bins)
         return estimators.bin_models(
             models,
             summary,
@@ -90,7 +89,8 @@ def named(
             needed.cross_fitted,
         )
     if network in estimators.OF_INFORMATION:
-        return estimators.of_information(network, expression, summary, least)
+        of_information = cast(Any, network)
+        return estimators.of_information(of_information, expression, summary, least)
     if network in estimators.PLAIN:
         return estimators.PLAIN[network](expression, summary, least)
     # They bring PyTorch, which nothing above needs.
