@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,7 @@ class Values:
 def levels_design_of(
     rows: Sequence[str],
     samples: pd.DataFrame,
-    phenotype: Mapping[str, object],
+    phenotype: Mapping[str, Any],
     covariates: Sequence[str],
     technical: pd.DataFrame,
 ) -> LevelsDesign:
@@ -86,8 +87,9 @@ def levels_design_of(
         name (a column of `samples`) and levels.
     """
     samples = samples.assign(batch=samples["batch"].fillna("")).join(technical)
+    names = list(map(str, technical))
     labels, levels = samples[phenotype["name"]], phenotype["levels"]
-    return make_levels_design(rows, samples, labels, levels, covariates, list(technical))
+    return make_levels_design(rows, samples, labels, levels, covariates, names)
 
 
 def of_genes(analysis: str, measure: str, genes: Sequence[str], bins: np.ndarray) -> Values:
@@ -132,7 +134,7 @@ def of_pairs(pairs: PairWeights) -> Values:
     """Return the weights of the candidate pairs, and their plain correlation."""
     genes = pairs.pairs[["gene1", "gene2"]].set_axis(["name1", "name2"], axis=1)
     names = genes.assign(measure="")
-    return Values("edges", names, pairs.weights, pairs.samples, pairs.correlation)
+    return Values("edges", names, pairs.weights, list(pairs.samples), pairs.correlation)
 
 
 def _named(names: Sequence[str], measure: str = "") -> pd.DataFrame:

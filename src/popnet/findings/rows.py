@@ -57,8 +57,10 @@ ANALYSES = {
 OF_LEVELS = (*OVER_LEVELS, "model_edges")
 ANALYSES |= {OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in OF_LEVELS}
 # The tests of expression, which are none of the questions of a study.
-POSITIVE_CONTROLS = (*MEASURES, "shared_expression", "differing_expression")
-POSITIVE_CONTROLS += tuple(OVERALL + one for one in MEASURES)
+POSITIVE_CONTROLS = (
+    *(*MEASURES, "shared_expression", "differing_expression"),
+    *(OVERALL + one for one in MEASURES),
+)
 # What is asked of hits alone is no further question of a study.
 NO_QUESTIONS = (*POSITIVE_CONTROLS, "genes_in_groups")
 
