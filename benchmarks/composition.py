@@ -42,14 +42,15 @@ from popnet.sivae.covariance import principal_projection, projected
 
 NAIVE, OF_EACH, N_GENES = "T4_naive", 4, 300
 VARIATION = 0.25
-# By how much the log odds of naive cells are lower in cases, whether genes are wired together, and
-# cells of a donor: of a large shift there are not enough others.
+# By how much the log odds of naive cells are lower in cases, and in all donors than in their
+# sample; whether genes are wired together; cells of a donor: of a large shift there are too few.
 KINDS = {
-    "nothing": (0, False, 240),
-    "shift": (1, False, 240),
-    "large shift": (2, False, 200),
-    "wiring": (0, True, 240),
-    "both": (1, True, 240),
+    "nothing": (0, 0, False, 240),
+    "shift": (1, 0, False, 240),
+    "a third to an eighth": (1.5, 0.43, False, 240),
+    "large shift": (2, 0, False, 200),
+    "wiring": (0, 0, True, 240),
+    "both": (1, 0, True, 240),
 }
 
 
@@ -74,7 +75,7 @@ def cells_of(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.Index
 def cohort(folder: Path, kind: str, seed: int) -> tuple[networks.Bins, np.ndarray, dict[str, Any]]:
     """Return donors with one bin each, which are cases, and what was planted."""
     logs, samples, naive, genes = cells_of(folder)
-    shift, wired, size = KINDS[kind]
+    shift, lower, wired, size = KINDS[kind]
     rng, rows, labels = np.random.default_rng(seed), [], []
     case = np.resize([0, 1], OF_EACH * len(np.unique(samples)))
     for name in np.unique(samples):
@@ -84,7 +85,7 @@ def cohort(folder: Path, kind: str, seed: int) -> tuple[networks.Bins, np.ndarra
         )
         log_odds = np.log(len(own) / len(others))
         for number in range(OF_EACH):
-            moved = log_odds + VARIATION * rng.normal() - shift * case[number]
+            moved = log_odds - lower + VARIATION * rng.normal() - shift * case[number]
             n = int(np.clip(round(size / (1 + np.exp(-moved))), size - len(others), len(own)))
             rows.append(np.concatenate([own[:n], others[: size - n]]))
             own, others = own[n:], others[size - n :]
@@ -154,6 +155,9 @@ def work(folder: Path, kind: str, seed: int, trained: bool) -> list[dict[str, An
         explained = tests["explained_by"].str.contains("composition")
         row = {"kind": kind, "seed": seed, "network": name, "tested": len(tests)} | about
         row |= {"by_network": int(called.sum()), "called": int(agrees.sum())}
+        row["composition_by_network"] = int((called & explained).sum())
+        row["median_p"] = tests.loc[called, "p"].median()
+        row["median_given_p"] = tests.loc[called, "given_composition_p"].median()
         for what, chosen in (("wired", wired), ("others", ~wired)):
             row[f"called_{what}"] = int((agrees & chosen).sum())
             row[f"composition_{what}"] = int((agrees & chosen & explained).sum())

@@ -3,6 +3,9 @@
     python benchmarks/mixed_model.py --cohorts 300 > mixed_model.tsv
     python benchmarks/mixed_model.py --cohorts 300 --values pairs    # weights of pairs of genes
     python benchmarks/mixed_model.py --cohorts 300 --values map      # the map as a whole
+    python benchmarks/mixed_model.py --cohorts 300 --values modules  # densities of 10 modules
+    python benchmarks/mixed_model.py --cohorts 300 --values composition  # shares of 6 cell states
+    python benchmarks/mixed_model.py --cohorts 300 --values levels   # the overall test of 3 levels
     python benchmarks/mixed_model.py --speed       # 3,000 genes in 200 samples of 100 donors
 
 Every line is a kind of cohort: `today` is the permutation test of preset robust, which leaves
@@ -19,13 +22,20 @@ Weights of pairs are the inner products of the loadings of 25 genes in four dime
 loadings vary; what is planted is of 20 of these 300 pairs. A map has 30 dimensions of falling
 variance, all of which move; `today` is distance regression, and there is one p of a cohort: `p05`
 and `power_p` are shares of cohorts.
+
+Few modules and states say little of variance ratios. A module is 6 genes whose loadings follow its
+strength in the sample, and each has noise of its own; its density is the mean of their products.
+States are counted in 300 cells of each bin, whose shares follow the sample; tested are log odds.
+What samples, donors, batches and depth do is done to the strength, or the log share; 2 of 10
+modules and 1 of 6 states are planted. `levels` is the moderated F of three levels of a phenotype,
+of genes as above, of which the second level is planted; there limma has the same blocks.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import measuring  # noqa: F401  before numpy: one thread, and the package of the clone
@@ -35,6 +45,7 @@ import pandas as pd
 
 from popnet.memory import peak_memory
 from popnet.stats.designs import make_design
+from popnet.stats.levels import make_levels_design, mixed_f
 from popnet.stats.kernel_tests import distance_regression, map_gram, map_ratios, mixed_regression
 from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t, variance_ratios
 from popnet.stats.mixed_designs import make_mixed_design
@@ -45,6 +56,11 @@ from popnet.stats.permutation import permutation_test
 N_GENES, MODULE, PLANTED, NONCENTRALITY = 300, 20, 20, 4.0
 # Genes of the pairs, their dimensions, and the standard deviation of a loading.
 OF_PAIRS, DIMENSIONS, VARIES = 25, 4, 0.5
+# Genes of a module, cells of a bin, and how far strengths and log shares vary.
+OF_MODULE, CELLS, OF_STRENGTH, OF_SHARE = 6, 300, 0.3, 0.5
+# Tests and planted ones of a cohort, where these are few.
+FEW = {"modules": (10, 2), "composition": (6, 1)}
+LEVELS = ("a", "b", "c")
 # Standard deviations of the dimensions of a map, and how far they move of what genes do.
 OF_MAP, MOVED = np.exp(-0.1 * np.arange(30)), 0.3
 
@@ -297,6 +313,36 @@ KINDS = {
 }
 
 
+def levels(sizes: tuple[int, int, int], spread: float = 1, donors: int = 0, batched: bool = False):
+    """Return cohorts of three levels, the first of another spread; the first donors have all."""
+
+    def make(rng: np.random.Generator) -> Cohort:
+        y = np.repeat([0.0, 1.0, 2.0], sizes)
+        place = np.concatenate([np.arange(size) for size in sizes])
+        single = donors + np.arange(len(y))
+        donor = np.where(place < donors, place, single)
+        values = normal(rng, (len(y), N_GENES)) * np.where(y == 0, spread, 1)[:, None]
+        values += normal(rng, (donor.max() + 1, N_GENES))[donor] if donors else 0
+        table = _table(donor, y)
+        if batched:
+            batch = np.where(rng.random(len(y)) < 0.5, y, rng.integers(0, 4, len(y))).astype(int)
+            values += normal(rng, (4, N_GENES))[batch]
+            table["batch"] = [f"b{one}" for one in batch]
+        return Cohort(table, values)
+
+    return make
+
+
+LEVEL_KINDS = {
+    "3 levels x 4": levels((4, 4, 4)),
+    "3 levels x 8": levels((8, 8, 8)),
+    "4, 8 and 20, the 4 of twice the spread": levels((4, 8, 20), 2),
+    "6 donors at all 3 levels": levels((6, 6, 6), donors=6),
+    "4 donors at all 3 levels, 8 and 12 at one": levels((4, 12, 16), donors=4),
+    "3 levels x 8 in 4 batches that go with the level": levels((8, 8, 8), batched=True),
+}
+
+
 def _table(donor: np.ndarray, y: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:
     about = {"donor": [f"d{one:03d}" for one in donor], "batch": "", "y": y, **columns}
     return pd.DataFrame(about, index=[f"s{one:03d}" for one in range(len(y))])
@@ -318,6 +364,45 @@ def tested(cohort: Cohort, permute: bool, seed: int) -> dict[str, np.ndarray]:
     if permute:
         found["today"] = permutation_test(observed, design, 199, seed).table["p"]
     return {name: np.asarray(p, float) for name, p in found.items()}
+
+
+def of_levels(cohort: Cohort, *_: object) -> dict[str, np.ndarray]:
+    """Return p of every gene by the mixed model's F, and by limma's with fixed blocks."""
+    rows, samples = list(cohort.samples.index), cohort.samples
+    labels = samples["y"].map(dict(enumerate(LEVELS)))
+    paired = samples["donor"].duplicated().any()
+    block = "donor" if paired else "batch"
+    found = {}
+    for method, blocks in (("limma", [block]), ("mixed", [])):
+        design = make_levels_design(rows, samples, labels, LEVELS, blocks)
+        nothing = dict.fromkeys(design.model.random, 0.0) | dict.fromkeys(design.model.groups, 1.0)
+        ratios = nothing if blocks else None
+        found[method] = mixed_f(design.units.average(cohort.values), design, ratios)["p"].to_numpy()
+    return found
+
+
+def measured(cohort: Cohort, rng: np.random.Generator) -> Cohort:
+    """Return a cohort with what is measured of modules or states in place of what acts on them."""
+    if VALUES == "modules":
+        noise = OF_STRENGTH * rng.normal(size=(*cohort.values.shape, OF_MODULE))
+        loadings = 1 + OF_STRENGTH * cohort.values[:, :, None] + noise
+        products = loadings.sum(2) ** 2 - (loadings**2).sum(2)
+        return replace(cohort, values=products / (OF_MODULE * (OF_MODULE - 1)))
+    if VALUES == "composition":
+        usual = -0.4 * np.arange(cohort.values.shape[1])
+        weights = np.exp(usual + OF_SHARE * cohort.values)
+        counts = rng.multinomial(CELLS, weights / weights.sum(1, keepdims=True))
+        return replace(cohort, values=np.log((counts + 0.5) / (CELLS - counts + 0.5)))
+    return cohort
+
+
+def both(kind: str, number: int) -> Iterator[Cohort]:
+    """Return a cohort in which nothing is planted, and the same with planted effects."""
+    rng = np.random.default_rng([number, *kind.encode()])
+    cohort = (KINDS | LEVEL_KINDS)[kind](rng)
+    scale = 1 if VALUES in FEW else np.sqrt(1.8 / rng.chisquare(1.8, N_GENES))
+    for one in (cohort, planted(cohort, rng)):
+        yield measured(replace(one, values=one.values * scale), rng)
 
 
 def of_map(cohort: Cohort, seed: int) -> dict[str, float]:
@@ -360,6 +445,7 @@ def maps(kind: str, cohorts: int) -> None:
 def planted(cohort: Cohort, rng: np.random.Generator) -> Cohort:
     """Return a cohort in which the first genes go with the phenotype."""
     y = cohort.samples["y"].to_numpy()
+    y = (y == 1).astype(float) if VALUES == "levels" else y
     n = len(cohort.samples.index.unique())
     signs = rng.choice([-1, 1], PLANTED) * NONCENTRALITY / np.sqrt(n)
     values = cohort.values.copy()
@@ -395,33 +481,32 @@ def speed() -> None:
 
 def main() -> None:
     """Print the table."""
-    global VALUES
+    global VALUES, N_GENES, PLANTED
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cohorts", type=int, default=200)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND")
-    parser.add_argument("--values", choices=("genes", "pairs", "map"), default=VALUES)
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, *LEVEL_KINDS], metavar="KIND")
+    names = ("genes", "pairs", "map", *FEW, "levels")
+    parser.add_argument("--values", choices=names, default=VALUES)
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     VALUES = arguments.values
+    N_GENES, PLANTED = FEW.get(VALUES, (N_GENES, PLANTED))
+    kinds = arguments.kinds or list(LEVEL_KINDS if VALUES == "levels" else KINDS)
     if arguments.speed:
         speed()
         return
     if VALUES == "map":
         print("cohorts", "method", "n", "p05", "se", "power_p", sep="\t")
-        for kind in arguments.kinds:
+        for kind in kinds:
             maps(kind, arguments.cohorts)
         return
     print("cohorts", "method", "n", "p05", "se", "p01", "any_q", "power_q", sep="\t")
-    for kind in arguments.kinds:
+    test = of_levels if VALUES == "levels" else tested
+    for kind in kinds:
         rows = []
         for number in range(arguments.cohorts):
-            rng = np.random.default_rng([number, *kind.encode()])
-            cohort = KINDS[kind](rng)
-            scale = np.sqrt(1.8 / rng.chisquare(1.8, N_GENES))
             permute = number % 10 == 0
-            null = tested(replace(cohort, values=cohort.values * scale), permute, number)
-            cohort = planted(cohort, rng)
-            real = tested(replace(cohort, values=cohort.values * scale), permute, number)
+            null, real = (test(cohort, permute, number) for cohort in both(kind, number))
             for method, p in null.items():
                 q = benjamini_hochberg(p)
                 shares = (p <= 0.05).mean(), (p <= 0.01).mean(), (q <= 0.05).any()
@@ -429,6 +514,8 @@ def main() -> None:
                 rows.append((method, *shares, power))
         table = pd.DataFrame(rows, columns=["method", "p05", "p01", "any_q", "power_q"])
         for method in ("today", "limma", "mixed", "fixed"):
+            if method not in set(table["method"]):
+                continue
             own = 100 * table[table["method"] == method].drop(columns="method").astype(float)
             mean, error = own.mean(), own["p05"].sem()
             numbers = mean["p05"], error, mean["p01"], mean["any_q"], mean["power_q"]

@@ -22,6 +22,13 @@ of_gene <- function(gene) {
 }
 found$lme4 <- suppressMessages(unname(t(sapply(1:20, of_gene))))
 
+# Three levels: F of limma, and of one gene at a time with a random donor.
+design <- model.matrix(~ age + level, about)
+found$limma_f <- topTable(eBayes(lmFit(t(y), design)), coef = 3:4, number = Inf, sort.by = "none")$F
+f_of_gene <- function(gene)
+  anova(lmer(y[, gene] ~ age + level + (1 | donor), about, REML = TRUE))["level", "F value"]
+found$lme4_f <- suppressMessages(sapply(1:20, f_of_gene))
+
 # The map: positions, spread.
 distances <- dist(read("places.csv"))
 spread <- betadisper(distances, factor(about$case), type = "median")

@@ -23,10 +23,12 @@ from scipy.special import digamma
 
 from popnet.stats.designs import make_design
 from popnet.stats.kernel_tests import map_gram, permanova, permdisp
+from popnet.stats.levels import LevelsDesign, make_levels_design, mixed_f
 from popnet.stats.mixed import Model, mixed_t, variance_ratios
 from popnet.stats.permutation import permutation_test
 
 N_DONORS, N_GENES, PERMUTATIONS = 12, 300, 99_999
+LEVELS = ("a", "b", "c")
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     values[:, :20] += case[:, None]
     places = rng.normal(size=(n, 6)) * np.where(case == 1, 1.5, 1)[:, None]
     samples = pd.DataFrame({"donor": donor, "case": case, "age": rng.normal(size=n)})
+    samples["level"] = np.resize(LEVELS, n)
     with tempfile.TemporaryDirectory() as folder:
         samples.to_csv(Path(folder, "samples.csv"), index=False)
         for name, table in (("values", values), ("places", places)):
@@ -70,6 +73,17 @@ def main() -> None:
     for place, name in enumerate(("variance ratio", "estimate", "t")):
         say(f"lme4, one gene at a time, {name}", ours[:, place], theirs[:, place])
 
+    levels = levels_of(samples, fixed, {})
+    ours = mixed_f(values, levels, {})["f"].to_numpy()
+    say("limma, F of three levels", ours, np.array(found["limma_f"]))
+    levels, rows = levels_of(samples, fixed, dict(model.random)), []
+    df = n - 4
+    moderation = np.exp(np.log(df / 2) - digamma(df / 2))
+    for gene in range(len(theirs)):
+        twice = values[:, [gene, gene]]
+        rows.append(mixed_f(twice, levels)["f"][0] * moderation)
+    say("lme4, F of three levels", np.array(rows), np.array(found["lme4_f"]))
+
     names = [f"s{number}" for number in range(n)]
     table = pd.DataFrame({"donor": names, "batch": ""}, index=names)
     design = make_design(names, table, pd.Series(case, names), True)
@@ -83,6 +97,19 @@ def main() -> None:
     paired = make_design(names, table, pd.Series(case, names), True)
     tested = permutation_test(values[:, :10], paired, PERMUTATIONS, 1).table["p"].to_numpy()
     say("coin, within donors, p", tested, np.array(found["coin"], float))
+
+
+def levels_of(
+    samples: pd.DataFrame, fixed: np.ndarray, random: dict[str, np.ndarray]
+) -> LevelsDesign:
+    """Return the design of three levels with one residual variance."""
+    names = pd.Index([f"s{number}" for number in range(len(samples))])
+    table = pd.DataFrame({"donor": names, "batch": ""}, index=names)
+    labels = samples["level"].set_axis(names)
+    design = make_levels_design(names, table, labels, LEVELS)
+    own = np.column_stack([fixed, design.indicators[:, :-1]])
+    model = Model(design.indicators[:, -1], own, random)
+    return replace(design, model=model, others=fixed)
 
 
 def say(what: str, ours: np.ndarray, theirs: np.ndarray) -> None:

@@ -106,7 +106,10 @@ PRESETS: dict[str, Preset] = {
         edges="edges.parquet",
         pairs="pairs.h5ad",
         maps=("axes", "map"),
-        analyses=("programmes", "modules", *ANALYSES, "model_edges", "components"),
+        analyses=(
+            *("programmes", "modules", *ANALYSES, "genes_in_groups"),
+            *("model_edges", "components"),
+        ),
         controls=("expression", "detection", "composition"),
         between=("shared", "differing"),
         variants=("single", "burden", "heteroplasmy"),

@@ -48,7 +48,7 @@ TABLES = [
     "edges",
     "components",
 ]
-TABLES += ["connectivity", "consensus"]
+TABLES += ["connectivity", "consensus", "genes_in_groups"]
 
 
 def write_cells(path, obs: pd.DataFrame, layer: str | None = None) -> None:
@@ -84,13 +84,15 @@ def expected(n_types: int, n_trained: int, preset: str) -> dict[str, int]:
         jobs |= dict.fromkeys(("match_depth", *MEASURES, "train_again"), n_types)
         jobs |= {"measure_network": n_types * n_networks, "compare_seeds": n_types * 2}
         jobs |= dict.fromkeys(MODULES, n_types * n_networks)
+        jobs |= {"find_genes_in_groups": n_types * n_networks}
         jobs |= dict.fromkeys([*CONTROLS, "draw_modules"], n_types)
         if n_types > 1:
             jobs |= {"compare_cell_types": n_networks, "gather_cell_types": 1}
             jobs |= {"compare_expression_of_cell_types": 1}
+            jobs |= dict.fromkeys(("weigh_modules", "compare_modules"), n_types * n_networks)
         return jobs | {"train_shared": 3 * n_types, "gather_tests": n_types * len(TABLES)}
-    # The paper has no programmes, modules or components.
-    jobs |= {"gather_tests": n_types * (len(TABLES) - 3)}
+    # The paper has no programmes, modules, genes within these, or components.
+    jobs |= {"gather_tests": n_types * (len(TABLES) - 4)}
     return {name: n for name, n in jobs.items() if not name.endswith("_programmes")}
 
 
@@ -178,7 +180,7 @@ def write_own(folder) -> None:
         (folder / name).rename(folder / "config/cohorts" / name)
 
 
-def test_own_networks_alone(copy_clone, plan_study):
+def test_own_networks_alone(copy_clone, plan_study, plan):
     clone = copy_clone("own")
     write_own(clone)
     bins, jobs = plan_study(clone, "own", tune=False)
@@ -189,10 +191,25 @@ def test_own_networks_alone(copy_clone, plan_study):
     of_values += ["measure_network", "associate_map", "associate_centrality", "enrich_gene_sets"]
     per_network = {name: 1 for name in PER_NETWORK if name != "gather_networks"}
     expected |= per_network | dict.fromkeys(of_values, 2)
-    expected |= {"gather_measures": 1}
+    expected |= {"gather_measures": 1, "find_genes_in_groups": 2}
     # Without a shared model there are no programmes, and without weights of all pairs no modules.
     expected |= {"gather_own_network": 1, "gather_own_values": 1, "gather_tests": len(TABLES) - 2}
     assert jobs == expected
+
+    sheet = clone / "config/cohorts/own.yaml"
+    changed = yaml.safe_load(sheet.read_text())
+    for number, sample in enumerate(changed["samples"]):
+        sample["phenotypes"] = {"stage": ["early", "mid", "late"][number % 3]}
+    contrasts = {"mid_vs_early": ["mid", "early"], "late_vs_early": ["late", "early"]}
+    changed["phenotypes"] = {"stage": {"type": "categorical", "contrasts": contrasts}}
+    sheet.write_text(yaml.safe_dump(changed))
+    arguments = ["--configfile", "small.yaml", "--config", f"cohort={sheet}"]
+    jobs = plan(clone, *arguments)
+    assert {name: n for name, n in jobs.items() if "levels" in name} == {
+        "associate_levels": 2,
+        "gather_levels": 1,
+    }
+    assert jobs["associate_centrality"] == 4
 
 
 def test_a_table_with_a_fault_stops_the_plan(copy_clone, snakemake):

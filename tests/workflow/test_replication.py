@@ -46,6 +46,7 @@ def test_both_cohorts_are_planned_with_the_genes_and_the_model_of_the_discovery(
     assert own == alone | added
     second = {name.removeprefix("replication_") for name in both.keys() - own.keys()}
     assert {"plan_bins", "simulate_cohort", "gather_networks", "associate_edges"} <= second
+    assert {"name_modules", "associate_modules", "enrich_gene_sets"} <= second
     # What is frozen, and what replication does not need.
     assert not {"select_genes", "train_shared", "resolve_gene_sets", "associate_map"} & second
     assert not {"summarise_findings", "associate_variants"} & second

@@ -66,3 +66,61 @@ rule gather_cell_types:
         "Gather what cell types share for {wildcards.phenotype}"
     script:
         "../scripts/associations/gather_cell_types.py"
+
+
+# The same modules in the bins of two cell types; bins are weighed once more, by the genes of both.
+rule weigh_modules:
+    input:
+        trained=lambda wildcards: (trained_jobs(wildcards) if wildcards.network == "sivae" else []),
+        models=models_of_cohort,
+        expression="<results>/{cell_type}/expression.h5ad",
+        summary="<results>/{cell_type}/expression_summary.h5ad",
+        modules=lambda wildcards: of_types("networks/{network}/module_genes.h5ad", wildcards),
+    output:
+        "<results>/{cell_type}/networks/{network}/modules_across.h5ad",
+    log:
+        "<logs>/{cell_type}/weigh_modules/{network}.log",
+    benchmark:
+        "<benchmarks>/{cell_type}/weigh_modules/{network}.tsv"
+    conda:
+        training_environment()
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    params:
+        cell_types=lambda wildcards: list(map(cell_type_name, cell_types())),
+        own=lambda wildcards: cell_type_name(wildcards.cell_type),
+        models=f"{RESULTS}/{{cell_type}}/models",
+        networks=config["networks"],
+        definition=presets.edge_definition(config),
+        cross_fitted=presets.cross_fits(config),
+        preset=config["preset"],
+        max_failed_bins=config["training"]["max_failed_bins"],
+        seed=config["seed"],
+    message:
+        "Weigh the modules of all cell types in {wildcards.cell_type} ({wildcards.network})"
+    script:
+        "../scripts/networks/weigh_modules.py"
+
+
+rule compare_modules:
+    input:
+        values=lambda wildcards: of_types("networks/{network}/modules_across.h5ad", wildcards),
+        names="<results>/{cell_type}/networks/{network}/modules.tsv",
+        samples="<results>/study/donors.tsv",
+    output:
+        table="<results>/{cell_type}/networks/{network}/module_types.tsv",
+        null="<results>/{cell_type}/networks/{network}/module_types.null.tsv",
+    log:
+        "<logs>/{cell_type}/compare_modules/{network}.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        cell_types=lambda wildcards: list(map(cell_type_name, cell_types())),
+        own=lambda wildcards: cell_type_name(wildcards.cell_type),
+        statistics=config["statistics"],
+        seed=config["seed"],
+    message:
+        "Compare the modules of {wildcards.cell_type} ({wildcards.network}) with other cell types"
+    script:
+        "../scripts/associations/compare_modules.py"

@@ -3,7 +3,7 @@
 rule name_modules:
     input:
         genes="<results>/{cell_type}/networks/{network}/module_genes.h5ad",
-        gene_sets="<results>/study/gene_sets.json",
+        gene_sets="<chosen>/study/gene_sets.json",
     output:
         "<results>/{cell_type}/networks/{network}/modules.tsv",
     log:
@@ -78,3 +78,29 @@ rule preserve_modules:
         "Ask where else the modules of {wildcards.cell_type} ({wildcards.network}) are"
     script:
         "../scripts/networks/preserve_modules.py"
+
+
+rule find_genes_in_groups:
+    input:
+        genes="<results>/{cell_type}/associations/{phenotype}/{network}/centrality.tsv",
+        sets="<results>/{cell_type}/associations/{phenotype}/{network}/gene_sets.tsv",
+        gene_sets="<chosen>/study/gene_sets.json",
+        modules=lambda wildcards: of_modules(
+            "<results>/{cell_type}/associations/{phenotype}/{network}/modules.tsv", wildcards
+        ),
+        module_genes=lambda wildcards: of_modules(
+            "<results>/{cell_type}/networks/{network}/modules.tsv", wildcards
+        ),
+    output:
+        table="<results>/{cell_type}/associations/{phenotype}/{network}/genes_in_groups.tsv",
+        null="<results>/{cell_type}/associations/{phenotype}/{network}/genes_in_groups.null.tsv",
+    log:
+        "<logs>/{cell_type}/find_genes_in_groups/{network}/{phenotype}.log",
+    conda:
+        "../../envs/statistics.yaml"
+    params:
+        statistics=config["statistics"],
+    message:
+        "Find the genes of called sets and modules in {wildcards.cell_type} for {wildcards.phenotype}"
+    script:
+        "../scripts/associations/find_genes_in_groups.py"

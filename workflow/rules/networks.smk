@@ -2,17 +2,14 @@
 rule gather_networks:
     input:
         trained=lambda wildcards: (trained_jobs(wildcards) if wildcards.network == "sivae" else []),
-        models=lambda wildcards: (
-            shared_models(f"<chosen>/{wildcards.cell_type}/shared")
-            if wildcards.network in ("shared", "components")
-            else []
-        ),
+        models=models_of_cohort,
         # All donors count the same in the modules, which the paper does not have.
         donors=("<results>/study/donors.tsv" if presets.unit(config["preset"]) == "donor" else []),
         expression="<results>/{cell_type}/expression.h5ad",
         summary="<results>/{cell_type}/expression_summary.h5ad",
         graph=of_discovery("networks/{network}/bins.h5ad"),
         tested=of_discovery("networks/{network}/pairs.h5ad"),
+        found=of_discovery("networks/{network}/module_genes.h5ad"),
     output:
         **(
             {

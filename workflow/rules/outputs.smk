@@ -19,54 +19,6 @@ def tuning_results(wildcards):
     return [f"{RESULTS}/figures/{cell_type}/tuning.png" for cell_type in cell_types()]
 
 
-def tested_tables():
-    """Return the tables of tests: cell type, phenotype (names), network, analysis, path.
-
-    Behind them is the path of what the analysis calls under permuted phenotypes.
-    """
-    preset = presets.PRESETS[config["preset"]]
-    tables = []
-    for safe, phenotype in phenotypes.items():
-        for cell_type, network in product(cell_types(), NETWORKS):
-            folder = f"<results>/{cell_type}"
-            paths = dict.fromkeys(preset.maps, f"{folder}/map/{network}/tests.tsv") | {
-                analysis: f"{folder}/associations/{safe}/{network}/{TABLES.get(analysis, analysis)}.tsv"
-                for analysis in analyses_of(network)
-            }
-            name, folder = cell_type_name(cell_type), f"{folder}/associations/{safe}/{network}"
-            tables += [
-                [name, phenotype.name, network, *item, f"{folder}/{item[0]}.null.tsv"]
-                for item in paths.items()
-            ]
-        for cell_type, analysis in product(cell_types(), controls()):
-            folder = f"<results>/{cell_type}/associations/{safe}"
-            table = "composition" if analysis == "composition" else "expression"
-            paths = [f"{folder}/{table}.tsv", f"{folder}/{analysis}.null.tsv"]
-            tables.append([cell_type_name(cell_type), phenotype.name, "", analysis, *paths])
-        for one, analysis in product(compared_values(), preset.between):
-            folder = f"<results>/associations/{safe}/{one}"
-            network, of = ("", "_expression") if one == "expression" else (one, "")
-            paths = [f"{folder}/cell_types.tsv", f"{folder}/{analysis}.null.tsv"]
-            tables.append(["all", phenotype.name, network, analysis + of, *paths])
-        for analysis in preset.variants if cohort.variants else ():
-            path = f"<results>/variants/{safe}/{analysis}"
-            tables.append(["all", phenotype.name, "", analysis, f"{path}.tsv", f"{path}.null.tsv"])
-    for cell_type in (
-        cell_types() if cohort.variants and preset.wiring and FIRST not in OWN_VALUES else ()
-    ):
-        folder = f"<results>/{cell_type}/variants"
-        paths = [f"{folder}/connectivity.tsv", f"{folder}/genomes.null.tsv"]
-        name = cell_type_name(cell_type)
-        tables.append([name, "(wiring of complexes)", FIRST, "genomes", *paths])
-    return tables
-
-
-def measured_tables():
-    """Return cell type and table of what can be measured; none with preset paper."""
-    tables = [(one, measures(SimpleNamespace(cell_type=one))) for one in cell_types()]
-    return [[cell_type_name(one), table] for one, table in tables if table]
-
-
 def in_place(rows):
     """Return nested paths as scripts read them, with the folder of the results."""
     if isinstance(rows, str):
@@ -95,6 +47,7 @@ def study_results(wildcards):
         results += [f"{folder}/map/{network}/tests.tsv" for network in NETWORKS]
         with_modules = networks_with("modules") if "modules" in analyses() else []
         results += [f"{folder}/networks/{one}/module_preservation.tsv" for one in with_modules]
+        results += [f"{folder}/networks/{one}/module_types.tsv" for one in with_module_types()]
         drawn = ["reliability", "kernel", *["losses"] * ("sivae" in NETWORKS)]
         drawn += ["modules"] * ("modules" in analyses())
         results += [f"{RESULTS}/figures/{cell_type}/{figure}.png" for figure in drawn]
@@ -102,6 +55,7 @@ def study_results(wildcards):
             f"{folder}/associations/{name}/{TABLES.get(analysis, analysis)}.tsv"
             for name, analysis in product(phenotypes, analyses())
         ]
+        results += [f"{folder}/associations/{name}/levels.tsv" for name in with_levels()]
         drawn = ["map", *["connectivity"] * bool(OF_EDGES)]
         results += [
             f"{RESULTS}/figures/{cell_type}/{name}/{figure}.png"

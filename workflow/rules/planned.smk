@@ -120,6 +120,13 @@ def shared_models(folder):
     return [f"{folder}/{part}/fit.json" for part in ("all", "fold1", "fold2")]
 
 
+def models_of_cohort(wildcards):
+    """Return the cohort's models of a cell type, where a network is made of these."""
+    if wildcards.network not in ("shared", "components"):
+        return []
+    return shared_models(f"<chosen>/{wildcards.cell_type}/shared")
+
+
 def start_of_bins(wildcards):
     """Return the models that those of the bins start from; none if they start from nothing."""
     models = shared_models(f"<chosen>/{wildcards.cell_type}/shared")

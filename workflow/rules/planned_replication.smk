@@ -1,5 +1,6 @@
 # What a discovery gives to its second cohort, and what is tested there.
 from copy import deepcopy
+from itertools import chain
 
 from popnet.associations.replication import FAMILIES
 
@@ -21,6 +22,7 @@ def replicated():
         wanted = replicated_phenotypes(cohort)
     wanted = {safe_name(phenotype.name): phenotype.name for phenotype in wanted}
     made = [one for one in (*analyses(), *controls()) if one in FAMILIES]
+    made += ["enrichment"] * ("gene_sets" in made)
     return [
         [name, cell_type_name(cell_type), f"{cell_type}/associations/{safe}", analysis]
         for safe, name in wanted.items()
@@ -31,8 +33,8 @@ def replicated():
 
 def replicated_tables(folder):
     """Return the tables of tests of all that is replicated, in the folder of a cohort."""
-    # Two measures of one table.
-    files = TABLES | {"detection": "expression"}
+    # Two questions of one table.
+    files = TABLES | {"detection": "expression", "enrichment": "gene_sets"}
     return [
         f"{folder}/{tests}/{files.get(analysis, analysis)}.tsv"
         for *_, tests, analysis in replicated()
@@ -40,21 +42,23 @@ def replicated_tables(folder):
 
 
 def frozen():
-    """Return cell type (name), genes and models (by part) of the discovery."""
+    """Return cell type (name), genes, models (by part) and modules (by network) of the discovery."""
     parts = ("all", "fold1", "fold2") if presets.shares_model(config) else ()
+    with_modules = networks_with("modules") if "modules" in analyses() else []
     return [
         [
             cell_type_name(cell_type),
             f"<results>/{cell_type}/genes.tsv",
             [f"<results>/{cell_type}/shared/{part}/basis.json" for part in parts],
+            [f"<results>/{cell_type}/networks/{one}/modules.tsv" for one in with_modules],
         ]
         for cell_type in cell_types()
     ]
 
 
 def frozen_files():
-    """Return the files of the genes and models of the discovery."""
-    return [path for _, genes, models in frozen() for path in (genes, *models)]
+    """Return the files of the genes, models and modules of the discovery."""
+    return [path for _, genes, *others in frozen() for path in (genes, *chain(*others))]
 
 
 def hypotheses_settings():

@@ -85,10 +85,49 @@ def composition(wildcards):
     return [f"<results>/{wildcards.cell_type}/{table}.tsv" for table in tables]
 
 
+def values_compared():
+    """Return the networks, and expression if there are cells."""
+    return [*NETWORKS, *["expression"] * bool(controls())]
+
+
 def compared_values():
     """Return what cell types are compared by, networks and expression; nothing of one cell type."""
     several = presets.PRESETS[config["preset"]].between and len(cell_types()) > 1
-    return [*NETWORKS, *["expression"] * bool(controls())] if several else []
+    return values_compared() if several else []
+
+
+def with_levels():
+    """Return a contrast of every categorical phenotype of three levels or more, by its safe name."""
+    if presets.PRESETS[config["preset"]].unit != "donor":
+        return {}
+    several = [one for one in cohort.phenotypes if one.source and len(one.levels) > 2]
+    # A contrast has the values of all samples.
+    return {safe_name(one.source): one for one in reversed(several)}
+
+
+def values_of_levels(wildcards):
+    """Return the table of a categorical phenotype's values: that of one of its contrasts."""
+    contrast = with_levels()[wildcards.phenotype]
+    return f"<results>/study/phenotypes/{safe_name(contrast.name)}.tsv"
+
+
+def levels_params(wildcards):
+    """Return the levels of a categorical phenotype, and the column of its values."""
+    contrast = with_levels()[wildcards.phenotype]
+    return {"name": contrast.name, "levels": list(contrast.levels)}
+
+
+def of_analysis(analysis, wildcards, name):
+    """Return a file of a network that is part of an analysis; nothing of another."""
+    if wildcards.network not in networks_with(analysis):
+        return []
+    return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
+
+
+def with_module_types():
+    """Return the networks whose modules are compared between cell types; none of one cell type."""
+    several = len(cell_types()) > 1 and "modules" in analyses() and not DISCOVERY
+    return networks_with("modules") if several else []
 
 
 def of_types(path, wildcards):
@@ -101,6 +140,11 @@ def of_estimated(wildcards, name):
     if wildcards.network in OWN:
         return []
     return f"<results>/{wildcards.cell_type}/networks/{wildcards.network}/{name}"
+
+
+def of_modules(path, wildcards):
+    """Return a file about the modules of a network; nothing if it has none."""
+    return path if wildcards.network in networks_with("modules") else []
 
 
 def edges_of(wildcards, name):

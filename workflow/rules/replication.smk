@@ -4,6 +4,7 @@ rule write_hypotheses:
         tables=lambda wildcards: replicated_tables("<results>"),
         measures=lambda wildcards: [table for _, table in measured_tables()],
         frozen=lambda wildcards: frozen_files(),
+        gene_sets="<results>/study/gene_sets.json",
     output:
         table="<results>/hypotheses.tsv",
         seal="<results>/hypotheses.json",
@@ -31,6 +32,7 @@ rule replicate:
         table="<results>/hypotheses.tsv",
         seal="<results>/hypotheses.json",
         frozen=lambda wildcards: frozen_files(),
+        gene_sets="<results>/study/gene_sets.json",
         second=lambda wildcards: replicated_tables("<results>/replication"),
         summaries=lambda wildcards: [
             f"<results>/replication/{cell_type}/expression_summary.h5ad"

@@ -191,12 +191,13 @@ def robust(
         margin, equivalence_p and equivalence_q;
         correlation_estimate, correlation_statistic and correlation_p of the plain correlation;
         correlation_q, over the selected pairs, NaN for others; agrees (these are NaN where there
-        is no correlation); icc; switched (of either gene); n (observations); given_expression_p and
-        explained_by of called pairs (:func:`popnet.associations.given_expression.explained`), and
-        given_composition_p (:func:`popnet.associations.composition.given_composition`).
+        is no correlation); icc; switched (of either gene); n (observations); of pairs with
+        q <= `fdr` given_expression_p and explained_by
+        (:func:`popnet.associations.given_expression.explained`), and given_composition_p
+        (:func:`popnet.associations.composition.given_composition`).
     """
     design = design.over(list(observed.samples)).untested(testing.untested.get("edges"))
-    weights = _by_observation(observed.weights, design.of_model)
+    weights = by_observation(observed.weights, design.of_model)
     pairs = observed.pairs.reset_index(drop=True)
     of_network, of_weights = testing.by_model(weights, design)
     table = annotate_complexes(pairs[PAIR], complexes).join(of_network[OF_WEIGHTS])
@@ -207,7 +208,7 @@ def robust(
     if observed.correlation is None:
         table[AGREEMENT] = np.nan
     else:
-        correlation = _by_observation(observed.correlation, design.of_model)
+        correlation = by_observation(observed.correlation, design.of_model)
         of_correlation, ratios = testing.by_model(correlation, design)
         table = table.join(agreement(table, of_correlation, testing.fdr))
         # The second stage is one-sided: twice its p is needed.
@@ -220,11 +221,10 @@ def robust(
         *(off.reindex(pairs[gene]).fillna("").to_numpy(object) for gene in PAIR)
     )
     table["n"] = of_network["n"]
-    called = (table["q"] <= testing.fdr) & table["agrees"].isin([True, np.nan])
+    hits = (table["q"] <= testing.fdr).to_numpy()
     of_genes = [pd.Index(pairs[gene].astype(object)) for gene in PAIR]
     about = of_genes, table["switched"].to_numpy(object), expression, design, of_weights
-    found = explained(called.to_numpy(), weights, *about)
-    hits = called.to_numpy()
+    found = explained(hits, weights, *about)
     given, shares = given_composition(hits, weights, composition, design, of_weights)
     table["given_expression_p"], table["given_composition_p"] = found["given_expression_p"], given
     table["explained_by"] = joined(found["explained_by"].to_numpy(), shares)
@@ -242,7 +242,7 @@ def robust(
     edges = pd.concat([table.assign(gene_set=EVERY_PAIR), *tables], ignore_index=True)
     # Components have no likelihood: they are permuted.
     if design.mixed is not None:
-        weights = _by_observation(observed.weights, design.units)
+        weights = by_observation(observed.weights, design.units)
     return EdgeTests(_by_set(edges), associated_components(pairs[PAIR], weights, design, testing))
 
 
@@ -300,7 +300,7 @@ def agreement(of_network: pd.DataFrame, of_correlation: pd.DataFrame, fdr: float
     return table.assign(correlation_q=q, agrees=same & (q <= fdr))
 
 
-def _by_observation(values: np.ndarray, over: Units) -> np.ndarray:
+def by_observation(values: np.ndarray, over: Units) -> np.ndarray:
     """Return samples x pairs as observations x pairs, without a large array of twice the size."""
     found = np.empty((over.weights.shape[0], values.shape[1]), np.float32)
     for start in range(0, values.shape[1], PAIRS_AT_ONCE):

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.special import stdtridf, stdtrit
 
 from popnet.associations.expression import MEASURES
+from popnet.associations.modules import COUNTED
 from popnet.errors import InputError, Problem
 from popnet.files import reading
 from popnet.networks.verdicts import NOT_MEASURABLE
@@ -49,18 +50,22 @@ class Family:
     q: str = "q"
 
 
-# What is replicated: every analysis with an effect and its confidence interval.
+# What is replicated: every analysis whose effects have a direction.
 FAMILIES = {
     "centrality": Family(("gene",)),
     "graph_centrality": Family(("gene",), "measure", q="q_all"),
     "gene_sets": Family(("gene_set",), p="model_p", q="model_q"),
+    "enrichment": Family(("gene_set",)),
     "edges": Family(("gene1", "gene2")),
     "model_edges": Family(("gene1", "gene2")),
     "programmes": Family(("name1", "name2"), "kind"),
+    "modules": Family(("name1", "name2"), "kind"),
     "expression": Family(("gene",), "measure"),
     "detection": Family(("gene",), "measure"),
 }
 NAMES = ["measure", "name1", "name2"]
+# Analyses whose names are not those of genes.
+OF_GROUPS = ("gene_sets", "enrichment", "programmes", "modules")
 GROUP = ["phenotype", "cell_type", "analysis"]
 EFFECT = ["estimate", "low", "high", "t", "p"]
 # The second stage of called pairs.
@@ -86,7 +91,8 @@ def common_tests(analysis: str, table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         measure, name1, name2 (text, "" where there is none), estimate, low, high, t, p, q,
         correlation_estimate and correlation_p (of the analysis "edges", else NaN), verdict ("" if
-        unknown). A pair that only the network calls has no q in the analysis "edges".
+        unknown). A pair that only the network calls has no q in the analysis "edges". The estimate
+        of an enrichment is its normalised score, which has no confidence interval and no t.
     """
     family = FAMILIES[analysis]
     if not {"estimate", "low", "high", "t"} <= set(table):
@@ -95,6 +101,10 @@ def common_tests(analysis: str, table: pd.DataFrame) -> pd.DataFrame:
         table = table[table["gene_set"] == "all"]
     if analysis in MEASURES:
         table = table[table["measure"] == analysis]
+    if analysis == "modules":
+        table = table[table["kind"].isin(COUNTED)]
+    if analysis == "enrichment":
+        table = table.assign(estimate=table["nes"], low=np.nan, high=np.nan, t=np.nan)
     if analysis in ("edges", "model_edges"):
         table = table[table["gene_set"] == "all"] if "gene_set" in table else table
     found = pd.DataFrame(index=table.index)

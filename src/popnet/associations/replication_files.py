@@ -40,13 +40,17 @@ def read_claims(path: str | Path) -> pd.DataFrame:
 
 
 def parts_of(
-    frozen: Sequence[tuple[str, str, Sequence[str]]], settings: Mapping[str, Any]
+    frozen: Sequence[tuple[str, str, Sequence[str], Sequence[str]]],
+    gene_sets: str | Path,
+    settings: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what the second cohort takes from the discovery, for the seal of the hypotheses.
 
     Parameters
     ----------
-    frozen : sequence of (cell type, genes.tsv, basis.json of each model)
+    frozen : sequence of (cell type, genes.tsv, basis.json of each model, modules.tsv by network)
+    gene_sets : str or Path
+        gene_sets.json.
     settings : mapping
         Sections of the config.
 
@@ -54,19 +58,28 @@ def parts_of(
     -------
     dict
         genes (SHA-256 of their names, by cell type), models (digests of their files, by cell type
-        and part) and settings.
+        and part), modules (SHA-256 of their genes, by cell type and network), gene_sets (SHA-256 of
+        the file) and settings.
     """
     genes: dict[str, str] = {}
     models: dict[str, dict[str, str]] = {}
-    for cell_type, table, bases in frozen:
+    modules: dict[str, dict[str, str]] = {}
+    for cell_type, table, bases, of_networks in frozen:
         names = read_table(table, text=["gene"])["gene"]
         genes[cell_type] = sha256("\n".join(names).encode()).hexdigest()
         models[cell_type] = {}
         for path in map(Path, bases):
             with reading(path):
                 models[cell_type][path.parent.name] = json.loads(path.read_text())["model"]
+        modules[cell_type] = {}
+        for path in map(Path, of_networks):
+            members = read_table(path, text=["gene"])[["module", "gene"]].sort_values("gene")
+            text = members.to_csv(sep="\t", index=False)
+            modules[cell_type][path.parent.name] = sha256(text.encode()).hexdigest()
+    sets = sha256(Path(gene_sets).read_bytes()).hexdigest()
     plain = json.loads(json.dumps(settings))
-    return {"genes": genes, "models": models, "settings": plain}
+    lists = {"genes": genes, "modules": modules, "gene_sets": sets}
+    return lists | {"models": models, "settings": plain}
 
 
 def genes_of(summary: AnnData) -> pd.DataFrame:

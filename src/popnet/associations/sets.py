@@ -276,6 +276,34 @@ def whole_sets(
         The variance ratios of the model.
     """
     observed = design.of_model.average(centrality)
+    names, own, others = set_values(observed, genes, gene_sets, testing.seed)
+    table, ratios = testing.by_model(own, design, np.column_stack([own, others]))
+    table = table.set_axis(names)
+    table["model_p"], table["model_q"] = table["p"], benjamini_hochberg(table["p"].to_numpy())
+    return table[list(MODEL_COLUMNS)], own, ratios
+
+
+def set_values(
+    observed: np.ndarray, genes: pd.Index, gene_sets: Mapping[str, Sequence[str]], seed: int
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the mean of each set's standardised genes, less that of the other tested genes.
+
+    Parameters
+    ----------
+    observed : ndarray of shape (n, n_genes)
+        By observation.
+    genes : Index of shape (n_genes,)
+    gene_sets : mapping of name to genes
+    seed : int
+
+    Returns
+    -------
+    names : list of str
+        The sets with enough tested genes.
+    own : ndarray of shape (n, n_sets)
+    others : ndarray of shape (n, `SETS_FOR_RATIOS`)
+        Of random sets of the same sizes.
+    """
     present = np.isfinite(observed)
     n = np.maximum(present.sum(0), 1)
     centred = np.where(present, observed - np.where(present, observed, 0).sum(0) / n, 0)
@@ -283,7 +311,7 @@ def whole_sets(
     tested = (present.mean(0) >= MIN_PRESENT if len(present) else present.any(0)) & (spread > 0)
     scaled = centred[:, tested] / spread[tested]
     masks = _membership(gene_sets, genes[tested], MIN_SIZE)
-    rng = np.random.default_rng(derive_seed(testing.seed, "random sets"))
+    rng = np.random.default_rng(derive_seed(seed, "random sets"))
     sizes = np.resize([mask.sum() for mask in masks.values()], SETS_FOR_RATIOS if masks else 0)
     random = [np.isin(rng.permutation(scaled.shape[1]), np.arange(size)) for size in sizes]
     own, others = (
@@ -292,10 +320,7 @@ def whole_sets(
         .T
         for of in (list(masks.values()), random)
     )
-    table, ratios = testing.by_model(own, design, np.column_stack([own, others]))
-    table = table.set_axis(list(masks))
-    table["model_p"], table["model_q"] = table["p"], benjamini_hochberg(table["p"].to_numpy())
-    return table[list(MODEL_COLUMNS)], own, ratios
+    return list(masks), own, others
 
 
 def _given(values: np.ndarray, control: np.ndarray, design: Design) -> np.ndarray:
@@ -452,7 +477,7 @@ def enrich_phenotype(
     ranking = pd.Series(observed_correlations(prepared, design)[prepared.tested], index=index)
     observed = enrich_ranking(ranking, gene_sets, permutations, seed, min_size, threads=threads)
     observed = observed.set_index("gene_set")
-    mt = index[shuffle].str.startswith(MT_PREFIX)
+    mt = index[shuffle].str.upper().str.startswith(MT_PREFIX)
     nuclear = {
         name: mask & ~mt
         for name, mask in masks.items()

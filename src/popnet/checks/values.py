@@ -124,8 +124,13 @@ def check_interaction(
     for name, found in levels.items():
         table = table[table[name].astype(str).isin(found)]
         if len(found) != 2:
-            message = f"{name} has {len(found)} levels: {quoted(found)}"
-            remedy = f"Make {name} a categorical phenotype, and name one of its contrasts here"
+            message = (
+                f"An interaction compares two levels; {name} has {len(found)}: {quoted(found)}"
+            )
+            remedy = (
+                f"Define {name} under phenotypes (type: categorical), with a contrast of two "
+                f'levels, and name that here: "{name}: <contrast>"'
+            )
             if len(found) < 2:
                 message = f"{name} has one level among the samples that fill a bin: {quoted(found)}"
                 remedy = "Lower bins.size, add samples, or take the interaction out of interactions"

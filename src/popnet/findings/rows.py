@@ -12,6 +12,8 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.modules import COUNTED
+from popnet.associations.overall import ANALYSES as OVER_LEVELS
+from popnet.associations.overall import OVERALL
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 from popnet.stats.multiplicity import selected_families, simes, strongest_first
 
@@ -23,10 +25,12 @@ ANALYSES = {
     "centrality": ("Degree centrality: genes", ["gene"]),
     "graph_centrality": ("Centrality in the graph: genes", ["measure", "gene"]),
     "gene_sets": ("Centrality: gene sets", ["gene_set"]),
+    "genes_in_groups": ("Degree centrality: genes of called sets and modules", ["gene"]),
     "edges": ("Edges: model and correlation agree", ["gene1", "gene2"]),
     "model_edges": ("Edges: by the network alone", ["gene1", "gene2"]),
     "programmes": ("Programmes: variance and coupling", ["programme"]),
     "modules": ("Modules: density and coupling", ["module"]),
+    "module_types": ("Modules against themselves in other cell types", ["test"]),
     "components": ("Connected components of edges", ["component"]),
     "connectivity": ("Connectivity of gene sets", ["gene_set", "kind"]),
     "consensus": ("Degree of genes, cases against controls", ["gene"]),
@@ -49,8 +53,16 @@ ANALYSES = {
     ),
 }
 
+# Analyses that have an overall test over the levels of a categorical phenotype.
+OF_LEVELS = (*OVER_LEVELS, "model_edges")
+ANALYSES |= {OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in OF_LEVELS}
 # The tests of expression, which are none of the questions of a study.
-POSITIVE_CONTROLS = (*MEASURES, "shared_expression", "differing_expression")
+POSITIVE_CONTROLS = (
+    *(*MEASURES, "shared_expression", "differing_expression"),
+    *(OVERALL + one for one in MEASURES),
+)
+# What is asked of hits alone is no further question of a study.
+NO_QUESTIONS = (*POSITIVE_CONTROLS, "genes_in_groups")
 
 
 def findings_row(
@@ -90,7 +102,11 @@ def findings_row(
         measurable: whether what was tested can be measured. If nothing was tested because it
         cannot, `strongest` says so.
     """
-    if analysis in ("axes", "map"):
+    words, names = ANALYSES[analysis]
+    if analysis.startswith(OVERALL):
+        analysis = analysis.removeprefix(OVERALL)
+        table = _over_levels(table, analysis)
+    elif analysis in ("axes", "map"):
         table = table[table["phenotype"] == phenotype]
         table = table[table["kernel"] == presets.main_kernel(preset, table["kernel"])]
         if "test" in table:
@@ -119,21 +135,27 @@ def findings_row(
         table = table[table["kind"].isin(COUNTED)]
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
+    elif analysis == "genes_in_groups":
+        table = table.assign(q=table["q_within"])
+    elif analysis == "module_types":
+        coupled = table["name1"] + " with " + table["name2"]
+        test = table["name1"].where(table["kind"] == "density", coupled)
+        table = table.assign(test=test + " in " + table["other"])
     elif "agrees" in table:
         table = table[table["gene_set"] == "all"]
         if analysis == "edges":
             # Both tests must call an edge: its q is the larger of the two.
             both = table[["q", "correlation_q"]].max(axis=1)
             table = table.assign(q=both.where(table["agrees"].astype(bool), 1.0))
-    words, names = ANALYSES[analysis]
     about = {"phenotype": phenotype, "cell_type": cell_type, "network": network}
     hits = table[table["q"] <= fdr]
     of_these = ""
-    if analysis == "centrality":
+    if analysis == "centrality" and "explained_by" in hits:
         of_these = qualified(hits)
     elif analysis == "model_edges" and "switched" in hits:
         n_switched = int(hits["switched"].fillna("").ne("").sum())
-        of_these = f"{n_switched} of genes switched on or off" if n_switched else ""
+        switched = [f"{n_switched} of genes switched on or off"] * bool(n_switched)
+        of_these = "; ".join(switched + explanations(hits["explained_by"]))
     elif "explained_by" in hits:
         of_these = "; ".join(explanations(hits["explained_by"]))
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}
@@ -145,6 +167,21 @@ def findings_row(
         if not row["tested"] and len(own) and (own["verdict"] == NOT_MEASURABLE).all():
             row["strongest"] = f"not tested: {own['sentence'].iloc[0]}"
     return row
+
+
+def _over_levels(table: pd.DataFrame, analysis: str) -> pd.DataFrame:
+    """Return the rows of an analysis in levels.tsv, with what is tested as `test`."""
+    table = table[table["analysis"] == ("edges" if analysis == "model_edges" else analysis)]
+    if analysis == "modules":
+        table = table[table["measure"].isin(COUNTED)]
+    if analysis == "edges":
+        both = table[["q", "correlation_q"]].max(axis=1)
+        table = table.assign(q=both.where(table["agrees"].eq(True), 1.0))
+    measure, second = table["measure"].fillna(""), table["name2"].fillna("")
+    link = " - " if "edges" in analysis else " with "
+    test = table["name1"].where(second == "", table["name1"] + link + second)
+    test = measure + " - " + test if analysis == "graph_centrality" else test
+    return table.assign(test=test, measure=measure, kind=measure)
 
 
 def measurable(measures: pd.DataFrame) -> str:
@@ -242,7 +279,7 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
         :func:`popnet.stats.multiplicity.selected_families`. NaN of positive controls and where
         nothing is tested.
     """
-    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in POSITIVE_CONTROLS])
+    asked = ~findings["analysis"].isin([ANALYSES[one][0] for one in NO_QUESTIONS])
     q, within = selected_families(findings["family_p"].where(asked).to_numpy(float), fdr)
     stands = [
         sum(one <= within for one in hits) if family <= fdr else 0
@@ -254,6 +291,11 @@ def over_the_study(findings: pd.DataFrame, fdr: float) -> pd.DataFrame:
     counts = pd.Series(stands, found.index).where(np.isfinite(q)).astype("Int64")
     found.insert(place + 1, "significant_in_study", counts)
     return found
+
+
+def of_analysis(counts: pd.DataFrame, analysis: str) -> pd.DataFrame:
+    """Return the rows of an analysis in a table of hits by chance, which may be of several."""
+    return counts[counts["analysis"] == analysis] if "analysis" in counts else counts
 
 
 def by_chance(counts: pd.DataFrame) -> dict[str, object]:

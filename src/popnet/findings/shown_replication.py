@@ -7,6 +7,10 @@ import pandas as pd
 from popnet.findings.rows import ANALYSES
 
 HEADING = "Replication in the second cohort"
+WORDS = {name: words for name, (words, _) in ANALYSES.items()} | {
+    "gene_sets": "Centrality: gene sets as a whole",
+    "enrichment": "Centrality: enrichment of gene sets",
+}
 # Points of a panel: the hypotheses of smallest p.
 MOST_POINTS = 300
 
@@ -35,7 +39,7 @@ def effects(replicated: pd.DataFrame, cell_type: str, phenotype: str) -> pd.Data
     columns = ["analysis", "measure", "name1", "name2", "estimate", "second_estimate"]
     columns += ["second_low", "second_high", "p_one_sided", "replicated"]
     shown = own[columns].reset_index(drop=True)
-    shown["analysis"] = shown["analysis"].map(lambda name: ANALYSES[name][0])
+    shown["analysis"] = shown["analysis"].map(WORDS)
     return shown.astype({"replicated": bool})
 
 
@@ -51,7 +55,7 @@ def shown_rates(rates: pd.DataFrame) -> pd.DataFrame:
         {
             "phenotype": rates["phenotype"],
             "cell type": rates["cell_type"],
-            "analysis": rates["analysis"].map(lambda name: ANALYSES[name][0]),
+            "analysis": rates["analysis"].map(WORDS),
             "hypotheses": rates["hypotheses"],
             "tested": rates["tested"],
             "replicated (p ≤ 0.05)": _of(rates["replicated"], rates["rate"]),

@@ -41,16 +41,19 @@ class Given:
         Those of the graph.
     pairs : DataFrame
         gene1 and gene2 of the pairs that are tested.
+    modules : Modules
     """
 
     genes: pd.Index
     pairs: pd.DataFrame
+    modules: Modules
 
     @classmethod
-    def read(cls, bins: str, pairs: str) -> Given:
-        """Read it from the discovery's bins.h5ad and pairs.h5ad of a network."""
+    def read(cls, bins: str, pairs: str, modules: str) -> Given:
+        """Read it from the discovery's bins.h5ad, pairs.h5ad and module_genes.h5ad of a network."""
         graph = read_h5ad(bins)
-        return cls(graph.var_names[in_graph(graph)], read_pairs(pairs).pairs)
+        of_modules = Modules.from_anndata(read_h5ad(modules))
+        return cls(graph.var_names[in_graph(graph)], read_pairs(pairs).pairs, of_modules)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class BinNetworks:
         The weights of a random part of the candidate pairs in every bin, at most 20,000 times the
         share of pairs that are candidates: what is reproducible of pairs.
     modules : Modules or None
-        Of the mean network; None where donors are not given.
+        Of the mean network, or of that of a discovery; None where donors are not given.
     """
 
     centrality: BinCentrality
@@ -231,7 +234,7 @@ def gather(
     seed : int
         Of the modules.
     given : Given, optional
-        The graph of a discovery, in place of one that is chosen here.
+        The graph and the modules of a discovery, in place of those that are chosen here.
 
     Raises
     ------
@@ -273,7 +276,9 @@ def gather(
         pairs = weights = modules = None
         if collected is not None:
             pairs, weights = collected.chosen(found.genes, given)
-            if donors is not None:
+            if given is not None:
+                modules = given.modules
+            elif donors is not None:
                 of_samples = [donors[sample] for sample in collected.samples]
                 modules = find_modules(collected.weights, of_samples, found.genes[nodes], seed)
     return BinNetworks(

@@ -18,6 +18,7 @@ MAP = "map "
 TESTED = {
     "centrality": "centrality",
     "gene_sets": "centrality",
+    "genes_in_groups": "centrality",
     "edges": "edges",
     "model_edges": "edges",
     "components": "edges",
@@ -25,7 +26,7 @@ TESTED = {
     "consensus": "degree",
 }
 # Analyses whose measures have a kind of value in their name.
-OF_KINDS = {"programmes": "programme", "modules": "module"}
+OF_KINDS = {"programmes": "programme", "modules": "module", "module_types": "module"}
 
 
 def headline(measures: pd.DataFrame | None, networks: Sequence[str]) -> str:

@@ -125,7 +125,7 @@ def mixed_t(
     """
     ratios = variance_ratios(values, model) if ratios is None else ratios
     slope, error, variance, own_df = np.full((4, values.shape[1]), np.nan)
-    for part in _whitened(values, model, ratios):
+    for part in whitened(values, model, ratios):
         basis, upper = np.linalg.qr(part.regressors)
         projected = basis.T @ part.values
         total = (part.values**2).sum(0)
@@ -347,7 +347,7 @@ def permuted_t(
     m = values.shape[1]
     slope, error, variance = np.full((3, len(outcomes), m), np.nan)
     own_df = np.full(m, np.nan)
-    for part in _whitened(values, model, ratios, outcomes):
+    for part in whitened(values, model, ratios, outcomes):
         basis = np.linalg.qr(part.regressors[:, :-1])[0]
         left, causes = (own - basis @ (basis.T @ own) for own in (part.values, part.outcomes))
         size, total = (causes**2).sum(0)[:, None], (left**2).sum(0)
@@ -368,7 +368,7 @@ def permuted_t(
 
 
 @dataclass(frozen=True)
-class _Part:
+class Whitened:
     """Columns with the same missing values, multiplied by the inverse Cholesky factor of V.
 
     Parameters
@@ -389,12 +389,12 @@ class _Part:
     df: int
 
 
-def _whitened(
+def whitened(
     values: np.ndarray,
     model: Model,
     ratios: Mapping[str, float],
     outcomes: np.ndarray | None = None,
-) -> Iterator[_Part]:
+) -> Iterator[Whitened]:
     """Yield the columns that can be tested, some at a time."""
     others = np.zeros((model.n, 0)) if outcomes is None else outcomes.T
     whole = _factored(model, ratios)
@@ -411,7 +411,7 @@ def _whitened(
             both = np.column_stack([regressors, others[rows], block[np.ix_(rows, columns)]])
             white = solve_triangular(factor, both, lower=True)
             of_outcomes = slice(k, k + others.shape[1])
-            yield _Part(
+            yield Whitened(
                 start + columns,
                 white[:, :k],
                 white[:, of_outcomes],

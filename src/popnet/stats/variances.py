@@ -15,15 +15,19 @@ def moderate(
     slope: np.ndarray, error: np.ndarray, variance: np.ndarray, own_df: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the moderated t of columns, and its degrees of freedom."""
+    posterior, total_df = moderated_variance(variance, own_df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T), total_df
+
+
+def moderated_variance(variance: np.ndarray, own_df: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variance of columns, averaged with what all suggest, and its df."""
     prior_variance, prior_df = variance_prior(variance, own_df)
     # Never more degrees of freedom than all columns have together.
     total_df = np.minimum(own_df + prior_df, np.nansum(own_df))
     if math.isinf(prior_df):
-        posterior = np.where(np.isfinite(variance), prior_variance, np.nan)
-    else:
-        posterior = (prior_df * prior_variance + own_df * variance) / (prior_df + own_df)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.clip(slope / (error * np.sqrt(posterior)), -MAX_T, MAX_T), total_df
+        return np.where(np.isfinite(variance), prior_variance, np.nan), total_df
+    return (prior_df * prior_variance + own_df * variance) / (prior_df + own_df), total_df
 
 
 def two_sided(t: np.ndarray, df: np.ndarray, below: float = 1.0) -> np.ndarray:

@@ -312,6 +312,9 @@ class _Resolver:
         made += [gene_set.gmt for gene_set in gene_sets if gene_set.gmt]
         others = [cells.annotations.table if cells.annotations else None]
         others += [network.path for network in own_networks]
+        if str(sheet.name).lower() == "meta":
+            message = "results/meta/ has the meta-analyses of several studies"
+            notes.add("name", sheet.name, message, "Give the study another name")
         simulation = None
         if sheet.simulation:
             simulation = Simulation(sheet.simulation.seed, tuple(dict.fromkeys(made)))
@@ -645,8 +648,8 @@ def _unknown_factor(
         if name in sources:
             suggested = ":".join(sources.get(one, one) for one in names)
             return (
-                f"{name} has more than two levels, of which a contrast says which are compared",
-                f'Write the contrast and quotes, such as "{suggested}"',
+                f"An interaction compares two levels of {name}, and a contrast says which",
+                f'Name one of its contrasts, in quotes: "{suggested}"',
             )
     lacking = next((name for name in names if name not in known), written)
     return (

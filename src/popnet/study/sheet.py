@@ -218,7 +218,8 @@ class PhenotypeEntry(Section):
         Literal["continuous", "binary", "ordinal", "categorical"], BeforeValidator(_no_survival)
     ] = Field(
         description="`continuous` (numbers), `binary` (case and control), `ordinal` (levels in an "
-        "order, tested for a trend) or `categorical` (levels without one, tested by contrasts)"
+        "order, tested for a trend) or `categorical` (levels without one, tested by contrasts "
+        "and, if they are three or more, all together)"
     )
     column: Text | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from popnet.associations.replication import (
     replicate,
     sealed,
 )
+from popnet.associations.replication_files import parts_of
 from popnet.errors import InputError
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.replication import power_at_estimate
@@ -78,6 +79,55 @@ def test_called_pairs_are_hypotheses_once_and_need_both_stages():
     assert found["p_one_sided"].to_numpy() == pytest.approx([max(first, plain), 1 - plain])
     assert list(found["replicated"]) == [True, False]
     assert (found["expected"] <= found["expected_at_most"] + 1e-9).all()
+
+
+def test_enriched_sets_are_tested_in_their_direction():
+    """An enrichment has a score and p of its own, no t: what is expected is not known."""
+    table = centrality([0.1, 0.2, 0.3], genes=["A", "B", "C"]).rename(columns={"gene": "gene_set"})
+    table = table.assign(model_p=table["p"], model_q=table["q"], nes=[2.1, -1.9, 0.8])
+    table = table.assign(p=[0.001, 0.002, 0.7], q=[0.003, 0.003, 0.7])
+    assert hypotheses(common_tests("gene_sets", table), 0.05).empty
+    first = common_tests("enrichment", table)
+    claims = hypotheses(first, 0.05)
+    assert claims[["name1", "direction"]].values.tolist() == [["A", "up"], ["B", "down"]]
+    second = common_tests("enrichment", table.assign(nes=[1.5, 1.2, 1], p=[0.06, 0.04, 0.5]))
+    found = replicate(claims, second, prior_weights(first), 0.05)
+    assert found["p_one_sided"].to_numpy() == pytest.approx([0.03, 0.98])
+    assert list(found["replicated"]) == [True, False]
+    assert found["expected"].isna().all()
+    about = dict(phenotype="ill", cell_type="T", network="shared", analysis="enrichment")
+    summary = rates(found.assign(**about)).iloc[0]
+    assert (summary["tested"], summary["rate"], summary["same_sign"]) == (2, 0.5, 1)
+
+
+def test_of_modules_density_and_coupling_are_hypotheses():
+    table = centrality([9, 9, -9]).drop(columns="gene")
+    table = table.assign(
+        kind=["density", "eigengene", "coupling"], name1="A", name2=["A", "A", "B"]
+    )
+    claims = hypotheses(common_tests("modules", table), 0.05)
+    assert claims[["measure", "name2", "direction"]].values.tolist() == [
+        ["density", "A", "up"],
+        ["coupling", "B", "down"],
+    ]
+
+
+def test_the_seal_holds_the_lists_of_genes(tmp_path):
+    """Whatever else is in the tables: names of modules follow from the gene sets."""
+    (tmp_path / "shared").mkdir()
+    genes, modules, sets = (tmp_path / name for name in ("genes.tsv", "shared/modules.tsv", "s"))
+    genes.write_text("gene\nA\nB\n")
+    modules.write_text("module\tgene\tname\n1\tA\tx\n1\tB\tx\n")
+    sets.write_text("{}")
+    frozen = [["T", genes, [], [modules]]]
+    before = parts_of(frozen, sets, {})
+    assert set(before["modules"]["T"]) == {"shared"}
+    modules.write_text("module\tgene\tname\n1\tB\ty\n1\tA\ty\n")
+    assert parts_of(frozen, sets, {}) == before
+    modules.write_text("module\tgene\tname\n1\tB\ty\n2\tA\ty\n")
+    sets.write_text('{"S": []}')
+    after = parts_of(frozen, sets, {})
+    assert [name for name in before if after[name] != before[name]] == ["modules", "gene_sets"]
 
 
 def test_a_second_cohort_tests_the_hypotheses_alone_and_one_sided():

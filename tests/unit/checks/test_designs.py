@@ -41,7 +41,7 @@ def test_covariates_and_batches_that_leave_nothing(
     ("sex", "settings", "said"),
     [
         (["f", "m", "f", "m"], {"preset": "paper"}, "adjusts for none"),
-        (["f", "m", "x", "m"], {"preset": "robust"}, "sex has 3 levels: 'f', 'm', 'x'"),
+        (["f", "m", "x", "m"], {"preset": "robust"}, "two levels; sex has 3: 'f', 'm', 'x'"),
         (["f", "m", "m", "f"], {"preset": "robust"}, "No sample has sex 'f' and status 'well'"),
     ],
 )

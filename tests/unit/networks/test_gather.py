@@ -18,6 +18,7 @@ from popnet.networks import estimators
 from popnet.networks.edges import closest_pairs, nearest_neighbours, pair_weights, strongest_pairs
 from popnet.networks.gather import Given, gather, sample_edges
 from popnet.networks.maps import bin_graphs, gram_matrix
+from popnet.networks.modules import Modules
 from popnet.networks.pairs import candidates, read_pairs
 from popnet.networks.reliability import icc
 from popnet.networks.trained import trained_models
@@ -43,6 +44,7 @@ def tables(networks, path):
         neighbours=pd.read_parquet(path),
         reliability=networks.reliability(),
         pairs=networks.pairs,
+        modules=networks.modules,
         **networks.sample_means(),
     )
 
@@ -421,13 +423,20 @@ def test_networks_of_plain_correlation(cohort, plain, tmp_path):
         assert table["rank"].tolist() == [1, 2, 3] * N_GENES
 
 
-def test_a_second_cohort_has_the_graph_and_the_pairs_of_the_discovery(cohort, tmp_path):
+def test_a_second_cohort_has_graph_pairs_and_modules_of_the_discovery(cohort, tmp_path):
     estimator = estimators.correlation(*cohort, LEAST)
     whole = gathered(estimator, cohort, tmp_path)
     genes = pd.Index(GENES[:6])
     among = whole.pairs.pairs[PAIR].isin(genes).all(axis=1).to_numpy()
     wanted = whole.pairs.pairs[among][PAIR].iloc[::-1]
-    found = gathered(estimator, cohort, tmp_path, given=Given(genes, wanted))
+    size = len(genes)
+    frozen = Modules(
+        genes, np.eye(size), np.repeat([1, 2], 3), np.ones(size), np.array([0.9, 0.9]), 1.0
+    )
+    given = Given(genes, wanted, frozen)
+    donors = {sample: sample for sample in cohort[0].obs["sample"].astype(str)}
+    found = gathered(estimator, cohort, tmp_path, given=given, donors=donors)
+    assert found.modules is frozen
     assert set(found.bins.var_names[np.isfinite(found.bins.layers["degree"]).any(0)]) <= set(genes)
     assert found.pairs.pairs[PAIR].values.tolist() == wanted.iloc[::-1].values.tolist()
     np.testing.assert_array_equal(found.pairs.weights, whole.pairs.weights[:, among])

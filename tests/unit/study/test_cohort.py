@@ -79,6 +79,7 @@ BAD = [
     ({"name": "a/b"}, "name", "a/b", "letters, digits"),
     ({"name": "../x"}, "name", "../x", "letters, digits"),
     ({"name": 5}, "name", 5, 'Quote it: "5"'),
+    ({"name": "Meta"}, "name", "Meta", "another name"),
     ({"phenotypes": {}}, "phenotypes", None, "fewer than 1"),
     ({"cells/counts": "x"}, "cells.counts", "x", "layers/<name>"),
     ({"cells/path": "absent.h5ad"}, "cells.path", "absent.h5ad", "no such file"),

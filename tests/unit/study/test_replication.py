@@ -139,6 +139,15 @@ def test_a_second_sheet_that_cannot_be_read_is_told_with_the_rest(two, tmp_path)
     assert {"cells", "samples", "phenotypes"} <= set(fields)
 
 
+def test_an_interaction_is_named_as_it_is_written(two):
+    asked = {"interactions": ["ill:age"]}
+    discovery = two(first=asked, second=asked, replicate={"phenotypes": ["ill:age"]})
+    assert replication_problems(discovery, ROBUST) == []
+    assert [one.name for one in second_cohort(discovery).phenotypes] == ["ill:age"]
+    with pytest.raises(InputError, match="did you mean .ill:age"):
+        two(first=asked, second=asked, replicate={"phenotypes": ["ill:agee"]})
+
+
 def test_an_unknown_phenotype_and_an_absent_sheet(two):
     with pytest.raises(InputError, match="no such phenotype"):
         two(replicate={"phenotypes": ["ills"]})

@@ -3,14 +3,22 @@
 import pandas as pd
 from adapter import logged
 
-from popnet.associations.replication import GROUP, common_tests, open_sealed, rates, replicate
+from popnet.associations.replication import (
+    GROUP,
+    OF_GROUPS,
+    common_tests,
+    open_sealed,
+    rates,
+    replicate,
+)
 from popnet.associations.replication_files import genes_of, of_network, parts_of, read_claims
 from popnet.files import read_h5ad, read_table, write_table
 
 
 def main(snakemake):
     files, params, output = snakemake.input, snakemake.params, snakemake.output
-    seal = open_sealed(files.table, files.seal, parts_of(params.frozen, params.settings))
+    parts = parts_of(params.frozen, files.gene_sets, params.settings)
+    seal = open_sealed(files.table, files.seal, parts)
     claims, fdr = read_claims(files.table), params.settings["statistics"]["fdr"]
     priors = {tuple(one[key] for key in GROUP): one["weights"] for one in seal["priors"]}
     genes = {
@@ -26,9 +34,8 @@ def main(snakemake):
             continue
         second = of_network(read_table(path), own["network"].iloc[0], analysis)
         tests = common_tests(analysis, second)
-        # Names of sets and programmes are no genes.
-        of_genes = analysis not in ("gene_sets", "programmes")
-        expressed = genes[cell_type].index[genes[cell_type]["expressed"]] if of_genes else None
+        expressed = genes[cell_type].index[genes[cell_type]["expressed"]]
+        expressed = None if analysis in OF_GROUPS else expressed
         tables.append(replicate(own, tests, priors[group], fdr, expressed))
     table = pd.concat(tables, ignore_index=True) if tables else replicate_none(claims)
     print(rates(table).to_string(index=False))

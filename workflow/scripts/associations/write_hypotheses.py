@@ -34,7 +34,7 @@ def main(snakemake):
         priors.append(about | {"weights": prior_weights(tests)})
         print(f"{phenotype}, {cell_type}, {analysis}: {len(claims)} of {len(tests)}")
     write_table(pd.concat(found, ignore_index=True), output.table)
-    parts = parts_of(params.frozen, params.settings)
+    parts = parts_of(params.frozen, snakemake.input.gene_sets, params.settings)
     seal = sealed(output.table, parts | {"families": list(FAMILIES), "priors": priors})
     print(f"seal {seal['sha256']}")
     with atomic(output.seal) as path:

@@ -4,8 +4,17 @@ import pandas as pd
 from adapter import logged
 
 from popnet.files import read_table, write_table
-from popnet.findings.rows import by_chance, findings_row, headline_first, over_the_study
+from popnet.findings.rows import (
+    by_chance,
+    findings_row,
+    headline_first,
+    of_analysis,
+    over_the_study,
+)
 from popnet.networks.verdicts import headline, read_measures
+
+# Names that may look like numbers.
+TEXT = ["phenotype", "differs_in", "measure", "name1", "name2", "other"]
 
 
 def main(snakemake):
@@ -15,7 +24,7 @@ def main(snakemake):
     findings = pd.DataFrame(
         findings_row(
             analysis,
-            read_table(path, text=["phenotype", "differs_in"]),
+            read_table(path, text=TEXT),
             cell_type=cell_type,
             phenotype=phenotype,
             network=network,
@@ -23,7 +32,7 @@ def main(snakemake):
             fdr=params.fdr,
             measures=measures.get(cell_type),
         )
-        | by_chance(read_table(null))
+        | by_chance(of_analysis(read_table(null), analysis))
         for cell_type, phenotype, network, analysis, path, null in params.tables
     )
     findings = headline_first(over_the_study(findings, params.fdr), chosen)

@@ -1,7 +1,5 @@
 """Gather the networks of a cell type by one estimator: edges, centralities, reliability."""
 
-from pathlib import Path
-
 import torch
 from adapter import logged
 
@@ -9,11 +7,8 @@ from popnet import presets
 from popnet.cells.expression import BinnedExpression
 from popnet.cells.halves import halve, one_bin_each
 from popnet.files import read_h5ad, read_table, write_h5ad, write_parquet
-from popnet.networks import estimators
 from popnet.networks.gather import Given, gather, gather_apart, modules_of_bins
-from popnet.networks.trained import trained_models
-from popnet.sivae.result import load
-from popnet.sivae.shared import fold_of
+from popnet.networks.named import Needed, named
 
 
 def main(snakemake):
@@ -24,8 +19,10 @@ def main(snakemake):
     settings = {key: params.networks[key] for key in names}
     robust = presets.PRESETS[params.preset].unit == "donor"
     donors = read_table(files.donors).set_index("sample")["donor"] if robust else None
-    given = Given.read(files.graph, files.tested) if files.graph else None
-    found = estimator(snakemake, expression, summary)
+    given = Given.read(files.graph, files.tested, files.found) if files.graph else None
+    network = snakemake.wildcards.network
+    needed = Needed.of(files, params, presets.PRESETS[params.preset].relative)
+    found = named(network, expression, summary, needed)
     how = settings | {"weigh_pairs": robust, "donors": donors, "seed": params.seed, "given": given}
     networks = gather(found, summary, expression, output.neighbours, **how)
     networks.write(dict(output.items()))
@@ -38,40 +35,14 @@ def main(snakemake):
         write_h5ad(of_modules, output.modules)
         of_modules = of_modules[:0].copy()
         # What trains a model for each bin would have to train it for each half.
-        if one_bin_each(summary.obs) and snakemake.wildcards.network != "sivae":
+        if one_bin_each(summary.obs) and network != "sivae":
             halved = halve(expression, summary, params.seed)
-            of_halves = estimator(snakemake, *halved)
+            of_halves = named(network, *halved, needed)
             halves, edges = gather_apart(of_halves, *halved, **settings)
             of_modules = modules_of_bins(modules, of_halves)
         write_h5ad(halves, output.halves)
         write_h5ad(of_modules, output.half_modules)
         write_parquet(edges, output.half_edges)
-
-
-def estimator(snakemake, expression, summary):
-    """Return the estimator that the network is called after."""
-    params, network = snakemake.params, snakemake.wildcards.network
-    least = params.networks["min_detection"]
-    if network == "sivae":
-        models = trained_models(
-            snakemake.input.trained, summary.obs, params.models, params.max_failed_bins
-        )
-        relative = presets.PRESETS[params.preset].relative
-        least = least if relative else None
-        definition, closest = params.definition, params.networks["closest"]
-        return estimators.bin_models(
-            models, summary, least, definition, closest, params.cross_fitted
-        )
-    if network in estimators.OF_INFORMATION:
-        return estimators.of_information(network, expression, summary, least)
-    if network in estimators.PLAIN:
-        return estimators.PLAIN[network](expression, summary, least)
-    fits = [load(Path(path).parent) for path in snakemake.input.models]
-    if network == "components":
-        directions = estimators.cohort_directions(fits[0])
-        return estimators.shared_components(directions, expression, summary, least)
-    fold = fold_of(expression.obs, params.seed)
-    return estimators.shared_model(fits, fold, expression, summary, least)
 
 
 with logged(snakemake.log[0]):
