@@ -1,7 +1,7 @@
 # What a discovery gives to its second cohort, and what is tested there.
 from copy import deepcopy
 
-from popnet.associations.replication import FAMILIES
+from popnet.associations.replicated import FAMILIES
 
 
 def second_config():

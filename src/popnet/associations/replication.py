@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 from scipy.special import stdtridf, stdtrit
 
 from popnet.associations.expression import MEASURES
+from popnet.associations.replicated import FAMILIES
 from popnet.errors import InputError, Problem
 from popnet.files import reading
 from popnet.networks.verdicts import NOT_MEASURABLE
@@ -29,37 +29,6 @@ from popnet.stats.replication import (
     sign_concordance,
 )
 
-
-@dataclass(frozen=True)
-class Family:
-    """How the table of an analysis names its rows.
-
-    Parameters
-    ----------
-    names : tuple of str
-        One or two columns.
-    measure : str
-        The column that says what is measured, or "".
-    p, q : str
-    """
-
-    names: tuple[str, ...]
-    measure: str = ""
-    p: str = "p"
-    q: str = "q"
-
-
-# What is replicated: every analysis with an effect and its confidence interval.
-FAMILIES = {
-    "centrality": Family(("gene",)),
-    "graph_centrality": Family(("gene",), "measure", q="q_all"),
-    "gene_sets": Family(("gene_set",), p="model_p", q="model_q"),
-    "edges": Family(("gene1", "gene2")),
-    "model_edges": Family(("gene1", "gene2")),
-    "programmes": Family(("name1", "name2"), "kind"),
-    "expression": Family(("gene",), "measure"),
-    "detection": Family(("gene",), "measure"),
-}
 NAMES = ["measure", "name1", "name2"]
 GROUP = ["phenotype", "cell_type", "analysis"]
 EFFECT = ["estimate", "low", "high", "t", "p"]

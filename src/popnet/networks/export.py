@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.networks.centrality import MEASURES, in_graph
 
 if TYPE_CHECKING:
     import igraph
+    from anndata import AnnData
 
 
 def to_graph(edges: pd.DataFrame, attributes: pd.DataFrame) -> igraph.Graph:
@@ -70,6 +70,8 @@ def cohort_networks(
         X is siVAE degree centrality and layers what else is known of genes, means over a sample's
         bins; obs the sheet, n_bins and mean_depth; obsp the kernels.
     """
+    from anndata import AnnData
+
     per_bin = bins.obs["sample"].astype(str).to_numpy()
     samples = pd.unique(per_bin)
     obs = sheet.reindex(samples)
