@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,17 +49,50 @@ def copy_clone(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def snakemake():
-    """A function that runs Snakemake in a folder and returns its exit status and output."""
+def environment() -> dict[str, str]:
+    """The environment that Snakemake starts in."""
     # Without compiled modules, every job would compile all of the library.
     unwanted = {"SNAKEMAKE_PROFILE", "PYTHONDONTWRITEBYTECODE"}
-    environment = {key: value for key, value in os.environ.items() if key not in unwanted}
+    return {key: value for key, value in os.environ.items() if key not in unwanted}
 
-    def run(folder: Path, *arguments: str) -> tuple[int, str]:
+
+@pytest.fixture(scope="session")
+def warm_python(environment):
+    """The path of a Python that starts at once, because its libraries are imported already."""
+    if not hasattr(os, "pidfd_open"):
+        yield sys.executable
+        return
+    # The name of a socket cannot be long.
+    with tempfile.TemporaryDirectory() as folder:
+        path, program = f"{folder}/socket", Path(folder, "python")
+        serve = [sys.executable, ROOT / "tests" / "warm_python.py", "serve", path, program]
+        server = subprocess.Popen(
+            serve,
+            env=environment | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert server.stdout.readline() == b"ready\n"
+        ask = shlex.join([sys.executable, "-ISs", str(serve[1]), "ask", path])
+        program.write_text(
+            f'#!/bin/sh\ncase "$1" in -m|[!-]*) exec {ask} "$@" ;; esac\n'
+            f'exec {shlex.quote(sys.executable)} "$@"\n'
+        )
+        program.chmod(0o755)
+        yield str(program)
+        server.communicate()
+
+
+@pytest.fixture(scope="session")
+def snakemake(warm_python, environment):
+    """A function that runs Snakemake in a folder and returns its exit status and output."""
+
+    def run(folder: Path, *arguments: str, python: str = warm_python) -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [python, "-m", "snakemake", *arguments],
             cwd=folder,
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -41,7 +42,8 @@ TITLES = [
 def demo(copy_clone, snakemake) -> Path:
     """A clone in which the demo has run."""
     clone = copy_clone("demo")
-    status, output = snakemake(clone, "--cores", "2")
+    # As it starts for users, and each of its jobs imports by itself what it needs.
+    status, output = snakemake(clone, "--cores", "2", python=sys.executable)
     assert status == 0, output
     (clone / "demo.log").write_text(output)
     return clone

@@ -308,7 +308,8 @@ def without_costs(value):
 def test_results_are_those_of_a_local_run(study, small_clone, snakemake):
     clone, _, _, _ = study
     local = small_clone("local")
-    status, output = snakemake(local, "--cores", "2", *WANTED, *CONFIGS)
+    run = ["--cores", "2", *WANTED, *CONFIGS]
+    status, output = snakemake(local, *run, python=sys.executable)
     assert status == 0, output
 
     def files(clone):

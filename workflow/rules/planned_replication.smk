@@ -2,7 +2,7 @@
 from copy import deepcopy
 from itertools import chain
 
-from popnet.associations.replication import FAMILIES
+from popnet.associations.replicated import FAMILIES
 
 
 def second_config():

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearsonr
 
 from popnet.associations.testing import Testing
 from popnet.associations.variants import as_outcome
@@ -123,6 +122,8 @@ def correlate_burden(
         the correlation, or the rank-biserial one, positive where cases carry more. NaN where no
         units differ. `n_variants` and `n_carriers` count what the tested units carry.
     """
+    from scipy.stats import pearsonr
+
     if method not in ("spearman", "pearson"):
         raise ValueError(f"method must be 'spearman' or 'pearson', not {method!r}")
     outcome = as_outcome(phenotype, binary)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from scipy.special import stdtridf, stdtrit
 
 from popnet.associations.expression import MEASURES
 from popnet.associations.modules import COUNTED
+from popnet.associations.replicated import FAMILIES
 from popnet.errors import InputError, Problem
 from popnet.files import reading
 from popnet.networks.verdicts import NOT_MEASURABLE
@@ -30,39 +30,6 @@ from popnet.stats.replication import (
     sign_concordance,
 )
 
-
-@dataclass(frozen=True)
-class Family:
-    """How the table of an analysis names its rows.
-
-    Parameters
-    ----------
-    names : tuple of str
-        One or two columns.
-    measure : str
-        The column that says what is measured, or "".
-    p, q : str
-    """
-
-    names: tuple[str, ...]
-    measure: str = ""
-    p: str = "p"
-    q: str = "q"
-
-
-# What is replicated: every analysis whose effects have a direction.
-FAMILIES = {
-    "centrality": Family(("gene",)),
-    "graph_centrality": Family(("gene",), "measure", q="q_all"),
-    "gene_sets": Family(("gene_set",), p="model_p", q="model_q"),
-    "enrichment": Family(("gene_set",)),
-    "edges": Family(("gene1", "gene2")),
-    "model_edges": Family(("gene1", "gene2")),
-    "programmes": Family(("name1", "name2"), "kind"),
-    "modules": Family(("name1", "name2"), "kind"),
-    "expression": Family(("gene",), "measure"),
-    "detection": Family(("gene",), "measure"),
-}
 NAMES = ["measure", "name1", "name2"]
 # Analyses whose names are not those of genes.
 OF_GROUPS = ("gene_sets", "enrichment", "programmes", "modules")

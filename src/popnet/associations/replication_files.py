@@ -6,13 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.files import read_table, reading
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Read as text, whatever they look like.
 NAMES = ["phenotype", "cell_type", "analysis", "network", "measure", "name1", "name2", "direction"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact
 
 from popnet.associations.testing import Testing
 from popnet.genotypes.burden import place_variants
@@ -166,6 +165,8 @@ def as_outcome(phenotype: pd.Series | np.ndarray, binary: bool) -> np.ndarray:
 
 def _fisher(carrier: np.ndarray, called: np.ndarray, case: np.ndarray) -> np.ndarray:
     """Return log odds ratio and Fisher's exact p of each site."""
+    from scipy.stats import fisher_exact
+
     groups = [carrier & case, carrier & ~case, called & ~carrier & case, called & ~carrier & ~case]
     cells = np.stack(groups).sum(axis=1)
     a, b, c, d = cells + 0.5

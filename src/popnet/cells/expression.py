@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pandas as pd
-from anndata import AnnData
-from anndata.io import read_elem, write_elem
 from scipy.sparse import csr_matrix
 
 from popnet.cells.genes import normalise
 from popnet.errors import InputError, Problem
 from popnet.files import atomic, reading
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Smaller standard deviations of log expression are rounding errors: a single count in one of a
 # million cells gives a larger one.
@@ -160,6 +162,7 @@ def cell_cycle_scores(
     InputError
         If `genes` has no gene of a phase, or too few other genes to compare with.
     """
+    from anndata import AnnData
     from scanpy.tools import score_genes_cell_cycle
 
     adata = AnnData(normalised, var=pd.DataFrame(index=genes))
@@ -253,6 +256,9 @@ def write_expression(
         X = mean log-normalised expression, layers["detection_rate"], obs with sample, bin,
         n_cells, batch and mean_depth.
     """
+    from anndata import AnnData
+    from anndata.io import write_elem
+
     var = pd.DataFrame(index=list(genes))
     summaries, tables = [], []
     with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
@@ -328,6 +334,9 @@ def read_bin(path: str | Path, sample: str, bin: int) -> AnnData:
     InputError
         If the file is damaged.
     """
+    from anndata import AnnData
+    from anndata.io import read_elem
+
     with reading(path), h5py.File(path, "r", locking=False) as file:
         samples = read_elem(file["obs/sample"])
         rows = np.flatnonzero((samples == sample) & (file["obs/bin"][:] == bin))
@@ -360,6 +369,8 @@ class BinnedExpression:
     """
 
     def __init__(self, path: str | Path):
+        from anndata.io import read_elem
+
         self.path = path
         with reading(path), h5py.File(path, "r", locking=False) as file:
             names = file["obs"][file["obs"].attrs["_index"]].asstr()[:]

@@ -15,7 +15,6 @@ from typing import Any, TextIO
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 from scipy.sparse import csr_matrix
 
 from popnet.cells.features import ENSEMBL, TYPE_COLUMNS, Features, features_of, joined
@@ -206,6 +205,8 @@ def _open_h5ad(
 
 def _read_frame(group: h5py.Group) -> pd.DataFrame:
     """Read a table of an h5ad; bytes, of which text may be stored, are text."""
+
+    from anndata.io import read_elem
 
     def text(values: pd.Index) -> pd.Index:
         decoded = [value.decode() if isinstance(value, bytes) else value for value in values]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
 from popnet.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 class HalvedExpression(BinnedExpression):
@@ -75,6 +79,8 @@ def halve(
         detection and depth of their bin.
     seed : int
     """
+    from anndata import AnnData
+
     halved = HalvedExpression(expression, seed)
     number = np.repeat(summary.obs["bin"].to_numpy(), 2)
     rows = np.repeat(np.arange(len(summary)), 2)

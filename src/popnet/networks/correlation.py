@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def pearson(values: np.ndarray) -> np.ndarray:
@@ -18,4 +17,6 @@ def pearson(values: np.ndarray) -> np.ndarray:
 
 def rank_correlation(values: np.ndarray) -> np.ndarray:
     """Return Spearman's correlation of columns, (n_columns, n_columns); 0 for constant columns."""
+    from scipy.stats import rankdata
+
     return pearson(rankdata(values, axis=0))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
 from popnet.errors import InputError, Problem
@@ -26,6 +25,8 @@ from popnet.networks.information import (
 from popnet.networks.trained import TrainedModels
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from popnet.sivae.result import Fit
 
 # Principal components of the estimator "components".
@@ -502,4 +503,6 @@ def _described(bins: pd.DataFrame, summary: AnnData) -> pd.DataFrame:
 
 def _named(cells: np.ndarray, fit: Fit) -> AnnData:
     """Return cells as the model knows its genes."""
+    from anndata import AnnData
+
     return AnnData(cells, var=pd.DataFrame(index=fit.var.index))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.networks.centrality import MEASURES, in_graph
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # What var has of the tests of centrality, behind the name of the phenotype.
 OF_GENES = ("statistic", "estimate", "low", "high", "p", "q", "explained_by")
@@ -110,6 +113,8 @@ def cohort_networks(
         columns `OF_GENES`; uns["tests"] the other tables, one for each analysis, with a column
         phenotype.
     """
+    from anndata import AnnData
+
     per_bin = bins.obs["sample"].astype(str).to_numpy()
     samples = pd.unique(per_bin)
     obs = _storable(sheet.reindex(samples))

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from anndata import AnnData
 
 from popnet.cells.expression import BinnedExpression
 from popnet.files import atomic, read_h5ad, write_h5ad, write_parquet, write_table
@@ -23,6 +22,9 @@ from popnet.networks.estimators import BinCentrality, Estimator, correlation_fac
 from popnet.networks.modules import Modules, find_modules, of_bins
 from popnet.networks.pairs import PairMoments, PairWeights, candidates, read_pairs
 from popnet.networks.reliability import icc, seed_reliability
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 PAIR = ["gene1", "gene2"]
 # Pairs whose weights are kept of every bin, to see what is reproducible.
@@ -124,6 +126,8 @@ class BinNetworks:
 
         obsm["pairs"] are the weights of some candidate pairs.
         """
+        from anndata import AnnData
+
         layers = {
             "mean_expression": self.expression.X,
             "detection_rate": self.expression.layers["detection_rate"],

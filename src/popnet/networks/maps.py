@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.files import read_parquet
 from popnet.networks import kernels
 from popnet.networks.centrality import in_graph
 from popnet.networks.reliability import donor_rank, kernel_reliability
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
 

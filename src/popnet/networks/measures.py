@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.networks.centrality import MEASURES, comparable, in_graph
 from popnet.networks.maps import bin_graphs, gram_matrix
@@ -26,6 +26,9 @@ from popnet.stats.components import (
     p_of_values,
     spearman_brown,
 )
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Largest p at which bins of a sample are alike beyond chance, and least p at which they are not: to
 # leave out a test may cost a finding, to make it costs little.

@@ -9,13 +9,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.networks.naming import name_groups
 from popnet.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Fewest genes of a module.
 MIN_GENES = 5
@@ -71,6 +74,8 @@ class Modules:
 
     def to_anndata(self) -> AnnData:
         """Return the mean network, genes x genes; obs has module and stability of genes."""
+        from anndata import AnnData
+
         obs = pd.DataFrame({"module": self.module, "stability": self.gene_stability})
         about = {"stability": self.stability, "resolution": self.resolution}
         return AnnData(
@@ -257,6 +262,8 @@ def of_bins(modules: Modules, weights: Iterable[np.ndarray]) -> AnnData:
         X as of :func:`module_values`; var has kind, module1 and module2; obsm["strength"] is the
         mean weight of each gene with the others of its module, NaN outside stable modules.
     """
+    from anndata import AnnData
+
     numbers = modules.stable
     members = modules.module[:, None] == numbers
     columns = value_columns(numbers)

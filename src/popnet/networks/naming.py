@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import hypergeom
 
 from popnet.stats.multiplicity import benjamini_hochberg
 
@@ -38,6 +37,8 @@ def name_groups(
         enriched among the group's members (hypergeometric test, Bonferroni over the sets,
         Benjamini-Hochberg over the groups), empty where no set has q <= 0.05.
     """
+    from scipy.stats import hypergeom
+
     index = pd.Index(genes)
     of_sets = {name: index.isin(list(of_set)) for name, of_set in gene_sets.items()}
     rows = []

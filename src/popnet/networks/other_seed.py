@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.networks.centrality import MEASURES
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 COLUMNS = ("measure", "other_seed", "n_bins")
 PAIR = ["gene1", "gene2"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy import sparse
 
 from popnet.networks.estimators import BinCentrality, Estimator
 from popnet.networks.gather import FOLLOWED
 from popnet.networks.pairs import PairMoments, PairWeights
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # Pairs that are tested one by one, those of largest root mean square over samples: more would not
 # fit into memory with their permutations.
@@ -68,6 +71,8 @@ def expression_of(bins: pd.DataFrame, genes: pd.Index, summary: AnnData | None) 
         X and the layer "detection_rate": means over the sample's bins, NaN for genes and samples
         that the study's cells do not have.
     """
+    from anndata import AnnData
+
     found = {"X": np.full((len(bins), len(genes)), np.nan)}
     found["detection_rate"] = found["X"].copy()
     if summary is not None:

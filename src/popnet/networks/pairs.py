@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 
 from popnet.files import read_h5ad, write_h5ad
 
@@ -38,6 +37,8 @@ class PairWeights:
 
     def write(self, path: str | Path) -> None:
         """Write samples x pairs as AnnData: X and, if there is one, the layer "correlation"."""
+        from anndata import AnnData
+
         table = AnnData(
             self.weights,
             obs=pd.DataFrame(index=list(self.samples)),

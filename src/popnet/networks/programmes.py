@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
 
 from popnet.networks.naming import name_groups
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # benchmarks/networks.py programmes: fewer were broader, more had less power.
 N_PROGRAMMES = 16
@@ -51,6 +54,8 @@ class Programmes:
 
     def to_anndata(self, genes: pd.Index) -> AnnData:
         """Return genes x programmes: X are the loadings, var has found_by and n_models."""
+        from anndata import AnnData
+
         var = pd.DataFrame({"found_by": self.found_by, "n_models": self.n_models})
         var.index = (var.index + 1).astype(str)
         return AnnData(self.loadings, pd.DataFrame(index=genes), var)
@@ -180,6 +185,8 @@ def of_bins(programmes: Programmes, factors: Iterable[np.ndarray]) -> AnnData:
     AnnData of shape (n_bins, n_values)
         X as of :func:`programme_values`; var has kind, programme1 and programme2.
     """
+    from anndata import AnnData
+
     kept = np.flatnonzero(programmes.recurrent)
     covariance = [programmes.bin_covariance(factor)[np.ix_(kept, kept)] for factor in factors]
     values, columns = programme_values(np.array(covariance))

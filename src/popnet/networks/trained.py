@@ -11,7 +11,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from anndata.io import read_elem
 
 from popnet.errors import InputError, Problem
 from popnet.files import read_table, reading
@@ -41,6 +40,8 @@ class ModelFile:
         InputError
             If the file is damaged or absent.
         """
+        from anndata.io import read_elem
+
         remedy = f"delete it and {self.table}, then start the study again: it is trained anew alone"
         with reading(self.path, remedy), h5py.File(self.path, "r", locking=False) as file:
             return read_elem(file[element])

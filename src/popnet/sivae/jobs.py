@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
-from anndata import AnnData
 
 import popnet
 from popnet.cells.expression import BinnedExpression, read_bin
@@ -31,6 +30,9 @@ from popnet.sivae.result import Fit, load, model_digest
 from popnet.sivae.settings import Settings
 from popnet.sivae.shared import fold_of
 from popnet.sivae.training import STAGES, DivergedError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 # What makes a model and what its file holds, besides its data, settings and seed.
 CODE = ("popnet.sivae.fitting", "popnet.sivae.covariance")

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy import sparse
 
 from popnet.cells.rows import read_sparse, spans
@@ -134,6 +133,8 @@ def open_cells(data: Any, used: Sequence[int] | np.ndarray | None = None) -> Cel
         It is not two-dimensional, has no cells (or none are used), no genes or no X, or is backed
         in another format.
     """
+    from anndata import AnnData
+
     matrix = data.X if isinstance(data, AnnData) else data
     if matrix is None:
         raise ValueError("expression: the AnnData has no X; put the expression there")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.stats import rankdata
 
 from popnet.seeds import derive_seed
 from popnet.stats.ranks import patterns
@@ -209,6 +208,8 @@ def agreement(left: np.ndarray, bins: Bins, seed: int) -> dict[str, float]:
         several, that are most like the other bins of their own sample (mean similarity); chance:
         the same of relabelled bins. NaN without two bins of one sample, or without two samples.
     """
+    from scipy.stats import rankdata
+
     if min(degrees_of_freedom(bins.samples, bins.fixed)) < 1:
         names = ("within", "between", "auroc", "fingerprint", "chance")
         return dict.fromkeys(names, math.nan)
@@ -247,6 +248,8 @@ def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     bins : Bins
     seed : int
     """
+    from scipy.stats import rankdata
+
     known = np.isfinite(found.icc)
     by_bins = degrees_of_freedom(bins.samples, bins.fixed)
     if min(by_bins) < 1 or not known.any():

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
-from scipy.stats import binomtest, nct, norm
+from scipy.special import ndtr, ndtri, stdtrit
 
 # Least one-sided p at which a hypothesis is replicated.
 ALPHA = 0.05
@@ -152,9 +151,12 @@ def power_at_estimate(
 
 def _power(mean: np.ndarray, df: np.ndarray, alpha: float, spread: np.ndarray) -> np.ndarray:
     """Return P(T > its 1 - alpha quantile), T a normal of this mean and spread over chi."""
+    # All of scipy's distributions take a second to import.
+    from scipy.stats import nct
+
     few = df < MANY
     limit = np.where(few, stdtrit(np.where(few, df, 1.0), 1 - alpha), ndtri(1 - alpha))
-    power: np.ndarray = norm.sf((limit - mean) / spread)
+    power: np.ndarray = ndtr((mean - limit) / spread)
     # The noncentral t is not known that far out, where power is 1 anyway.
     exact = nct.sf(limit / spread, np.where(few, df, 1.0), np.clip(mean / spread, None, FAR))
     return np.where(few, exact, power)
@@ -171,6 +173,8 @@ def sign_concordance(estimate: np.ndarray, direction: np.ndarray) -> tuple[int, 
     estimate, direction : ndarray of shape (m,)
         NaN in `estimate` does not count.
     """
+    from scipy.stats import binomtest
+
     tested = np.isfinite(estimate)
     n = int(tested.sum())
     same = int((np.sign(estimate[tested]) == np.sign(direction[tested])).sum())

@@ -5,14 +5,8 @@ import json
 import pandas as pd
 from adapter import logged
 
-from popnet.associations.replication import (
-    FAMILIES,
-    GROUP,
-    common_tests,
-    hypotheses,
-    prior_weights,
-    sealed,
-)
+from popnet.associations.replicated import FAMILIES
+from popnet.associations.replication import GROUP, common_tests, hypotheses, prior_weights, sealed
 from popnet.associations.replication_files import of_network, parts_of
 from popnet.files import atomic, read_table, write_table
 from popnet.networks.verdicts import headline, read_measures
