@@ -162,8 +162,8 @@ class Training(Section):
     )
     bins_per_job: Natural | Literal["auto"] = Field(
         default="auto",
-        description="Most bins that one job trains. `auto` is 200 where training is given a GPU (by "
-        "`device: cuda`, or by a profile that sets `gres` or `gpu` for `train_sivae`), otherwise 5",
+        description="Most bins that one job trains. `auto` is 200 where training is given a GPU "
+        "(`device: cuda`, or a profile that sets `gres` or `gpu` for `train_sivae`), otherwise 5",
     )
     seeds: Natural = Field(
         default=1,

@@ -466,13 +466,16 @@ def test_memory_of_a_stack_is_that_of_its_tensors(shape, changes, monkeypatch):
     settings = settings_for(steps=(2, 2, 2), precision="float32", genes_per_step=256, **changes)
     cells = [np.random.default_rng(seed).normal(size=shape).astype(np.float32) for seed in (0, 1)]
     tensors = Tensors()
-    for name in ("_training_set", "train"):
 
-        def watched(*arguments, function=getattr(fitting, name)):
+    def watch(function):
+        def watched(*arguments):
             with tensors:
                 return function(*arguments)
 
-        monkeypatch.setattr(fitting, name, watched)
+        return watched
+
+    for name in ("_training_set", "train"):
+        monkeypatch.setattr(fitting, name, watch(getattr(fitting, name)))
     fit_stack(cells, settings, (0, 1))
     assert fitting.bytes_per_model(settings, *shape) == pytest.approx(tensors.peak / 2, rel=0.2)
 
