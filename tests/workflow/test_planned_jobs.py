@@ -102,7 +102,7 @@ def expected_of_tune(n_types: int, n_bins: int, preset: str) -> dict[str, int]:
     return dict.fromkeys(per_type, n_types) | {"tune_sivae": n_bins, "tune": 1}
 
 
-def test_neurdiff(copy_clone, plan_study, shared_data):
+def test_neurdiff(copy_clone, plan_study, plan, shared_data):
     clone = copy_clone("neurdiff")
     data = clone / "data"
     data.mkdir()
@@ -133,6 +133,12 @@ def test_neurdiff(copy_clone, plan_study, shared_data):
     assert of_type["P_FPP"].to_dict() == dict.fromkeys(lines[:3], 1)
     # 12 bins and 3 bins, three to a job.
     assert jobs == expected(2, 4 + 1, "paper")
+    # Without a size, jobs are small unless training is given a GPU.
+    (clone / "auto.yaml").write_text("bins: {size: 10}\n")
+    arguments = ["--configfile", "auto.yaml", "--config", "cohort=config/cohorts/neurdiff.yaml"]
+    assert plan(clone, *arguments)["train_sivae"] == 3 + 1
+    asked = ["--set-resources", "train_sivae:gres=gpu:1"]
+    assert plan(clone, *arguments, *asked)["train_sivae"] == 2
     # Four bins, or all three.
     assert tuning == expected_of_tune(n_types=2, n_bins=4 + 3, preset="paper")
 

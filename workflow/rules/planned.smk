@@ -50,11 +50,27 @@ def cell_type_name(safe):
     return names.get(safe, safe)
 
 
+def trains_on_gpu():
+    """Return whether training jobs are given a GPU, by the config or by a profile's resources."""
+    given = workflow.resource_settings.overwrite_resources
+    asked = [set(given[rule]) for rule in given if rule.endswith("train_sivae")]
+    device = config["training"]["device"]
+    return device == "cuda" or device == "auto" and any({"gres", "gpu"} & names for names in asked)
+
+
+def n_jobs(cell_type):
+    """Return how many jobs train the bins of a cell type."""
+    most = config["training"]["bins_per_job"]
+    if most == "auto":
+        most = 200 if trains_on_gpu() else 5
+    return -(-len(planned_bins()[cell_type]) // most)
+
+
 def job_bins(wildcards):
-    """Return the [sample, bin] pairs that a training job trains."""
-    size = config["training"]["bins_per_job"]
-    start = (int(wildcards.job) - 1) * size
-    rows = planned_bins()[wildcards.cell_type][start : start + size]
+    """Return the [sample, bin] pairs that a training job trains; jobs have equally many, or one less."""
+    rows = planned_bins()[wildcards.cell_type]
+    number, n = int(wildcards.job), n_jobs(wildcards.cell_type)
+    rows = rows[(number - 1) * len(rows) // n : number * len(rows) // n]
     return [[row["sample"], int(row["bin"])] for row in rows]
 
 
@@ -77,8 +93,7 @@ def few_bins(wildcards):
 
 def jobs(cell_type):
     """Return the numbers of the jobs that the bins of a cell type are split into."""
-    n_bins = len(planned_bins()[cell_type])
-    return range(1, 1 + -(-n_bins // config["training"]["bins_per_job"]))
+    return range(1, 1 + n_jobs(cell_type))
 
 
 def trained_jobs(wildcards):

@@ -49,9 +49,8 @@ HELDOUT_GENES = 5000
 
 TINY = float(np.finfo(np.float32).tiny)
 
-# Share of the free GPU memory that a stack may use, and the largest useful number of models.
+# Share of the free GPU memory that a stack may use.
 USABLE_MEMORY = 0.8
-LARGEST_STACK = 64
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -189,11 +188,14 @@ def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "au
         return 1
     free, _ = torch.cuda.mem_get_info(target)
     fitting = int(USABLE_MEMORY * free / bytes_per_model(settings, n_cells, n_genes))
-    return max(1, min(LARGEST_STACK, fitting))
+    return max(1, fitting)
 
 
 def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
-    """Return the memory that training needs per model of a stack, estimated from the shapes."""
+    """Return the memory that training needs per model of a stack, estimated from the shapes.
+
+    Within 20 % of what its tensors take in float32 (tests/unit/sivae/test_stack.py).
+    """
     size = settings.feature_input.size
     n_input = min(n_cells, size or n_cells)
     with torch.device("meta"):
@@ -209,9 +211,8 @@ def bytes_per_model(settings: Settings, n_cells: int, n_genes: int) -> int:
     data = n_cells * n_genes * (2 if settings.likelihood == "nb" else 1) + n_genes * n_input
     if remembers:
         data += n_genes * (settings.hidden[0] + settings.latent)
-    # Weights, gradients, Adam's two moments and a copy in low precision; activations are kept for
-    # the backward pass together with their gradients.
-    return 4 * (5 * parameters + 3 * activations + 2 * data)
+    # Weights, gradients and Adam's two moments; half of the activations have gradients at once.
+    return int(4 * (4 * parameters + 1.5 * activations + data))
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -168,6 +168,8 @@ def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFr
                 rows[repeat.path] = kept
     waiting = [repeat for repeat in repeats if repeat.path not in rows]
     size = job.stack or stack_size(job.settings, cells.n_obs, cells.n_vars, job.device)
+    # As few stacks as memory allows, of equal size: 200 models are 4 x 50, not 3 x 64 and 8.
+    size = -(-len(waiting) // max(-(-len(waiting) // size), 1)) or size
     print(f"{len(rows)} of {len(repeats)} models are trained already; the others {size} at a time")
 
     settings = job.settings if start is None else job.settings.warm(start.settings)
@@ -181,7 +183,7 @@ def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFr
             # What is free was an estimate, and others may have taken it since.
             if len(stack) == 1:
                 raise
-            size = len(stack) // 2
+            size = -(-len(stack) // 2)
             print(f"the GPU has no room for {len(stack)} models at a time: now {size}")
             continue
         waiting = waiting[len(stack) :]

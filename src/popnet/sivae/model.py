@@ -53,9 +53,10 @@ def product(bias: Tensor, left: Tensor, weights: Tensor | Remembered) -> Tensor:
         return torch.addmm(bias, left, weights.T)
     known, rows, drawn = weights
     # Adds zeros, through which the gradient reaches the drawn genes and no others.
-    zeros = left.detach() @ (drawn - drawn.detach()).T
+    zeros = left.detach() @ (drawn - drawn.detach()).T * (len(known) / len(drawn))
     total = torch.addmm(bias, left, known.T)
-    return total.index_add(1, rows, zeros.to(total.dtype), alpha=len(known) / len(drawn))
+    # Unlike index_add, which vmap calls once per model of a stack.
+    return total.scatter_add(1, rows.expand(len(total), -1), zeros.to(total.dtype))
 
 
 class Dense(nn.Linear):

@@ -163,8 +163,10 @@ class Training(Section):
         description="Device: auto, cpu or cuda. `auto` is a GPU where there is one; `cuda` is an "
         "error where there is none",
     )
-    bins_per_job: Natural = Field(
-        default=1, description="Bins that one job trains. On a GPU hundreds, on a CPU a few"
+    bins_per_job: Natural | Literal["auto"] = Field(
+        default="auto",
+        description="Most bins that one job trains. `auto` is 200 where training is given a GPU "
+        "(`device: cuda`, or a profile that sets `gres` or `gpu` for `train_sivae`), otherwise 5",
     )
     seeds: Natural = Field(
         default=1,
@@ -174,7 +176,7 @@ class Training(Section):
     stack: Natural | None = Field(
         default=None,
         description="Models of a job that train at the same time; null is what fits in memory. On "
-        "a GPU its free memory decides; on a CPU it is 1",
+        "a GPU its free memory decides; on a CPU it is 1. A job's stacks have about the same size",
     )
     max_failed_bins: Share = Field(
         default=0.1,

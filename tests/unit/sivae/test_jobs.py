@@ -128,13 +128,13 @@ def test_table_and_models(job):
 
 def test_finished_models_are_kept_whatever_the_job_and_the_stack(job):
     first = job(BINS[:4], stack=3)
-    assert job.stacks == [3, 1]
+    assert job.stacks == [2, 2]  # as few stacks as can be, of equal size
     before = job.models()
-    table = job(BINS, stack=2)
-    assert job.stacks == [2]
+    table = job(BINS, stack=1)
+    assert job.stacks == [1, 1]
     assert "4 of 6 models are trained already" in job.log
     pd.testing.assert_frame_equal(table.iloc[:4], first)
-    assert list(table["stack"]) == [3, 3, 3, 1, 2, 2]
+    assert list(table["stack"]) == [2, 2, 2, 2, 1, 1]
     assert {name: job.models()[name] for name in before} == before
     # A key that says what the plan says anyway changes nothing; another setting or seed does.
     job(BINS, schedule=PLANS["fast"]["schedule"])
@@ -331,7 +331,7 @@ def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
     table = job(stack=5)
     assert job.stacks == [2, 2, 2]
     assert list(table["stack"]) == [2] * 6
-    assert "no room for 5 models at a time: now 2" in job.log
+    assert "no room for 3 models at a time: now 2" in job.log
 
 
 def test_more_seeds_train_only_what_is_new(job):
