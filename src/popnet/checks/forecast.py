@@ -185,11 +185,11 @@ def _confounding(cohort: Cohort, phenotype: Phenotype, samples: pd.DataFrame) ->
         own, adjusted, factors = with_factors(samples, definition, [name])
         values, binary = encoded(samples, definition), phenotype.type == "binary"
         design = make_design(own.index, own, values, binary, adjusted, factors=factors)
-        of = design.covariates.set_index("covariate")
-        if name in of.index:
-            r, p = of.loc[name, "statistic"], of.loc[name, "p"]
-            mark = ": look at this" if p <= ALPHA else ""
-            lines.append(f"{phenotype.name} with {name}: r {r:.2f}, P {p:.2g}{mark}")
+        for row in design.covariates.to_dict("records"):
+            if row["covariate"] == name:
+                mark = ": look at this" if row["p"] <= ALPHA else ""
+                r = f"r {row['statistic']:.2f}, P {row['p']:.2g}"
+                lines.append(f"{phenotype.name} with {name}: {r}{mark}")
     with_batch = samples[samples["batch"] != ""]
     if with_batch["batch"].nunique() > 1 and not phenotype.factors:
         lines.append(_by_batch(phenotype, with_batch))

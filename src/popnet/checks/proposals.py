@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -299,8 +299,8 @@ def _choose_phenotypes(
     if table:
         rows = table[found.samples["id"]]
         for name in [one for one in table if one != found.samples["id"]]:
-            known = zip(rows, table[name], strict=True)
-            candidates[name] = {id: text for id, text in known if not is_missing(text)}
+            pairs = zip(rows, table[name], strict=True)
+            candidates[name] = {id: text for id, text in pairs if not is_missing(text)}
             if name in _named("donor", [name]) and "donor" not in found.samples:
                 found.samples["donor"] = name
                 found.notes["samples.donor"] = "by its name"
@@ -312,16 +312,16 @@ def _choose_phenotypes(
         found.n_of = found.n_of[found.n_of.index.get_level_values("sample").isin(ids)]
     else:
         for name in [one for one in columns if one not in taken]:
-            values = values_by_sample(of_cell, pd.Series(columns[name]))
-            varying = sum(len(one) > 1 for one in values.values())
+            of_ids = values_by_sample(of_cell, pd.Series(columns[name]))
+            varying = sum(len(one) > 1 for one in of_ids.values())
             if varying:
                 found.others[name] = f"varies within {varying:,} of {len(ids):,} samples"
             else:
-                candidates[name] = {id: one[0] for id, one in values.items()}
+                candidates[name] = {id: one[0] for id, one in of_ids.items()}
     n_donors = found.per_sample["donor"].nunique()
     covariates = {}
-    for name, values in candidates.items():
-        values = {id: values[id] for id in ids if id in values}
+    for name, known_values in candidates.items():
+        values = {id: known_values[id] for id in ids if id in known_values}
         if (entry := _entry(found, name, values, len(ids))) is None:
             continue
         known = f"{len(values):,} of {len(ids):,} samples have a value: "
@@ -380,14 +380,11 @@ def _entry(
     return {"type": "categorical", "contrasts": contrasts} | entry
 
 
-def _levels(texts: Sequence[str | None]) -> str:
+def _levels(texts: Iterable[str | None]) -> str:
     """Return the most frequent values, or the range of numbers."""
     known = pd.Series([text for text in texts if text is not None], dtype=object)
-    numbers = [as_number(str(text)) for text in known.unique()]
-    if len(numbers) > FEW_LEVELS and None not in numbers:
-        return f"numbers from {min(filter(_is, numbers)):g} to {max(filter(_is, numbers)):g}"
+    levels = known.unique()
+    numbers = [number for text in levels if (number := as_number(str(text))) is not None]
+    if FEW_LEVELS < len(levels) == len(numbers):
+        return f"numbers from {min(numbers):g} to {max(numbers):g}"
     return quoted(known.value_counts(sort=True).index, FEW_LEVELS)
-
-
-def _is(number: float | None) -> bool:
-    return number is not None

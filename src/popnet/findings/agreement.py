@@ -156,8 +156,8 @@ def _effects(
             if key == "measure":
                 row["what"] = f"effects on {value}"
             r = own["statistic"].corr(its["statistic"], method="spearman")
-            hits = (set(side.index[side["q"] <= fdr]) for side in (own, its))
-            yield dict(about) | row | {"r": r} | _overlap(*hits, len(genes))
+            hits, others = (set(side.index[side["q"] <= fdr]) for side in (own, its))
+            yield dict(about) | row | {"r": r} | _overlap(hits, others, len(genes))
 
 
 def _overlap(one: set[Any], other: set[Any], n: int) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Results:
     @cached_property
     def phenotypes(self) -> dict[str, str]:
         """Names of the phenotypes that have tests, by their folders."""
-        names = list(pd.read_csv(self.path / "samples.tsv", sep="\t", nrows=0))
+        names = [*map(str, pd.read_csv(self.path / "samples.tsv", sep="\t", nrows=0))]
         if (tests := self.table("associations.tsv", text=["phenotype"])) is not None:
             names += list(tests["phenotype"].unique())
         known = {safe_name(name): name for name in names}

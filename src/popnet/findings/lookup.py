@@ -156,11 +156,11 @@ def _about_gene(results: Results, gene: str) -> dict[str, pd.DataFrame]:
         own = genes[genes["gene"] == gene] if genes is not None else pd.DataFrame()
         if len(own):
             shown = {"mean": "expression", "detection_rate": "detection"}
-            kept = {words: float(own[column].iloc[0]) for column, words in shown.items()}
-            values += [{"cell type": cell_type, "network": "(all cells)"} | kept]
+            row: dict[str, object] = {"cell type": cell_type, "network": "(all cells)"}
+            values.append(row | {words: own[one].iloc[0] for one, words in shown.items()})
         for network in results.networks(folder):
             place = (folder, "networks", network)
-            about = {"cell type": cell_type, "network": network}
+            about: dict[str, object] = {"cell type": cell_type, "network": network}
             values += _of_samples(results, place, gene, about)
             table = results.table(*place, "neighbours.parquet")
             if table is not None and len(table := table[table["gene"] == gene]):
@@ -180,7 +180,7 @@ def _about_gene(results: Results, gene: str) -> dict[str, pd.DataFrame]:
 
 
 def _of_samples(
-    results: Results, place: tuple[str, ...], gene: str, about: dict[str, str]
+    results: Results, place: tuple[str, ...], gene: str, about: dict[str, object]
 ) -> list[dict[str, object]]:
     """Return the reliability of a gene's values in a network, and their range over samples."""
     centrality = results.table(*place, "centrality.tsv")
