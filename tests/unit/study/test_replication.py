@@ -144,7 +144,7 @@ def test_an_interaction_is_named_as_it_is_written(two):
     discovery = two(first=asked, second=asked, replicate={"phenotypes": ["ill:age"]})
     assert replication_problems(discovery, ROBUST) == []
     assert [one.name for one in second_cohort(discovery).phenotypes] == ["ill:age"]
-    with pytest.raises(InputError, match="did you mean .ill:age"):
+    with pytest.raises(InputError, match=r"did you mean .ill:age"):
         two(first=asked, second=asked, replicate={"phenotypes": ["ill:agee"]})
 
 
