@@ -41,6 +41,7 @@ suppress_warnings = ["ref.python"]
 PAGES = {
     "config": ROOT / "config" / "README.md",
     "benchmarks": ROOT / "benchmarks" / "README.md",
+    "gene-sets": ROOT / "resources" / "README.md",
     "contributing": ROOT / "CONTRIBUTING.md",
     "changelog": ROOT / "CHANGELOG.md",
 }

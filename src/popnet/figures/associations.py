@@ -143,6 +143,8 @@ def connectivity_scatter(
         found = f"effect {statistic:.2f}, {format_p(q, 'q')}" if tested else "no test"
         axes.set_title(found, loc="left")
         axes.margins(0.08)
+        if not np.nan_to_num(count).any():
+            axes.set_ylim(-0.08, 1)
     return figure
 
 

@@ -108,6 +108,7 @@ def _circle(genes: dict[str, list[str]], edges: pd.DataFrame) -> Circos:
             label_orientation="vertical",
             label_size=5.5,
             tick_length=0,
+            label_margin=1.5,
         )
     columns = ["gene1", "gene2", "complex1", "relation", "weight", "present"]
     for gene1, gene2, name, relation, weight, present in zip(

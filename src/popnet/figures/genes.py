@@ -193,7 +193,7 @@ def volcano(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: float) -
     axes.set_ylim(0, 1.15 * max(1.0, height.max()))
     axes.xaxis.set_major_locator(ticks(5, symmetric=True))
     axes.yaxis.set_major_locator(ticks(5))
-    named = range(min(NAMED, n_significant) or min(3, len(genes)))
+    named = np.arange(min(NAMED, n_significant) or min(3, len(genes)))
     names = [readable(genes["gene"].iloc[index], 16) for index in named]
     name_points(axes, points[named], names, obstacles=points)
     return figure

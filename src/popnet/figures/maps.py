@@ -225,7 +225,8 @@ def _bars(
     groups: Mapping[str, tuple[str, str]],
 ) -> tuple[list[tuple[str, np.ndarray]], list[Artist]]:
     """Return name and colours, (n_samples, 3), of each bar beside the heatmap, and its legend."""
-    rows, handles = [], []
+    rows: list[tuple[str, np.ndarray]] = []
+    handles: list[Artist] = []
     unknown = to_rgb("#e6e6e6")
     colours = matplotlib.colormaps["viridis"]
     for name, column in phenotypes.reindex(order).items():

@@ -33,7 +33,7 @@ def main(snakemake):
             groups=names_of_groups(params.phenotypes),
             associations=shown.depth_by_phenotype(depth, phenotypes),
         )
-        table = depth.merge(phenotypes.add_prefix("phenotype "), left_on="sample", right_index=True)
+        table = depth.join(phenotypes.add_prefix("phenotype "), on="sample")
         save(figure, table, output.depth[0])
 
     # Values of genes have no graph: all of them are tested.
