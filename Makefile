@@ -14,12 +14,13 @@ demo: .venv/run.stamp
 	@echo "Figures:  $(CURDIR)/results/demo/figures/"
 	@echo "Tables:   $(CURDIR)/results/demo/  (README.md says what each one holds)"
 
-# The pictures of the README and the tables that they show, from the demo.
+# The pictures of the README, with the tables that they show, and of the gallery, from the demo.
 pictures: demo
 	@for name in map centrality; do \
 		cp results/demo/figures/progenitor/efficiency/$$name.png docs/$$name.png && \
 		cp results/demo/figures/progenitor/efficiency/$$name.tsv docs/$$name.tsv || exit 1; \
 	done
+	@$(BIN)/python docs/pictures.py
 
 # Two files at a time, the long ones first; one thread each, as they share the cores.
 test: .venv/dev.stamp .venv/comparisons.stamp

@@ -16,6 +16,7 @@ import pytest
 
 from popnet.files import read_table
 from popnet.names import safe_name
+from popnet.report.columns import explain, tables, tables_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -244,12 +245,20 @@ def test_files(demo, results):
     assert list(cohort.obs_names) == list(samples)
     assert set(PHENOTYPES) <= set(cohort.obs)
     assert {"mean_expression", "degree"} <= set(cohort.layers)
+    assert set(cohort.obsm) == {f"X_map_{kernel}" for kernel in cohort.obsp}
+    assert {f"{name}: q" for name in PHENOTYPES} <= set(cohort.var)
+    tests = association(results, "efficiency", "centrality").set_index("gene")
+    found = cohort.var["efficiency: q"].dropna()
+    assert len(found)
+    np.testing.assert_allclose(found, tests.loc[found.index, "q"])
+    assert set(cohort.uns["tests"]) == {"map", "gene_sets", "programmes", "modules"}
     assert set(cohort.obsp) == {"edge_jaccard", "wl_degree", "wl_gene", "centrality"}
     edges = pd.read_parquet(results / "progenitor" / "networks" / "shared" / "edges.parquet")
     for sample in samples:
         path = results / "progenitor" / "networks" / "shared" / f"{safe_name(sample)}.graphml"
         graph = igraph.Graph.Read_GraphML(str(path))
         assert graph.ecount() == (edges["sample"] == sample).sum()
+        assert graph.vs["id"] == graph.vs["name"]
 
     record = json.loads((results / "cohort.json").read_text())
     assert record["preset"] == "robust"
@@ -266,6 +275,22 @@ def test_files(demo, results):
     assert not [path for path in demo.rglob("*") if path.suffix in (".pkl", ".pickle", ".joblib")]
     assert (demo / "logs" / "demo").is_dir()
     assert (results / "benchmarks").is_dir()
+
+
+def test_every_column_is_explained(results):
+    """And no other: what `columns.yaml` says that a table has, the demo's tables have."""
+    seen: dict[str, set[str]] = {}
+    for path in [*results.rglob("*.tsv"), *results.rglob("*.parquet")]:
+        name = path.relative_to(results).as_posix()
+        if name.startswith(("benchmarks/", "simulated/")):
+            continue
+        whole = pd.read_parquet if path.suffix == ".parquet" else read_table
+        columns = list(whole(path))
+        assert [column for column in columns if not explain(name, column)] == [], name
+        table = tables_of(name)[0]
+        seen.setdefault(table.name, set()).update(columns)
+    for table in tables()[1]:
+        assert table.name not in seen or set(table.columns) <= seen[table.name], table.name
 
 
 @pytest.mark.parametrize(("name", "key"), [("map", "sample"), ("centrality", "gene")])

@@ -86,7 +86,13 @@ rule export_networks:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         edges=lambda wildcards: edges_of(wildcards, "edges.parquet"),
         kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
+        coordinates="<results>/{cell_type}/map/{network}/coordinates.tsv",
         samples="<results>/samples.tsv",
+        map_tests="<results>/{cell_type}/map/{network}/tests.tsv",
+        tests=lambda wildcards: [
+            f"<results>/{wildcards.cell_type}/associations/{safe}/{wildcards.network}/{analysis}.tsv"
+            for analysis, safe in exported_tests(wildcards.network)
+        ],
     output:
         "<results>/{cell_type}/networks/{network}/cohort.h5ad",
     log:
@@ -97,6 +103,11 @@ rule export_networks:
         "../../envs/statistics.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        tests=lambda wildcards: [
+            [analysis, phenotypes[safe].name]
+            for analysis, safe in exported_tests(wildcards.network)
+        ],
     message:
         "Export the networks of {wildcards.cell_type} ({wildcards.network}) for other tools"
     script:

@@ -49,6 +49,13 @@ def analyses_of(network):
     return [one for one in wanted if network in networks_with(one) and one not in without]
 
 
+def exported_tests(network):
+    """Return analysis and phenotype (safe name) of the tests that lie beside an exported network."""
+    wanted = ("centrality", "gene_sets", "programmes", "modules")
+    own = [one for one in wanted if one in analyses_of(network)]
+    return [(analysis, safe) for analysis in own for safe in phenotypes]
+
+
 def analyses():
     """Return the analyses of a phenotype that the study has networks for."""
     wanted = presets.PRESETS[config["preset"]].analyses

@@ -22,7 +22,8 @@ Every column of every table of results. Where tables lie, and what they are for,
 column. `make generate` writes this page.
 
 Effects are **cases minus controls**, or the change with a rising phenotype. What is in square
-brackets is not in every study. Empty cells were not tested, or cannot be known.
+brackets is not in every study. Empty cells were not tested, or cannot be known. The table beside a
+figure has the columns of the table of results with the same name, if it is not listed below.
 
 """
 
@@ -92,9 +93,13 @@ def explain(table: str, column: str) -> str:
 
 
 def tables_of(table: str) -> list[Table]:
-    """Return what is known of a table; several if only a file name is given."""
+    """Return what is known of a table; several if only a file name is given.
+
+    That beside a figure may have rows and columns of the table of results of the same name.
+    """
     path = PurePosixPath(table.removeprefix("replication/"))
-    return [one for one in tables()[1] if one.holds(path)]
+    found = [one for one in tables()[1] if one.holds(path)]
+    return found + (tables_of(path.name) if path.parts[:1] == ("figures",) else [])
 
 
 @cache

@@ -17,8 +17,8 @@ def test_the_guide_to_sivae_runs_as_it_stands(tmp_path, monkeypatch):
         {"cell_type": ["T", "B"] * 150, "batch": ["1", "2", "2"] * 100},
         index=[f"cell{i}" for i in range(300)],
     )
-    counts = sparse.csr_matrix(rng.poisson(1.0, (300, 20)).astype(np.float32))
-    AnnData(counts, labels).write_h5ad(tmp_path / "cells.h5ad")
+    cells = sparse.csr_matrix(np.log1p(rng.poisson(1.0, (300, 20))).astype(np.float32))
+    AnnData(cells, labels).write_h5ad(tmp_path / "cells.h5ad")
     monkeypatch.chdir(tmp_path)
     # The guide's networks are of full size: a few steps show that the code works.
     monkeypatch.setitem(sivae.PLANS["fast"], "steps", (3, 3, 3))

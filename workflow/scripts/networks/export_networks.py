@@ -10,19 +10,28 @@ from popnet.networks.export import cohort_networks, sample_graphs
 
 
 def main(snakemake):
+    files, tests = snakemake.input, {}
+    for (analysis, phenotype), path in zip(snakemake.params.tests, files.tests, strict=True):
+        tests.setdefault(analysis, {})[phenotype] = read_table(path)
+    of_map = read_table(files.map_tests, text=["phenotype"])
+    tests["map"] = dict(list(of_map.groupby("phenotype", sort=False)))
     cohort = cohort_networks(
-        read_h5ad(snakemake.input.bins),
-        read_table(snakemake.input.samples).set_index("sample"),
+        read_h5ad(files.bins),
+        read_table(files.samples).set_index("sample"),
         read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"],
-        read_table(snakemake.input.kernel),
+        read_table(files.kernel),
+        read_table(files.coordinates),
+        tests,
     )
     target = Path(snakemake.output[0])
     with atomic(target) as path:
         cohort.write_h5ad(path)
-    edges = snakemake.input.edges
-    for sample, graph in sample_graphs(cohort, read_parquet(edges)) if edges else ():
-        with atomic(target.with_name(f"{safe_name(sample)}.graphml")) as path:
-            graph.write_graphml(str(path))
+    for sample, lines in sample_graphs(cohort, read_parquet(files.edges)) if files.edges else ():
+        with (
+            atomic(target.with_name(f"{safe_name(sample)}.graphml")) as path,
+            path.open("w", encoding="utf-8") as file,
+        ):
+            file.writelines(lines)
     print(f"{cohort.n_obs} samples")
 
 
