@@ -31,7 +31,7 @@ PIP = {"pytorch-cpu": "torch", "pytorch-gpu": "torch", "python-igraph": "igraph"
 MODULES = PIP | {"scikit-learn": "sklearn", "scvi-tools": "scvi", "umap-learn": "umap"}
 MODULES["pyyaml"] = "yaml"
 # What comes with another package.
-BROUGHT = {"pydantic_core": "pydantic"}
+BROUGHT = {"pydantic_core": "pydantic", "markupsafe": "jinja2"}
 # PyTorch for CUDA, and for processors alone: which one, the config says.
 TRAINING = ["training.yaml", "training_cpu.yaml"]
 # What pandas imports for these methods.
