@@ -62,7 +62,7 @@ def warm_python(environment):
     if not hasattr(os, "pidfd_open"):
         yield sys.executable
         return
-    # The name of a socket cannot be long.
+    # The path of a socket cannot be long.
     with tempfile.TemporaryDirectory() as folder:
         path, program = f"{folder}/socket", Path(folder, "python")
         serve = [sys.executable, ROOT / "tests" / "warm_python.py", "serve", path, program]
