@@ -91,15 +91,15 @@ def drawn_figures():
     drawing += ["draw_variants"] * bool(cohort.variants)
     drawing += ["draw_replication"] * bool(cohort.replicate)
     drawn = []
-    for rule in map(workflow.get_rule, drawing):
+    for each in map(workflow.get_rule, drawing):
         known = {"cell_type": cell_types(), "phenotype": list(phenotypes)}
-        varied = [name for name in known if name in rule.wildcard_names]
+        varied = [name for name in known if name in each.wildcard_names]
         for values in product(*(known[name] for name in varied)):
             of = dict(zip(varied, values))
-            for name, (shown, *_) in rule.output._allitems():
+            for name, (shown, *_) in each.output._allitems():
                 place = [of.get("cell_type", ""), of.get("phenotype", "")]
                 path = apply_wildcards(shown, of)
-                drawn.append([name, TITLES[name], *place, path, rule.params.caption])
+                drawn.append([name, TITLES[name], *place, path, each.params.caption])
     return drawn
 
 

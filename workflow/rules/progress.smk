@@ -5,15 +5,15 @@ from collections import Counter
 TRAINING = ("train_sivae", "train_shared", "train_again", "tune_sivae")
 
 
-def models_of(rule, wildcards):
+def models_of(name, wildcards):
     """Return how many models of bins a job trains; None of rules that train nothing."""
-    if rule != "train_sivae":
-        return 0 if rule in TRAINING else None
+    if name != "train_sivae":
+        return 0 if name in TRAINING else None
     return len(job_bins(SimpleNamespace(**wildcards))) * config["training"]["seeds"]
 
 
 def unfinished(finished):
-    """Return the number of jobs to do by rule, without the finished ids, and of their models."""
+    """Return the number of jobs to do of each name, without the finished ids, and of their models."""
     jobs = [job for job in workflow.dag.needrun_jobs() if job.jobid not in finished]
     n_models = sum(models_of(job.rule.name, job.wildcards_dict) or 0 for job in jobs)
     return Counter(job.rule.name for job in jobs), n_models
