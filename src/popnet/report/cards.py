@@ -137,7 +137,9 @@ def _of_bins(
     for name, layer in (("expression", "mean_expression"), ("detection", "detection_rate")):
         if layer in bins.layers:
             values = pd.DataFrame(np.asarray(bins.layers[layer]), columns=bins.var_names)
-            means = values.groupby(of_sample).mean().reindex(index=samples, columns=genes)
+            means = (
+                values.groupby(of_sample).mean().reindex(index=list(samples), columns=list(genes))
+            )
             if means.notna().any(axis=None):
                 found[name] = means.to_numpy(float).T
     return found
@@ -304,7 +306,7 @@ def _module_tests(results: Results, cell_type: str) -> list[dict[str, Any]]:
     return found
 
 
-def _row(row: Mapping[str, Any], name: str, phenotype: str, what: str) -> dict[str, Any]:
+def _row(row: Mapping[Any, Any], name: str, phenotype: str, what: str) -> dict[str, Any]:
     score = row.get("estimate", np.nan)
     score = row.get("nes", row.get("statistic", np.nan)) if pd.isna(score) else score
     return {

@@ -75,7 +75,7 @@ def measurable(results: Results) -> Section | None:
         if table is not None:
             tables[name] = table.fillna({"network": ""})
     lines = [say.headline_sentence(*item, results.networks) for item in tables.items()]
-    warnings = []
+    warnings: list[str] = []
     for cell_type in results.cell_types:
         said, warned = _of_cell_type(results, cell_type)
         lines, warnings = lines + said, warnings + warned
@@ -165,7 +165,8 @@ def _where(results: Results, findings: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _of_cell_type(results: Results, cell_type: str) -> tuple[list[str], list[str]]:
     name, network = results.cell_types[cell_type], results.headlines[cell_type]
-    lines, warnings = [], []
+    lines: list[str] = []
+    warnings: list[str] = []
     depths = results.table(f"{cell_type}/depth.tsv")
     if depths is not None:
         said, warned = say.depth_sentences(name, depths, not results.hides_donors)
