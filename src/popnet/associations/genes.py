@@ -272,6 +272,7 @@ def robust(
             testing.reliability.get("centrality", math.nan),
             ratios,
             in_other_donors(values, design, testing, ratios) | unchanged(table, design, testing),
+            table.loc[table["reliable"].fillna(False), "icc"].to_numpy(),
         ),
         tested.maxima,
     )
@@ -436,6 +437,7 @@ def describe(
     reliability: float = math.nan,
     ratios: Mapping[str, float] | None = None,
     halves: Mapping[str, str] | None = None,
+    reliable: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return what was compared and what could be found, as items and values.
 
@@ -453,6 +455,8 @@ def describe(
         floor.
     halves : mapping of item to str, optional
         Of :func:`in_other_donors`.
+    reliable : ndarray, optional
+        The ICC of each gene that is reliable, in which more can be found than in the median gene.
     """
     n_tests = int(tested.table["p"].notna().sum())
     smallest_p = tested.smallest_p if ratios is None else 0.0
@@ -481,6 +485,15 @@ def describe(
         "detectable effect, all tests": found.effect_of_many,
         **(halves or {}),
     }
+    if reliable is not None and len(reliable):
+        icc = float(np.median(reliable))
+        of_these = power(design, smallest_p, n_tests, fdr, icc)
+        items |= {
+            "reliable genes": len(reliable),
+            "reliability (reliable genes)": round(icc, 3),
+            "detectable effect, reliable genes": of_these.effect,
+            "detectable effect, reliable genes, all tests": of_these.effect_of_many,
+        }
     if design.binary:
         items |= {
             "cases": int((design.units.phenotype == 1).sum()),

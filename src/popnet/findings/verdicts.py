@@ -15,6 +15,7 @@ from popnet.findings.sentences import MANY
 
 FOUND, DOUBT, NOTHING, UNTESTED = "found", "in doubt", "nothing found", "cannot be said"
 NAMED = 4
+RELIABLE_EFFECT = "detectable effect, reliable genes"
 # A set of genes is named where so many of its genes, and this share of them, are hits.
 GENES_OF_SET, SHARE_OF_SET = 3, 0.5
 CONTROLS = {ANALYSES[one][0] for one in POSITIVE_CONTROLS}
@@ -194,29 +195,31 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
         design.tsv, item to value.
     binary : bool
     """
-    what = "rank-biserial correlation" if binary else "correlation"
     if "detectable effect" not in items:
         return []
-    n, kind = items["observations"], items.get("each is a", "sample")
-    one, many = (float(items[key]) for key in ("detectable effect", "detectable effect, all tests"))
+    what = "rank-biserial correlation" if binary else "correlation"
     icc = float(items.get("reliability (median gene)", "nan"))
-    given = f", and with the reliability of the median gene ({icc:.2f})" if np.isfinite(icc) else ""
+    given = f" of the median gene (ICC {icc:.2f})" if np.isfinite(icc) else ""
+    limits = [(given, "detectable effect")]
+    if "reliable genes" in items:
+        n, icc = int(items["reliable genes"]), float(items["reliability (reliable genes)"])
+        genes = f"{n:,} reliable genes, median ICC" if n > 1 else "1 reliable gene, ICC"
+        limits.insert(0, (f" of a reliable gene ({genes} {icc:.2f})", RELIABLE_EFFECT))
+    found = [_limit(items, what, *limit) for limit in limits]
+    start = f"With {items['observations']} observations (each a {items.get('each is a', 'sample')})"
+    last = "(power 80 %). No hit is no proof that nothing changes."
+    return [f"{start}, {'; '.join(found)} {last}"]
+
+
+def _limit(items: Mapping[str, str], what: str, given: str, effect: str) -> str:
+    one, many = float(items[effect]), float(items[f"{effect}, all tests"])
     if not np.isfinite(one):
-        return [
-            f"With {n} observations (each a {kind}){given}, even the largest effect would probably "
-            "be missed (power 80 %): hits are among the genes that are measured better than the "
-            "median one. No hit is no proof that nothing changes."
-        ]
-    after = (
-        f"below {many:.2f} in one of all genes, after correction for their number"
-        if np.isfinite(many)
-        else "of any size in one of all genes, after correction for their number"
+        return f"even the largest effect{given} would probably be missed"
+    after = f"below {many:.2f}" if np.isfinite(many) else "of any size"
+    return (
+        f"a {what} below {one:.2f} would probably have been missed in a single test{given}, and "
+        f"{after} in one of all genes, after correction for their number"
     )
-    return [
-        f"With {n} observations (each a {kind}){given}, a {what} below {one:.2f} would probably "
-        f"have been missed in a single test, and {after} (power 80 %). No hit is no proof that "
-        "nothing changes."
-    ]
 
 
 def _of_sets(

@@ -167,6 +167,19 @@ def test_small_cohorts_are_told_what_they_cannot_find(n, said):
     assert warnings.str.contains(said).any()
 
 
+def test_more_can_be_found_in_reliable_genes():
+    rng, index = np.random.default_rng(1), [f"s{i}" for i in range(60)]
+    samples = pd.DataFrame({"donor": index, "batch": ""}, index=index)
+    design = make_design(index, samples, pd.Series(rng.normal(size=60), index), False)
+    tested = permutation_test(rng.normal(size=(60, 20)), design, 99, 1)
+    icc = np.array([0.5, 0.9, 0.7])
+    table = describe(design, tested, 0.05, reliability=0.25, reliable=icc).set_index("item")
+    found = table["value"]
+    assert found[["reliable genes", "reliability (reliable genes)"]].tolist() == ["3", "0.7"]
+    ratio = float(found["detectable effect"]) / float(found["detectable effect, reliable genes"])
+    assert ratio == pytest.approx(np.sqrt(0.7 / 0.25))
+
+
 @pytest.mark.parametrize("binary", [False, True])
 def test_paper_says_what_explains_a_hit(binary):
     rng = np.random.default_rng(11)

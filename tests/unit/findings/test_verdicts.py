@@ -74,5 +74,11 @@ def test_what_was_missed():
     assert "a correlation below 0.60 would probably have been missed in a single test" in text
     assert "of any size in one of all genes" in text
     [text] = say.missed(items | {"detectable effect": "nan"}, binary=True)
-    assert "even the largest effect would probably be missed" in text
+    assert "even the largest effect of the median gene (ICC 0.50) would probably be missed" in text
+    # A gene that is measured better shows more than the median one.
+    reliable = {"reliable genes": "14", "reliability (reliable genes)": "0.85"}
+    reliable |= {f"detectable effect, reliable genes{of}": "0.7" for of in ("", ", all tests")}
+    [text] = say.missed(items | reliable | {"detectable effect": "nan"}, binary=False)
+    assert "in a single test of a reliable gene (14 reliable genes, median ICC 0.85), and" in text
+    assert "; even the largest effect of the median gene" in text
     assert say.missed({}, binary=True) == []
