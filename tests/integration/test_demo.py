@@ -321,6 +321,10 @@ def test_the_page_in_a_browser(results, truth, visit, looked_at):
     search.fill(gene)
     search.press("Enter")
     assert gene in page.locator("#cards .card h3").first.inner_text()
+    # A set has figures, too, of the mean of its genes: three measures against each phenotype.
+    search.fill("MT")
+    search.press("Enter")
+    assert page.locator("#cards .card svg[aria-label*='mean of its genes']").count() == 9
 
     page.locator("#networks").scroll_into_view_if_needed()
     page.locator("#networks canvas").first.wait_for()

@@ -52,16 +52,27 @@
 
   const TESTS = ["phenotype", "test", "network", "effect", "p", "q", "explained by"];
 
-  function figuresOfGene(type, gene) {
+  // Of several genes, the mean of those that are known in a sample.
+  function meanOf(packed, genes) {
+    const rows = genes.map((gene) => [...popnet.unpack(packed, gene)]);
+    return rows[0].map((_, at) => {
+      const values = rows.map((row) => row[at]).filter(Number.isFinite);
+      return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : NaN;
+    });
+  }
+
+  function figuresOf(type, genes) {
     const shown = [];
-    for (const one of all.phenotypes) {
+    const mean = genes.length > 1 ? ", mean of its genes" : "";
+    for (const one of genes.length ? all.phenotypes : []) {
       const row = [];
       for (const [key, words] of Object.entries(MEASURES)) {
+        const own = type.summaries && type.summaries[one.folder];
         if (type.values && type.values[key]) {
-          row.push(popnet.charts.points([...popnet.unpack(type.values[key], gene)], type.phenotypes[one.folder], one, type.samples, words));
-        } else if (type.summaries && type.summaries[one.folder] && type.summaries[one.folder].values[key]) {
-          const own = type.summaries[one.folder];
-          row.push(popnet.charts.boxes([...popnet.unpack(own.values[key], gene)], own.groups, own.n, one, words));
+          row.push(popnet.charts.points(meanOf(type.values[key], genes), type.phenotypes[one.folder], one, type.samples, words + mean));
+        } else if (genes.length === 1 && own && own.values[key]) {
+          // Quantiles of genes are not those of their mean.
+          row.push(popnet.charts.boxes([...popnet.unpack(own.values[key], genes[0])], own.groups, own.n, one, words));
         }
       }
       if (row.length) shown.push(e("h4", {}, `Against ${one.name}`), e("div", { class: "row" }, row));
@@ -129,7 +140,7 @@
         Number.isFinite(icc) ? `${icc.toFixed(2)} (${trusted})` : "not known", "."),
       groupsOfGene(type, gene),
       tests.length ? tableOf(`Every test of ${name}`, tests, TESTS, ["effect", "p", "q"], {}, HELP) : e("p", {}, "It was not tested."),
-      figuresOfGene(type, gene),
+      figuresOf(type, [gene]),
       neighboursOfGene(type, gene),
       pairs.length ? tableOf(`Tested edges of ${name}`, pairs, ["phenotype", "with gene", "change", "p", "q", "correlation agrees"], ["change", "p", "q"], { "with gene": "gene" }) : null,
       e("p", {}, e("a", { href: encodeURI(type.file) }, "Values of all samples"), " (centrality, genes by samples)"),
@@ -160,6 +171,7 @@
       : e("p", {}, `${group.genes.length} of its genes are in the study.`);
     return [module,
       rows.length ? tableOf(`Every test of ${name}`, rows, TESTS, ["effect", "p", "q"], {}, HELP) : e("p", {}, "It was not tested by itself."),
+      figuresOf(type, group.genes),
       members(type, group.genes)];
   }
 

@@ -1,4 +1,4 @@
-// Small figures of one gene, drawn from numbers.
+// Small figures of a gene, or of the mean of several, drawn from numbers.
 "use strict";
 popnet.charts = (() => {
   const [WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT] = [250, 190, 44, 34, 8, 8];
