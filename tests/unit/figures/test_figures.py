@@ -665,6 +665,7 @@ def test_captions_are_sound_for_any_identifier(root, text):
         source = environment.from_string(path.read_text()).render(snakemake=snakemake)
         assert "c.network" not in source
         # Snakemake adds where links lead.
-        linked = f"{source}\n\n.. _report.html: page"
+        links = "\n".join(f".. _{name}: x" for name in ("report.html", "Workflow", "Statistics"))
+        linked = f"{source}\n\n{links}"
         publish_parts(linked, writer="html", settings_overrides={"halt_level": 2})
         assert path.stem in ("workflow", "page") or "n = " in source
