@@ -213,8 +213,8 @@ def quadrants(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: float)
     """
     n = genes["found"].value_counts()
     what = (
-        f"Centrality against mean expression: {n.get('centrality alone', 0)} genes change in "
-        f"centrality alone, {n.get('both', 0)} in both, at FDR {fdr:.0%}"
+        f"Centrality against mean expression: {n.get('centrality alone', 0)} genes are "
+        f"significant in centrality alone, {n.get('both', 0)} in both, at FDR {fdr:.0%}"
     )
     figure = new_figure(4.6, 4.4, what, subject)
     axes = figure.subplots()

@@ -22,9 +22,9 @@ def module_heatmap(shown: pd.DataFrame, subject: Subject, *, fdr: float) -> Figu
     subject : Subject
     fdr : float
     """
-    n_significant = int(shown["significant"].sum())
+    n_significant, n_tested = int(shown["significant"].sum()), int(shown["p"].notna().sum())
     what = (
-        f"Density of modules against phenotypes: {n_significant or 'none'} of {len(shown)} tests "
+        f"Density of modules against phenotypes: {n_significant or 'none'} of {n_tested} tests "
         f"significant at FDR {fdr:.0%}"
     )
     modules = shown.drop_duplicates("module")
@@ -34,6 +34,9 @@ def module_heatmap(shown: pd.DataFrame, subject: Subject, *, fdr: float) -> Figu
     axes = figure.subplots()
     if shown.empty:
         say(axes, "The network has no module that is stable.")
+        return figure
+    if not n_tested:
+        say(axes, "No module could be tested: measures.tsv says whether density can be measured.")
         return figure
     t = shown.pivot(index="module", columns="phenotype", values="t")
     t = t.reindex(index=modules["module"], columns=phenotypes)

@@ -136,7 +136,9 @@ def findings_row(
         coupled = table["name1"] + " with " + table["name2"]
         table = table.assign(module=table["name1"].where(table["kind"] == "density", coupled))
     elif analysis == "genes_in_groups":
-        table = table.assign(q=table["q_within"])
+        # A gene of several groups counts once, by that in which it is called most clearly.
+        table = table.assign(q=table["q_within"]).sort_values("q", kind="stable")
+        table = table.drop_duplicates("gene")
     elif analysis == "module_types":
         coupled = table["name1"] + " with " + table["name2"]
         test = table["name1"].where(table["kind"] == "density", coupled)
@@ -152,10 +154,6 @@ def findings_row(
     of_these = ""
     if analysis == "centrality" and "explained_by" in hits:
         of_these = qualified(hits)
-    elif analysis == "model_edges" and "switched" in hits:
-        n_switched = int(hits["switched"].fillna("").ne("").sum())
-        switched = [f"{n_switched} of genes switched on or off"] * bool(n_switched)
-        of_these = "; ".join(switched + explanations(hits["explained_by"]))
     elif "explained_by" in hits:
         of_these = "; ".join(explanations(hits["explained_by"]))
     row = about | finding(words, table, names, fdr) | {"of_these": of_these, "measurable": ""}

@@ -85,7 +85,10 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
             NOTHING,
             f"None of {len(tested)} analyses has a hit at a false discovery rate of {fdr:.0%}.",
         )
-    stands = hits["significant_in_study"].fillna(0) > 0
+    in_study = hits["significant_in_study"]
+    # Genes within called sets are no question of the study.
+    asked_of_hits, stands = in_study.isna(), in_study.gt(0).fillna(False).astype(bool)
+    lost = ~stands & ~asked_of_hits
     chance = hits["by_chance"] > MANY * fdr * hits["significant"]
     explained = hits["unexplained"] == 0
     good = hits[stands & ~chance & ~explained]
@@ -95,7 +98,11 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
             "questions of the study are counted together, and that nothing else explains."
         )
     reasons = [
-        (~stands, "are no longer significant when all questions of the study are counted together"),
+        (
+            asked_of_hits,
+            "are of sets and modules that were called first, and no question by themselves",
+        ),
+        (lost, "are no longer significant when all questions of the study are counted together"),
         (stands & chance, "are hardly more than the same tests call with permuted phenotypes"),
         (stands & ~chance & explained, "are explained by expression, depth or composition"),
     ]

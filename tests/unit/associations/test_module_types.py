@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import runpy
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import stats
 
 from popnet.associations import module_types
 from popnet.associations.module_types import InType
 from popnet.associations.testing import Testing
+from popnet.files import read_table, write_h5ad, write_table
 from popnet.networks.modules import Modules
 from popnet.networks.modules_across import across_types
 
@@ -60,6 +63,41 @@ def test_nothing_in_common_is_no_test():
     found = module_types.robust(columns(2), *about, SAMPLES, Testing(99, 1))
     assert found["p"].isna().all()
     assert module_types.robust(columns(0), *about, SAMPLES, Testing(99, 1)).empty
+
+
+def test_a_cell_type_of_other_samples_adds_no_hits_by_chance(root, tmp_path):
+    """T has the samples of B, and none of those of C."""
+    rng, paths = np.random.default_rng(3), []
+    for name, samples in (("T", IDS), ("B", IDS), ("C", ["x", "y"])):
+        var = columns(2)[["kind", "module1", "module2", "n_genes"]]
+        var = pd.concat([var.assign(of="T", other=other) for other in ("B", "C")])
+        values = rng.normal(size=(len(samples), 4))
+        obs = pd.DataFrame({"sample": samples}, samples)
+        table = AnnData(values, obs, var.set_axis(list("0123")), layers={"relative": values})
+        paths.append(tmp_path / f"{name}.h5ad")
+        write_h5ad(table, paths[-1])
+    write_table(pd.DataFrame({"module": [1, 2], "name": ["a", "b"]}), tmp_path / "names.tsv")
+    samples = SAMPLES.reset_index(names="sample")
+    write_table(samples, tmp_path / "samples.tsv")
+    snakemake = SimpleNamespace(
+        input=SimpleNamespace(
+            values=paths, names=tmp_path / "names.tsv", samples=tmp_path / "samples.tsv"
+        ),
+        output=SimpleNamespace(table=tmp_path / "types.tsv", null=tmp_path / "null.tsv"),
+        params=SimpleNamespace(
+            cell_types=["T", "B", "C"],
+            own="T",
+            statistics={"fdr": 0.05, "min_icc": 0.4, "permutations": 99},
+            seed=1,
+        ),
+        log=[str(tmp_path / "log")],
+    )
+    script = root / "workflow/scripts/associations/compare_modules.py"
+    runpy.run_path(str(script), init_globals={"snakemake": snakemake})
+    table, chance = read_table(tmp_path / "types.tsv"), read_table(tmp_path / "null.tsv")
+    assert table.groupby("other")["p"].count().to_dict() == {"B": 2, "C": 0}
+    assert chance["tested"].tolist() == [2] * 20
+    assert chance["significant"].notna().all()
 
 
 def test_modules_are_weighed_by_the_genes_of_both():

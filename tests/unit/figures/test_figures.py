@@ -206,7 +206,7 @@ def draw_quantiles(n: int) -> Figure:
     return quantiles_of_p(qq_points(association(n, False, 0)), subject(41))
 
 
-def draw_modules(n: int, n_phenotypes: int) -> Figure:
+def draw_modules(n: int, n_phenotypes: int, tested: bool = True) -> Figure:
     rng = np.random.default_rng(n)
     tables = {}
     for name in [*AWKWARD, "efficiency", "outcome"][:n_phenotypes]:
@@ -214,6 +214,8 @@ def draw_modules(n: int, n_phenotypes: int) -> Figure:
         table["name1"] = [f"MT-ND{i}, MT-CO{i}, GENE{i}, GENEGENE{i}" for i in range(n)]
         table["t"], table["p"] = rng.normal(0, 2, n), rng.random(n)
         tables[name] = table.assign(q=table["p"] * 2)
+        if not tested:
+            tables[name][["t", "p", "q"]] = np.nan
     shown = modules_by_phenotype(tables, fdr=0.05)
     return module_heatmap(shown, subject(n, unit="modules"), fdr=0.05)
 
@@ -490,6 +492,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "modules": lambda: draw_modules(24, 12),
     "modules-1": lambda: draw_modules(1, 1),
     "modules-none": lambda: draw_modules(0, 2),
+    "modules-untested": lambda: draw_modules(3, 2, tested=False),
     "gene-sets-1": lambda: draw_gene_sets(1, False),
     "gene-sets-186": lambda: draw_gene_sets(186, True),
     "gene-sets-empty": lambda: draw_gene_sets(0, False),
@@ -661,5 +664,8 @@ def test_captions_are_sound_for_any_identifier(root, text):
     for path in captions:
         source = environment.from_string(path.read_text()).render(snakemake=snakemake)
         assert "c.network" not in source
-        publish_parts(source, writer="html", settings_overrides={"halt_level": 2})
-        assert path.stem in ("workflow", "findings", "measures") or "n = " in source
+        # Snakemake adds where links lead.
+        links = "\n".join(f".. _{name}: x" for name in ("report.html", "Workflow", "Statistics"))
+        linked = f"{source}\n\n{links}"
+        publish_parts(linked, writer="html", settings_overrides={"halt_level": 2})
+        assert path.stem in ("workflow", "page") or "n = " in source

@@ -82,6 +82,14 @@ def test_what_cell_types_share_and_where_they_differ():
     assert row("differing", nothing)["tested"] == row("shared", nothing)["tested"] == 0
 
 
+def test_a_gene_of_several_groups_counts_once_by_its_smallest_q():
+    genes = pd.DataFrame({"group": list("AABB"), "gene": ["x", "y", "x", "z"], "q": 1.0})
+    genes = genes.assign(p=[0.01, 0.5, 0.01, 0.02], q_within=[0.08, 0.5, 0.03, 0.04])
+    found = row("genes_in_groups", genes.assign(explained_by=["depth", "", "depth", "depth"]))
+    assert (found["tested"], found["significant"], found["strongest"]) == (3, 2, "x, z")
+    assert found["of_these"] == "2 explained by depth"
+
+
 def test_map_counts_the_preset_s_kernel_and_tests_with_a_q():
     table = pd.DataFrame(
         [
@@ -310,7 +318,7 @@ def test_an_edge_is_called_where_model_and_correlation_agree():
     assert (found["tested"], found["significant"], found["strongest"]) == (3, 1, "a - b")
     assert found["smallest_q"] == 0.02
     assert found["of_these"] == "1 explained by expression switched on or off"
-    assert row("model_edges", table)["of_these"] == "1 of genes switched on or off"
+    assert row("model_edges", table)["of_these"] == found["of_these"]
     assert row("model_edges", table)["significant"] == 2
 
 

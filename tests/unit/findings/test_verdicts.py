@@ -24,6 +24,7 @@ def findings(**changes):
         ({}, say.FOUND, "1 of 1 analyses has hits that stand"),
         ({"unexplained": 0}, say.DOUBT, "are explained by expression, depth or composition"),
         ({"significant_in_study": 0}, say.DOUBT, "no longer significant when all questions"),
+        ({"significant_in_study": float("nan")}, say.DOUBT, "no question by themselves"),
         ({"by_chance": 2.0}, say.DOUBT, "hardly more than the same tests call with permuted"),
         ({"significant": 0, "significant_in_study": 0}, say.NOTHING, "None of 1 analyses"),
         ({"tested": 0, "significant": 0}, say.UNTESTED, "No question could be tested"),

@@ -24,10 +24,11 @@ def main(snakemake):
             columns[f"name{number}"] = columns[f"module{number}"].map(names)
         found = module_types.robust(columns, own, beside, samples, testing)
         tables.append(found.assign(other=other))
-        chance.append(testing.by_chance(module_types.ANALYSIS).set_index("permutation"))
+        chance.append(testing.by_chance(module_types.ANALYSIS))
     table = pd.concat([one for one in tables if len(one)] or tables[:1], ignore_index=True)
     write_table(table[list(module_types.COLUMNS)], snakemake.output.table)
-    total = sum(chance[1:], chance[0]).reset_index()
+    # Cell types without common samples have no permuted phenotypes, and add nothing.
+    total = pd.concat(chance).groupby("permutation").sum().reset_index()
     write_table(total, snakemake.output.null)
 
 
