@@ -28,7 +28,7 @@
   }
 
   const HELP = {
-    effect: "Cases minus controls, or the change with a rising phenotype, in the units of what is tested",
+    effect: "Cases minus controls, or the change with a rising phenotype, in the units of what is tested; where a test has none, its statistic",
     q: "Share of false ones among hits of at most this q, within the table of the test (Benjamini-Hochberg)",
     "explained by": "What explains a hit; none: nothing that was asked for",
   };
@@ -59,7 +59,7 @@
       for (const [key, words] of Object.entries(MEASURES)) {
         if (type.values && type.values[key]) {
           row.push(popnet.charts.points([...popnet.unpack(type.values[key], gene)], type.phenotypes[one.folder], one, type.samples, words));
-        } else if (type.summaries && type.summaries[one.folder] && type.summaries[one.folder].values[key]) {
+        } else if (type.summaries && Object.hasOwn(type.summaries, one.folder) && type.summaries[one.folder].values[key]) {
           const own = type.summaries[one.folder];
           row.push(popnet.charts.boxes([...popnet.unpack(own.values[key], gene)], own.groups, own.n, one, words));
         }
@@ -77,7 +77,7 @@
         names.flatMap((one, at) => [at ? ", " : "", popnet.link("gene", type.genes[one])])));
     }
     for (const one of all.phenotypes) {
-      const ego = type.ego[one.folder];
+      const ego = Object.hasOwn(type.ego, one.folder) && type.ego[one.folder];
       if (!ego) continue;
       const rows = ego.gene.flatMap((own, at) => (own === gene ? [at] : []));
       if (!rows.length) continue;
