@@ -86,7 +86,9 @@ def init(cells: Path, samples: Path | None, output: Path | None, force: bool) ->
 @click.argument("sheet", type=FILE)
 @CONFIGS
 @click.option("--cores", type=click.IntRange(min=1), help="[default: all of this machine]")
-@click.option("--bins-per-hour", type=POSITIVE, help="Rate of a GPU (benchmarks/training.py stack).")
+@click.option(
+    "--bins-per-hour", type=POSITIVE, help="Rate of a GPU (benchmarks/training.py stack)."
+)
 def check(
     sheet: Path, configs: tuple[Path, ...], cores: int | None, bins_per_hour: float | None
 ) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from popnet import presets
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION
-from popnet.findings.rows import ANALYSES, POSITIVE_CONTROLS, is_explained
+from popnet.findings.rows import ANALYSES, NO_QUESTIONS, is_explained
 from popnet.findings.sentences import MANY
 
 FOUND, DOUBT, NOTHING, UNTESTED = "found", "in doubt", "nothing found", "cannot be said"
@@ -19,7 +19,8 @@ NAMED = 4
 RELIABLE_EFFECT = "detectable effect, reliable genes"
 # A set of genes is named where so many of its genes, and this share of them, are hits.
 GENES_OF_SET, SHARE_OF_SET = 3, 0.5
-CONTROLS = {ANALYSES[one][0] for one in POSITIVE_CONTROLS}
+# What is no question about networks.
+CONTROLS = {ANALYSES[one][0] for one in (*NO_QUESTIONS, "composition", "overall_composition")}
 
 
 @dataclass(frozen=True)

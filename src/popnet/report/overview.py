@@ -155,9 +155,7 @@ def _of_levels(
     }
 
 
-def _rows(
-    results: Results, findings: pd.DataFrame, cell_type: str, phenotype: str
-) -> pd.DataFrame:
+def _rows(results: Results, findings: pd.DataFrame, cell_type: str, phenotype: str) -> pd.DataFrame:
     """Return the findings of a cell type's headline network and a phenotype, given its name."""
     return findings[
         (findings["cell_type"] == results.cell_types[cell_type])

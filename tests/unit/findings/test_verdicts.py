@@ -29,6 +29,7 @@ def findings(**changes):
         ({"significant": 0, "significant_in_study": 0}, say.NOTHING, "None of 1 analyses"),
         ({"tested": 0, "significant": 0}, say.UNTESTED, "No question could be tested"),
         ({"analysis": "Expression (positive control)"}, say.UNTESTED, "No question"),
+        ({"analysis": "Composition: shares of cell states"}, say.UNTESTED, "No question"),
     ],
 )
 def test_lights(changes, light, why):

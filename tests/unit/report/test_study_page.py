@@ -141,7 +141,9 @@ def test_an_overall_test_of_levels_has_a_verdict_and_its_table(write_study):
     assert "tissue: any level in T" in text
     data = Elements(text).data
     assert [one for one in json.loads(data["data-tables"]) if one["phenotype"] == "tissue"]
-    links = {one["name"]: one.get("links") for one in json.loads(data["data-findings"])[0]["columns"]}
+    links = {
+        one["name"]: one.get("links") for one in json.loads(data["data-findings"])[0]["columns"]
+    }
     assert links["file"] == ["t/associations/p/centrality.tsv", path]
 
 
