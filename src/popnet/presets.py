@@ -79,8 +79,8 @@ class Preset:
 # The largest bins that have narrower networks and cross-fitted errors.
 FEW_CELLS = 500
 
-# The analyses of the overall test of a categorical phenotype, in the order of its table, and whether
-# q is over all their measures; and those that findings count.
+# The analyses of the overall test of a categorical phenotype, in the order of its table, and
+# whether q is over all their measures; and those that findings count.
 OVER_LEVELS = {
     "programmes": False,
     "modules": False,

@@ -99,7 +99,7 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     if len(good):
         return FOUND, (
             f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
-            "questions of the study are counted together, and of which no other explanation is known."
+            "questions of the study are counted together, and have no other known explanation."
         )
     reasons = [
         (~stands, "are no longer significant when all questions of the study are counted together"),

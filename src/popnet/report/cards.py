@@ -155,7 +155,7 @@ def _of_bins(
 def _summaries(
     measures: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series], fewest: int
 ) -> dict[str, Any]:
-    """Return quantiles of each gene in each group of enough samples: genes x (groups x quantiles)."""
+    """Return quantiles of genes in each group of enough samples: genes x (groups x quantiles)."""
     found: dict[str, Any] = {}
     for folder, group in groups.items():
         sizes = group.value_counts().sort_index()

@@ -36,20 +36,8 @@ TITLES = {
 }
 # The columns that a reader needs first; the file has all.
 FIRST = (
-    *(
-        "network",
-        "analysis",
-        "measure",
-        "kind",
-        "group",
-        "gene_set",
-        "gene",
-        "gene1",
-        "gene2",
-        "module",
-        "name",
-    ),
-    *("name1", "name2", "state", "variant", "component", "genes", "relation"),
+    *("network", "analysis", "measure", "kind", "group", "gene_set", "gene", "gene1", "gene2"),
+    *("module", "name", "name1", "name2", "state", "variant", "component", "genes", "relation"),
     *(
         "estimate",
         "low",
