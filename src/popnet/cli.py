@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULTS = "config/config.yaml"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+POSITIVE = click.FloatRange(min=0, min_open=True)
 CONFIGS = click.option(
     "--configfile", "configs", type=FILE, multiple=True, help="Settings, as for snakemake."
 )
@@ -84,7 +86,9 @@ def init(cells: Path, samples: Path | None, output: Path | None, force: bool) ->
 @click.argument("sheet", type=FILE)
 @CONFIGS
 @click.option("--cores", type=click.IntRange(min=1), help="[default: all of this machine]")
-@click.option("--bins-per-hour", type=float, help="Rate of a GPU (benchmarks/training.py stack).")
+@click.option(
+    "--bins-per-hour", type=POSITIVE, help="Rate of a GPU (benchmarks/training.py stack)."
+)
 def check(
     sheet: Path, configs: tuple[Path, ...], cores: int | None, bins_per_hour: float | None
 ) -> None:
@@ -107,12 +111,15 @@ def check(
         # Numbered, as the workflow does.
         click.echo(str(error), err=True)
         sys.exit(1)
-    cores = cores or len(os.sched_getaffinity(0))
+    # Not every system says which cores a process may use.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or usable or 1
     for heading, lines in forecast(cohort, config, study, cores, bins_per_hour).items():
         click.echo("\n".join([heading, *(f"  {line}" for line in lines), ""]))
     click.echo(describe(warnings) if warnings else "No problems, no warnings.")
-    told = f" --configfile {' '.join(map(str, [DEFAULTS, *own]))}" if (own := [*configs]) else ""
-    click.echo(f"Run it: snakemake --cores {cores} --config cohort={sheet}{told}")
+    settings = ["--configfile", DEFAULTS, *map(str, configs)] if configs else []
+    told = shlex.join(["--cores", str(cores), "--config", f"cohort={sheet}", *settings])
+    click.echo(f"Run it: snakemake {told}")
 
 
 @main.command()

@@ -79,6 +79,20 @@ class Preset:
 # The largest bins that have narrower networks and cross-fitted errors.
 FEW_CELLS = 500
 
+# The analyses of the overall test of a categorical phenotype, in the order of its table, and
+# whether q is over all their measures; and those that findings count.
+OVER_LEVELS = {
+    "programmes": False,
+    "modules": False,
+    "gene_sets": False,
+    "centrality": False,
+    "graph_centrality": True,
+    "edges": False,
+    "expression": False,
+    "detection": False,
+    "composition": False,
+}
+OF_LEVELS = (*OVER_LEVELS, "model_edges")
 # Analyses of graphs, which values of genes alone do not have.
 OF_GRAPHS = ("graph_centrality", "edges", "model_edges", "components", "connectivity", "consensus")
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")

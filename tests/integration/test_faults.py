@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import shutil
@@ -113,6 +114,11 @@ def contents(results: Path) -> dict[str, object]:
         if path.parent.name == "training" and path.suffix == ".tsv":
             table = read_table(path).drop(columns=["seconds", "peak_memory_mb"])
             said[name] = table.to_csv()
+        elif name == "cohort.json":
+            record = json.loads(path.read_text())
+            for row in record["trained_on"]:
+                del row["hours"]
+            said[name] = record
         elif path.suffix == ".parquet":
             said[name] = pd.read_parquet(path).to_csv()
         elif path.suffix == ".h5ad":

@@ -1,8 +1,6 @@
 # What findings are made of: the tables of all tests, of what can be measured and of networks.
 from itertools import product
 
-from popnet.findings.rows import OF_LEVELS
-
 
 def tested_tables():
     """Return the tables of tests: cell type, phenotype (names), network, analysis, path.
@@ -64,7 +62,7 @@ def level_tables(contrast):
         tables += [
             [*about, f"overall_{analysis}", f"{folder}/levels.tsv", f"{folder}/levels.null.tsv"]
             for analysis in asked
-            if analysis in OF_LEVELS
+            if analysis in presets.OF_LEVELS
         ]
     return tables
 

@@ -22,6 +22,7 @@ def shown_study():
         "own": list(OWN),
         "cell_types": {safe: cell_type_name(safe) for safe in cell_types()},
         "phenotypes": {safe: phenotype_definition(one) for safe, one in phenotypes.items()},
+        "levels": {safe: one.source for safe, one in with_levels().items()},
     }
 
 
@@ -62,6 +63,8 @@ def shown_of_cell_type(cell_type):
             of_network += ["modules.tsv", "module_preservation.tsv"]
         names += [f"networks/{network}/{name}" for name in of_network]
         names += [f"map/{network}/{name}.tsv" for name in ("tests", "reliability")]
+        names += [f"networks/{network}/module_types.tsv"] * (network in with_module_types())
+    names += [f"associations/{phenotype}/levels.tsv" for phenotype in with_levels()]
     for phenotype in phenotypes:
         folder = f"associations/{phenotype}"
         names += [f"{folder}/network_view.json"] * bool(OF_EDGES)

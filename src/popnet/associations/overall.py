@@ -15,6 +15,7 @@ from popnet.associations.testing import PERMUTED_PHENOTYPES, Testing
 from popnet.networks.centrality import MEASURES, comparable
 from popnet.networks.pairs import PairWeights
 from popnet.networks.verdicts import measure_of
+from popnet.presets import OVER_LEVELS as ANALYSES
 from popnet.seeds import derive_seed
 from popnet.stats.levels import (
     LevelsDesign,
@@ -26,18 +27,6 @@ from popnet.stats.levels import (
 from popnet.stats.mixed import variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg
 
-# The analyses of this table, in the order of its rows, and whether q is over all their measures.
-ANALYSES = {
-    "programmes": False,
-    "modules": False,
-    "gene_sets": False,
-    "centrality": False,
-    "graph_centrality": True,
-    "edges": False,
-    "expression": False,
-    "detection": False,
-    "composition": False,
-}
 NAMES = ("analysis", "measure", "name1", "name2")
 TESTED = ("f", "df1", "df2", "p", "q", "correlation_p", "correlation_q", "agrees", "n")
 COLUMNS = (*NAMES, *TESTED, "highest", "lowest", "difference")

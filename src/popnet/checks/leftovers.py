@@ -105,9 +105,11 @@ def _asked(cohort: Cohort, config: Mapping[str, Any], results: Path) -> Asked:
                 own.add(f"{safe_name(row['sample'])}.{row['bin']}")
     types = [safe_name(name) for name in cohort.cell_types] if cohort.cell_types else [*bins]
     networks = estimators(config) if cohort.has_cells else []
+    # A categorical phenotype has overall tests of its own, beside its contrasts.
+    names = {name for one in cohort.phenotypes for name in (one.name, one.written)}
     return Asked(
         types or None,
-        {safe_name(one.name) for one in cohort.phenotypes},
+        set(map(safe_name, names)),
         {*networks, *(one.name for one in cohort.own_networks)},
         bins,
     )

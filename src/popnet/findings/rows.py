@@ -12,7 +12,6 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.modules import COUNTED
-from popnet.associations.overall import ANALYSES as OVER_LEVELS
 from popnet.associations.overall import OVERALL
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 from popnet.stats.multiplicity import selected_families, simes, strongest_first
@@ -53,9 +52,9 @@ ANALYSES = {
     ),
 }
 
-# Analyses that have an overall test over the levels of a categorical phenotype.
-OF_LEVELS = (*OVER_LEVELS, "model_edges")
-ANALYSES |= {OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in OF_LEVELS}
+ANALYSES |= {
+    OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in presets.OF_LEVELS
+}
 # The tests of expression, which are none of the questions of a study.
 POSITIVE_CONTROLS = (
     *(*MEASURES, "shared_expression", "differing_expression"),

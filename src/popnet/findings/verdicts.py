@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from popnet import presets
+from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.genes import HALVES, HALVES_OF_EXPRESSION
-from popnet.findings.rows import ANALYSES, POSITIVE_CONTROLS, is_explained
+from popnet.findings.rows import ANALYSES, NO_QUESTIONS, is_explained
 from popnet.findings.sentences import MANY
 
 FOUND, DOUBT, NOTHING, UNTESTED = "found", "in doubt", "nothing found", "cannot be said"
@@ -18,7 +19,8 @@ NAMED = 4
 RELIABLE_EFFECT = "detectable effect, reliable genes"
 # A set of genes is named where so many of its genes, and this share of them, are hits.
 GENES_OF_SET, SHARE_OF_SET = 3, 0.5
-CONTROLS = {ANALYSES[one][0] for one in POSITIVE_CONTROLS}
+# What is no question about networks.
+CONTROLS = {ANALYSES[one][0] for one in (*NO_QUESTIONS, "composition", "overall_composition")}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Compared:
             return f"in {self.case} (against {self.control})"
         return f"with higher {self.name}"
 
+    @property
+    def by(self) -> str:
+        """What networks differ by."""
+        return f"between {self.case} and {self.control}" if self.case else f"with {self.name}"
+
 
 def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     """Return the verdict on the findings of one phenotype, cell type and network, and why.
@@ -95,7 +102,7 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     if len(good):
         return FOUND, (
             f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
-            "questions of the study are counted together, and that nothing else explains."
+            "questions of the study are counted together, and have no other known explanation."
         )
     reasons = [
         (
@@ -277,7 +284,7 @@ def _of_genes(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
     parts = [f"smallest q {hits['q'].min():.2g}"]
     if icc := _median(hits.get("icc")):
         parts.append(f"median ICC {icc}")
-    parts.append(f"{len(free):,} not explained by expression, dropout, depth or composition")
+    parts.append(_explained(hits, "expression, dropout, depth or composition"))
     low = int((hits["statistic"] < 0).sum())
     return [
         f"{len(hits):,} of {len(tested):,} genes change in centrality, {low:,} lower and "
@@ -318,11 +325,10 @@ def _of_edges(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
         return []
     low = int((hits["statistic"] < 0).sum())
     by = "" if alone else ", by the network and by plain correlation"
-    free = int((~is_explained(hits)).sum())
     return [
         f"{len(hits):,} of {len(tested):,} candidate pairs of genes change in weight{by}: {low:,} "
-        f"lower and {len(hits) - low:,} higher {about.across} ({free:,} not explained by "
-        "expression or composition)."
+        f"lower and {len(hits) - low:,} higher {about.across} "
+        f"({_explained(hits, 'expression or composition')})."
     ]
 
 
@@ -332,9 +338,18 @@ def _of_map(table: pd.DataFrame, about: Compared, preset: str, fdr: float) -> li
     if hits.empty:
         return []
     return [
-        f"The networks of samples as a whole differ {about.across.replace('higher ', '')} "
-        f"(smallest q {hits['q'].min():.2g})."
+        f"The networks of samples as a whole differ {about.by} (smallest q {hits['q'].min():.2g})."
     ]
+
+
+def _explained(hits: pd.DataFrame, what: str) -> str:
+    """Return how many hits nothing explains, in words; of some that may not be known."""
+    if "explained_by" not in hits:
+        return f"whether {what} explain it was not asked"
+    unknown = int((hits["explained_by"] == UNKNOWN).sum())
+    free = int((~is_explained(hits)).sum()) - unknown
+    asked = f"{free:,} not explained by {what}"
+    return f"{asked}; of {unknown:,} it is not known" if unknown else asked
 
 
 def _median(values: pd.Series | None) -> str:

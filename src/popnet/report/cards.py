@@ -18,6 +18,8 @@ from popnet.report.tables import FIRST
 # Above so many samples, or values in all, cards show quantiles by group and no points.
 MOST_SAMPLES, MOST_VALUES = 300, 6_000_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Where donors are hidden, quantiles of fewer samples would say the values of single ones.
+FEWEST_HIDDEN = 10
 # Nearest genes that a card lists, and tested pairs that cards can name, of all cell types.
 NEIGHBOURS, MOST_PAIRS = 10, 20_000
 # Above so many numbers, cards leave out centralities in the graph of all networks but the headline.
@@ -28,7 +30,7 @@ OF_GENES = {
     "centrality": "degree centrality",
     "graph_centrality": "",
     "expression": "",
-    "consensus": "degree in consensus networks",
+    "consensus": "mean degree, cases against controls",
 }
 OF_SETS = {"gene_sets": "centrality of its genes", "connectivity": "number of edges"}
 
@@ -66,6 +68,7 @@ def section(results: Results) -> Section | None:
         "modules": max(len(one["modules"]) for one in data["cell_types"]),
         "points": all(one["samples"] is not None for one in data["cell_types"]),
         "hidden": results.hides_donors,
+        "fewest": FEWEST_HIDDEN,
     }
     return Section(
         "cards", "Genes, sets, modules", "cards.html.j2", counts, data, ("charts.js", "cards.js")
@@ -91,7 +94,11 @@ def _cell_type(results: Results, cell_type: str, n_values: int) -> dict[str, Any
     sets = results.gene_sets(list(genes))
     modules = _modules(results, cell_type, place)
     edges = results.table(results.of_network(cell_type, "edges.parquet"))
-    groups = {folder: groups_of(one) for folder, one in phenotypes.items()}
+    groups = {
+        folder: groups_of(one, results.phenotypes[folder]["type"] == "binary")
+        for folder, one in phenotypes.items()
+    }
+    fewest = FEWEST_HIDDEN if results.hides_donors else 1
     return {
         "folder": cell_type,
         "name": results.cell_types[cell_type],
@@ -105,7 +112,7 @@ def _cell_type(results: Results, cell_type: str, n_values: int) -> dict[str, Any
         "phenotypes": {name: [short(v) for v in one] for name, one in phenotypes.items()}
         if pointed
         else None,
-        "summaries": None if pointed else _summaries(measures, groups),
+        "summaries": None if pointed else _summaries(measures, groups, fewest),
         "icc": _reliability(results, cell_type, genes),
         "tests": _tests(results, cell_type, place),
         "neighbours": _neighbours(results, cell_type, place),
@@ -146,12 +153,15 @@ def _of_bins(
 
 
 def _summaries(
-    measures: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series]
+    measures: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series], fewest: int
 ) -> dict[str, Any]:
-    """Return quantiles of each gene in each group: genes x (groups x quantiles)."""
+    """Return quantiles of genes in each group of enough samples: genes x (groups x quantiles)."""
     found: dict[str, Any] = {}
     for folder, group in groups.items():
-        names = list(dict.fromkeys(group.dropna().sort_values()))
+        sizes = group.value_counts().sort_index()
+        names = list(sizes.index[sizes >= fewest])
+        if not names:
+            continue
         found[folder] = {
             "groups": names,
             "n": [int((group == name).sum()) for name in names],
@@ -189,9 +199,6 @@ def _tests(results: Results, cell_type: str, place: Mapping[str, int]) -> list[d
             table = results.tests(cell_type, folder, name)
             if table is None:
                 continue
-            # Of consensus networks the change is tested, not the mean.
-            table = table.rename(columns={"change_p": "p", "change_q": "q", "change": "estimate"})
-            table = table.loc[:, ~table.columns.duplicated(keep="last")]
             if name == "graph_centrality" and not all_fit:
                 table = table[table["network"] == results.headlines[cell_type]]
             keys = [key for key in ("network", "measure") if key in table]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from popnet.associations.overall import OVERALL
 from popnet.findings import sentences as say
 from popnet.findings.rows import ANALYSES
 from popnet.findings.shown_replication import HEADING, replication_remarks, shown_rates
@@ -34,6 +35,8 @@ PLACES = {
     "gene_sets": ("gene_sets", OF_TESTS + "gene_sets.tsv"),
     "edges": ("circos", OF_TESTS + "edges.tsv"),
     "model_edges": ("circos", OF_TESTS + "edges.tsv"),
+    "genes_in_groups": ("", OF_TESTS + "genes_in_groups.tsv"),
+    "module_types": ("", "{cell_type}/networks/{network}/module_types.tsv"),
     "programmes": ("", OF_TESTS + "programmes.tsv"),
     "modules": ("", OF_TESTS + "modules.tsv"),
     "components": ("", OF_TESTS + "components.tsv"),
@@ -135,13 +138,15 @@ def _where(results: Results, findings: pd.DataFrame) -> list[dict[str, Any]]:
     keys = {words: key for key, (words, _) in ANALYSES.items()}
     cell_types = {name: folder for folder, name in results.cell_types.items()}
     phenotypes = {one["name"]: folder for folder, one in results.phenotypes.items()}
+    levels = {name: folder for folder, name in results.levels.items()}
     drawn = {(one.name, one.cell_type, one.phenotype) for one in shown_figures(results)}
     figures, files = [], []
     for row in findings.to_dict("records"):
         key = keys[row["analysis"]]
-        phenotype = phenotypes.get(row["phenotype"], "")
+        overall = key.startswith(OVERALL)
+        phenotype = (levels if overall else phenotypes).get(row["phenotype"], "")
         cell_type = cell_types.get(row["cell_type"], "")
-        name, path = PLACES.get(key, ("", ""))
+        name, path = ("", OF_TESTS + "levels.tsv") if overall else PLACES.get(key, ("", ""))
         path = path.format(phenotype=phenotype, cell_type=cell_type, network=row["network"])
         figure = (name, cell_type, phenotype)
         headline = row["network"] in ("", results.headlines.get(cell_type, ""))

@@ -7,32 +7,40 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from popnet.networks.consensus import split_halves
 from popnet.report.embedding import packed
 
 # Neighbours of a gene that its network shows.
 MOST = 12
 # Groups of a continuous phenotype.
 LOWER, UPPER = "lower third", "upper third"
+HALVES = {"control": "lower half", "case": "upper half"}
 CASE, CONTROL = "cases", "controls"
 
 
-def groups_of(phenotype: pd.Series) -> pd.Series:
+def groups_of(phenotype: pd.Series, binary: bool) -> pd.Series:
     """Return the group of each sample; None of the middle third and of unknown values.
+
+    Halves stand in for thirds where these share a value.
 
     Parameters
     ----------
     phenotype : Series, sample -> float
         Cases 1 and controls 0, or a continuous one.
+    binary : bool
     """
     known = phenotype.dropna()
     group = pd.Series(None, phenotype.index, dtype=object)
-    if set(known.unique()) <= {0.0, 1.0}:
+    if binary:
         group[phenotype == 1] = CASE
         group[phenotype == 0] = CONTROL
         return group
     low, high = known.quantile(1 / 3), known.quantile(2 / 3)
-    group[phenotype <= low] = LOWER
-    group[phenotype >= high] = UPPER
+    if low < high:
+        group[phenotype <= low] = LOWER
+        group[phenotype >= high] = UPPER
+    elif len(known):
+        group[known.index] = split_halves(known).map(HALVES)
     return group
 
 

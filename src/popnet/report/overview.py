@@ -19,23 +19,26 @@ TABLES = ("centrality", "gene_sets", "programmes", "modules", "edges")
 CONTROLS = ("expression", "composition")
 # Of each light: a sign that can be told without its colour.
 SIGNS = {say.FOUND: "●", say.DOUBT: "◐", say.NOTHING: "○", say.UNTESTED: "–"}
+ANY_LEVEL = "{}: any level"
 SIGNS |= {"measurable": "●", "in part": "◐", "not measurable": "○", UNKNOWN: "–"}
 
 
 def section(results: Results) -> Section:
     """Return the top of the page."""
     findings = results.read("findings.tsv")
-    verdicts = [
-        _verdict(results, findings, cell_type, phenotype)
-        for cell_type in results.cell_types
-        for phenotype in results.phenotypes
-    ]
+    verdicts = []
+    for cell_type in results.cell_types:
+        verdicts += [_verdict(results, findings, cell_type, one) for one in results.phenotypes]
+        verdicts += [_of_levels(results, findings, cell_type, one) for one in results.levels]
     shown = {
         "sentences": _study(results),
         "measurable": [_measurable(results, one) for one in results.cell_types],
         "verdicts": verdicts,
         "cell_types": list(results.cell_types.values()),
-        "phenotypes": [one["name"] for one in results.phenotypes.values()],
+        "phenotypes": [
+            *(one["name"] for one in results.phenotypes.values()),
+            *map(ANY_LEVEL.format, results.levels.values()),
+        ],
         "signs": SIGNS,
         "warnings": _warnings(results) + no_better_than_chance(findings, results.fdr),
     }
@@ -65,11 +68,11 @@ def _study(results: Results) -> list[str]:
     kept = samples[samples["sample"].isin(bins["sample"])]
     donors = kept["donor"].fillna(kept["sample"]).nunique()
     cells = f"{bins['n_cells'].sum():,.0f} cells of " if study["has_cells"] else ""
-    types = f"{len(results.cell_types)} cell type{'s' * (len(results.cell_types) > 1)}"
+    types = _n(len(results.cell_types), "cell type")
     sized = f" of {study['size']:,} cells" if study["has_cells"] else ""
     first = (
-        f"{cells}{len(kept):,} samples from {donors:,} donors, in {types} and {len(bins):,} bins"
-        f"{sized}."
+        f"{cells}{_n(len(kept), 'sample')} from {_n(donors, 'donor')}, in {types} and "
+        f"{_n(len(bins), 'bin')}{sized}."
     )
     networks = ", ".join(NETWORKS.get(one, one) for one in results.networks)
     second = (
@@ -100,12 +103,7 @@ def _verdict(
 ) -> dict[str, Any]:
     network, fdr = results.headlines[cell_type], results.fdr
     defined = results.phenotypes[phenotype]
-    own = findings[
-        (findings["cell_type"] == results.cell_types[cell_type])
-        & (findings["phenotype"] == defined["name"])
-        & findings["network"].isin([network, ""])
-    ]
-    light, reason = say.light(own, fdr)
+    light, reason = say.light(_rows(results, findings, cell_type, defined["name"]), fdr)
     tables = {}
     for name in TABLES:
         table = results.tests(cell_type, phenotype, name)
@@ -137,6 +135,37 @@ def _verdict(
         ],
         "missed": say.missed(items, defined["type"] == "binary"),
     }
+
+
+def _of_levels(
+    results: Results, findings: pd.DataFrame, cell_type: str, phenotype: str
+) -> dict[str, Any]:
+    """Return the verdict on whether any level of a categorical phenotype differs."""
+    name = results.levels[phenotype]
+    light, reason = say.light(_rows(results, findings, cell_type, name), results.fdr)
+    return {
+        "id": f"verdict-{cell_type}-{phenotype}",
+        "cell_type": results.cell_types[cell_type],
+        "phenotype": ANY_LEVEL.format(name),
+        "description": "All levels are tested together; each contrast has a verdict of its own.",
+        "light": light,
+        "reason": reason,
+        "sentences": [],
+        "missed": [],
+    }
+
+
+def _rows(results: Results, findings: pd.DataFrame, cell_type: str, phenotype: str) -> pd.DataFrame:
+    """Return the findings of a cell type's headline network and a phenotype, given its name."""
+    return findings[
+        (findings["cell_type"] == results.cell_types[cell_type])
+        & (findings["phenotype"] == phenotype)
+        & findings["network"].isin([results.headlines[cell_type], ""])
+    ]
+
+
+def _n(number: int, what: str) -> str:
+    return f"{number:,} {what}" + "s" * (number != 1)
 
 
 def _warnings(results: Results) -> list[str]:

@@ -20,6 +20,7 @@ GROUPS = {
 }
 # Figures that name samples, or show values of single ones.
 OF_SAMPLES = {"cells", "depth", "kernel", "map", "circos", "connectivity", "training", "losses"}
+OF_SAMPLES |= {"hubs"}
 # Bytes of all figures together; behind it they are links.
 MOST = 6_000_000
 # Marks of reStructuredText that captions have: code, strong, emphasis.

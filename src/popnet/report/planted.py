@@ -30,7 +30,9 @@ def section(results: Results) -> Section | None:
     for name, sign in zip(wanted, (1, -1), strict=True):
         # Cases of the binary phenotype are those of a low value of the other.
         rows += _of_phenotype(results, safe, name, folders[name], sign, truth)
-    rows += _hubs(results, safe, truth) + _null(results, truth["null_phenotype"])
+    rows += _hubs(results, safe, truth)
+    if truth["null_phenotype"] in folders:
+        rows += _null(results, truth["null_phenotype"])
     shown = {"rows": rows, "null": truth["null_phenotype"]}
     return Section("planted", "Planted and found", "planted.html.j2", shown)
 

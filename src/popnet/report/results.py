@@ -48,8 +48,8 @@ class Results:
         is not among them.
     study : mapping
         What the workflow knows of the study: cohort, description, preset, fdr, min_icc, size,
-        latent, has_cells, donors ("show" or "hide"), networks, own, and cell_types and phenotypes
-        by their folders (`shown_study` of the workflow).
+        latent, has_cells, donors ("show" or "hide"), networks, own, and cell_types, phenotypes and
+        levels by their folders (`shown_study` of the workflow).
     figures : tuple of Figure
         In the order of the workflow.
     """
@@ -75,6 +75,16 @@ class Results:
     def phenotypes(self) -> Mapping[str, Mapping[str, Any]]:
         """Folder of each phenotype: its definition in the sheet."""
         return self.study["phenotypes"]
+
+    @property
+    def levels(self) -> Mapping[str, str]:
+        """Folder of each categorical phenotype with an overall test of its levels: its name."""
+        return self.study["levels"]
+
+    def named(self, phenotype: str) -> str:
+        """Return the name of a phenotype, or of one with an overall test, by its folder."""
+        known = self.phenotypes.get(phenotype)
+        return self.levels[phenotype] if known is None else known["name"]
 
     @property
     def networks(self) -> list[str]:

@@ -25,8 +25,10 @@ TITLES = {
     "connectivity": "Connectivity of gene sets",
     "graph_centrality": "Centrality in the graph: genes",
     "consensus": "Degree of genes, cases against controls",
+    "genes_in_groups": "Genes of called gene sets and modules",
     "expression": "Expression and detection (positive control)",
     "composition": "Composition: shares of cell states",
+    "levels": "Does any level differ?",
     "single": "mtDNA: single variants",
     "burden": "mtDNA: burden of genes",
     "heteroplasmy": "mtDNA: heteroplasmy",
@@ -34,8 +36,8 @@ TITLES = {
 }
 # The columns that a reader needs first; the file has all.
 FIRST = (
-    *("network", "measure", "kind", "gene_set", "gene", "gene1", "gene2", "module", "name"),
-    *("name1", "name2", "state", "variant", "component", "genes", "relation"),
+    *("network", "analysis", "measure", "kind", "group", "gene_set", "gene", "gene1", "gene2"),
+    *("module", "name", "name1", "name2", "state", "variant", "component", "genes", "relation"),
     *(
         "estimate",
         "low",
@@ -46,10 +48,12 @@ FIRST = (
         "p_family",
         "q",
         "q_all",
+        "q_within",
         "correlation_q",
     ),
     *("agrees", "icc", "mean_q", "explained_by", "switched", "set_size", "n_genes", "n_edges"),
     *("shared", "differs_in", "difference_p", "difference_q", "change", "change_p"),
+    *("f", "highest", "lowest", "difference"),
     *("mean_case", "mean_control", "n", "n_units", "verdict"),
 )
 # Columns whose values open a card.
@@ -61,6 +65,9 @@ def section(results: Results) -> Section:
     tables: list[dict[str, Any]] = []
     for cell_type in results.cell_types:
         for phenotype in results.phenotypes:
+            folder = f"{cell_type}/associations/{phenotype}"
+            tables += _of_folder(results, folder, cell_type, phenotype)
+        for phenotype in results.levels:
             folder = f"{cell_type}/associations/{phenotype}"
             tables += _of_folder(results, folder, cell_type, phenotype)
     for phenotype in results.phenotypes:
@@ -130,7 +137,7 @@ def _of_folder(
         table = results.table(path)
         if table is None or table.empty:
             continue
-        about = [results.cell_types.get(cell_type, ""), results.phenotypes[phenotype]["name"]]
+        about = [results.cell_types.get(cell_type, ""), results.named(phenotype)]
         shown = shown_table(
             first_rows(table, results.fdr), f"{name}.tsv", words, file=path, total=len(table)
         )
@@ -140,7 +147,9 @@ def _of_folder(
 
 def _value(value: Any, numeric: bool) -> Any:
     if numeric:
-        return short(float(value), 3)
+        # Counts and positions are exact.
+        exact = float(value).is_integer()
+        return int(value) if exact else short(float(value), 3)
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     return "" if pd.isna(value) else str(value)

@@ -193,6 +193,18 @@ def test_clean_lists_and_removes_what_nobody_asks_for(run):
     assert left == {"networks", "shared", "associations", "status"}
 
 
+def test_clean_leaves_the_overall_test_of_a_categorical_phenotype(run):
+    cells(status=["a", "b", "c", "d"] * 2).write_h5ad("cells.h5ad")
+    run("init", "cells.h5ad")
+    assert written()["phenotypes"]["status"]["type"] == "categorical"
+    for place in ("status", "old"):
+        Path("results/cells/T/associations", place).mkdir(parents=True)
+    Path("results/cells/T/genes.tsv").write_text("gene\n")
+    listed = run("clean", "cells.yaml").output
+    assert "associations/old" in listed
+    assert "associations/status" not in listed
+
+
 def test_help_comes_at_once():
     """Only what every command needs is imported."""
     code = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from popnet.associations.expression_switch import UNKNOWN
 from popnet.findings import verdicts as say
 
 AGE = say.Compared("age")
@@ -29,6 +30,7 @@ def findings(**changes):
         ({"significant": 0, "significant_in_study": 0}, say.NOTHING, "None of 1 analyses"),
         ({"tested": 0, "significant": 0}, say.UNTESTED, "No question could be tested"),
         ({"analysis": "Expression (positive control)"}, say.UNTESTED, "No question"),
+        ({"analysis": "Composition: shares of cell states"}, say.UNTESTED, "No question"),
     ],
 )
 def test_lights(changes, light, why):
@@ -66,6 +68,21 @@ def test_sentences_have_direction_and_numbers():
     assert "0 lower and 2 higher in ill (against well)" in of_genes
     [of_genes] = say.sentences({"centrality": genes(0)}, {}, ILL, "robust", 0.05)
     assert of_genes == "None of 10 genes changes in centrality."
+
+
+def test_what_was_not_asked_is_not_called_unexplained():
+    [text] = say.sentences({"centrality": genes(4, explained_by=UNKNOWN)}, {}, AGE, "robust", 0.05)
+    assert "0 not explained by expression, dropout, depth or composition; of 4 it is not" in text
+    plain = genes(4).drop(columns="explained_by")
+    [text] = say.sentences({"centrality": plain}, {}, AGE, "robust", 0.05)
+    assert "whether expression, dropout, depth or composition explain it was not asked" in text
+
+
+def test_a_name_stays_as_it_is():
+    about = say.Compared("dose", "higher dose", "lower dose")
+    maps = pd.DataFrame({"kernel": ["edge_jaccard"], "q": [0.01]})
+    [text] = say.sentences({"map": maps}, {}, about, "robust", 0.05)
+    assert "differ between higher dose and lower dose (" in text
 
 
 def test_what_was_missed():

@@ -116,7 +116,7 @@ def write_study(tmp_path):
             **{"cohort": "small", "description": "A study", "preset": "robust", "fdr": 0.05},
             **{"min_icc": 0.4, "size": 100, "latent": 8, "donors": donors, "has_cells": True},
             **{"networks": ["shared"], "own": [], "cell_types": {"t": cell_type}},
-            **{"phenotypes": {"p": defined}, "simulated": False},
+            **{"phenotypes": {"p": defined}, "levels": {}, "simulated": False},
         }
         return Results(folder, frozenset(files), study)
 

@@ -8,10 +8,15 @@ from base64 import b64decode
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from popnet.files import write_table
 from popnet.report.embedding import as_json, packed
+from popnet.report.neighbourhoods import groups_of
+from popnet.report.results import Results
 from popnet.report.study_page import study_page
+from popnet.report.tables import shown_table
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>&{{7*7}}"
 
@@ -104,10 +109,54 @@ def test_verdicts_have_numbers(write_study):
 
 
 def test_hidden_donors_are_nowhere_on_the_page(write_study):
-    samples = [f"secret-{number}" for number in range(8)]
+    samples = [f"secret-{number}" for number in range(30)]
     assert "secret-3" in study_page(write_study(samples=samples))
     text = study_page(write_study(samples=samples, donors="hide"))
     assert "secret-" not in text
     data = json.loads(Elements(text).data["data-cards"])["cell_types"][0]
     assert data["values"] is None
     assert data["summaries"]["p"]["groups"] == ["lower third", "upper third"]
+    # Quantiles of three samples are their values.
+    text = study_page(write_study(samples=samples[:8], donors="hide"))
+    assert json.loads(Elements(text).data["data-cards"])["cell_types"][0]["summaries"] == {}
+
+
+def test_numbers_of_tables_are_exact_where_they_count():
+    counts = pd.DataFrame({"n_edges": [14766, 3], "share": [0.123456, 2345.6]})
+    columns = shown_table(counts, "x.tsv", "X")["columns"]
+    assert [one["values"] for one in columns] == [[14766, 3], [0.123, 2350.0]]
+
+
+def test_an_overall_test_of_levels_has_a_verdict_and_its_table(write_study):
+    results = write_study()
+    rows = pd.read_csv(results.folder / "findings.tsv", sep="\t")
+    overall = rows.assign(phenotype="tissue", analysis="Degree centrality: genes, any level")
+    write_table(pd.concat([rows, overall]), results.folder / "findings.tsv")
+    path = "t/associations/tissue/levels.tsv"
+    (results.folder / path).parent.mkdir(parents=True)
+    levels = {"network": ["shared"], "analysis": "centrality", "name1": "G1", "f": 9.0}
+    write_table(pd.DataFrame(levels | {"p": 1e-4, "q": 1e-3}), results.folder / path)
+    study = {**results.study, "levels": {"tissue": "tissue"}}
+    text = study_page(Results(results.folder, results.files | {path}, study))
+    assert "tissue: any level in T" in text
+    data = Elements(text).data
+    assert [one for one in json.loads(data["data-tables"]) if one["phenotype"] == "tissue"]
+    links = {
+        one["name"]: one.get("links") for one in json.loads(data["data-findings"])[0]["columns"]
+    }
+    assert links["file"] == ["t/associations/p/centrality.tsv", path]
+
+
+@pytest.mark.parametrize(
+    ("values", "binary", "groups"),
+    [
+        ([0, 0, 0, 0, 5], False, ["lower half"] * 4 + ["upper half"]),
+        ([1, 2, 3, np.nan], False, ["lower third", None, "upper third", None]),
+        ([0, 1, np.nan], True, ["controls", "cases", None]),
+        ([np.nan, np.nan], False, [None, None]),
+        ([np.nan, np.nan], True, [None, None]),
+    ],
+)
+def test_groups_of_a_phenotype(values, binary, groups):
+    found = groups_of(pd.Series(values, dtype=float), binary)
+    assert [None if pd.isna(one) else one for one in found] == groups

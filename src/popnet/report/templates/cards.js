@@ -28,7 +28,7 @@
   }
 
   const HELP = {
-    effect: "Cases minus controls, or the change with a rising phenotype, in the units of what is tested",
+    effect: "Cases minus controls, or the change with a rising phenotype, in the units of what is tested; where a test has none, its statistic",
     q: "Share of false ones among hits of at most this q, within the table of the test (Benjamini-Hochberg)",
     "explained by": "What explains a hit; none: nothing that was asked for",
   };
@@ -67,7 +67,7 @@
     for (const one of genes.length ? all.phenotypes : []) {
       const row = [];
       for (const [key, words] of Object.entries(MEASURES)) {
-        const own = type.summaries && type.summaries[one.folder];
+        const own = type.summaries && Object.hasOwn(type.summaries, one.folder) ? type.summaries[one.folder] : null;
         if (type.values && type.values[key]) {
           row.push(popnet.charts.points(meanOf(type.values[key], genes), type.phenotypes[one.folder], one, type.samples, words + mean));
         } else if (genes.length === 1 && own && own.values[key]) {
@@ -88,7 +88,7 @@
         names.flatMap((one, at) => [at ? ", " : "", popnet.link("gene", type.genes[one])])));
     }
     for (const one of all.phenotypes) {
-      const ego = type.ego[one.folder];
+      const ego = Object.hasOwn(type.ego, one.folder) && type.ego[one.folder];
       if (!ego) continue;
       const rows = ego.gene.flatMap((own, at) => (own === gene ? [at] : []));
       if (!rows.length) continue;

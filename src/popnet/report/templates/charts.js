@@ -75,7 +75,7 @@ popnet.charts = (() => {
     groups.forEach((group, at) => {
       const [low, first, half, third, high] = [...values.slice(5 * at, 5 * at + 5)].map(up.place);
       if (![low, high].every(Number.isFinite)) return;
-      const kind = group === "cases" || group === "upper third" ? "case" : "control";
+      const kind = ["cases", "upper third", "upper half"].includes(group) ? "case" : "control";
       figure.append(
         e("line", { x1: middle(at), x2: middle(at), y1: low, y2: high, class: "middle" }),
         e("rect", { x: middle(at) - 18, width: 36, y: third, height: Math.max(first - third, 1), class: kind }),
