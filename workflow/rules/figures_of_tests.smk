@@ -98,7 +98,7 @@ rule draw_modules:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotypes=[phenotype.name for phenotype in phenotypes.values()],
+        phenotypes=lambda wildcards: [phenotype.name for phenotype in phenotypes.values()],
         networks=WITH_MODULES,
         fdr=config["statistics"]["fdr"],
         caption=headline_caption(WITH_MODULES),
