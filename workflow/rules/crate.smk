@@ -12,8 +12,8 @@ rule write_crate:
     conda:
         "../../envs/crate.yaml"
     params:
-        inputs=named_files(),
-        description=cohort.description,
+        inputs=lambda wildcards: named_files(),
+        description=lambda wildcards: cohort.description,
         hide_donors=config["report"]["donors"] == "hide",
     message:
         "Describe the study as an RO-Crate"

@@ -68,7 +68,7 @@ rule preserve_modules:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
-        phenotypes=[phenotypes[name].name for name in binary_phenotypes()],
+        phenotypes=lambda wildcards: [phenotypes[name].name for name in binary_phenotypes()],
         cell_types=lambda wildcards: [
             cell_type_name(other) for other in cell_types() if other != wildcards.cell_type
         ],
