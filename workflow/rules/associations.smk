@@ -16,8 +16,8 @@ rule make_design:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         phenotype=phenotype_params,
-        covariates=covariate_names(),
-        categorical=categorical_names(),
+        covariates=lambda wildcards: covariate_names(),
+        categorical=lambda wildcards: categorical_names(),
         adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
         preset=config["preset"],
     message:

@@ -22,8 +22,8 @@ rule compare_cell_types:
     params:
         cell_types=lambda wildcards: list(map(cell_type_name, cell_types())),
         phenotype=phenotype_params,
-        covariates=covariate_names(),
-        categorical=categorical_names(),
+        covariates=lambda wildcards: covariate_names(),
+        categorical=lambda wildcards: categorical_names(),
         adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
         statistics=config["statistics"],
         seed=config["seed"],

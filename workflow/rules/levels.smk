@@ -23,8 +23,8 @@ rule associate_levels:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         phenotype=levels_params,
-        covariates=covariate_names(),
-        categorical=categorical_names(),
+        covariates=lambda wildcards: covariate_names(),
+        categorical=lambda wildcards: categorical_names(),
         adjust=lambda wildcards: adjusts_for(wildcards.get("network")),
         equal_depth=lambda wildcards: has_equal_depth(wildcards.get("network")),
         statistics=config["statistics"],

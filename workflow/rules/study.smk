@@ -51,7 +51,7 @@ use rule resolve_phenotype as resolve_covariates with:
         "<logs>/resolve_covariates.log",
     params:
         sheet=covariates_part(),
-        columns=["sample", "donor", "batch", *covariate_names()],
+        columns=lambda wildcards: ["sample", "donor", "batch", *covariate_names()],
     message:
         "Write down the covariates of all samples"
 
