@@ -93,6 +93,8 @@ OVER_LEVELS = {
     "composition": False,
 }
 OF_LEVELS = (*OVER_LEVELS, "model_edges")
+# What findings call them begins with this.
+OVERALL = "overall_"
 # Analyses of graphs, which values of genes alone do not have.
 OF_GRAPHS = ("graph_centrality", "edges", "model_edges", "components", "connectivity", "consensus")
 ANALYSES = ("centrality", "graph_centrality", "gene_sets", "edges", "connectivity", "consensus")

@@ -16,6 +16,7 @@ from popnet.networks.centrality import MEASURES, comparable
 from popnet.networks.pairs import PairWeights
 from popnet.networks.verdicts import measure_of
 from popnet.presets import OVER_LEVELS as ANALYSES
+from popnet.presets import OVERALL
 from popnet.seeds import derive_seed
 from popnet.stats.levels import (
     LevelsDesign,
@@ -30,8 +31,6 @@ from popnet.stats.multiplicity import benjamini_hochberg
 NAMES = ("analysis", "measure", "name1", "name2")
 TESTED = ("f", "df1", "df2", "p", "q", "correlation_p", "correlation_q", "agrees", "n")
 COLUMNS = (*NAMES, *TESTED, "highest", "lowest", "difference")
-# What findings call these analyses: prefix of their keys.
-OVERALL = "overall_"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from popnet import presets
 from popnet.associations.expression import MEASURES
 from popnet.associations.expression_switch import UNKNOWN
 from popnet.associations.modules import COUNTED
-from popnet.associations.overall import OVERALL
 from popnet.networks.verdicts import NOT_MEASURABLE, TESTED, VERDICTS, measure_of
 from popnet.stats.multiplicity import selected_families, simes, strongest_first
 
@@ -53,12 +52,12 @@ ANALYSES = {
 }
 
 ANALYSES |= {
-    OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in presets.OF_LEVELS
+    presets.OVERALL + one: (f"{ANALYSES[one][0]}, any level", ["test"]) for one in presets.OF_LEVELS
 }
 # The tests of expression, which are none of the questions of a study.
 POSITIVE_CONTROLS = (
     *(*MEASURES, "shared_expression", "differing_expression"),
-    *(OVERALL + one for one in MEASURES),
+    *(presets.OVERALL + one for one in MEASURES),
 )
 # What is asked of hits alone is no further question of a study.
 NO_QUESTIONS = (*POSITIVE_CONTROLS, "genes_in_groups")
@@ -102,8 +101,8 @@ def findings_row(
         cannot, `strongest` says so.
     """
     words, names = ANALYSES[analysis]
-    if analysis.startswith(OVERALL):
-        analysis = analysis.removeprefix(OVERALL)
+    if analysis.startswith(presets.OVERALL):
+        analysis = analysis.removeprefix(presets.OVERALL)
         table = _over_levels(table, analysis)
     elif analysis in ("axes", "map"):
         table = table[table["phenotype"] == phenotype]

@@ -245,7 +245,9 @@ def _neighbours(results: Results, cell_type: str, place: Mapping[str, int]) -> l
     table = results.columns(path, ["gene", "neighbour"], [("rank", "<=", NEIGHBOURS)])
     if table is None:
         return found
-    counts = table.group_by(["gene", "neighbour"]).aggregate([([], "count_all")]).to_pandas()
+    # Parts of the file may number the same genes in two ways.
+    counts = table.unify_dictionaries().group_by(["gene", "neighbour"])
+    counts = counts.aggregate([([], "count_all")]).to_pandas()
     counts = counts[counts["gene"].isin(place) & counts["neighbour"].isin(place)]
     counts = counts.sort_values(["count_all", "neighbour"], ascending=[False, True], kind="stable")
     for gene, rows in counts.groupby("gene", sort=False, observed=True):

@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from popnet.associations.overall import OVERALL
 from popnet.findings import sentences as say
 from popnet.findings.rows import ANALYSES
 from popnet.findings.shown_replication import HEADING, replication_remarks, shown_rates
 from popnet.networks.trained import active_dimensions, precisions
+from popnet.presets import OVERALL
 from popnet.report.pictures import anchor, shown_figures
 from popnet.report.results import Results
 from popnet.report.sections import Section

@@ -19,7 +19,9 @@ from popnet.networks.pairs import PairWeights
 MODULES = [module.name for module in pkgutil.iter_modules(popnet.associations.__path__)]
 # What questions have in common. The wiring's outcome is no phenotype: it makes its own designs.
 SHARED = {"designs", "expression_switch", "families", "given_expression", "groups", "studies"}
-SHARED |= {"given_strength", "testing", "replication", "replication_files"}
+SHARED |= {"given_strength", "testing", "replication", "replication_files", "replicated"}
+# They read the tests of others.
+SHARED |= {"genes_in_groups", "module_types", "overall"}
 # What the paper did not ask.
 NEW = {"cell_types", "composition", "expression", "heteroplasmy", "modules", "programmes"}
 QUESTIONS = sorted(set(MODULES) - SHARED - {"wiring"})
