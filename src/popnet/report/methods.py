@@ -218,8 +218,7 @@ def _trained(settings: Mapping[str, Any]) -> str:
 def _planned(config: Mapping[str, Any]) -> str:
     """Return the settings of a model in words, with the plan that has those that are left."""
     plan = presets.training_plan(config)
-    whose = ", that of the original study" if plan == "paper" else ""
-    return f"{_trained(presets.sivae(config))}; all else by the training plan '{plan}'{whose}"
+    return f"{_trained(presets.sivae(config))}; all else by the training plan '{plan}'"
 
 
 def _reliability(record: Mapping[str, Any], results: Results) -> list[str]:
@@ -256,7 +255,7 @@ def _tests(
 ) -> list[str]:
     statistics = record["config"]["statistics"]
     fdr = f"{statistics['fdr']:g}"
-    if record["preset"] == "paper":
+    if presets.unit(record["preset"]) == "bin":
         return [
             "As in the original study [sivae], every bin counted as one observation and nothing "
             "was adjusted for. Continuous phenotypes were tested by Spearman's correlation, binary "
