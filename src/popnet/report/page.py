@@ -44,20 +44,28 @@ def page(
     before : mapping of heading to DataFrame, optional
         Tables that come first; `table` then has the heading "Findings".
     """
-    environment = jinja2.Environment(
+    return (
+        templates()
+        .get_template(TEMPLATE)
+        .render(
+            title=title,
+            warnings=warnings,
+            remarks=remarks,
+            first=_shown(table.rename(columns=lambda column: column.replace("_", " "))),
+            sections=[(heading, _shown(further)) for heading, further in (sections or {}).items()],
+            before=[(heading, _shown(earlier)) for heading, earlier in (before or {}).items()],
+        )
+    )
+
+
+def templates() -> jinja2.Environment:
+    """Return the templates beside this module; what they are given is escaped."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("popnet.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
-        title=title,
-        warnings=warnings,
-        remarks=remarks,
-        first=_shown(table.rename(columns=lambda column: column.replace("_", " "))),
-        sections=[(heading, _shown(further)) for heading, further in (sections or {}).items()],
-        before=[(heading, _shown(earlier)) for heading, earlier in (before or {}).items()],
     )
 
 

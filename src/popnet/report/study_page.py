@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 from markupsafe import Markup
 
 from popnet.files import resource
@@ -23,6 +22,7 @@ from popnet.report import (
     tables,
 )
 from popnet.report.embedding import as_json
+from popnet.report.page import templates
 from popnet.report.results import Results
 from popnet.report.sections import Section
 
@@ -67,13 +67,7 @@ def study_page(results: Results) -> str:
     sections = [one for make in SECTIONS if (one := make(results)) is not None]
     names = dict.fromkeys([SHARED, *(name for one in sections for name in one.scripts)])
     scripts = [_script(name) for name in names]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("popnet.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["as_json"] = as_json
     return environment.get_template(TEMPLATE).render(
         title=f"popnet: {results.study['cohort']}",
