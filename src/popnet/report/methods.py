@@ -287,8 +287,9 @@ def _tests(
     if not set(networks).isdisjoint(NETWORKS):
         sentences += [
             "Modules were found in the mean network by the Leiden algorithm [leiden].",
-            "A pair of genes is called where the plain correlation in the same cells changes in "
-            "the same direction.",
+            "A pair of genes is called where its weight changes (q) and, among such pairs, the "
+            "plain correlation in the same cells changes in the same direction (one-sided, with a "
+            "q of its own).",
         ]
     return [
         *sentences,
