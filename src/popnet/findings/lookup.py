@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,12 +19,11 @@ NAMED_IN = {
     "set": ("gene_set",),
     "module": ("name1", "name2"),
 }
+# What else a row is about.
+OTHERS = ("gene1", "gene2", "kind", "measure", "differs_in", "name1", "name2", "variant")
 # Of these tables a gene or module has very many rows: those of smallest p are shown.
-PAIRS, SHOWN, NEIGHBOURS = (
-    {"edges": ["gene1", "gene2"], "modules": ["name1", "name2", "kind"]},
-    5,
-    10,
-)
+PAIRS = {"edges": ["gene1", "gene2"], "modules": ["name1", "name2", "kind"]}
+SHOWN, NEIGHBOURS = 5, 10
 PROPOSED = 5
 
 
@@ -94,21 +94,19 @@ def _module_of(results: Results, number: str, known: list[str]) -> str:
 
 def _tests(results: Results, kind: str, name: str) -> Iterator[dict[str, object]]:
     """Yield the tests of all tables that are about it."""
+    places = {f"{one}/associations": own for one, own in results.cell_types.items()}
     for safe, phenotype in results.phenotypes.items():
-        for folder, cell_type in results.cell_types.items():
-            for path in sorted((results.path / folder / "associations" / safe).glob("*.tsv")):
-                if not path.name.endswith(".null.tsv"):
-                    yield from _of_table(results, kind, name, path.stem, cell_type, phenotype, path)
-        for place, cell_type in (("associations", "all"), ("variants", "all")):
+        for place, cell_type in (places | {"associations": "all", "variants": "all"}).items():
             for path in sorted((results.path / place / safe).glob("*.tsv")):
                 if not path.name.endswith(".null.tsv"):
-                    yield from _of_table(results, kind, name, path.stem, cell_type, phenotype, path)
+                    yield from _of_table(results, kind, name, path, cell_type, phenotype)
 
 
 def _of_table(
-    results: Results, kind: str, name: str, stem: str, cell_type: str, phenotype: str, path: object
+    results: Results, kind: str, name: str, path: Path, cell_type: str, phenotype: str
 ) -> Iterator[dict[str, object]]:
-    table = results.table(str(path)[len(str(results.path)) + 1 :], text=["name1", "name2"])
+    stem = path.stem
+    table = results.table(str(path.relative_to(results.path)), text=["name1", "name2"])
     columns = [one for one in NAMED_IN[kind] if table is not None and one in table]
     if table is None or not columns or "p" not in table or (kind == "module" and stem != "modules"):
         return
@@ -119,16 +117,7 @@ def _of_table(
     for row in rows.to_dict("records"):
         other = [
             str(row[one])
-            for one in (
-                "gene1",
-                "gene2",
-                "kind",
-                "measure",
-                "differs_in",
-                "name1",
-                "name2",
-                "variant",
-            )
+            for one in OTHERS
             if one in row and row[one] != name and pd.notna(row[one])
         ]
         effect = next((row[one] for one in ("estimate", "nes", "statistic") if one in row), None)
