@@ -128,11 +128,11 @@ def check(
 @click.option("--results", type=FOLDER, help="[default: the only one in results/]")
 def show(kind: str, name: str, results: Path | None) -> None:
     """Show all that a study says of a gene, a gene set or a module (its name or number)."""
-    from popnet.findings.folder import Results
+    from popnet.findings.folder import StudyFolder
     from popnet.findings.lookup import look_up
 
     with problems_told():
-        for heading, table in look_up(Results(results or _only_results()), kind, name).items():
+        for heading, table in look_up(StudyFolder(results or _only_results()), kind, name).items():
             click.echo(f"{heading}\n{_text(table)}\n")
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import hypergeom
 
 from popnet.errors import InputError, Problem
-from popnet.findings.folder import Results
+from popnet.findings.folder import StudyFolder
 
 # Tables of tests with a row per gene.
 TESTED = {"centrality": "effects on centrality", "expression": "effects on expression"}
@@ -61,12 +61,12 @@ def differing_settings(one: str | Path, other: str | Path) -> dict[str, tuple[An
     }
 
 
-def _opened(path: str | Path) -> tuple[Results, str | None]:
+def _opened(path: str | Path) -> tuple[StudyFolder, str | None]:
     """Return the study of a folder, and which of its cell types the folder is."""
     path = Path(path)
     if (path / "networks").is_dir() and not (path / "bins.tsv").is_file():
-        return Results(path.parent), path.name
-    return Results(path), None
+        return StudyFolder(path.parent), path.name
+    return StudyFolder(path), None
 
 
 def _rows(one: str | Path, other: str | Path, fdr: float) -> Iterator[dict[str, Any]]:
@@ -90,7 +90,7 @@ def _rows(one: str | Path, other: str | Path, fdr: float) -> Iterator[dict[str, 
                 yield from _effects(sides, safe, about | {"phenotype": phenotype}, fdr)
 
 
-Sides = tuple[tuple[Results, str], tuple[Results, str]]
+Sides = tuple[tuple[StudyFolder, str], tuple[StudyFolder, str]]
 
 
 def _centralities(sides: Sides, network: str, about: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from popnet.files import read_parquet, read_table
 from popnet.names import NETWORKS, safe_name
 
 
-class Results:
+class StudyFolder:
     """The folder of a study's results.
 
     Parameters

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from popnet.errors import InputError, Problem
-from popnet.findings.folder import Results
+from popnet.findings.folder import StudyFolder
 from popnet.findings.rows import ANALYSES
 
 # Columns that say which one a row is about, by what is asked for.
@@ -27,7 +27,7 @@ SHOWN, NEIGHBOURS = 5, 10
 PROPOSED = 5
 
 
-def known_names(results: Results, kind: str) -> list[str]:
+def known_names(results: StudyFolder, kind: str) -> list[str]:
     """Return the names of a study's genes, gene sets or modules."""
     found: dict[str, None] = {}
     for cell_type in results.cell_types:
@@ -43,12 +43,12 @@ def known_names(results: Results, kind: str) -> list[str]:
     return [*found]
 
 
-def look_up(results: Results, kind: str, name: str) -> dict[str, pd.DataFrame]:
+def look_up(results: StudyFolder, kind: str, name: str) -> dict[str, pd.DataFrame]:
     """Return tables, by their headings, of all that a study says.
 
     Parameters
     ----------
-    results : Results
+    results : StudyFolder
     kind : {"gene", "set", "module"}
     name : str
         Of a module also the number.
@@ -80,7 +80,7 @@ def look_up(results: Results, kind: str, name: str) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _module_of(results: Results, number: str, known: list[str]) -> str:
+def _module_of(results: StudyFolder, number: str, known: list[str]) -> str:
     """Return the name of the module with a number, of the first network that has it."""
     for cell_type in results.cell_types:
         for network in results.networks(cell_type):
@@ -92,7 +92,7 @@ def _module_of(results: Results, number: str, known: list[str]) -> str:
     return number
 
 
-def _tests(results: Results, kind: str, name: str) -> Iterator[dict[str, object]]:
+def _tests(results: StudyFolder, kind: str, name: str) -> Iterator[dict[str, object]]:
     """Yield the tests of all tables that are about it."""
     places = {f"{one}/associations": own for one, own in results.cell_types.items()}
     for safe, phenotype in results.phenotypes.items():
@@ -103,7 +103,7 @@ def _tests(results: Results, kind: str, name: str) -> Iterator[dict[str, object]
 
 
 def _of_table(
-    results: Results, kind: str, name: str, path: Path, cell_type: str, phenotype: str
+    results: StudyFolder, kind: str, name: str, path: Path, cell_type: str, phenotype: str
 ) -> Iterator[dict[str, object]]:
     stem = path.stem
     table = results.table(str(path.relative_to(results.path)), text=["name1", "name2"])
@@ -135,7 +135,7 @@ def _of_table(
         }
 
 
-def _about_gene(results: Results, gene: str) -> dict[str, pd.DataFrame]:
+def _about_gene(results: StudyFolder, gene: str) -> dict[str, pd.DataFrame]:
     """Return where a gene is: its values, neighbours, modules, programmes and sets."""
     values: list[dict[str, object]] = []
     near: list[dict[str, object]] = []
@@ -169,7 +169,7 @@ def _about_gene(results: Results, gene: str) -> dict[str, pd.DataFrame]:
 
 
 def _of_samples(
-    results: Results, place: tuple[str, ...], gene: str, about: dict[str, object]
+    results: StudyFolder, place: tuple[str, ...], gene: str, about: dict[str, object]
 ) -> list[dict[str, object]]:
     """Return the reliability of a gene's values in a network, and their range over samples."""
     centrality = results.table(*place, "centrality.tsv")
@@ -187,7 +187,7 @@ def _of_samples(
     return [row]
 
 
-def _sets_of(results: Results, gene: str) -> list[str]:
+def _sets_of(results: StudyFolder, gene: str) -> list[str]:
     path = results.path / "study" / "gene_sets.json"
     if not path.is_file():
         return []
@@ -199,7 +199,7 @@ def _sets_of(results: Results, gene: str) -> list[str]:
     ]
 
 
-def _genes_of_module(results: Results, name: str) -> Iterator[dict[str, object]]:
+def _genes_of_module(results: StudyFolder, name: str) -> Iterator[dict[str, object]]:
     for folder, cell_type in results.cell_types.items():
         for network in results.networks(folder):
             table = results.table(folder, "networks", network, "modules.tsv", text=["name"])
