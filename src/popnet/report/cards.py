@@ -11,15 +11,13 @@ import pandas as pd
 from popnet.names import NETWORKS
 from popnet.report.embedding import packed, short
 from popnet.report.neighbourhoods import ego_networks, groups_of
-from popnet.report.results import Results
+from popnet.report.results import FEWEST_HIDDEN, Results
 from popnet.report.sections import Section
 from popnet.report.tables import FIRST
 
 # Above so many samples, or values in all, cards show quantiles by group and no points.
 MOST_SAMPLES, MOST_VALUES = 300, 6_000_000
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# Where donors are hidden, quantiles of fewer samples would say the values of single ones.
-FEWEST_HIDDEN = 10
 # Nearest genes that a card lists, and tested pairs that cards can name, of all cell types.
 NEIGHBOURS, MOST_PAIRS = 10, 20_000
 # Above so many numbers, cards leave out centralities in the graph of all networks but the headline.
@@ -94,11 +92,11 @@ def _cell_type(results: Results, cell_type: str, n_values: int) -> dict[str, Any
     sets = results.gene_sets(list(genes))
     modules = _modules(results, cell_type, place)
     edges = results.table(results.of_network(cell_type, "edges.parquet"))
+    fewest = FEWEST_HIDDEN if results.hides_donors else 1
     groups = {
-        folder: groups_of(one, results.phenotypes[folder]["type"] == "binary")
+        folder: groups_of(one, results.phenotypes[folder]["type"] == "binary", fewest)
         for folder, one in phenotypes.items()
     }
-    fewest = FEWEST_HIDDEN if results.hides_donors else 1
     return {
         "folder": cell_type,
         "name": results.cell_types[cell_type],
@@ -112,7 +110,7 @@ def _cell_type(results: Results, cell_type: str, n_values: int) -> dict[str, Any
         "phenotypes": {name: [short(v) for v in one] for name, one in phenotypes.items()}
         if pointed
         else None,
-        "summaries": None if pointed else _summaries(measures, groups, fewest),
+        "summaries": None if pointed else _summaries(measures, groups),
         "icc": _reliability(results, cell_type, genes),
         "tests": _tests(results, cell_type, place),
         "neighbours": _neighbours(results, cell_type, place),
@@ -153,13 +151,12 @@ def _of_bins(
 
 
 def _summaries(
-    measures: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series], fewest: int
+    measures: Mapping[str, np.ndarray], groups: Mapping[str, pd.Series]
 ) -> dict[str, Any]:
-    """Return quantiles of genes in each group of enough samples: genes x (groups x quantiles)."""
+    """Return quantiles of genes in each group: genes x (groups x quantiles)."""
     found: dict[str, Any] = {}
     for folder, group in groups.items():
-        sizes = group.value_counts().sort_index()
-        names = list(sizes.index[sizes >= fewest])
+        names = sorted(group.dropna().unique())
         if not names:
             continue
         found[folder] = {

@@ -18,7 +18,7 @@ HALVES = {"control": "lower half", "case": "upper half"}
 CASE, CONTROL = "cases", "controls"
 
 
-def groups_of(phenotype: pd.Series, binary: bool) -> pd.Series:
+def groups_of(phenotype: pd.Series, binary: bool, fewest: int = 1) -> pd.Series:
     """Return the group of each sample; None of the middle third and of unknown values.
 
     Halves stand in for thirds where these share a value.
@@ -28,20 +28,21 @@ def groups_of(phenotype: pd.Series, binary: bool) -> pd.Series:
     phenotype : Series, sample -> float
         Cases 1 and controls 0, or a continuous one.
     binary : bool
+    fewest : int
+        A group of fewer samples is none.
     """
     known = phenotype.dropna()
     group = pd.Series(None, phenotype.index, dtype=object)
+    low, high = known.quantile(1 / 3), known.quantile(2 / 3)
     if binary:
         group[phenotype == 1] = CASE
         group[phenotype == 0] = CONTROL
-        return group
-    low, high = known.quantile(1 / 3), known.quantile(2 / 3)
-    if low < high:
+    elif low < high:
         group[phenotype <= low] = LOWER
         group[phenotype >= high] = UPPER
     elif len(known):
         group[known.index] = split_halves(known).map(HALVES)
-    return group
+    return group.where(group.map(group.value_counts()) >= fewest, None)
 
 
 def ego_networks(

@@ -23,6 +23,9 @@ from popnet.study.gene_sets import read_gene_sets, resolve_gene_sets
 # Columns that hold names or words wherever they are, whatever these look like.
 TEXT = ("phenotype", "network", "name1", "name2", "name", "explained_by", "switched", "variant")
 
+# Where donors are hidden, smaller groups would say what single samples have.
+FEWEST_HIDDEN = 10
+
 
 class Figure(NamedTuple):
     """A figure of the study; cell_type and phenotype are folders, or empty."""

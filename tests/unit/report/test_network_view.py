@@ -61,6 +61,15 @@ def test_data_of_the_view(view):
     assert genes["modules"] == [{"name": f"1: {HOSTILE[3]}", "nodes": [0, 1, 2]}]
 
 
+def test_views_of_few_donors_are_left_out_where_these_are_hidden(view, write_study):
+    for donors in ("show", "hide"):
+        results = write_study(donors=donors)
+        path = "t/associations/p/network_view.json"
+        (results.folder / path).write_text(json.dumps(view))
+        results = Results(results.folder, results.files | {path}, results.study)
+        assert (section.section(results) is None) == (donors == "hide")
+
+
 def test_linked_genes_are_near_each_other():
     """Two groups of five, each of which is linked throughout."""
     ends = np.array([(one, other) for one in range(5) for other in range(one)])
@@ -85,7 +94,7 @@ def test_names_are_text_in_the_browser(view, tmp_path, monkeypatch, visit, looke
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text(json.dumps(view))
     study = {"cohort": HOSTILE[0], "description": "", "fdr": 0.05, "networks": ["shared"]}
-    study |= {"cell_types": {"t": "T"}, "phenotypes": {"p": {"name": "p"}}}
+    study |= {"cell_types": {"t": "T"}, "phenotypes": {"p": {"name": "p"}}, "donors": "show"}
     monkeypatch.setattr(page, "SECTIONS", (section.section,))
     results = Results(tmp_path, frozenset([file]), study)
     (tmp_path / "report.html").write_text(page.study_page(results), "utf-8")

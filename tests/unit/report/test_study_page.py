@@ -118,7 +118,11 @@ def test_hidden_donors_are_nowhere_on_the_page(write_study):
     assert data["summaries"]["p"]["groups"] == ["lower third", "upper third"]
     # Quantiles of three samples are their values.
     text = study_page(write_study(samples=samples[:8], donors="hide"))
-    assert json.loads(Elements(text).data["data-cards"])["cell_types"][0]["summaries"] == {}
+    few = json.loads(Elements(text).data["data-cards"])["cell_types"][0]
+    assert few["summaries"] == {}
+    # So are shares of so few samples that have an edge.
+    assert data["ego"]["p"]
+    assert few["ego"] == {"p": None}
 
 
 def test_numbers_of_tables_are_exact_where_they_count():
