@@ -211,7 +211,9 @@ def test_help_comes_at_once():
         "import sys; from popnet import cli; "
         "print(sorted({'pandas', 'numpy', 'anndata', 'torch', 'scipy'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    source = Path(__file__).parents[3] / "src"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -547,7 +547,7 @@ def test_a_cohort_without_an_edge(binned, tmp_path, central_genes):
 
 
 class Files(dict):
-    """Files by name, as Snakemake gives them."""
+    """Files or parameters by name, as Snakemake gives them."""
 
     __getattr__ = dict.__getitem__
 
@@ -608,7 +608,7 @@ def test_the_script_writes_what_was_gathered(
     samples = sorted({sample for sample, _ in BINS})
     write_table(pd.DataFrame({"sample": samples, "donor": samples}), folder / "donors.tsv")
     snakemake = SimpleNamespace(
-        input=SimpleNamespace(
+        input=Files(
             trained=[str(folder / "trained.tsv")],
             summary=str(folder / "summary.h5ad"),
             expression=str(folder / "expression.h5ad"),
@@ -618,7 +618,7 @@ def test_the_script_writes_what_was_gathered(
         ),
         output=output,
         wildcards=SimpleNamespace(cell_type="FPP", network=network),
-        params=SimpleNamespace(
+        params=Files(
             models=str(folder / "models"),
             networks=SETTINGS | {"min_detection": LEAST, "estimators": None, "edges": None},
             definition=definition,
