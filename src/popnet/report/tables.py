@@ -64,10 +64,7 @@ def section(results: Results) -> Section:
     """Return the tables of tests, one of which is shown at a time."""
     tables: list[dict[str, Any]] = []
     for cell_type in results.cell_types:
-        for phenotype in results.phenotypes:
-            folder = f"{cell_type}/associations/{phenotype}"
-            tables += _of_folder(results, folder, cell_type, phenotype)
-        for phenotype in results.levels:
+        for phenotype in (*results.phenotypes, *results.levels):
             folder = f"{cell_type}/associations/{phenotype}"
             tables += _of_folder(results, folder, cell_type, phenotype)
     for phenotype in results.phenotypes:
@@ -137,6 +134,9 @@ def _of_folder(
         table = results.table(path)
         if table is None or table.empty:
             continue
+        if results.hides_donors:
+            # In a group of one it is a value of that one.
+            table = table.drop(columns=["mean_case", "mean_control"], errors="ignore")
         about = [results.cell_types.get(cell_type, ""), results.named(phenotype)]
         shown = shown_table(
             first_rows(table, results.fdr), f"{name}.tsv", words, file=path, total=len(table)

@@ -16,7 +16,7 @@ from popnet.report.embedding import as_json, packed
 from popnet.report.neighbourhoods import groups_of
 from popnet.report.results import Results
 from popnet.report.study_page import study_page
-from popnet.report.tables import shown_table
+from popnet.report.tables import section, shown_table
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>&{{7*7}}"
 
@@ -123,6 +123,22 @@ def test_hidden_donors_are_nowhere_on_the_page(write_study):
     # So are shares of so few samples that have an edge.
     assert data["ego"]["p"]
     assert few["ego"] == {"p": None}
+
+
+@pytest.mark.parametrize("donors", ["show", "hide"])
+def test_means_of_groups_are_hidden_with_donors(write_study, donors):
+    """The mean of a group of one is a value of that one."""
+    results = write_study(donors=donors)
+    path = results.folder / "t/associations/p/centrality.tsv"
+    tests = pd.read_csv(path, sep="\t")
+    write_table(tests.assign(mean_case=0.1234, mean_control=0.5), path)
+    shown = {
+        column["name"]
+        for table in section(results).data
+        if table["file"].endswith("centrality.tsv")
+        for column in table["columns"]
+    }
+    assert ("mean_case" in shown, "mean_control" in shown) == ((donors == "show"),) * 2
 
 
 def test_numbers_of_tables_are_exact_where_they_count():
