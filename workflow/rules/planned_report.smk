@@ -95,7 +95,8 @@ def drawn_figures():
     drawing += ["draw_replication"] * bool(cohort.replicate)
     drawn = []
     # By `rules`, which also knows them where a module names them otherwise.
-    for each in (getattr(rules, name).rule for name in drawing):
+    for name in drawing:
+        each = getattr(rules, name).rule
         known = {"cell_type": cell_types(), "phenotype": list(phenotypes)}
         varied = [name for name in known if name in each.wildcard_names]
         for values in product(*(known[name] for name in varied)):

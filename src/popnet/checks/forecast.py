@@ -13,7 +13,7 @@ from popnet.cells.sources import common_genes, read_depth
 from popnet.checks.designs import design_of_samples
 from popnet.checks.outlook import models, told, told_hours, training_hours
 from popnet.checks.study import Study
-from popnet.presets import PRESETS
+from popnet.presets import PRESETS, training_plan
 from popnet.stats.designs import Design, make_design
 from popnet.stats.power import power
 from popnet.stats.units import encoded, with_factors
@@ -28,6 +28,9 @@ FEW = 50
 # Samples whose cells are told one by one.
 LISTED = 30
 ALPHA = 0.05
+# Of a model on a GPU: as README.md calculates it from counts of operations for the fast plan; the
+# paper's takes six times as long in float32 on a CPU.
+GPU_SECONDS = {"fast": 1.0, "paper": 6.0}
 
 
 def forecast(
@@ -129,10 +132,12 @@ def _time(
         "without bfloat16 units, at the rate of benchmarks/README.md (`speed`; 2,000 genes)"
     ]
     if bins_per_hour is None:
+        hours = n * GPU_SECONDS[training_plan(config)] / 3600
         return [
             *lines,
-            "On a GPU: measure it there, `python benchmarks/training.py stack`, and give "
-            "its bins per hour as --bins-per-hour",
+            f"On a GPU: about {told_hours(hours)}, calculated and not measured "
+            "(README.md, What it costs). To know it for your card, run `python "
+            "benchmarks/training.py stack` there and give its bins per hour as --bins-per-hour",
         ]
     return [
         *lines,

@@ -140,7 +140,9 @@ def connectivity_scatter(
         statistic, q = tests.loc[column, ["statistic", "q"]]
         # Without a value, as where no unit has such an edge.
         tested = np.isfinite(statistic)
-        found = f"effect {statistic:.2f}, {format_p(q, 'q')}" if tested else "no test"
+        alike = len(np.unique(count[np.isfinite(count)])) <= 1
+        why_not = "no test: samples do not differ" if alike else "no test"
+        found = f"effect {statistic:.2f}, {format_p(q, 'q')}" if tested else why_not
         axes.set_title(found, loc="left")
         axes.margins(0.08)
         if not np.nan_to_num(count).any():

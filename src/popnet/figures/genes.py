@@ -89,7 +89,8 @@ def gene_effects(
 
 def change(binary: bool) -> str:
     """Return what the mixed model estimates: of two groups, or of a continuous phenotype."""
-    return f"change in centrality {'(cases − controls)' if binary else 'per SD of the phenotype'}"
+    per = "(cases − controls)" if binary else "per SD of the phenotype (normal scores)"
+    return f"change in centrality {per}"
 
 
 def _draw_estimates(axes: Axes, genes: pd.DataFrame, colours: list[str]) -> None:
@@ -179,8 +180,9 @@ def volcano(genes: pd.DataFrame, subject: Subject, *, effect: str, fdr: float) -
     handles = [dot(GREY, f"q > {fdr:g} (n = {(~called).sum():,})")]
     found = set(genes.loc[called, "complex"].dropna())
     handles += [dot(c, f"complex {name}") for name, c in COMPLEXES.items() if name in found]
-    if called.any():
+    if genes.loc[called, "complex"].isna().any():
         handles.append(dot(OKABE_ITO["vermillion"], "other significant gene"))
+    if called.any():
         line = height[called].min()
         axes.axhline(line, color=DARK, lw=0.6, ls="--")
         label = f"largest P with q ≤ {fdr:g}"

@@ -38,7 +38,7 @@ PLACES = {
     "genes_in_groups": ("", OF_TESTS + "genes_in_groups.tsv"),
     "module_types": ("", "{cell_type}/networks/{network}/module_types.tsv"),
     "programmes": ("", OF_TESTS + "programmes.tsv"),
-    "modules": ("", OF_TESTS + "modules.tsv"),
+    "modules": ("modules", OF_TESTS + "modules.tsv"),
     "components": ("", OF_TESTS + "components.tsv"),
     "connectivity": ("connectivity", OF_TESTS + "connectivity.tsv"),
     "consensus": ("sets", OF_TESTS + "consensus.tsv"),
@@ -148,9 +148,11 @@ def _where(results: Results, findings: pd.DataFrame) -> list[dict[str, Any]]:
         cell_type = cell_types.get(row["cell_type"], "")
         name, path = ("", OF_TESTS + "levels.tsv") if overall else PLACES.get(key, ("", ""))
         path = path.format(phenotype=phenotype, cell_type=cell_type, network=row["network"])
-        figure = (name, cell_type, phenotype)
+        # Of the phenotype, or of the cell type with all phenotypes in it.
+        places = ((name, cell_type, phenotype), (name, cell_type, ""))
+        shown = [anchor(*place) for place in places if place in drawn]
         headline = row["network"] in ("", results.headlines.get(cell_type, ""))
-        figures.append(f"#{anchor(*figure)}" if figure in drawn and headline else "")
+        figures.append(f"#{shown[0]}" if shown and headline else "")
         files.append(path if results.has(path) else "")
     return [
         {
