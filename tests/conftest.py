@@ -87,9 +87,9 @@ def warm_python(environment):
 def snakemake(warm_python, environment):
     """A function that runs Snakemake in a folder and returns its exit status and output."""
 
-    def run(folder: Path, *arguments: str, python: str = warm_python) -> tuple[int, str]:
+    def run(folder: Path, *arguments: str) -> tuple[int, str]:
         done = subprocess.run(
-            [python, "-m", "snakemake", *arguments],
+            [warm_python, "-m", "snakemake", *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

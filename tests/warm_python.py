@@ -6,6 +6,8 @@ Nothing of popnet is imported before the fork, as each clone has its own.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import json
 import os
@@ -14,12 +16,18 @@ import select
 import signal
 import socket
 import sys
+import threading
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 FOR_SNAKEMAKE = ("snakemake.cli", "pandas")
 FOR_SCRIPTS = ("anndata", "igraph", "jinja2", "matplotlib.pyplot", "pyarrow.parquet", "pydantic")
-FOR_SCRIPTS += ("scipy.optimize", "scipy.stats", "torch")
+FOR_SCRIPTS += ("fontTools.subset", "matplotlib.backends.backend_pdf", "sklearn.neighbors")
+# The last is what torch imports with the first optimiser.
+FOR_SCRIPTS += ("scipy.optimize", "scipy.stats", "torch", "torch._dynamo")
 
 
 def serve(path: str, python: str) -> None:
@@ -50,6 +58,9 @@ def serve(path: str, python: str) -> None:
 def load(modules: tuple[str, ...]) -> tuple[str, ...]:
     for module in modules:
         importlib.import_module(module)
+    # Forks share the memory as long as their collections of garbage leave it alone.
+    gc.collect()
+    gc.freeze()
     return modules
 
 
@@ -62,8 +73,7 @@ def supervise(connection: socket.socket, request: dict, files: list[int], python
     """Say how the program ends, as a signal does for a shell; end it when nobody asks any more."""
     if not (program := os.fork()):
         connection.close()
-        run(request, files, python)
-        return
+        end(lambda: run(request, files, python))
     for file in files:
         os.close(file)
     # Readable when the client has ended, or when the program has.
@@ -74,6 +84,30 @@ def supervise(connection: socket.socket, request: dict, files: list[int], python
     with suppress(BrokenPipeError):
         connection.sendall(bytes([status if status >= 0 else 128 - status]))
     os._exit(0)
+
+
+def end(program: Callable[[], None]) -> NoReturn:
+    """End as Python itself does after a program, but for taking all objects apart: that is slow."""
+    status: object = 0
+    try:
+        program()
+    except SystemExit as asked:
+        status = asked.code
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    if not isinstance(status, int | None):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):
+            stream.flush()
+    os._exit((status or 0) & 0xFF)
 
 
 def run(request: dict, files: list[int], python: str) -> None:

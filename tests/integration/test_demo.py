@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import zipfile
 from pathlib import Path
 
@@ -42,8 +41,7 @@ TITLES = [
 def demo(copy_clone, snakemake) -> Path:
     """A clone in which the demo has run."""
     clone = copy_clone("demo")
-    # As it starts for users, and each of its jobs imports by itself what it needs.
-    status, output = snakemake(clone, "--cores", "2", python=sys.executable)
+    status, output = snakemake(clone, "--cores", "2")
     assert status == 0, output
     (clone / "demo.log").write_text(output)
     return clone

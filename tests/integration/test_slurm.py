@@ -309,7 +309,7 @@ def test_results_are_those_of_a_local_run(study, small_clone, snakemake):
     clone, _, _, _ = study
     local = small_clone("local")
     run = ["--cores", "2", *WANTED, *CONFIGS]
-    status, output = snakemake(local, *run, python=sys.executable)
+    status, output = snakemake(local, *run)
     assert status == 0, output
 
     def files(clone):
