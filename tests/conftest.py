@@ -103,6 +103,38 @@ def snakemake(warm_python, environment):
 
 
 @pytest.fixture(scope="session")
+def compare_columns():
+    """A function that returns columns that `columns.yaml` does not explain, by file.
+
+    It also returns those that it lists and no file has, by table, of the tables that are there.
+    """
+    import pandas as pd
+
+    from popnet.files import read_table
+    from popnet.report.columns import explain, tables, tables_of
+
+    def compare(results: Path) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
+        unexplained: dict[str, list[str]] = {}
+        seen: dict[str, set[str]] = {}
+        for path in [*results.rglob("*.tsv"), *results.rglob("*.parquet")]:
+            name = path.relative_to(results).as_posix()
+            if name.startswith(("benchmarks/", "simulated/")):
+                continue
+            columns = list((pd.read_parquet if path.suffix == ".parquet" else read_table)(path))
+            table = next(iter(tables_of(name)), None)
+            unknown = [column for column in columns if table is None or not explain(name, column)]
+            if unknown:
+                unexplained[name] = unknown
+            if table is not None:
+                seen.setdefault(table.name, set()).update(columns)
+        known = {one.name: set(one.columns) for one in tables()[1] if one.name in seen}
+        absent = {name: columns - seen[name] for name, columns in known.items()}
+        return unexplained, {name: columns for name, columns in absent.items() if columns}
+
+    return compare
+
+
+@pytest.fixture(scope="session")
 def install():
     """A function that installs packages of Debian; skips the test where it cannot."""
 

@@ -147,6 +147,13 @@ def test_samples_and_hits(results):
         assert {"gene", "q", "correlation_q", "seen_by"} <= set(hits.columns)
 
 
+def test_every_column_is_explained(results, compare_columns):
+    unexplained, absent = compare_columns(results)
+    assert unexplained == {}
+    # Nothing here gathers the tests of several networks.
+    assert absent == {"associations/centrality.tsv": {"network", "measure_icc", "verdict"}}
+
+
 def test_figures_and_report(clone, results, snakemake):
     folder = results / "figures" / "comparisons"
     assert {path.stem for path in folder.glob("*.png")} == FIGURES

@@ -19,7 +19,6 @@ from popnet.cli import main
 from popnet.files import read_table
 from popnet.findings.agreement import compare, differing_settings
 from popnet.names import safe_name
-from popnet.report.columns import explain, tables, tables_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -281,20 +280,9 @@ def test_files(demo, results):
     assert (results / "benchmarks").is_dir()
 
 
-def test_every_column_is_explained(results):
+def test_every_column_is_explained(results, compare_columns):
     """And no other: what `columns.yaml` says that a table has, the demo's tables have."""
-    seen: dict[str, set[str]] = {}
-    for path in [*results.rglob("*.tsv"), *results.rglob("*.parquet")]:
-        name = path.relative_to(results).as_posix()
-        if name.startswith(("benchmarks/", "simulated/")):
-            continue
-        whole = pd.read_parquet if path.suffix == ".parquet" else read_table
-        columns = list(whole(path))
-        assert [column for column in columns if not explain(name, column)] == [], name
-        table = tables_of(name)[0]
-        seen.setdefault(table.name, set()).update(columns)
-    for table in tables()[1]:
-        assert table.name not in seen or set(table.columns) <= seen[table.name], table.name
+    assert compare_columns(results) == ({}, {})
 
 
 @pytest.mark.parametrize(("name", "key"), [("map", "sample"), ("centrality", "gene")])
@@ -385,7 +373,7 @@ def test_report(demo, results, snakemake):
         assert f"Phenotype {phenotype}" in html
 
 
-def test_tune(demo, results, snakemake):
+def test_tune(demo, results, snakemake, compare_columns):
     """Model selection beside a finished study, which stays as it is."""
     study = {path: path.stat().st_mtime_ns for path in results.rglob("*.tsv")}
     (demo / "few.yaml").write_text(
@@ -403,6 +391,7 @@ def test_tune(demo, results, snakemake):
     bins = [read_table(results / "progenitor" / "tuning" / f"{n}.tsv")["bin"] for n in (1, 2)]
     samples = {name.rsplit(".", 1)[0] for column in bins for name in column}
     assert len(samples) == 2
+    assert compare_columns(results) == ({}, {})
     assert (results / "figures" / "progenitor" / "tuning.png").exists()
     status, output = snakemake(demo, "tune", "--report", "tuning.zip", *configs)
     assert status == 0, output

@@ -23,7 +23,8 @@ column. `make generate` writes this page.
 
 Effects are **cases minus controls**, or the change with a rising phenotype. What is in square
 brackets is not in every study. Empty cells were not tested, or cannot be known. The table beside a
-figure has the columns of the table of results with the same name, if it is not listed below.
+figure has the columns of the table of results with the same name, if it is not listed below. Tables
+in `benchmarks/` are Snakemake's own: seconds (`s`), most memory in MB (`max_rss`) and more, by job.
 
 """
 
@@ -54,11 +55,13 @@ class Table:
     def holds(self, path: PurePosixPath) -> bool:
         """Return whether this is the table of a path within the results, or of a file name."""
         folder, _, name = self.name.rpartition("/")
-        alone = len(path.parts) == 1
-        if not _fits(name, path.name) or (alone and "<" in name and "<" not in folder):
+        alone, by_chance = len(path.parts) == 1, name.endswith(".null.tsv")
+        if not _fits(name, path.name) or (alone and "<" in name and not by_chance):
             return False
         if "<" in folder or not folder:
-            return alone or (len(path.parts) == 2 and bool(folder)) or name.endswith(".null.tsv")
+            parts = self.name.split("/")
+            whole = len(parts) == len(path.parts) and all(map(_fits, parts, path.parts))
+            return alone or whole or by_chance
         return alone or f"/{folder}/" in f"/{path}"
 
     def explain(self, column: str) -> str:
@@ -76,8 +79,9 @@ def explain(table: str, column: str) -> str:
     Parameters
     ----------
     table : str
-        Path within the results of a cohort, with ``/``, or a file name, such as
-        ``centrality.tsv``; then the first table of this name that has the column is meant.
+        Path within the results of a cohort, with ``/`` (of a meta-analysis from ``meta`` on), or a
+        file name, such as ``centrality.tsv``; then the first table of this name that has the column
+        is meant.
     column : str
 
     Returns
@@ -137,15 +141,18 @@ def page() -> str:
 
 
 def _heading(name: str) -> str:
-    folder = name.rpartition("/")[0].split("/")[0]
-    return {
-        "": "Tables of the study",
+    folders = name.split("/")[:-1]
+    headings = {
         "associations": "Tests, by phenotype",
         "variants": "Genotypes",
         "map": "The map of samples",
         "networks": "Networks, by cell type",
         "figures": "Tables beside figures",
-    }.get(folder, "Cells and samples")
+        "comparisons": "Comparisons of methods",
+        "meta": "Meta-analyses",
+    }
+    known = (headings[folder] for folder in folders if folder in headings)
+    return next(known, "Cells and samples" if folders else "Tables of the study")
 
 
 def _shown(table: Table, column: str) -> str:

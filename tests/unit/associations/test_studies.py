@@ -10,6 +10,7 @@ import pytest
 
 from popnet.associations.studies import StudyTests, studies_combined
 from popnet.errors import InputError
+from popnet.files import write_table
 from popnet.findings.meta import TOGETHER, forest, meta_rows
 from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import make_mixed_design
@@ -58,6 +59,18 @@ def test_effects_of_studies(study):
     assert shown["study"][:3].tolist() == [TOGETHER, "a", "b"]
     first = shown.iloc[1]
     assert first["high"] - first["effect"] == pytest.approx(1.959964 * row["a: error"])
+
+
+def test_every_column_is_explained(study, compare_columns, tmp_path):
+    """Of the tables of `snakemake meta`, which no test runs."""
+    table = studies_combined({"a": study(16, 0), "b: p": study(40, 1)}).assign(network="shared")
+    rows = pd.DataFrame(meta_rows(table, 0.05)).assign(cell_type="T", phenotype="ill")
+    shown = {"T/ill.tsv": table, "meta.tsv": rows, "figures/T/ill.tsv": forest(table)}
+    for name, one in shown.items():
+        path = tmp_path / "meta" / "two" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_table(one, path)
+    assert compare_columns(tmp_path) == ({}, {})
 
 
 def test_continuous_phenotypes(study):

@@ -44,6 +44,21 @@ def test_every_listed_column_has_a_meaning():
         ("figures/T/age/centrality.tsv", "mean_q", "`mean_p`"),
         ("T/depth.tsv", "matched_depth", "after thinning"),
         ("another.tsv", "p_family", "Family-wise"),
+        ("comparisons/hubs.tsv", "rho", "predicted and true"),
+        ("hubs.tsv", "mean", "Mean centrality over samples"),
+        ("comparisons/methods.tsv", "status", "not asked for"),
+        ("comparisons/embeddings/pca_types.tsv", "recall", "classified correctly"),
+        ("figures/comparisons/embeddings.tsv", "mean", "over folds"),
+        ("figures/comparisons/neighbour_overlap.tsv", "clr", "Jaccard"),
+        ("T cells/comparisons/agreement.tsv", "method", "siVAE per bin"),
+        ("figures/comparisons/T cells/agreement.tsv", "rho", "siVAE and by the method"),
+        ("T/comparisons/age/hits.tsv", "clr_q", "this p"),
+        ("T/comparisons/networks/1.tsv", "reason", "failed"),
+        ("training/1.tsv", "status", "`trained`"),
+        ("meta/dementia/meta.tsv", "tested", "two studies"),
+        ("meta/dementia/T/age.tsv", "seaad: error", "Standard error"),
+        ("meta/dementia/figures/T/age.tsv", "study", "`together`"),
+        ("meta/networks/shared/centrality.tsv", "007", "in this sample"),  # A type of this name.
     ],
 )
 def test_a_column_is_explained_by_its_table(table, column, words):
