@@ -10,7 +10,6 @@ import pandas as pd
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
 from popnet.stats.multiplicity import benjamini_hochberg
-from popnet.stats.permutation import permutation_test
 from popnet.stats.ranks import correlate
 
 
@@ -42,10 +41,11 @@ def paper(
 def robust(
     layers: Mapping[str, np.ndarray], design: Design, testing: Testing
 ) -> dict[str, pd.DataFrame]:
-    """Test every gene by every method, by permutation; as :func:`paper`."""
+    """Test every gene by every method, by the design's mixed model if it has one; as :func:`paper`.
+
+    Without a model p and q are those of permutations, as they are of the study's own network.
+    """
     return {
-        method: permutation_test(
-            design.units.average(values), design, testing.permutations, testing.seed, resolve=True
-        ).table
+        method: testing.both(method, values, design)[1].drop(columns=["n", "n_permutations"])
         for method, values in layers.items()
     }

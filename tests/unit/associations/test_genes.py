@@ -13,6 +13,7 @@ from popnet.associations import expression, graph_centrality
 from popnet.associations import genes as gene_tests
 from popnet.associations.genes import TRIED, BinValues, _leaving_out, describe, partial
 from popnet.associations.testing import OF_MODEL, Testing
+from popnet.comparisons import hits as compared
 from popnet.stats.designs import make_design, unadjusted
 from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import make_mixed_design
@@ -308,6 +309,17 @@ def pairs():
     rate, depth = np.full(values.shape, 0.9), np.zeros(28)
     icc = pd.Series(0.9, genes)
     return BinValues(values, rng.normal(size=values.shape), rate, depth, genes, icc), design
+
+
+@pytest.mark.parametrize("preset", ["paper", "robust"])
+def test_centralities_by_other_methods_are_tested_as_the_study_is(pairs, preset):
+    """That siVAE finds more is not due to another test."""
+    values, design = pairs
+    testing = Testing(200, seed=1)
+    own = getattr(gene_tests, preset)(values, design, testing).table.set_index("gene")
+    other = getattr(compared, preset)({"other": values.centrality}, design, testing)["other"]
+    for column in ("statistic", "p", "q"):
+        np.testing.assert_allclose(other[column], own.loc[values.genes, column])
 
 
 def test_a_mixed_model_gives_p_where_the_design_has_one(pairs):
