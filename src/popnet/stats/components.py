@@ -61,12 +61,15 @@ class Components:
         Of a single bin, between -1 and 1; NaN where it is unknown.
     residuals : ndarray of shape (n_bins, m)
         Given the covariates; 0 where a value is missing.
+    present : ndarray of bool, of shape (n_bins, m)
+        Where none is.
     df_between, df_within : ndarray of shape (m,)
         Degrees of freedom of what the residuals have between samples and within them.
     """
 
     icc: np.ndarray
     residuals: np.ndarray
+    present: np.ndarray
     df_between: np.ndarray
     df_within: np.ndarray
 
@@ -163,7 +166,7 @@ def components(values: np.ndarray, bins: Bins, own: np.ndarray | None = None) ->
             (total**2).sum(axis=0), (within**2).sum(axis=0), df_total, df_within, trace, size**2
         )
         residuals[np.ix_(rows, columns)] = np.where(np.abs(total) > ROUNDING * size, total, 0)
-    return Components(found, residuals, *df)
+    return Components(found, residuals, np.isfinite(values), *df)
 
 
 def kernel_components(gram: np.ndarray, bins: Bins) -> tuple[float, np.ndarray]:
@@ -236,10 +239,12 @@ def agreement(left: np.ndarray, bins: Bins, seed: int) -> dict[str, float]:
 def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     """Return p of the hypothesis that no column differs between samples, given the covariates.
 
-    Statistics are the mean F ratios of all columns, and of the tenth and the hundredth of them in
-    which it is largest: in a cohort that differs in a few genes alone, the median gene has no
-    reliability, and these few have it. Their smallest p counts, compared with the smallest under
-    permutation (Westfall and Young). Residuals are permuted over the bins and regressed on the
+    Statistics are the mean share of the variance that is between samples (adjusted R2, which orders
+    as the F ratio does) of all columns, and of the tenth and the hundredth of them in which it is
+    largest: in a cohort that differs in a few genes alone, the median gene has no reliability, and
+    these few have it. Their smallest p counts, compared with the smallest under permutation
+    (Westfall and Young). F itself has no bound: a gene that a single bin expresses would decide the
+    mean, wherever permutation puts this bin. Residuals are permuted over the bins and regressed on the
     covariates again (Freedman and Lane, Journal of Business and Economic Statistics 1, 1983).
 
     Parameters
@@ -250,31 +255,36 @@ def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     """
     from scipy.stats import rankdata
 
-    known = np.isfinite(found.icc)
     by_bins = degrees_of_freedom(bins.samples, bins.fixed)
-    if min(by_bins) < 1 or not known.any():
+    if min(by_bins) < 1 or not np.isfinite(found.icc).any():
         return math.nan
-    residuals = found.residuals[:, known]
+    varies = found.residuals.any(axis=0)
+    residuals = found.residuals[:, varies]
     residuals = residuals / np.sqrt((residuals**2).sum(axis=0))
+    present = found.present[:, varies].astype(float)
     fixed, member = _basis(bins.fixed), _indicators(bins.samples)
     inner = _basis(_within(bins.fixed, member))
     largest = [max(1, round(share * residuals.shape[1])) for share in TOP]
-    root = np.sqrt(bins.sizes)[:, None]
 
-    def statistics(
-        values: np.ndarray, df: tuple[np.ndarray | float, np.ndarray | float]
-    ) -> list[float]:
-        of_samples = ((member @ values / root) ** 2).sum(axis=0)
+    def statistics(order: np.ndarray, df: np.ndarray | None = None) -> list[float]:
+        values, sizes = residuals[order], member @ present[order]
+        if df is None:
+            # Without the samples and bins that a column lacks here.
+            samples_lost = (sizes == 0).sum(axis=0)
+            bins_lost = len(order) - sizes.sum(axis=0)
+            df = np.array(by_bins)[:, None] - [samples_lost, bins_lost - samples_lost]
+        of_samples = ((member @ values) ** 2 / np.maximum(sizes, 1)).sum(axis=0)
         within = (values**2).sum(axis=0) - of_samples - ((inner.T @ values) ** 2).sum(axis=0)
         total = (values**2).sum(axis=0) - ((fixed.T @ values) ** 2).sum(axis=0)
-        within = np.maximum(within, ROUNDING)
-        ratio = (total - within) / df[0] / (within / df[1])
-        ratio.sort()
-        return [float(ratio[-n:].mean()) for n in largest]
+        left = df.sum(axis=0) * within / (np.maximum(df[1], 1) * np.maximum(total, ROUNDING))
+        # Nothing is known of a column whose bins are alike in all samples that have several.
+        share = np.where((df.min(axis=0) >= 1) & (within > ROUNDING), 1 - left, 0)
+        share.sort()
+        return [float(share[-n:].mean()) for n in largest]
 
-    df = found.df_between[known], found.df_within[known]
+    df = np.array([found.df_between[varies], found.df_within[varies]])
     orders = _relabelled(len(residuals), seed, PERMUTATIONS)
-    each = [statistics(residuals, df), *(statistics(residuals[order], by_bins) for order in orders)]
+    each = [statistics(np.arange(len(residuals)), df), *map(statistics, orders)]
     # How many are as large, of each statistic, over the observed one and all permuted ones.
     rarity = rankdata(np.round(-np.array(each), 10), method="max", axis=0).min(axis=1)
     return float((rarity <= rarity[0]).mean())

@@ -169,6 +169,28 @@ def test_p_is_uniform_or_larger_where_nothing_differs():
     assert {one["verdict"] for one in found} >= {NOT_MEASURABLE}
 
 
+@pytest.mark.parametrize("share_missing", [0.3, 0.6])
+def test_p_is_uniform_where_genes_are_missing_from_bins(share_missing):
+    """As in shallow cells, where a network knows many genes in some bins only."""
+    found = []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        sizes = rng.integers(1, 5, 12)
+        values = drawn(sizes, 0, 40, seed)
+        values[rng.random(values.shape) < share_missing * rng.random(40)] = np.nan
+        found.append(of_values(values, describe_bins(table(sizes)), Judging(0.4, seed))["p"])
+    assert kstest(found, "uniform").pvalue > 0.01
+
+
+def test_genes_that_a_single_bin_expresses_do_not_hide_what_samples_differ_in():
+    sizes = [1, 1, 1, *[3] * 9]
+    values = drawn(sizes, 4.0, 20)
+    rare = np.zeros((sum(sizes), 400))
+    rare[np.random.default_rng(1).integers(sum(sizes), size=400), np.arange(400)] = 1
+    found = of_values(np.hstack([values, rare]), describe_bins(table(sizes)), HOW)
+    assert found["p"] == 1 / 200
+
+
 def test_verdicts():
     few = {"icc_sample": 0.2, "p": 0.005, "cells_per_sample": 300.0}
     found = measures.judge(few, (7, 16), 0.4, False)
