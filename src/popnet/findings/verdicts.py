@@ -19,6 +19,8 @@ NAMED = 4
 RELIABLE_EFFECT = "detectable effect, reliable genes"
 # A set of genes is named where so many of its genes, and this share of them, are hits.
 GENES_OF_SET, SHARE_OF_SET = 3, 0.5
+# The weaker claim of pairs, which says nothing more where the stronger one is tested.
+AGREE, ALONE = ANALYSES["edges"][0], ANALYSES["model_edges"][0]
 # What is no question about networks.
 CONTROLS = {ANALYSES[one][0] for one in (*NO_QUESTIONS, "composition", "overall_composition")}
 
@@ -84,6 +86,8 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     """
     asked = findings[~findings["analysis"].isin(CONTROLS)]
     tested = asked[asked["tested"] > 0]
+    if AGREE in set(tested["analysis"]):
+        tested = tested[tested["analysis"] != ALONE]
     if tested.empty:
         return UNTESTED, "No question could be tested: what cannot be measured is left out."
     hits = tested[tested["significant"] > 0]
@@ -100,9 +104,11 @@ def light(findings: pd.DataFrame, fdr: float) -> tuple[str, str]:
     explained = hits["unexplained"] == 0
     good = hits[stands & ~chance & ~explained]
     if len(good):
+        names = _listed([_in_text(one) for one in good["analysis"]], len(good))
         return FOUND, (
             f"{len(good)} of {len(tested)} analyses {_have(len(good))} hits that stand when all "
-            "questions of the study are counted together, and have no other known explanation."
+            "questions of the study are counted together, and have no other known explanation: "
+            f"{names}."
         )
     reasons = [
         (
@@ -148,6 +154,8 @@ def sentences(
     for name, words in (("programmes", "programme"), ("modules", "module")):
         if name in tables:
             said += _of_groups(tables[name], words, about, fdr)
+    if "graph_centrality" in tables:
+        said += _in_graph(tables["graph_centrality"], about, fdr)
     if "edges" in tables:
         said += _of_edges(tables["edges"], about, fdr)
     if "map" in tables:
@@ -220,7 +228,8 @@ def missed(items: Mapping[str, str], binary: bool) -> list[str]:
         genes = f"{n:,} reliable genes, median ICC" if n > 1 else "1 reliable gene, ICC"
         limits.insert(0, (f" of a reliable gene ({genes} {icc:.2f})", RELIABLE_EFFECT))
     found = [_limit(items, what, *limit) for limit in limits]
-    start = f"With {items['observations']} observations (each a {items.get('each is a', 'sample')})"
+    each = items.get("each is a", "sample")
+    start = f"Centrality of single genes: with {items['observations']} observations (each a {each})"
     last = "(power 80 %). No hit is no proof that nothing changes."
     return [f"{start}, {'; '.join(found)} {last}"]
 
@@ -306,12 +315,34 @@ def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> l
         of = first["name1"] if kind != "coupling" else f"{first['name1']} with {first['name2']}"
         which = f"{word}s" if kind != "coupling" else f"pairs of {word}s"
         n_explained = len(hits) - len(free)
-        explained = f", {n_explained} explained by expression or composition" if n_explained else ""
+        number = "all" if n_explained == len(hits) > 1 else f"{n_explained:,}"
+        explained = f", {number} explained by expression or composition" if n_explained else ""
+        if n_explained == len(hits) == 1:
+            explained = ", explained by expression or composition"
         said.append(
             f"{len(hits):,} of {len(rows):,} {which} {'change' if len(hits) > 1 else 'changes'} in "
             f"{kind}{explained}. First: {of}, {way} {about.across} (q {first['q']:.2g})."
         )
     return said
+
+
+def _in_graph(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
+    """The measure of the graph with most hits that nothing else explains, of those with a hit."""
+    hits = table[table["q"] <= fdr]
+    if hits.empty:
+        return []
+    free = hits[~is_explained(hits)]
+    chosen = (free if len(free) else hits)["measure"].value_counts().index[0]
+    own, tested = hits[hits["measure"] == chosen], table["measure"] == chosen
+    free = own[~is_explained(own)]
+    low = int((own["statistic"] < 0).sum())
+    words = str(chosen).replace("_", " ")
+    return [
+        f"{len(own):,} of {int((tested & table['p'].notna()).sum()):,} genes change in {words} (of "
+        f"their edges in the graph), {low:,} lower and {len(own) - low:,} higher {about.across} ("
+        f"{_explained(own, 'expression, composition or edges of other genes')}): "
+        f"{_listed((free if len(free) else own)['gene'], NAMED)}."
+    ]
 
 
 def _of_edges(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:

@@ -244,8 +244,8 @@ def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     largest: in a cohort that differs in a few genes alone, the median gene has no reliability, and
     these few have it. Their smallest p counts, compared with the smallest under permutation
     (Westfall and Young). F itself has no bound: a gene that a single bin expresses would decide the
-    mean, wherever permutation puts this bin. Residuals are permuted over the bins and regressed on the
-    covariates again (Freedman and Lane, Journal of Business and Economic Statistics 1, 1983).
+    mean, wherever permutation puts this bin. Residuals are permuted over the bins and regressed on
+    the covariates again (Freedman and Lane, Journal of Business and Economic Statistics 1, 1983).
 
     Parameters
     ----------

@@ -39,6 +39,13 @@ def test_lights(changes, light, why):
     assert why in reason
 
 
+def test_pairs_by_the_network_alone_count_where_nothing_confirms_them():
+    alone = findings(analysis=say.ALONE)
+    assert say.light(alone, 0.05)[0] == say.FOUND
+    both = pd.concat([findings(analysis=say.AGREE, significant=0, unexplained=0), alone])
+    assert say.light(both, 0.05) == (say.NOTHING, say.light(both.head(1), 0.05)[1])
+
+
 def genes(n_hits, statistic=-0.5, explained_by="none"):
     hits = [number < n_hits for number in range(10)]
     return pd.DataFrame(
@@ -68,6 +75,36 @@ def test_sentences_have_direction_and_numbers():
     assert "0 lower and 2 higher in ill (against well)" in of_genes
     [of_genes] = say.sentences({"centrality": genes(0)}, {}, ILL, "robust", 0.05)
     assert of_genes == "None of 10 genes changes in centrality."
+
+
+def test_genes_of_the_graph_are_told_by_the_measure_that_finds_most():
+    tables = [genes(4).assign(measure="degree"), genes(3).assign(measure="signed_strength")]
+    tables[0].loc[:2, "explained_by"] = "other genes' edges"
+    [text] = say.sentences({"graph_centrality": pd.concat(tables)}, {}, ILL, "robust", 0.05)
+    assert text == (
+        "3 of 10 genes change in signed strength (of their edges in the graph), 3 lower and 0 "
+        "higher in ill (against well) (3 not explained by expression, composition or edges of "
+        "other genes): G0, G1, G2."
+    )
+    none = {"graph_centrality": genes(0).assign(measure="degree")}
+    assert say.sentences(none, {}, ILL, "robust", 0.05) == []
+
+
+@pytest.mark.parametrize(
+    ("explained_by", "words"),
+    [
+        (["none", "none"], "change in density. First: A"),
+        (["composition", "none"], "change in density, 1 explained by expression or"),
+        (["composition", "composition"], "change in density, all explained by expression or"),
+    ],
+)
+def test_modules_say_how_many_are_explained(explained_by, words):
+    table = pd.DataFrame({"kind": "density", "name1": ["A", "B"], "name2": "", "estimate": 0.1})
+    table = table.assign(p=0.001, q=0.002, explained_by=explained_by)
+    table.loc[:, "name1"] = ["B", "A"] if explained_by == ["composition", "none"] else ["A", "B"]
+    [text] = say.sentences({"modules": table}, {}, ILL, "robust", 0.05)
+    assert words in text
+    assert "First: A" in text
 
 
 def test_what_was_not_asked_is_not_called_unexplained():
