@@ -327,12 +327,13 @@ def _of_groups(table: pd.DataFrame, word: str, about: Compared, fdr: float) -> l
 
 
 def _in_graph(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
-    """The measure of the graph with most hits that nothing else explains, of those with a hit."""
+    """Strength, which compares no gene with others; else the measure with most unexplained hits."""
     hits = table[table["q"] <= fdr]
     if hits.empty:
         return []
     free = hits[~is_explained(hits)]
-    chosen = (free if len(free) else hits)["measure"].value_counts().index[0]
+    counts = (free if len(free) else hits)["measure"].value_counts()
+    chosen = "strength" if "strength" in counts else counts.index[0]
     own, tested = hits[hits["measure"] == chosen], table["measure"] == chosen
     free = own[~is_explained(own)]
     low = int((own["statistic"] < 0).sum())
