@@ -12,6 +12,8 @@ rule draw_associations:
         gene_sets=of_each(
             CANDIDATES, "<results>/{cell_type}/associations/{phenotype}/<network>/gene_sets.tsv"
         ),
+        expression=["<results>/{cell_type}/associations/{phenotype}/expression.tsv"]
+        * ("expression" in controls()),
         phenotype="<results>/study/phenotypes/{phenotype}.tsv",
     output:
         **figures(

@@ -91,13 +91,18 @@ def volcano_points(genes: pd.DataFrame) -> pd.DataFrame:
     return shown[["gene", "effect", "p", "q", "significant", "complex"]].reset_index(drop=True)
 
 
-def quadrant_points(genes: pd.DataFrame, *, fdr: float) -> pd.DataFrame:
+def quadrant_points(
+    genes: pd.DataFrame, expression: pd.DataFrame | None = None, *, fdr: float
+) -> pd.DataFrame:
     """Return the associations of centrality and of mean expression, and which is significant.
 
     Parameters
     ----------
     genes : DataFrame
         Of :func:`with_complexes`, with mean_statistic and mean_q.
+    expression : DataFrame, optional
+        expression.tsv. Its test of mean expression, the same as that of centrality, then stands in
+        place of the one in `genes`, which is by permutation and has less power.
     fdr : float
 
     Returns
@@ -106,10 +111,14 @@ def quadrant_points(genes: pd.DataFrame, *, fdr: float) -> pd.DataFrame:
         `found` is "both", "centrality alone", "expression alone" or "neither"; the smallest p
         first.
     """
+    if expression is not None:
+        means = expression[expression["measure"] == "expression"].set_index("gene")
+        own = means[["statistic", "q"]].reindex(genes["gene"]).to_numpy()
+        genes = genes.assign(mean_statistic=own[:, 0], mean_q=own[:, 1])
     shown = strongest_first(genes.dropna(subset=["mean_statistic"]))
-    centrality, expression = shown["significant"], shown["mean_q"] <= fdr
+    central, expressed = shown["significant"], shown["mean_q"] <= fdr
     found = np.select(
-        [centrality & expression, centrality, expression],
+        [central & expressed, central, expressed],
         ["both", "centrality alone", "expression alone"],
         "neither",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from itertools import islice
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -61,8 +62,24 @@ def section(results: Results) -> Section | None:
 
 
 def shown_figures(results: Results) -> list[Figure]:
-    """Return the figures of the page; where donors are hidden, without those that show samples."""
-    return [one for one in results.figures if not (results.hides_donors and one.name in OF_SAMPLES)]
+    """Return the figures of the page: those that show something.
+
+    Where donors are hidden, without those that show samples.
+    """
+    return [
+        one
+        for one in results.figures
+        if not (results.hides_donors and one.name in OF_SAMPLES)
+        and not _is_empty((results.folder / one.path).with_suffix(".tsv"))
+    ]
+
+
+def _is_empty(table: Path) -> bool:
+    """Return whether the table beside a figure has a heading and no row."""
+    if not table.exists():
+        return False
+    with table.open(encoding="utf-8") as lines:
+        return len(list(islice(lines, 2))) < 2
 
 
 def anchor(name: str, cell_type: str, phenotype: str) -> str:

@@ -98,6 +98,17 @@ def test_quadrants_say_what_changes():
     assert shown["gene"].tolist() == list("abcd")
     kinds = ["both", "centrality alone", "expression alone", "neither"]
     assert shown["found"].tolist() == kinds
+    own = pd.DataFrame({"gene": list("edcba"), "statistic": -1.0, "q": [0, 0, 1, 1, 1]})
+    own = pd.concat([own.assign(measure="expression"), own.assign(measure="detection", q=0)])
+    shown = quadrant_points(with_complexes(genes, MT, fdr=0.05), own, fdr=0.05).set_index("gene")
+    assert shown["found"].to_dict() == {
+        "a": "centrality alone",
+        "b": "centrality alone",
+        "c": "neither",
+        "d": "expression alone",
+        "e": "both",
+    }
+    assert (shown["mean_statistic"] == -1).all()
 
 
 def test_quantiles_of_p_are_those_of_a_uniform_sample():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,7 +15,8 @@ import pytest
 from popnet.files import write_table
 from popnet.report.embedding import as_json, packed
 from popnet.report.neighbourhoods import groups_of
-from popnet.report.results import Results
+from popnet.report.pictures import shown_figures
+from popnet.report.results import Figure, Results
 from popnet.report.study_page import study_page
 from popnet.report.tables import section, shown_table
 
@@ -139,6 +141,19 @@ def test_means_of_groups_are_hidden_with_donors(write_study, donors):
         for column in table["columns"]
     }
     assert ("mean_case" in shown, "mean_control" in shown) == ((donors == "show"),) * 2
+
+
+def test_a_figure_that_shows_nothing_is_left_out(write_study):
+    results = write_study()
+    figures = [
+        Figure(name, name.title(), "t", "p", f"figures/{name}.png", "What it shows.")
+        for name in ("circos", "sets")
+    ]
+    (results.folder / "figures").mkdir()
+    for one, rows in zip(figures, ([], [1.0]), strict=True):
+        (results.folder / one.path).write_bytes(b"")
+        write_table(pd.DataFrame({"x": rows}), (results.folder / one.path).with_suffix(".tsv"))
+    assert shown_figures(replace(results, figures=tuple(figures))) == figures[1:]
 
 
 def test_numbers_of_tables_are_exact_where_they_count():

@@ -45,7 +45,7 @@ def main(snakemake):
     table = shown.volcano_points(tested)
     of_axis = plots.change(binary) if "estimate" in tested else effect
     save(plots.volcano(table, subject, effect=of_axis, fdr=fdr), table, output.volcano[0])
-    table = shown.quadrant_points(tested, fdr=fdr)
+    table = shown.quadrant_points(tested, *map(read_table, files.expression), fdr=fdr)
     save(plots.quadrants(table, subject, effect=effect, fdr=fdr), table, output.quadrants[0])
     table = shown.qq_points(association)
     save(plots.quantiles_of_p(table, subject), table, output.qq[0])
