@@ -132,6 +132,8 @@ FEW = {
     for cells, donors in ((50, 20), (50, 40), (50, 100), (100, 40), (200, 40))
     for kind in ("few", "fewsimulated")
 }
+# Modules, each in another half of the donors.
+FEW_MODULES = range(1, 7)
 # Cohorts with the depth that they were sequenced to.
 SEQUENCED = {
     "sequencedperez300": Source(PEREZ, "sample_id", 300, 300),
@@ -435,7 +437,7 @@ def _equal_cells(bins: Bins) -> np.ndarray:
 
 
 def _about(models: Sequence[Any]) -> dict[str, float]:
-    error = [np.nanmean(one.heldout_error / np.maximum(one.variance, 1e-9)) for one in models]
+    error = [(one.heldout_error / one.variance)[one.variance > 1e-6].mean() for one in models]
     active = [one.active_dimensions for one in models]
     return {"dimensions": float(np.mean(active)), "heldout_error": float(np.mean(error))}
 
@@ -746,7 +748,7 @@ def few_cells(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]
     """Return what is found of a gain, and beside it, with one small bin of each donor."""
     rows = []
     upper = np.triu_indices(len(bins.genes), 1)
-    for seed in SEEDS[:2]:
+    for seed in FEW_MODULES:
         wired, changed, module = plant(bins, "gain", 0.5, seed, np.zeros(len(bins.samples)))
         design = over_donors(bins.samples, changed)
         plain = correlation(wired, 0)[0][:, upper[0], upper[1]]
