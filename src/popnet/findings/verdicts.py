@@ -379,6 +379,8 @@ def _explained(hits: pd.DataFrame, what: str) -> str:
     if "explained_by" not in hits:
         return f"whether {what} explain it was not asked"
     unknown = int((hits["explained_by"] == UNKNOWN).sum())
+    if unknown == len(hits):
+        return f"whether {what} explain it is not known"
     free = int((~is_explained(hits)).sum()) - unknown
     asked = f"{free:,} not explained by {what}"
     return f"{asked}; of {unknown:,} it is not known" if unknown else asked

@@ -108,8 +108,12 @@ def test_modules_say_how_many_are_explained(explained_by, words):
 
 
 def test_what_was_not_asked_is_not_called_unexplained():
-    [text] = say.sentences({"centrality": genes(4, explained_by=UNKNOWN)}, {}, AGE, "robust", 0.05)
-    assert "0 not explained by expression, dropout, depth or composition; of 4 it is not" in text
+    unknown = genes(4, explained_by=UNKNOWN)
+    [text] = say.sentences({"centrality": unknown}, {}, AGE, "robust", 0.05)
+    assert "whether expression, dropout, depth or composition explain it is not known" in text
+    unknown.loc[0, "explained_by"] = "depth"
+    [text] = say.sentences({"centrality": unknown}, {}, AGE, "robust", 0.05)
+    assert "0 not explained by expression, dropout, depth or composition; of 3 it is not" in text
     plain = genes(4).drop(columns="explained_by")
     [text] = say.sentences({"centrality": plain}, {}, AGE, "robust", 0.05)
     assert "whether expression, dropout, depth or composition explain it was not asked" in text
