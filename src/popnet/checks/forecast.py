@@ -66,15 +66,16 @@ def forecast(
         "Time": _time(config, counts, cores, bins_per_hour),
     }
     if PRESETS[config["preset"]].unit == "donor":
-        depths, n_genes = _depths(cohort, study, kept, config["seed"])
+        of_types = counts[counts >= config["bins"]["size"]]
+        depths, n_genes = _depths(cohort, study, of_types, config["seed"])
         n_genes = min(n_genes, config["genes"]["cohort"])
-        table = samples.loc[kept].assign(depth=depths, cells=samples.loc[kept, "n_cells"])
+        technical = pd.DataFrame({"depth": depths, "cells": of_types})
         for phenotype in cohort.phenotypes:
-            design = design_of_samples(cohort, phenotype, table)
+            design = design_of_samples(cohort, phenotype, samples.loc[kept])
             found = sections.setdefault("What could be found", [])
             found += _effects(design, phenotype, n_genes, config["statistics"]["fdr"])
             found = sections.setdefault("Is a phenotype confounded?", [])
-            found += _confounding(cohort, phenotype, table)
+            found += _confounding(cohort, phenotype, samples.loc[kept], technical)
     return sections
 
 
@@ -164,41 +165,58 @@ def _effect(effect: float) -> str:
     return "none" if np.isnan(effect) else f"{effect:.2f}"
 
 
-def _depths(cohort: Cohort, study: Study, kept: list[str], seed: int) -> tuple[pd.Series, int]:
-    """Return the mean log depth of some cells of each sample, and the number of genes."""
-    cells = study.cells[study.cells["sample"].isin(kept)]
-    few = cells.sample(frac=1, random_state=seed).groupby("sample", observed=True).head(FEW)
-    few = few.sort_values(["source", "row"], kind="stable")
+def _depths(cohort: Cohort, study: Study, of_types: pd.Series, seed: int) -> tuple[pd.Series, int]:
+    """Return the mean log depth of some cells of each cell type and sample, and how many genes."""
+    by = ["cell_type", "sample"]
+    chosen = pd.MultiIndex.from_frame(study.cells[by].astype(str)).isin(of_types.index)
+    few = study.cells[chosen].sample(frac=1, random_state=seed)
+    few = few.groupby(by, observed=True).head(FEW).sort_values(["source", "row"], kind="stable")
     read = cohort.cells
     sources = open_sources(few["source"], read.counts, read.gene_symbols, read.gene_prefix)
     genes, _ = common_genes([*sources.values()])
-    depth = np.log1p(read_depth(sources, few, genes))
-    return pd.Series(depth).groupby(few["sample"].astype(str).to_numpy()).mean(), len(genes)
+    depth = few[by].astype(str).assign(depth=np.log1p(read_depth(sources, few, genes)))
+    return depth.groupby(by)["depth"].mean(), len(genes)
 
 
-def _confounding(cohort: Cohort, phenotype: Phenotype, samples: pd.DataFrame) -> list[str]:
-    """Return how far depth, cells, batches and covariates go with a phenotype.
+def _confounding(
+    cohort: Cohort, phenotype: Phenotype, samples: pd.DataFrame, technical: pd.DataFrame
+) -> list[str]:
+    """Return how far depth, cells, covariates and batches go with a phenotype.
 
     Each by itself: the multiple correlation with the phenotype, within donors where these have
-    several values of it.
+    several values of it. Depth and cells are those of a cell type.
     """
-    definition = phenotype_definition(phenotype)
-    names = ["depth", "cells", *(one.name for one in cohort.covariates)]
-    names = [name for name in names if name not in phenotype.columns]
     lines = []
+    types = technical.groupby(level="cell_type", sort=False)
+    for cell_type, own in types:
+        own = own.droplevel("cell_type")
+        place = f" in {cell_type}" if len(types) > 1 else ""
+        for name in ("depth", "cells"):
+            values = samples.loc[own.index].assign(**{name: own[name]})
+            lines += _goes_with(phenotype, name, values, place)
+    names = [one.name for one in cohort.covariates if one.name not in phenotype.columns]
     for name in names:
-        own, adjusted, factors = with_factors(samples, definition, [name])
-        values, binary = encoded(samples, definition), phenotype.type == "binary"
-        design = make_design(own.index, own, values, binary, adjusted, factors=factors)
-        for row in design.covariates.to_dict("records"):
-            if row["covariate"] == name:
-                mark = ": look at this" if row["p"] <= ALPHA else ""
-                r = f"r {row['statistic']:.2f}, P {row['p']:.2g}"
-                lines.append(f"{phenotype.name} with {name}: {r}{mark}")
+        lines += _goes_with(phenotype, name, samples)
     with_batch = samples[samples["batch"] != ""]
     if with_batch["batch"].nunique() > 1 and not phenotype.factors:
         lines.append(_by_batch(phenotype, with_batch))
     return lines
+
+
+def _goes_with(
+    phenotype: Phenotype, name: str, samples: pd.DataFrame, place: str = ""
+) -> list[str]:
+    """Return how far a column of the samples goes with a phenotype, where that can be said."""
+    definition = phenotype_definition(phenotype)
+    own, adjusted, factors = with_factors(samples, definition, [name])
+    values, binary = encoded(samples, definition), phenotype.type == "binary"
+    design = make_design(own.index, own, values, binary, adjusted, factors=factors)
+    return [
+        f"{phenotype.name} with {name}{place}: r {row['statistic']:.2f}, P {row['p']:.2g}"
+        + (": look at this" if row["p"] <= ALPHA else "")
+        for row in design.covariates.to_dict("records")
+        if row["covariate"] == name
+    ]
 
 
 def _by_batch(phenotype: Phenotype, samples: pd.DataFrame) -> str:

@@ -84,6 +84,22 @@ def test_a_sheet_is_proposed_that_the_checks_accept(run):
     assert "snakemake --cores" in checked.output
 
 
+def test_depth_is_held_against_phenotypes_in_each_cell_type(run):
+    """Treated T cells have twice the counts, of others half: together there is no difference."""
+    data = cells(donor=[f"d{n // 2}" for n in range(8)], status=STATUS)
+    data.obs["cell_type"] = np.tile(["T", "B"], data.n_obs // 2)
+    deep = (data.obs["cell_type"] == "T") == (data.obs["status"] == "stim")
+    data.X = csr_matrix(data.X.toarray() * np.where(deep, 2, 1)[:, None])
+    data.write_h5ad("cells.h5ad")
+    assert run("init", "cells.h5ad").exit_code == 0
+    checked = run("check", "cells.yaml")
+    for cell_type in "TB":
+        [line] = [
+            line for line in checked.output.splitlines() if f"with depth in {cell_type}" in line
+        ]
+        assert line.endswith("look at this")
+
+
 def test_a_file_that_is_there_stays(run):
     cells(status=STATUS).write_h5ad("cells.h5ad")
     Path("cells.yaml").write_text("mine")
