@@ -21,6 +21,13 @@ RELIABLE_EFFECT = "detectable effect, reliable genes"
 GENES_OF_SET, SHARE_OF_SET = 3, 0.5
 # The weaker claim of pairs, which says nothing more where the stronger one is tested.
 AGREE, ALONE = ANALYSES["edges"][0], ANALYSES["model_edges"][0]
+# Edges that the connectivity of a gene set counts.
+EDGES_OF_SETS = {
+    "within": "among themselves",
+    "to_others": "to other genes",
+    "within_complexes": "within complexes of the respiratory chain",
+    "between_complexes": "between complexes of the respiratory chain",
+}
 # What is no question about networks.
 CONTROLS = {ANALYSES[one][0] for one in (*NO_QUESTIONS, "composition", "overall_composition")}
 
@@ -149,6 +156,8 @@ def sentences(
     said = []
     if "gene_sets" in tables and "centrality" in tables:
         said += _of_sets(tables["gene_sets"], tables["centrality"], sets, about, fdr)
+    if "connectivity" in tables:
+        said += _between_genes_of_sets(tables["connectivity"], about, fdr)
     if "centrality" in tables:
         said += _of_genes(tables["centrality"], about, fdr)
     for name, words in (("programmes", "programme"), ("modules", "module")):
@@ -281,6 +290,27 @@ def _of_sets(
             )
     if len(hits) > NAMED:
         said.append(f"{len(hits) - NAMED:,} more gene sets are significant.")
+    return said
+
+
+def _between_genes_of_sets(table: pd.DataFrame, about: Compared, fdr: float) -> list[str]:
+    hits = table[table["q"] <= fdr]
+    free = hits[~is_explained(hits)]
+    said = []
+    for row in free.head(NAMED).to_dict("records"):
+        way = "more" if row["statistic"] > 0 else "fewer"
+        means = f"{row['mean_case']:.3g} against {row['mean_control']:.3g}"
+        said.append(
+            f"The genes of {row['gene_set']} have {way} edges {EDGES_OF_SETS[row['kind']]} "
+            f"{about.across} (on average {means}; q {row['q']:.2g})."
+        )
+    left = len(hits) - len(said)
+    if left:
+        said.append(
+            f"{left:,} {'more ' * bool(said)}{'number' if left == 1 else 'numbers'} of edges of "
+            f"gene sets {'is' if left == 1 else 'are'} significant, {len(hits) - len(free):,} of "
+            "which something else explains."
+        )
     return said
 
 

@@ -15,7 +15,10 @@ from popnet.networks.verdicts import DECIDING, UNKNOWN, verdict_of
 from popnet.report.results import Results
 from popnet.report.sections import Section
 
-TABLES = ("centrality", "gene_sets", "programmes", "modules", "graph_centrality", "edges")
+TABLES = (
+    *("centrality", "gene_sets", "connectivity", "programmes", "modules"),
+    *("graph_centrality", "edges"),
+)
 CONTROLS = ("expression", "composition")
 # Of each light: a sign that can be told without its colour.
 SIGNS = {say.FOUND: "●", say.DOUBT: "◐", say.NOTHING: "○", say.UNTESTED: "–"}

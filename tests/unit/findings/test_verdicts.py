@@ -77,6 +77,30 @@ def test_sentences_have_direction_and_numbers():
     assert of_genes == "None of 10 genes changes in centrality."
 
 
+def test_edges_of_gene_sets_have_their_means():
+    table = pd.DataFrame(
+        {
+            "gene_set": ["interferon", "MT", "MT"],
+            "kind": ["within", "between_complexes", "to_others"],
+            "statistic": [0.78, -0.5, 0.4],
+            "q": [0.031, 0.04, 0.05],
+            "mean_case": [12.9044, 2.0, 9.0],
+            "mean_control": [2.40921, 8.0, 4.0],
+            "explained_by": ["none", "none", "other genes' edges"],
+        }
+    )
+    more, fewer, left = say.sentences({"connectivity": table}, {}, ILL, "robust", 0.05)
+    assert more == (
+        "The genes of interferon have more edges among themselves in ill (against well) (on "
+        "average 12.9 against 2.41; q 0.031)."
+    )
+    assert "The genes of MT have fewer edges between complexes of the respiratory chain in" in fewer
+    assert left == (
+        "1 more number of edges of gene sets is significant, 1 of which something else explains."
+    )
+    assert say.sentences({"connectivity": table.assign(q=1)}, {}, ILL, "robust", 0.05) == []
+
+
 def test_genes_of_the_graph_are_told_by_the_measure_that_finds_most():
     tables = [genes(4).assign(measure="degree"), genes(3).assign(measure="signed_strength")]
     tables[0].loc[:2, "explained_by"] = "other genes' edges"
