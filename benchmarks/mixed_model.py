@@ -272,6 +272,14 @@ def slopes(n: int, visits: int, own: float = 0, crossed: bool = False):
 
 
 KINDS = {
+    "3 pairs": deep(6, 0, 0, pairs=True),
+    "4 pairs": deep(8, 0, 0, pairs=True),
+    "5 pairs": deep(10, 0, 0, pairs=True),
+    "6 pairs": deep(12, 0, 0, pairs=True),
+    "7 pairs": deep(14, 0, 0, pairs=True),
+    "6 samples": deep(6, 0, 0),
+    "8 samples": deep(8, 0, 0),
+    "12 samples": deep(12, 0, 0),
     "8 pairs": deep(16, 0, 0, pairs=True),
     "3 v 3": groups(3, 3),
     "12 v 12": groups(12, 12),

@@ -172,5 +172,5 @@ def test_the_tutorial_has_the_numbers_of_these_cells(root, sheet, monocytes):
     changed = central[central["q"] <= 0.05]
     assert (changed["estimate"] < 0).all()
     assert f"{len(changed)} of {central['p'].notna().sum()} genes lose" in words
-    whole = monocytes["map"].set_index("test").loc["mixed model"]
+    whole = monocytes["map"].set_index("test").loc["distance regression"]
     assert f"p = {whole['p']:.2g}" in words
