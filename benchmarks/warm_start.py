@@ -204,6 +204,8 @@ def full(options: argparse.Namespace) -> None:
         "from another seed of it": [("full", number, 1, True) for number in (1, 2)],
         "from the cohort's, whole KL at once": [("full", 1, seed, False) for seed in (1, 2)],
     }
+    if unknown := set(options.only or ()) - set(ways):
+        raise SystemExit(f"--only: {', '.join(unknown)} is none of: {', '.join(ways)}")
     rows = []
     for way, fits in ways.items():
         if options.only and way not in options.only:
