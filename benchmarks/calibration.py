@@ -206,9 +206,10 @@ def family(cohort: SimulatedTables, design: Design, n_permutations: int, seed: i
 
 def whole_map(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int) -> Found:
     """Test the map as a whole: by distance regression, HSIC and the mixed model."""
-    gram = kernels.edge_jaccard(bin_graphs(cohort))
+    blocks = kernels.edge_jaccard_blocks(bin_graphs(cohort))
     samples = cohort.bins["sample"].to_numpy(object)
-    similarity, names = kernels.sample_similarity(gram, samples)
+    sums = kernels.sum_blocks(blocks, pd.DataFrame({"samples": samples}))
+    similarity, names = kernels.sample_similarity(sums)
     at = pd.Index(names).get_indexer(samples)
     # The design's rows are bins: every bin has the place of its sample.
     similarity = similarity[np.ix_(at, at)]
@@ -232,7 +233,8 @@ def axes(cohort: SimulatedTables, design: Design, n_permutations: int, seed: int
     }
     maps, similarities = {}, {}
     for preset, gram in grams.items():
-        similarities[preset], names = kernels.sample_similarity(gram, samples)
+        sums = kernels.sum_blocks([gram], pd.DataFrame({"samples": samples}))
+        similarities[preset], names = kernels.sample_similarity(sums)
         maps[preset] = pd.DataFrame(kernels.kernel_pca(similarities[preset], N_AXES)[0], names)
     # The design's rows are bins: every bin has the axes of its sample.
     robust = design.units.average(maps["robust"].loc[samples].to_numpy())

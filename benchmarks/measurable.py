@@ -31,7 +31,7 @@ from scipy.stats import rankdata
 
 from popnet.networks.centrality import match_means
 from popnet.networks.edges import pair_weights
-from popnet.networks.kernels import edge_jaccard, sample_similarity
+from popnet.networks.kernels import edge_jaccard, edge_jaccard_blocks, sample_similarity, sum_blocks
 from popnet.networks.measures import Judging, of_kernel, of_values
 from popnet.networks.pairs import candidates
 from popnet.stats.components import Bins, describe_bins
@@ -201,7 +201,9 @@ def planted(folder: Path) -> list[dict[str, Any]]:
             }
             ends = [np.isin(end[measured.columns], module) for end in measured.upper]
             hits["edges"] = _hits(measured.pairs, design, ends[0] & ends[1])
-            similarity, donors = sample_similarity(edge_jaccard(measured.graphs), bins.samples)
+            blocks = edge_jaccard_blocks(measured.graphs)
+            sums = sum_blocks(blocks, pd.DataFrame({"samples": bins.samples}))
+            similarity, donors = sample_similarity(sums)
             over = design.over(list(donors))
             tested = distance_regression(
                 map_gram(similarity, over.units), over, over.arrangements(999, seed)

@@ -7,8 +7,10 @@ can contain, since isolated genes are nodes where labels are degrees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,8 @@ from scipy import sparse
 from popnet.networks.edges import adjacency_degree
 
 Graph = tuple[np.ndarray, np.ndarray]
+# A row per graph; its kernel is the inner products of the rows.
+Features: TypeAlias = np.ndarray | sparse.csr_array
 
 
 Labels = Literal["degree", "gene"]
@@ -29,7 +33,8 @@ KERNEL_NAMES = {
 }
 
 
-COLUMNS_AT_ONCE = 2048
+# Bytes of the part of a matrix of all pairs that is computed at once.
+AT_ONCE = 2**27
 
 
 # Shared by more than this part of the graphs, a column is cheaper in a dense product.
@@ -71,9 +76,26 @@ def weisfeiler_lehman(
     ----------
     Shervashidze et al., Weisfeiler-Lehman graph kernels, JMLR 12 (2011).
     """
+    features = weisfeiler_lehman_features(graphs, n_genes, labels, iterations)
+    return inner_products(features, len(graphs))
+
+
+def weisfeiler_lehman_features(
+    graphs: Sequence[Graph], n_genes: int, labels: Labels, iterations: int = 5
+) -> Iterator[Features]:
+    """Yield the counts of each round's labels over the length of all rounds' counts together.
+
+    The inner products of all rounds add up to :func:`weisfeiler_lehman`.
+
+    Yields
+    ------
+    csr_array of shape (n_graphs, n_labels)
+        Each has labels of its own; the last marks the graphs without a node.
+    """
     _check_labels(labels)
     hashes = np.empty((iterations + 1, len(graphs), n_genes), np.uint64)
     is_node = np.ones((len(graphs), n_genes), bool)
+    length = np.zeros(len(graphs))
     for number, (gene1, gene2) in enumerate(graphs):
         degree = adjacency_degree(gene1, gene2, n_genes)
         if labels == "gene":
@@ -88,22 +110,22 @@ def weisfeiler_lehman(
             np.add.at(total, node, label[neighbour])
             label = _mix(total)
             hashes[iteration, number] = label
+        for labelled in hashes[:, number, is_node[number]]:
+            length[number] += (np.unique(labelled, return_counts=True)[1] ** 2).sum()
     sizes = is_node.sum(axis=1)
-    gram = np.zeros((len(graphs), len(graphs)))
+    scale = 1 / np.sqrt(np.where(sizes > 0, length, 1))
     for labelled in hashes:
-        gram += _common_counts(labelled[is_node], sizes)
-    scale = np.sqrt(np.diagonal(gram))
-    product = np.outer(scale, scale)
-    empty = sizes == 0
-    similarity = np.outer(empty, empty).astype(float)
-    np.divide(gram, product, out=similarity, where=product > 0)
-    return similarity
+        yield _counts(labelled[is_node], sizes, scale)
+    yield sparse.csr_array((sizes == 0).astype(float)[:, None])
 
 
 def grakel_weisfeiler_lehman(
     graphs: Sequence[Graph], n_genes: int, labels: Labels, iterations: int = 5
 ) -> np.ndarray:
-    """Return the kernel of `weisfeiler_lehman`, computed by GraKeL as in the authors' code."""
+    """Return the kernel of `weisfeiler_lehman`, computed by GraKeL as in the authors' code.
+
+    It has no features or blocks: memory grows with the square of the number of graphs.
+    """
     from grakel import Graph as LabelledGraph
     from grakel.kernels import VertexHistogram, WeisfeilerLehman
 
@@ -138,15 +160,30 @@ def edge_jaccard(graphs: Sequence[Graph]) -> np.ndarray:
     -------
     array of shape (n_graphs, n_graphs)
     """
+    index = np.zeros((len(graphs), len(graphs)))
+    for block in edge_jaccard_blocks(graphs):
+        _add(index, block)
+    return index
+
+
+def edge_jaccard_blocks(graphs: Sequence[Graph]) -> Iterator[np.ndarray]:
+    """Yield :func:`edge_jaccard` block by block, each pair of graphs once.
+
+    Yields
+    ------
+    array of shape (n_left, n_columns)
+        The next columns of the matrix, from the diagonal down: n_left graphs are in no block
+        before.
+    """
     edges = np.concatenate(
         [(gene1.astype(np.int64) << 32) + gene2 for gene1, gene2 in graphs], dtype=np.int64
     )
     sizes = np.array([len(gene1) for gene1, _ in graphs])
-    both = _common_counts(edges, sizes)
-    either = np.add.outer(sizes, sizes) - both
-    index = np.ones_like(both)
-    np.divide(both, either, out=index, where=either > 0)
-    return index
+    for both in _product_blocks(_counts(edges, sizes, np.ones(len(graphs)))):
+        left = sizes[len(graphs) - len(both) :]
+        either = np.add.outer(left, left[: both.shape[1]]) - both
+        index = np.ones_like(both)
+        yield np.divide(both, either, out=index, where=either > 0)
 
 
 def centrality_kernel(centrality: np.ndarray) -> np.ndarray:
@@ -164,18 +201,121 @@ def centrality_kernel(centrality: np.ndarray) -> np.ndarray:
     -------
     array of shape (n_bins, n_bins)
     """
+    return inner_products([rank_features(centrality)], len(centrality))
+
+
+def rank_features(centrality: np.ndarray) -> np.ndarray:
+    """Return the centred ranks, of length 1, whose products are :func:`centrality_kernel`.
+
+    Returns
+    -------
+    array of shape (n_bins, n_genes)
+    """
     present = np.isfinite(centrality)
     ranks = pd.DataFrame(centrality).rank(axis=1).to_numpy()
     middle = (present.sum(axis=1, keepdims=True) + 1) / 2
     ranks = np.where(present, ranks - middle, 0.0)
     length = np.linalg.norm(ranks, axis=1, keepdims=True)
     ranks /= np.where(length > 0, length, 1)
-    return ranks @ ranks.T
+    return ranks
 
 
-def sample_similarity(
-    gram: np.ndarray, bin_samples: Sequence[str] | np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def inner_products(features: Iterable[Features], n_rows: int) -> np.ndarray:
+    """Return the inner products of all pairs of rows, summed over several sets of features.
+
+    Parameters
+    ----------
+    features : iterable of array of shape (n_rows, n_features)
+        Each with a number of features of its own.
+    n_rows : int
+
+    Returns
+    -------
+    array of shape (n_rows, n_rows)
+    """
+    products = np.zeros((n_rows, n_rows))
+    for values in features:
+        for block in _product_blocks(values):
+            _add(products, block)
+    return products
+
+
+@dataclass(frozen=True)
+class KernelSums:
+    """A kernel of bins, summed over the bins of each sample, donor and batch.
+
+    All pairs count in both orders, and a bin with itself. Of :func:`sum_features` or
+    :func:`sum_blocks`, which hold no matrix of all pairs of bins.
+
+    Parameters
+    ----------
+    groups : DataFrame of n_bins rows
+        samples, and others such as donors and batches.
+    of_samples : ndarray of shape (n_samples, n_samples)
+        Samples in order of appearance.
+    itself : ndarray of shape (n_bins,)
+        The diagonal.
+    together : dict of tuple of str to float
+        Pairs of bins that are of one group: by any of the other columns and by several at once.
+    """
+
+    groups: pd.DataFrame
+    of_samples: np.ndarray
+    itself: np.ndarray
+    together: dict[tuple[str, ...], float]
+
+
+def sum_features(features: Iterable[Features], groups: pd.DataFrame) -> KernelSums:
+    """Return the sums of the kernel that is the inner products of features.
+
+    The products of summed features are the sums of products, of fewer rows.
+
+    Parameters
+    ----------
+    features : iterable of array of shape (n_bins, n_features)
+        As of :func:`inner_products`.
+    groups : DataFrame of n_bins rows
+        Of :class:`KernelSums`.
+    """
+    sample, others = _codes(groups)
+    of_samples = np.zeros((sample.max() + 1,) * 2)
+    itself, together = np.zeros(len(groups)), dict.fromkeys(others, 0.0)
+    for values in features:
+        itself += (values**2).sum(axis=1)
+        for names, code in others.items():
+            together[names] += float(((_indicators(code) @ values) ** 2).sum())
+        for block in _product_blocks(_indicators(sample) @ values):
+            _add(of_samples, block)
+    return KernelSums(groups, of_samples, itself, together)
+
+
+def sum_blocks(blocks: Iterable[np.ndarray], groups: pd.DataFrame) -> KernelSums:
+    """Return the sums of a kernel that comes block by block.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        As of :func:`edge_jaccard_blocks`; a whole matrix is a single block.
+    groups : DataFrame of n_bins rows
+        Of :class:`KernelSums`.
+    """
+    sample, others = _codes(groups)
+    of_samples = np.zeros((sample.max() + 1,) * 2)
+    itself, together = np.zeros(len(groups)), dict.fromkeys(others, 0.0)
+    for block in blocks:
+        start = len(groups) - len(block)
+        columns = np.arange(start, start + block.shape[1])
+        itself[columns] = block.diagonal()
+        for names, code in others.items():
+            own = _sum_rows(block, code)[code[columns], columns - start]
+            together[names] += 2 * float(own.sum())
+        # The block's own samples only: of all of them it would be a second such matrix.
+        found, place = np.unique(sample[columns], return_inverse=True)
+        of_samples[found] += _indicators(place) @ _sum_rows(block, sample).T
+    return KernelSums(groups, of_samples + of_samples.T, itself, together)
+
+
+def sample_similarity(sums: KernelSums) -> tuple[np.ndarray, np.ndarray]:
     """Return the similarity of samples: the mean over pairs of their bins.
 
     Pairs of distinct bins: a bin is as similar to itself as can be, and a sample of few bins
@@ -184,9 +324,7 @@ def sample_similarity(
 
     Parameters
     ----------
-    gram : array of shape (n_bins, n_bins)
-    bin_samples : sequence of str
-        The sample of each bin.
+    sums : KernelSums
 
     Returns
     -------
@@ -194,15 +332,12 @@ def sample_similarity(
     samples : array of str
         In order of appearance.
     """
-    code, samples = pd.factorize(np.asarray(bin_samples, dtype=object))
-    share = 1.0 / np.bincount(code)[code]
-    mean = sparse.csr_array((share, (code, np.arange(len(code)))), (len(samples), len(code)))
-    similarity = mean @ (mean @ gram).T
+    code, samples = pd.factorize(sums.groups["samples"].to_numpy(object))
     n_bins = np.bincount(code)
+    similarity = sums.of_samples / np.outer(n_bins, n_bins)
     several = n_bins > 1
     if several.any():
-        itself = np.bincount(code, np.diagonal(gram))
-        within = (np.diagonal(similarity) * n_bins**2 - itself) / (
+        within = (sums.of_samples.diagonal() - np.bincount(code, sums.itself)) / (
             n_bins * np.maximum(n_bins - 1, 1)
         )
         np.fill_diagonal(similarity, np.where(several, within, within[several].mean()))
@@ -243,30 +378,80 @@ def kernel_pca(similarity: np.ndarray, n_components: int = 4) -> tuple[np.ndarra
     return coordinates, explained
 
 
-def _common_counts(codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return for each pair of graphs the sum over codes of the product of their counts.
+def _counts(codes: np.ndarray, sizes: np.ndarray, weights: np.ndarray) -> sparse.csr_array:
+    """Return how often each graph has each code, times its weight, (n_graphs, n_values).
 
     `codes` holds the codes of the first graph (``sizes[0]`` of them), then of the second, etc.
     """
-    n_graphs = len(sizes)
     column, values = pd.factorize(codes)
     counts = sparse.csr_array(
         (
-            np.ones(len(codes), np.float64),
+            np.repeat(weights, sizes),
             column.astype(np.int32),
             np.concatenate([[0], np.cumsum(sizes)]),
         ),
-        shape=(n_graphs, len(values)),
+        shape=(len(sizes), len(values)),
     )
     counts.sum_duplicates()
-    common = np.bincount(counts.indices, minlength=len(values)) > COMMON * n_graphs
-    rare = counts[:, ~common]
-    gram: np.ndarray = (rare @ rare.T).toarray()
-    frequent = counts[:, common]
-    for start in range(0, frequent.shape[1], COLUMNS_AT_ONCE):
-        block = frequent[:, start : start + COLUMNS_AT_ONCE].toarray()
-        gram += block @ block.T
-    return gram
+    return counts
+
+
+def _product_blocks(values: Features) -> Iterator[np.ndarray]:
+    """Yield the inner products of rows, block by block as :func:`edge_jaccard_blocks` does."""
+    n_rows = values.shape[0]
+    at_once = max(1, AT_ONCE // (8 * (n_rows or 1)))
+    blocks = (
+        (slice(start, None), slice(start, start + at_once)) for start in range(0, n_rows, at_once)
+    )
+    if isinstance(values, np.ndarray):
+        yield from (values[left] @ values[rows].T for left, rows in blocks)
+        return
+    common = np.bincount(values.indices, minlength=values.shape[1]) > COMMON * n_rows
+    rare, frequent = values[:, ~common], values[:, common].tocsc()
+    for left, rows in blocks:
+        block = (rare[left] @ rare[rows].T.tocsr()).toarray()
+        for start in range(0, frequent.shape[1], at_once):
+            dense = frequent[:, start : start + at_once].toarray()
+            block += dense[left] @ dense[rows].T
+        yield block
+
+
+def _add(matrix: np.ndarray, block: np.ndarray) -> None:
+    """Add a block to a symmetric matrix, on both sides of the diagonal."""
+    n_left, n_columns = block.shape
+    start = len(matrix) - n_left
+    stop = start + n_columns
+    matrix[start:, start:stop] += block
+    matrix[start:stop, stop:] += block[n_columns:].T
+
+
+def _sum_rows(block: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Return a block's columns summed over the rows of each group, (n_groups, n_columns).
+
+    Half of it where rows are the block's own columns: these pairs are there in both orders.
+    """
+    n_left, n_columns = block.shape
+    code, n_groups = code[len(code) - n_left :], code.max() + 1
+    twice = _indicators(code[:n_columns], n_groups) @ block[:n_columns]
+    found: np.ndarray = _indicators(code, n_groups) @ block - twice / 2
+    return found
+
+
+def _codes(groups: pd.DataFrame) -> tuple[np.ndarray, dict[tuple[str, ...], np.ndarray]]:
+    """Return each bin's sample by number, and its group by the other columns of `groups`."""
+    others = [str(name) for name in groups if name != "samples"]
+    return pd.factorize(groups["samples"].to_numpy(object))[0], {
+        names: groups.groupby(list(names), dropna=False).ngroup().to_numpy()
+        for n in range(1, len(others) + 1)
+        for names in combinations(others, n)
+    }
+
+
+def _indicators(code: np.ndarray, n_groups: int | None = None) -> sparse.csr_array:
+    """Return which bins belong to each group, (n_groups, n_bins)."""
+    return sparse.csr_array(
+        (np.ones(len(code)), (code, np.arange(len(code)))), (n_groups or code.max() + 1, len(code))
+    )
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

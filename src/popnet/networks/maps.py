@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,20 +124,55 @@ def gram_matrix(
     ValueError
         If there is no such kernel.
     """
-    if kernel == "wl_degree":
-        function = kernels.grakel_weisfeiler_lehman if grakel else kernels.weisfeiler_lehman
-        return function(graphs, n_genes, "degree")
-    if kernel == "wl_gene":
-        return kernels.weisfeiler_lehman(graphs, n_genes, "gene")
     if kernel == "edge_jaccard":
         return kernels.edge_jaccard(graphs)
+    if kernel == "wl_degree" and grakel:
+        return kernels.grakel_weisfeiler_lehman(graphs, n_genes, "degree")
+    features = _features(kernel, graphs, n_genes, centrality)
+    return kernels.inner_products(features, len(centrality))
+
+
+def kernel_sums(
+    kernel: str,
+    graphs: Sequence[kernels.Graph],
+    n_genes: int,
+    centrality: np.ndarray,
+    groups: pd.DataFrame,
+    grakel: bool = False,
+) -> kernels.KernelSums:
+    """Return :func:`gram_matrix` summed over samples, donors and batches.
+
+    No matrix of all pairs of bins is made, save by GraKeL.
+
+    Parameters
+    ----------
+    kernel, graphs, n_genes, centrality, grakel
+        As of :func:`gram_matrix`.
+    groups : DataFrame of n_bins rows
+        Of :func:`bin_groups`.
+    """
+    if kernel == "edge_jaccard":
+        return kernels.sum_blocks(kernels.edge_jaccard_blocks(graphs), groups)
+    if kernel == "wl_degree" and grakel:
+        gram = kernels.grakel_weisfeiler_lehman(graphs, n_genes, "degree")
+        return kernels.sum_blocks([gram], groups)
+    return kernels.sum_features(_features(kernel, graphs, n_genes, centrality), groups)
+
+
+def _features(
+    kernel: str, graphs: Sequence[kernels.Graph], n_genes: int, centrality: np.ndarray
+) -> Iterable[kernels.Features]:
+    if kernel == "wl_degree":
+        return kernels.weisfeiler_lehman_features(graphs, n_genes, "degree")
+    if kernel == "wl_gene":
+        return kernels.weisfeiler_lehman_features(graphs, n_genes, "gene")
     if kernel == "centrality":
-        return kernels.centrality_kernel(centrality)
+        return [kernels.rank_features(centrality)]
     raise ValueError(f"kernel: {kernel!r} is not known")
 
 
 def network_map(
-    kernel: str, gram: np.ndarray, groups: pd.DataFrame, n_permutations: int, seed: int
+    kernel: str, sums: kernels.KernelSums, n_permutations: int, seed: int
 ) -> NetworkMap:
     """Return the map of samples from the similarity of their bins.
 
@@ -145,17 +180,15 @@ def network_map(
     ----------
     kernel : str
         Its name.
-    gram : ndarray of shape (n_bins, n_bins)
-    groups : DataFrame of n_bins rows
-        Of :func:`bin_groups`.
+    sums : KernelSums
+        Of :func:`kernel_sums`.
     n_permutations, seed : int
         Of the test whether samples of one donor are near to each other.
     """
-    similarity, samples = kernels.sample_similarity(gram, groups["samples"].to_numpy())
+    similarity, samples = kernels.sample_similarity(sums)
     coordinates, explained = kernels.kernel_pca(similarity, len(AXES))
-    sample, donor, batch = (groups[name].to_list() for name in ("samples", "donors", "batches"))
-    of_sample = groups.drop_duplicates("samples")
-    reliability = kernel_reliability(gram, sample, donor, batch) | donor_rank(
+    of_sample = sums.groups.drop_duplicates("samples")
+    reliability = kernel_reliability(sums) | donor_rank(
         similarity,
         of_sample["donors"].to_list(),
         of_sample["batches"].to_list(),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from popnet.networks.kernels import KernelSums
 from popnet.seeds import derive_seed
 from popnet.stats.ranks import patterns
 
@@ -97,17 +98,13 @@ def seed_reliability(values: np.ndarray, bins: Sequence[int] | np.ndarray) -> pd
     return pd.DataFrame({"icc_seeds": found["icc"], "n_repeats": n_repeats})
 
 
-def kernel_reliability(
-    gram: np.ndarray, samples: Sequence[str], donors: Sequence[str], batches: Sequence[str]
-) -> dict[str, float]:
+def kernel_reliability(sums: KernelSums) -> dict[str, float]:
     """Return how similar networks are within samples, donors and batches, and between them.
 
     Parameters
     ----------
-    gram : ndarray of shape (n_bins, n_bins)
-        Similarity of bins.
-    samples, donors, batches : sequence of str, of shape (n_bins,)
-        Of each bin; batch "" where unknown.
+    sums : KernelSums
+        Of samples, donors and batches; batch "" where unknown.
 
     Returns
     -------
@@ -124,11 +121,21 @@ def kernel_reliability(
     ----------
     Xu, Reiss and Cribben, Biometrics 77 (2021) for dicc; Anderson, Austral Ecology 26 (2001).
     """
-    sample, donor, batch = (_code(groups) for groups in (samples, donors, batches))
+    sample, donor, batch = (
+        _code(sums.groups[name].to_list()) for name in ("samples", "donors", "batches")
+    )
     both = donor * (batch.max() + 1) + batch
-    everyone = np.zeros(len(gram), int)
+    itself, sizes = sums.itself, np.bincount(sample)
+    own = sums.of_samples.diagonal()
     total, of_sample, of_donor, of_batch, of_both = (
-        _pairs(gram, code) for code in (everyone, sample, donor, batch, both)
+        _pairs(together - itself.sum(), code)
+        for together, code in (
+            (sums.of_samples.sum(), np.zeros_like(sample)),
+            (own.sum(), sample),
+            (sums.together["donors",], donor),
+            (sums.together["batches",], batch),
+            (sums.together["donors", "batches"], both),
+        )
     )
     kinds = {
         "within_samples": of_sample,
@@ -141,13 +148,11 @@ def kernel_reliability(
         found[name] = float(similarity / n_pairs) if n_pairs else math.nan
         found[f"n_{name}"] = int(n_pairs)
 
-    itself, sizes = np.diagonal(gram), np.bincount(sample)
     n_bins, n_samples = len(sample), len(sizes)
     reliability = dicc = math.nan
     if 1 < n_samples < n_bins:
-        of_bins = _indicators(sample)
-        within = itself.sum() - ((of_bins @ (of_bins @ gram).T).diagonal() / sizes).sum()
-        between = itself.sum() - gram.sum() / n_bins - within
+        within = itself.sum() - (own / sizes).sum()
+        between = itself.sum() - sums.of_samples.sum() / n_bins - within
         reliability = _reliability(
             between / (n_samples - 1), within / (n_bins - n_samples), itself.mean()
         )
@@ -332,14 +337,10 @@ def _code(groups: Sequence[str]) -> np.ndarray:
     return pd.factorize(np.asarray(groups, dtype=object))[0]
 
 
-def _pairs(gram: np.ndarray, code: np.ndarray) -> np.ndarray:
+def _pairs(in_both_orders: float, code: np.ndarray) -> np.ndarray:
     """Return the summed similarity, and the number, of pairs of distinct bins of one group."""
-    groups = _indicators(code)
-    sizes = groups.sum(axis=1)
-    together = sum(
-        gram[np.ix_(rows, rows)].sum() for rows in np.split(groups.indices, groups.indptr[1:-1])
-    )
-    return np.array([(together - np.trace(gram)) / 2, (sizes * (sizes - 1) / 2).sum()])
+    sizes = np.bincount(code)
+    return np.array([in_both_orders / 2, (sizes * (sizes - 1) / 2).sum()])
 
 
 def _reliability(between: float, within: float, scale: float) -> float:

@@ -109,8 +109,8 @@ def monocytes(root, shared_data, sheet, tmp_path_factory) -> dict:
     )
     groups = maps.bin_groups(bins.obs, samples["donor"])
     graphs = maps.bin_graphs(bins, found.bin_edges)
-    gram = maps.gram_matrix("edge_jaccard", *graphs, bins.X)
-    one = maps.network_map("edge_jaccard", gram, groups, 999, seed)
+    sums = maps.kernel_sums("edge_jaccard", *graphs, bins.X, groups)
+    one = maps.network_map("edge_jaccard", sums, 999, seed)
     axes = pd.DataFrame(one.coordinates, columns=maps.AXES)
     of_map = SampleMap(one.samples, one.similarity, axes)
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,10 @@ def random_graph(generator, n_genes, density):
 def graph(*edges):
     ends = np.array(edges, dtype=np.int32).reshape(-1, 2)
     return ends[:, 0], ends[:, 1]
+
+
+def similarity_of(gram, samples):
+    return kernels.sample_similarity(kernels.sum_blocks([gram], pd.DataFrame({"samples": samples})))
 
 
 @settings(max_examples=40, deadline=None)
@@ -113,7 +118,7 @@ def test_sample_similarity_is_the_mean_over_pairs_of_bins():
     features = generator.normal(size=(7, 4))
     gram = features @ features.T
     bins = np.array(["b", "a", "b", "01", "a", "b", "1"])
-    similarity, samples = kernels.sample_similarity(gram, bins)
+    similarity, samples = similarity_of(gram, bins)
     assert samples.tolist() == ["b", "a", "01", "1"]
     np.fill_diagonal(gram, np.nan)  # of distinct bins
     expected = np.array(
@@ -127,7 +132,7 @@ def test_sample_similarity_is_the_mean_over_pairs_of_bins():
 
 def test_sample_similarity_of_single_bins_is_that_of_the_bins():
     gram = kernels.edge_jaccard([(np.array([0]), np.array([1])), (np.array([0]), np.array([2]))])
-    similarity, _ = kernels.sample_similarity(gram, ["a", "b"])
+    similarity, _ = similarity_of(gram, ["a", "b"])
     np.testing.assert_array_equal(similarity, gram)
 
 
@@ -138,7 +143,7 @@ def test_the_number_of_bins_does_not_set_a_sample_apart():
     noise = generator.normal(0, 0.01, (len(bins), len(bins)))
     gram = 0.3 + (noise + noise.T) / 2
     np.fill_diagonal(gram, 1.0)
-    coordinates, _ = kernels.kernel_pca(kernels.sample_similarity(gram, bins)[0])
+    coordinates, _ = kernels.kernel_pca(similarity_of(gram, bins)[0])
     spread = np.linalg.norm(coordinates, axis=1)
     assert spread[:6].mean() < 3 * spread[6:].mean()
 

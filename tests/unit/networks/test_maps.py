@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from popnet.errors import InputError
 from popnet.files import write_parquet
@@ -72,6 +77,83 @@ def test_kernels_go_by_their_names(bins, edges, kernel):
     np.testing.assert_array_equal(gram, expected[kernel]())
 
 
+def random_bins(rng, n_bins, n_genes, density):
+    """Graphs, the first of them empty, and centralities with genes that are switched off."""
+    pairs = np.array(np.triu_indices(n_genes, 1))
+    graphs = [tuple(pairs[:, rng.random(pairs.shape[1]) < density]) for _ in range(n_bins)]
+    graphs[0] = tuple(pairs[:, :0])
+    centrality = rng.normal(size=(n_bins, n_genes))
+    return graphs, np.where(rng.random(centrality.shape) < 0.1, np.nan, centrality)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    kernel=st.sampled_from(KERNELS),
+    grakel=st.sampled_from([False, False, True]),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=7),
+    density=st.sampled_from([0, 0.02, 0.2, 0.7]),
+    at_once=st.sampled_from([1, 300, 1000, 2**27]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_sums_are_those_of_the_matrix_whatever_the_blocks(
+    kernel, grakel, sizes, density, at_once, seed
+):
+    rng = np.random.default_rng(seed)
+    sample = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    graphs, centrality = random_bins(rng, len(sample), 12, density)
+    # The bins of a sample may be of different batches.
+    batch = rng.choice(["", "p", "q"], len(sample))
+    groups = pd.DataFrame({"samples": sample, "donors": sample // 2, "batches": batch}).astype(str)
+    gram = maps.gram_matrix(kernel, graphs, 12, centrality, grakel)
+    with mock.patch.object(kernels, "AT_ONCE", at_once):
+        by_blocks = maps.gram_matrix(kernel, graphs, 12, centrality, grakel)
+        sums = maps.kernel_sums(kernel, graphs, 12, centrality, groups, grakel)
+
+    close = {"rtol": 1e-10, "atol": 1e-13}
+    np.testing.assert_allclose(by_blocks, gram, **close)
+    member = pd.get_dummies(groups["samples"])[groups["samples"].unique()].to_numpy(float)
+    np.testing.assert_allclose(sums.of_samples, member.T @ gram @ member, **close)
+    np.testing.assert_allclose(sums.itself, gram.diagonal(), **close)
+    donors, batches = (groups[name].to_numpy() for name in ("donors", "batches"))
+    same_donor, same_batch = donors[:, None] == donors, batches[:, None] == batches
+    assert sums.together == {
+        ("donors",): pytest.approx(gram[same_donor].sum(), rel=1e-10, abs=1e-12),
+        ("batches",): pytest.approx(gram[same_batch].sum(), rel=1e-10, abs=1e-12),
+        ("donors", "batches"): pytest.approx(
+            gram[same_donor & same_batch].sum(), rel=1e-10, abs=1e-12
+        ),
+    }
+
+    similarity, samples = kernels.sample_similarity(sums)
+    assert samples.tolist() == groups["samples"].unique().tolist()
+    np.fill_diagonal(gram, np.nan)  # of distinct bins
+    name = groups["samples"].to_numpy()
+    several = [one for one in samples if (name == one).sum() > 1]
+    own = {one: np.nanmean(gram[np.ix_(name == one, name == one)]) for one in several}
+    for i, one in enumerate(samples):
+        for j, other in enumerate(samples):
+            if one != other:
+                expected = gram[np.ix_(name == one, name == other)].mean()
+            else:
+                expected = own.get(one, np.mean(list(own.values())) if own else sums.itself[i])
+            assert similarity[i, j] == pytest.approx(expected, rel=1e-10, abs=1e-13)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_no_matrix_of_all_pairs_of_bins_is_made(kernel):
+    n_bins = 3000
+    graphs, centrality = random_bins(np.random.default_rng(0), n_bins, 8, 0.3)
+    sample = np.arange(n_bins) // 5
+    groups = pd.DataFrame({"samples": sample, "donors": sample // 2, "batches": sample % 3})
+    tracemalloc.start()
+    with mock.patch.object(kernels, "AT_ONCE", 2**20):
+        sums = maps.kernel_sums(kernel, graphs, 8, centrality, groups.astype(str))
+        maps.network_map(kernel, sums, 10, seed=1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * n_bins**2 / 2
+
+
 def test_grakel_computes_the_kernel_of_the_paper(bins, edges):
     graphs, n_genes = maps.bin_graphs(bins, edges)
     ours, theirs = (
@@ -91,7 +173,7 @@ def found(bins, edges) -> list[maps.NetworkMap]:
     groups = maps.bin_groups(bins.obs, pd.Series({"s|1": "d", "c": "d", "NA": "e"}))
     return [
         maps.network_map(
-            kernel, maps.gram_matrix(kernel, graphs, n_genes, bins.X), groups, 50, seed=1
+            kernel, maps.kernel_sums(kernel, graphs, n_genes, bins.X, groups), 50, seed=1
         )
         for kernel in KERNELS
     ]

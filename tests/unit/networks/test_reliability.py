@@ -15,6 +15,7 @@ from scipy.stats import f_oneway
 from skbio.stats.distance import DistanceMatrix, permanova
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from popnet.networks.kernels import sum_blocks
 from popnet.networks.reliability import (
     donor_rank,
     icc,
@@ -132,10 +133,15 @@ DONORS = ["a", "a", "a", "a", "b", "b", "c", "d"]
 BATCHES = ["x", "x", "y", "y", "x", "x", "y", "x"]
 
 
+def reliability_of(gram, samples, donors, batches):
+    groups = pd.DataFrame({"samples": samples, "donors": donors, "batches": batches})
+    return kernel_reliability(sum_blocks([gram], groups))
+
+
 def test_similarity_within_and_between():
     gram = np.random.default_rng(1).normal(size=(8, 8))
     gram = gram + gram.T
-    found = kernel_reliability(gram, SAMPLES, DONORS, BATCHES)
+    found = reliability_of(gram, SAMPLES, DONORS, BATCHES)
     pairs = {name: [] for name in ("samples", "donors", "batches", "none")}
     for i, j in combinations(range(8), 2):
         if SAMPLES[i] == SAMPLES[j]:
@@ -155,25 +161,25 @@ def test_similarity_within_and_between():
 
 
 def test_similarity_without_pairs():
-    found = kernel_reliability(np.eye(2), ["a", "b"], ["a", "b"], ["", ""])
+    found = reliability_of(np.eye(2), ["a", "b"], ["a", "b"], ["", ""])
     assert np.isnan(found["within_samples"])
     assert (found["within_batches"], found["n_within_batches"]) == (0, 1)
     assert np.isnan(found["icc"])
-    assert np.isnan(kernel_reliability(np.eye(2), ["a", "a"], ["a", "a"], ["", ""])["icc"])
-    alike = kernel_reliability(np.full((4, 4), 0.3), list("aabb"), list("aabb"), [""] * 4)
+    assert np.isnan(reliability_of(np.eye(2), ["a", "a"], ["a", "a"], ["", ""])["icc"])
+    alike = reliability_of(np.full((4, 4), 0.3), list("aabb"), list("aabb"), [""] * 4)
     assert np.isnan(alike["icc"])
 
 
 def test_reliability_of_the_kernel_of_one_gene_is_that_of_the_gene():
     values = np.random.default_rng(2).normal(size=8) + np.repeat([0, 1, 3, -2], 2)
-    found = kernel_reliability(np.outer(values, values), SAMPLES, SAMPLES, BATCHES)
+    found = reliability_of(np.outer(values, values), SAMPLES, SAMPLES, BATCHES)
     assert found["icc"] == pytest.approx(icc(values[:, None], SAMPLES)["icc"][0])
 
 
 def test_reliability_of_a_kernel_by_scikit_bio_and_by_definition():
     places = np.random.default_rng(3).normal(size=(8, 4))
     places += np.repeat(np.random.default_rng(4).normal(size=(4, 4)), 2, axis=0)
-    found = kernel_reliability(places @ places.T, SAMPLES, DONORS, BATCHES)
+    found = reliability_of(places @ places.T, SAMPLES, DONORS, BATCHES)
     squared = ((places[:, None] - places) ** 2).sum(axis=2)
     f_ratio = permanova(DistanceMatrix(np.sqrt(squared)), SAMPLES, permutations=0)
     assert found["icc"] == pytest.approx(1 - 1 / f_ratio["test statistic"])

@@ -19,10 +19,8 @@ def main(snakemake):
     groups = maps.bin_groups(bins.obs, donors)
     found = []
     for kernel in preset.kernels if graphs else ["centrality"]:
-        gram = maps.gram_matrix(kernel, graphs, n_genes, bins.X, preset.grakel)
-        found.append(
-            maps.network_map(kernel, gram, groups, params.statistics["permutations"], params.seed)
-        )
+        sums = maps.kernel_sums(kernel, graphs, n_genes, bins.X, groups, preset.grakel)
+        found.append(maps.network_map(kernel, sums, params.statistics["permutations"], params.seed))
 
     similarity, coordinates = maps.similarity_table(found), maps.coordinate_table(found)
     write_table(similarity, output.kernel)
