@@ -299,7 +299,8 @@ def _between_genes_of_sets(table: pd.DataFrame, about: Compared, fdr: float) -> 
     said = []
     for row in free.head(NAMED).to_dict("records"):
         way = "more" if row["statistic"] > 0 else "fewer"
-        means = f"{row['mean_case']:.3g} against {row['mean_control']:.3g}"
+        high, low = f"{row['mean_case']:.3g}", f"{row['mean_control']:.3g}"
+        means = f"{high} against {low}" if about.case else f"upper half {high}, lower half {low}"
         said.append(
             f"The genes of {row['gene_set']} have {way} edges {EDGES_OF_SETS[row['kind']]} "
             f"{about.across} (on average {means}; q {row['q']:.2g})."

@@ -95,6 +95,8 @@ def test_edges_of_gene_sets_have_their_means():
         "average 12.9 against 2.41; q 0.031)."
     )
     assert "The genes of MT have fewer edges between complexes of the respiratory chain in" in fewer
+    rising = say.sentences({"connectivity": table}, {}, AGE, "robust", 0.05)[0]
+    assert "with higher age (on average upper half 12.9, lower half 2.41; q 0.031)" in rising
     assert left == (
         "1 more number of edges of gene sets is significant, 1 of which something else explains."
     )
