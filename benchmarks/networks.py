@@ -1169,7 +1169,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "reliability": (reliability, ("perez300", "perez1000", "bmmc500", "kang", *SIMULATED)),
     "weights": (
         model_weights,
-        ("perez50", "perez300g200", "perez300", "bmmc500"),
+        ("perez50", "perez300g200", "perez300", "perez1000", "bmmc500"),
     ),
     "stages": (stages, ("perez300",)),
     "strength": (strengths, ("perez300", "simulated300")),
