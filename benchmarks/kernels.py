@@ -1,6 +1,10 @@
 """Time and memory of our Weisfeiler-Lehman kernel beside GraKeL's on the same graphs, one thread.
 
     python benchmarks/kernels.py --graphs 100 400 --genes 2000 --density 0.01
+    python benchmarks/kernels.py --sums --graphs 2000 4000 --genes 650
+
+With --sums: the sums of every kernel over samples of four bins, from blocks or features as
+`map_networks` makes them, beside those of the whole matrix of bins.
 
 Prints a table in Markdown. Each side runs in a process of its own with one thread; time is that of
 the call, memory what it adds to the resident set at its peak (read from /proc, so Linux only).
@@ -9,12 +13,16 @@ the call, memory what it adds to the resident set at its peak (read from /proc, 
 from __future__ import annotations
 
 import argparse
+from itertools import product
 
 from measuring import Measured, in_child, machine, timed
 
 import numpy as np
+import pandas as pd
 
-from popnet.networks import kernels
+from popnet.networks import kernels, maps
+
+BINS = 4
 
 
 def simulate(n_graphs: int, n_genes: int, density: float) -> list[kernels.Graph]:
@@ -41,6 +49,35 @@ def run(name: str, labels: str, sizes: tuple[int, int, float]) -> Measured:
     return timed(kernel, graphs, n_genes, labels)
 
 
+def summed(kernel: str, whole: bool, sizes: tuple[int, int, float]) -> Measured:
+    """Return a kernel summed over samples, from the whole matrix or not, and what it needed."""
+    graphs, n_genes = simulate(*sizes), sizes[1]
+    centrality = np.random.default_rng(2).normal(size=(len(graphs), n_genes))
+    names = np.arange(len(graphs)) // BINS
+    groups = pd.DataFrame({"samples": names, "donors": names, "batches": names % 2})
+
+    def sums() -> np.ndarray:
+        if whole:
+            gram = maps.gram_matrix(kernel, graphs, n_genes, centrality)
+            return kernels.sum_blocks([gram], groups).of_samples
+        return maps.kernel_sums(kernel, graphs, n_genes, centrality, groups).of_samples
+
+    return timed(sums)
+
+
+def print_sums(options: argparse.Namespace) -> None:
+    """Print the table of sums over samples."""
+    print("| graphs | kernel | whole s | sums s | whole MB | sums MB | difference |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    for n_graphs, kernel in product(options.graphs, kernels.KERNEL_NAMES):
+        sizes = (n_graphs, options.genes, options.density)
+        whole, parts = (in_child(summed, kernel, way, sizes) for way in (True, False))
+        row = [f"{x.seconds:.1f}" for x in (whole, parts)]
+        row += [f"{x.added_mb:.0f}" for x in (whole, parts)]
+        difference = np.abs(whole.value - parts.value).max()
+        print(f"| {n_graphs} | {kernel} | {' | '.join(row)} | {difference:.0e} |", flush=True)
+
+
 def main() -> None:
     """Measure every size with both labels and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -50,12 +87,16 @@ def main() -> None:
     parser.add_argument(
         "--grakel-up-to", type=int, default=100, help="larger numbers of graphs without GraKeL"
     )
+    parser.add_argument("--sums", action="store_true", help="over samples, beside whole matrices")
     options = parser.parse_args()
 
     print(
         f"{machine()}, one thread used; "
         f"{options.genes} genes, {100 * options.density:g} % of the pairs.\n"
     )
+    if options.sums:
+        print_sums(options)
+        return
     print("| graphs | labels | GraKeL s | ours s | ratio | GraKeL MB | ours MB | difference |")
     print("|---:|---|---:|---:|---:|---:|---:|---:|")
     for n_graphs in options.graphs:

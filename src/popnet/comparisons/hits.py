@@ -45,7 +45,4 @@ def robust(
 
     Without a model p and q are those of permutations, as they are of the study's own network.
     """
-    return {
-        method: testing.both(method, values, design)[1].drop(columns=["n", "n_permutations"])
-        for method, values in layers.items()
-    }
+    return {method: testing.both(method, values, design)[1] for method, values in layers.items()}

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from popnet.networks.edges import adjacency_degree
+from popnet.stats.components import indicators
 
 Graph = tuple[np.ndarray, np.ndarray]
 # A row per graph; its kernel is the inner products of the rows.
@@ -283,8 +284,8 @@ def sum_features(features: Iterable[Features], groups: pd.DataFrame) -> KernelSu
     for values in features:
         itself += (values**2).sum(axis=1)
         for names, code in others.items():
-            together[names] += float(((_indicators(code) @ values) ** 2).sum())
-        for block in _product_blocks(_indicators(sample) @ values):
+            together[names] += float(((indicators(code) @ values) ** 2).sum())
+        for block in _product_blocks(indicators(sample) @ values):
             _add(of_samples, block)
     return KernelSums(groups, of_samples, itself, together)
 
@@ -311,7 +312,7 @@ def sum_blocks(blocks: Iterable[np.ndarray], groups: pd.DataFrame) -> KernelSums
             together[names] += 2 * float(own.sum())
         # The block's own samples only: of all of them it would be a second such matrix.
         found, place = np.unique(sample[columns], return_inverse=True)
-        of_samples[found] += _indicators(place) @ _sum_rows(block, sample).T
+        of_samples[found] += indicators(place) @ _sum_rows(block, sample).T
     return KernelSums(groups, of_samples + of_samples.T, itself, together)
 
 
@@ -432,8 +433,8 @@ def _sum_rows(block: np.ndarray, code: np.ndarray) -> np.ndarray:
     """
     n_left, n_columns = block.shape
     code, n_groups = code[len(code) - n_left :], code.max() + 1
-    twice = _indicators(code[:n_columns], n_groups) @ block[:n_columns]
-    found: np.ndarray = _indicators(code, n_groups) @ block - twice / 2
+    twice = indicators(code[:n_columns], n_groups) @ block[:n_columns]
+    found: np.ndarray = indicators(code, n_groups) @ block - twice / 2
     return found
 
 
@@ -445,13 +446,6 @@ def _codes(groups: pd.DataFrame) -> tuple[np.ndarray, dict[tuple[str, ...], np.n
         for n in range(1, len(others) + 1)
         for names in combinations(others, n)
     }
-
-
-def _indicators(code: np.ndarray, n_groups: int | None = None) -> sparse.csr_array:
-    """Return which bins belong to each group, (n_groups, n_bins)."""
-    return sparse.csr_array(
-        (np.ones(len(code)), (code, np.arange(len(code)))), (n_groups or code.max() + 1, len(code))
-    )
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from popnet.networks.kernels import KernelSums
 from popnet.seeds import derive_seed
+from popnet.stats.components import indicators
 from popnet.stats.ranks import patterns
 
 # Rounding, below which two mean ranks are the same.
@@ -289,7 +290,7 @@ def variance_sources(
         varies = (part**2).sum(axis=0) > 0
         sources = {"bin": sparse.csr_array(sparse.eye(n))}
         for name, code in codes.items():
-            wider = sources | {name: _indicators(code[rows])}
+            wider = sources | {name: indicators(np.unique(code[rows], return_inverse=True)[1])}
             shared = _shared(list(wider.values()))
             scale = np.sqrt(np.diagonal(shared))
             if (scale > 0).all() and np.linalg.matrix_rank(
@@ -348,14 +349,6 @@ def _reliability(between: float, within: float, scale: float) -> float:
     if max(abs(between), abs(within)) <= TIE * abs(scale):
         return math.nan
     return float(max(1 - within / between, -1.0)) if between > 0 else -1.0
-
-
-def _indicators(code: np.ndarray) -> sparse.csr_array:
-    """Return which bins belong to each group, (n_groups, n_bins)."""
-    groups, code = np.unique(code, return_inverse=True)
-    return sparse.csr_array(
-        (np.ones(len(code)), (code, np.arange(len(code)))), (len(groups), len(code))
-    )
 
 
 def _shared(sources: Sequence[sparse.csr_array]) -> np.ndarray:

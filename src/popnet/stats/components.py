@@ -139,7 +139,7 @@ def components(values: np.ndarray, bins: Bins, own: np.ndarray | None = None) ->
         y, fixed = values[np.ix_(rows, columns)], _basis(bins.fixed[rows])
         y = y - y[:1]
         size = (y - y.mean(axis=0)).std(axis=0) * math.sqrt(len(y))
-        member = _indicators(code)
+        member = indicators(code)
         inner = _basis(_within(bins.fixed[rows], member))
         total = y - fixed @ (fixed.T @ y)
         within = _within(y, member)
@@ -180,7 +180,7 @@ def kernel_components(gram: np.ndarray, bins: Bins) -> tuple[float, np.ndarray]:
         Symmetric.
     bins : Bins
     """
-    fixed, member = _basis(bins.fixed), _indicators(bins.samples)
+    fixed, member = _basis(bins.fixed), indicators(bins.samples)
     inner = _basis(_within(bins.fixed, member))
     left = _given(gram, fixed)
     of_samples = (member @ (member @ gram).T).diagonal() / bins.sizes
@@ -262,7 +262,7 @@ def p_of_values(found: Components, bins: Bins, seed: int) -> float:
     residuals = found.residuals[:, varies]
     residuals = residuals / np.sqrt((residuals**2).sum(axis=0))
     present = found.present[:, varies].astype(float)
-    fixed, member = _basis(bins.fixed), _indicators(bins.samples)
+    fixed, member = _basis(bins.fixed), indicators(bins.samples)
     inner = _basis(_within(bins.fixed, member))
     largest = [max(1, round(share * residuals.shape[1])) for share in TOP]
 
@@ -310,7 +310,7 @@ def p_of_kernel(left: np.ndarray, bins: Bins, seed: int) -> float:
     first, second, itself = first[own], second[own], left.diagonal()
     weight = 1 / bins.sizes[bins.samples]
     fixed = _basis(bins.fixed)
-    inner = _basis(_within(bins.fixed, _indicators(bins.samples)))
+    inner = _basis(_within(bins.fixed, indicators(bins.samples)))
 
     def statistic(order: np.ndarray) -> float:
         of_samples = (weight * itself[order]).sum()
@@ -335,7 +335,7 @@ def spearman_brown(icc: np.ndarray | float, k: float) -> np.ndarray:
 
 def degrees_of_freedom(samples: np.ndarray, fixed: np.ndarray) -> tuple[int, int]:
     """Return the degrees of freedom between samples, beyond the covariates, and within them."""
-    member = _indicators(samples)
+    member = indicators(samples)
     inner = np.linalg.matrix_rank(_scaled(_within(fixed, member)), tol=1e-8)
     within = len(samples) - member.shape[0] - int(inner)
     return len(samples) - int(np.linalg.matrix_rank(_scaled(fixed))) - within, within
@@ -359,7 +359,7 @@ def _recognised(gram: np.ndarray, samples: np.ndarray) -> float:
     """Return the share of bins most like the others of their sample; ties count in part."""
     sizes = np.bincount(samples)
     rows = np.arange(len(samples))
-    summed = np.asarray((_indicators(samples) @ gram).T)
+    summed = np.asarray((indicators(samples) @ gram).T)
     summed[rows, samples] -= gram.diagonal()
     others = np.tile(sizes.astype(float), (len(samples), 1))
     others[rows, samples] -= 1
@@ -389,9 +389,17 @@ def _icc(
     return np.where(known, icc, np.nan)
 
 
-def _indicators(code: np.ndarray) -> sparse.csr_array:
-    """Return which bins belong to each sample, (n_samples, n_bins)."""
-    shape = (int(code.max(initial=-1)) + 1, len(code))
+def indicators(code: np.ndarray, n_groups: int | None = None) -> sparse.csr_array:
+    """Return which observations belong to each group, (n_groups, n).
+
+    Parameters
+    ----------
+    code : ndarray of int, of shape (n,)
+        The group of each, as a number from 0.
+    n_groups : int, optional
+        By default those up to the largest number.
+    """
+    shape = (int(code.max(initial=-1)) + 1 if n_groups is None else n_groups, len(code))
     return sparse.csr_array((np.ones(len(code)), (code, np.arange(len(code)))), shape)
 
 
