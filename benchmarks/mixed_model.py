@@ -47,7 +47,8 @@ from popnet.memory import peak_memory
 from popnet.stats.designs import make_design
 from popnet.stats.levels import make_levels_design, mixed_f
 from popnet.stats.kernel_tests import distance_regression, map_gram, map_ratios, mixed_regression
-from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t, variance_ratios
+from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t
+from popnet.stats.mixed_model import variance_ratios
 from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.multiplicity import benjamini_hochberg
@@ -395,7 +396,9 @@ def measured(cohort: Cohort, rng: np.random.Generator) -> Cohort:
         noise = OF_STRENGTH * rng.normal(size=(*cohort.values.shape, OF_MODULE))
         loadings = 1 + OF_STRENGTH * cohort.values[:, :, None] + noise
         products = loadings.sum(2) ** 2 - (loadings**2).sum(2)
-        return replace(cohort, values=products / (OF_MODULE * (OF_MODULE - 1)))
+        # Without it a larger spread of strengths is a larger mean density, which is no error.
+        square = (OF_STRENGTH * cohort.values) ** 2
+        return replace(cohort, values=products / (OF_MODULE * (OF_MODULE - 1)) - square)
     if VALUES == "composition":
         usual = -0.4 * np.arange(cohort.values.shape[1])
         weights = np.exp(usual + OF_SHARE * cohort.values)

@@ -24,7 +24,8 @@ from scipy.special import digamma
 from popnet.stats.designs import make_design
 from popnet.stats.kernel_tests import map_gram, permanova, permdisp
 from popnet.stats.levels import LevelsDesign, make_levels_design, mixed_f
-from popnet.stats.mixed import Model, mixed_t, variance_ratios
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_model import Model, variance_ratios
 from popnet.stats.permutation import permutation_test
 
 N_DONORS, N_GENES, PERMUTATIONS = 12, 300, 99_999

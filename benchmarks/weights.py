@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 
 from popnet.networks.reliability import icc
-from popnet.stats.mixed import Model, mixed_t
+from popnet.stats.mixed import mixed_t
+from popnet.stats.mixed_model import Model
 from popnet.stats.multiplicity import benjamini_hochberg
 
 GENES, PLANTED, FDR, LEAST = 1000, 50, 0.05, 0.1

@@ -10,8 +10,9 @@ import pandas as pd
 
 from popnet.associations.testing import Testing
 from popnet.stats.designs import Design
-from popnet.stats.mixed import Model, mixed_t, variance_ratios
+from popnet.stats.mixed import mixed_t
 from popnet.stats.mixed_designs import BOUNDED
+from popnet.stats.mixed_model import Model, variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg, simes, strongest_first
 
 # A gene with a smaller p of the difference is not called shared.

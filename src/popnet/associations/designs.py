@@ -16,8 +16,8 @@ from popnet.files import atomic, reading
 from popnet.genotypes.genomes import one_per_donor, principal_components
 from popnet.genotypes.table import Genotypes
 from popnet.stats.designs import Design, make_design, unadjusted
-from popnet.stats.mixed import Model
 from popnet.stats.mixed_designs import MixedDesign, make_mixed_design
+from popnet.stats.mixed_model import Model
 from popnet.stats.units import Units, encoded, units, with_factors
 
 Unit = Literal["donor", "bin"]

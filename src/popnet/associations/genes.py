@@ -15,7 +15,8 @@ from popnet.associations.expression_switch import UNKNOWN, explanation, switched
 from popnet.associations.testing import Testing
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.mixed import remainder, variance_ratios
+from popnet.stats.mixed import remainder
+from popnet.stats.mixed_model import variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 from popnet.stats.permutation import (
     Permuted,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,6 @@ from popnet.stats.mixed import mixed_t
 from popnet.stats.multiplicity import benjamini_hochberg
 from popnet.stats.ranks import correlate
 from popnet.stats.units import units
-
-# With fewer residual degrees of freedom, what is not known of variances makes the mixed model call
-# too much: 8 to 16 % of maps without an effect, at 5 % (docs/calibration.md).
-LEAST_DF = 6
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,8 @@ def robust(maps: Mapping[str, SampleMap], design: Design, testing: Testing) -> p
         the map as a whole: ``mixed model``, and ``hsic`` of a continuous phenotype, are another
         family. ``distance regression``, of a binary phenotype also ``permanova`` and ``permdisp``,
         stand beside it without q: where groups differ in spread, and with ``permanova`` where
-        covariates act, they call a difference in position what is none. Without a mixed model, or
-        with fewer than `LEAST_DF` residual degrees of freedom, ``distance regression`` has its
-        place. `adjusted_for` joins blocks and covariates by ``;``.
+        covariates act, they call a difference in position what is none. Without a mixed model
+        ``distance regression`` has its place. `adjusted_for` joins blocks and covariates by ``;``.
     """
     tables = [
         one_map(
@@ -120,9 +115,7 @@ def one_map(
     of_kernel: SampleMap, design: Design, testing: Testing, kernel: str = ""
 ) -> pd.DataFrame:
     """Test one map; `design` is over its samples. Columns as those of :func:`robust`."""
-    if design.mixed is not None and design.df < LEAST_DF:
-        design = replace(design, mixed=None)
-    ratios: dict[str, float] = {}
+    ratios: Mapping[str, float] = {}
     if design.mixed is not None:
         ratios = map_ratios(map_gram(of_kernel.similarity, design.of_model), design.mixed.model)
     axes = _axes(of_kernel.coordinates, design, testing, kernel, ratios)

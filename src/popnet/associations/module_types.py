@@ -10,7 +10,8 @@ import pandas as pd
 
 from popnet.associations.testing import PERMUTED_PHENOTYPES, Testing
 from popnet.seeds import derive_seed
-from popnet.stats.mixed import Model, mixed_t, permuted_outcomes, permuted_t, variance_ratios
+from popnet.stats.mixed import mixed_t, permuted_outcomes, permuted_t
+from popnet.stats.mixed_model import Model, variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg, strongest_first
 
 # What hits by chance are counted as.

@@ -25,7 +25,7 @@ from popnet.stats.levels import (
     permuted_f,
     permuted_levels,
 )
-from popnet.stats.mixed import variance_ratios
+from popnet.stats.mixed_model import variance_ratios
 from popnet.stats.multiplicity import benjamini_hochberg
 
 NAMES = ("analysis", "measure", "name1", "name2")

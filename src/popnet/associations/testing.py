@@ -12,13 +12,8 @@ import pandas as pd
 from popnet.networks.verdicts import not_measurable
 from popnet.seeds import derive_seed
 from popnet.stats.designs import Design
-from popnet.stats.mixed import (
-    equivalence_p,
-    mixed_t,
-    permuted_outcomes,
-    permuted_t,
-    variance_ratios,
-)
+from popnet.stats.mixed import equivalence_p, mixed_t, permuted_outcomes, permuted_t
+from popnet.stats.mixed_model import variance_ratios
 from popnet.stats.moderated import moderated_t
 from popnet.stats.moderated import permuted_t as shuffled_t
 from popnet.stats.multiplicity import benjamini_hochberg

@@ -10,12 +10,15 @@ from scipy.linalg import solve_triangular
 from scipy.spatial.distance import pdist, squareform
 
 from popnet.stats.designs import Arrangements, Design
-from popnet.stats.mixed import Model, free_coordinates, rotated, variance_ratios
+from popnet.stats.mixed import free_coordinates, rotated
+from popnet.stats.mixed_model import Model, Ratios, draws_of, some_observations, variance_ratios
 from popnet.stats.permutation import STATISTICS_AT_ONCE, TIE
 from popnet.stats.units import Units
 
 # Eigenvalues below this share of the largest similarity are rounding errors.
 ROUNDING = 1e-10
+# Observations of which all eigenvectors are more than a job can wait for.
+MANY = 2000
 # Steps towards a spatial median.
 MEDIAN_STEPS = 1000
 
@@ -48,7 +51,8 @@ def map_gram(similarity: np.ndarray, over: Units) -> np.ndarray:
     """Return the inner products of the observations' positions on the map, (n, n).
 
     Similarities are averaged over the samples of an observation and centred in feature space. The
-    map, in all its dimensions, consists of the positive eigenvalues.
+    map, in all its dimensions, consists of the positive eigenvalues; of more than `MANY`
+    observations, whose eigenvalues take hours, of the negative ones, too, which are small.
 
     Parameters
     ----------
@@ -63,6 +67,8 @@ def map_gram(similarity: np.ndarray, over: Units) -> np.ndarray:
     largest = np.abs(gram).max()
     gram = gram - gram.mean(axis=0)
     gram = gram - gram.mean(axis=1, keepdims=True)
+    if len(gram) > MANY:
+        return (gram + gram.T) / 2
     values, vectors = np.linalg.eigh((gram + gram.T) / 2)
     kept = values > ROUNDING * largest
     return (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
@@ -89,7 +95,7 @@ def mixed_regression(
         See :func:`map_gram`, over the observations of the model.
     model : Model
     ratios : mapping of name to float
-        Of :func:`map_ratios`.
+        Of :func:`map_ratios`. p is that of rotations with each of their `draws`.
     n_permutations, seed : int
         Random rotations.
     n_phenotypes : int
@@ -105,31 +111,68 @@ def mixed_regression(
     Anderson et al., Australian and New Zealand Journal of Statistics 59 (2017), for F2; Langsrud,
     Statistics and Computing 15 (2005).
     """
-    found = free_coordinates(model, ratios)
-    if found is None or not np.trace(gram) > 0:
+    known = _Rotations.of(gram, model, ratios)
+    if known is None:
         nothing = np.full(n_phenotypes, np.nan)
         return MapTest(np.nan, np.nan, np.nan, n_permutations, nothing)
-    factor, basis, own = found
-    half = solve_triangular(factor, gram, lower=True)
-    kernel = basis.T @ solve_triangular(factor, half.T, lower=True) @ basis
-    rng, at_once = np.random.default_rng(seed), max(1, STATISTICS_AT_ONCE // len(own))
-
-    def shares(n: int) -> np.ndarray:
-        parts = []
-        for start in range(0, n, at_once):
-            moved = rotated(own, min(at_once, n - start), rng)
-            parts.append(((moved @ kernel) * moved).sum(axis=1))
-        return np.concatenate([*parts, np.zeros(0)]) / (own @ own * np.trace(kernel))
-
-    observed = float(own @ kernel @ own / (own @ own * np.trace(kernel)))
-    null, by_chance = np.sort(shares(n_permutations)), shares(n_phenotypes)
+    rng, observed = np.random.default_rng(seed), known.observed
+    f = observed / max(1 - observed, 1e-12) * (len(known.own) - 1)
+    null = np.sort(known.shares(n_permutations, rng))
+    by_chance = known.shares(n_phenotypes, rng)
     larger = n_permutations - np.searchsorted(null, np.append(observed, by_chance) - TIE)
+    if draws := draws_of(ratios):
+        # As many rotations of each as it has weight, up to rounding.
+        ends = np.rint(n_permutations * np.cumsum([weight for weight, _ in draws])).astype(int)
+        larger[0] = 0
+        for (_, one), n in zip(draws, np.diff(ends, prepend=0), strict=True):
+            if n and (of_draw := _Rotations.of(gram, model, one)) is not None:
+                larger[0] += (of_draw.shares(int(n), rng) >= of_draw.observed - TIE).sum()
     p = (larger + 1) / (n_permutations + 1)
-    f = observed / max(1 - observed, 1e-12) * (len(own) - 1)
     return MapTest(f, float(p[0]), observed, n_permutations, p[1:])
 
 
-def map_ratios(gram: np.ndarray, model: Model) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Rotations:
+    """A whitened map, and the phenotype that is turned within what fixed effects leave of it.
+
+    Parameters
+    ----------
+    kernel : ndarray of shape (n - k, n - k)
+    own : ndarray of shape (n - k,)
+    """
+
+    kernel: np.ndarray
+    own: np.ndarray
+
+    @classmethod
+    def of(cls, gram: np.ndarray, model: Model, ratios: Mapping[str, float]) -> _Rotations | None:
+        """Return them, or None where nothing can be tested."""
+        found = free_coordinates(model, ratios)
+        if found is None or not np.trace(gram) > 0:
+            return None
+        factor, basis, own = found
+        half = solve_triangular(factor, gram, lower=True)
+        return cls(basis.T @ solve_triangular(factor, half.T, lower=True) @ basis, own)
+
+    @property
+    def observed(self) -> float:
+        """The share of the map that the phenotype explains."""
+        return float(self._explained(self.own[None])[0])
+
+    def shares(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the shares that n turned phenotypes explain, (n,)."""
+        parts, at_once = [np.zeros(0)], max(1, STATISTICS_AT_ONCE // len(self.own))
+        for start in range(0, n, at_once):
+            parts.append(self._explained(rotated(self.own, min(at_once, n - start), rng)))
+        return np.concatenate(parts)
+
+    def _explained(self, phenotypes: np.ndarray) -> np.ndarray:
+        along = ((phenotypes @ self.kernel) * phenotypes).sum(axis=1)
+        found: np.ndarray = along / (self.own @ self.own * np.trace(self.kernel))
+        return found
+
+
+def map_ratios(gram: np.ndarray, model: Model) -> Ratios:
     """Return the variance ratios of positions on a map, whatever its rotation.
 
     Parameters
@@ -138,7 +181,9 @@ def map_ratios(gram: np.ndarray, model: Model) -> dict[str, float]:
         See :func:`map_gram`, over the observations of the model.
     model : Model
     """
-    return variance_ratios(coordinates(gram), model, pooled=True)
+    rows = some_observations(model)
+    part = coordinates(gram[np.ix_(rows, rows)])
+    return variance_ratios(part, model.subset(rows), pooled=True)
 
 
 def coordinates(gram: np.ndarray) -> np.ndarray:

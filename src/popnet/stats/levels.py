@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import fdtrc
 
-from popnet.stats.mixed import ROUNDING, Model, free_coordinates, variance_ratios, whitened
+from popnet.stats.mixed import ROUNDING, free_coordinates, whitened
 from popnet.stats.mixed_designs import MIN_GROUP, make_mixed_design
+from popnet.stats.mixed_model import Model, draws_of, variance_ratios
 from popnet.stats.units import Units
 from popnet.stats.variances import moderated_variance
 
@@ -111,8 +112,8 @@ def mixed_f(
         By observation; NaN if missing.
     design : LevelsDesign
     ratios : mapping of name to float, optional
-        Of :func:`popnet.stats.mixed.variance_ratios` and `design.model`; found in `values`
-        otherwise.
+        Of :func:`popnet.stats.mixed_model.variance_ratios` and `design.model`; found in `values`
+        otherwise. Where they are uncertain, p is the mean over their `draws`.
 
     Returns
     -------
@@ -145,7 +146,7 @@ def mixed_f(
             "f": f,
             "df1": np.where(tested, k, np.nan),
             "df2": df2,
-            "p": fdtrc(k, df2, f) if k else np.full(m, np.nan),
+            "p": permuted_f(values, design, ratios, of_levels[None])[0],
             "n": np.isfinite(values).sum(0),
             "highest": names[highest],
             "lowest": names[lowest],
@@ -185,9 +186,13 @@ def permuted_f(
     outcomes : ndarray of shape (n_outcomes, n, k)
         Of :func:`permuted_levels`.
     """
-    f, df2 = _moderated(values, design, ratios, outcomes)
-    found: np.ndarray = fdtrc(outcomes.shape[2], df2, f)
-    return found
+    k = outcomes.shape[2]
+    if not k:
+        return np.full((len(outcomes), values.shape[1]), np.nan)
+    draws = draws_of(ratios) or ((1.0, ratios),)
+    tested = ((weight, *_moderated(values, design, one, outcomes)) for weight, one in draws)
+    p: np.ndarray = sum(weight * fdtrc(k, df2, f) for weight, f, df2 in tested)
+    return p
 
 
 @dataclass(frozen=True)

@@ -8,91 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.optimize import minimize
+from scipy.linalg import cholesky, solve_triangular
 from scipy.special import nctdtr, stdtr, stdtrit
 
+from popnet.stats.mixed_model import Model, covariance, draws_of, variance_ratios
 from popnet.stats.ranks import MIN_PRESENT, patterns
 from popnet.stats.variances import moderate, two_sided
 
-# Ratios to the residual variance are looked for between these, and are 0 below the second.
-LARGEST, SMALLEST, NONE = 3e3, 1e-6, 1e-4
-# The residual variance of a group over that of the first lies between these.
-LEAST_SPREAD, MOST_SPREAD = 0.01, 100
 # Of what is left of values, where nothing is but rounding.
 ROUNDING = 1e-12
-# As many variables and observations say enough of the ratios; the cost grows with the cube of the
-# latter.
-MOST_VARIABLES, MOST_OBSERVATIONS = 1000, 1000
-# Variables among which those with values in the same observations are looked for.
-LOOKED_AT = 10 * MOST_VARIABLES
 # Random effects that are part of how much observations differ.
 BETWEEN = ("donor", "bins")
 # Columns that are tested at once.
 COLUMNS_AT_ONCE = 2**13
-# Steps of the profile likelihood's upper bound.
-STEPS = np.geomspace(0.005, 50, 22)
-
-
-@dataclass(frozen=True)
-class Model:
-    """What explains the values of observations, beside what is their own.
-
-    Parameters
-    ----------
-    outcome : ndarray of shape (n,)
-        The phenotype: 0 and 1, or numbers.
-    fixed : ndarray of shape (n, k)
-        The intercept and what has fixed effects; columns may depend on each other.
-    random : mapping of name to ndarray of shape (n, q)
-        Z of random effects: their covariance is Z Z' times a ratio.
-    bounded : tuple of str
-        Random effects whose ratio is at its upper profile bound (:func:`variance_ratios`).
-    groups : mapping of name to bool ndarray of shape (n,)
-        Observations that have a residual variance of their own: of a binary phenotype, cases.
-    """
-
-    outcome: np.ndarray
-    fixed: np.ndarray
-    random: Mapping[str, np.ndarray]
-    bounded: tuple[str, ...] = ()
-    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def n(self) -> int:
-        """Number of observations."""
-        return len(self.outcome)
-
-    def donors(self) -> np.ndarray:
-        """Return the donor of every observation, as numbers from 0; each its own without donors."""
-        shares = self.random.get("donor")
-        return np.arange(self.n) if shares is None else shares.argmax(axis=1)
-
-    def subset(self, rows: np.ndarray) -> Model:
-        """Return the model of some observations."""
-        return replace(
-            self,
-            outcome=self.outcome[rows],
-            fixed=self.fixed[rows],
-            random={name: columns[rows] for name, columns in self.random.items()},
-            groups={name: members[rows] for name, members in self.groups.items()},
-        )
-
-    def regressors(self) -> np.ndarray:
-        """Return a basis of the fixed effects, and what is left of the phenotype, (n, rank + 1).
-
-        The last column is the phenotype itself; without it where fixed effects say all of it.
-        """
-        left, size, _ = np.linalg.svd(self.fixed, full_matrices=False)
-        basis = left[:, size > 1e-8 * max(size.max(initial=0), 1e-300)]
-        rest = self.outcome - basis @ (basis.T @ self.outcome)
-        if (rest**2).sum() <= 1e-10 * (self.outcome**2).sum():
-            return basis
-        return np.column_stack([basis, self.outcome])
 
 
 def mixed_t(
@@ -106,7 +38,9 @@ def mixed_t(
         By observation; NaN if missing.
     model : Model
     ratios : mapping of name to float, optional
-        Of :func:`variance_ratios`, which finds them in `values` otherwise.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`, which finds them in `values`
+        otherwise. Where these are uncertain, p is the mean over their `draws`, and t, se, low and
+        high are those that belong to it.
 
     Returns
     -------
@@ -124,6 +58,58 @@ def mixed_t(
     Michaud and Scott, Bioinformatics 21 (2005), for a correlation that all genes share.
     """
     ratios = variance_ratios(values, model) if ratios is None else ratios
+    found = _fit(values, model, ratios)
+    t, p = found.t, found.p
+    with np.errstate(divide="ignore", invalid="ignore"):
+        se = known_se = np.abs(found.slope / t)
+        if draws := draws_of(ratios):
+            p = np.sum([weight * _fit(values, model, one).p for weight, one in draws], axis=0)
+            t = -np.sign(t) * stdtrit(found.df, p / 2)
+            # Of an estimate next to nothing, t says nothing of its error.
+            se = known_se * np.where(np.abs(t) > 0.01, np.maximum(found.t / t, 1), 1)
+    half = stdtrit(found.df, 0.975) * se
+    return pd.DataFrame(
+        {
+            "estimate": found.slope,
+            "se": se,
+            "low": found.slope - half,
+            "high": found.slope + half,
+            "statistic": t / np.sqrt(t**2 + found.own_df),
+            "t": t,
+            "df": found.df,
+            "p": p,
+            "n": np.isfinite(values).sum(0),
+            "sd": known_se / found.error * np.sqrt(_variance_between(model, ratios)),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Generalised least squares of every column, with ratios that are taken for known.
+
+    Parameters
+    ----------
+    slope, t, df, own_df : ndarray of shape (m,)
+        `df` with the degrees of freedom of the prior, `own_df` without.
+    error : ndarray of shape (m,)
+        The standard error of the slope where the residual variance is 1.
+    """
+
+    slope: np.ndarray
+    error: np.ndarray
+    t: np.ndarray
+    df: np.ndarray
+    own_df: np.ndarray
+
+    @property
+    def p(self) -> np.ndarray:
+        """Two-sided p of t."""
+        p: np.ndarray = 2 * stdtr(self.df, -np.abs(self.t))
+        return p
+
+
+def _fit(values: np.ndarray, model: Model, ratios: Mapping[str, float]) -> _Fit:
     slope, error, variance, own_df = np.full((4, values.shape[1]), np.nan)
     for part in whitened(values, model, ratios):
         basis, upper = np.linalg.qr(part.regressors)
@@ -136,24 +122,8 @@ def mixed_t(
         error[part.columns] = 1 / abs(upper[-1, -1])
         variance[part.columns] = np.where(varies, (left**2).sum(0) / part.df, np.nan)
         own_df[part.columns] = np.where(varies, part.df, np.nan)
-    t, total_df = moderate(slope, error, variance, own_df)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        se = np.abs(slope / t)
-    half = stdtrit(total_df, 0.975) * se
-    return pd.DataFrame(
-        {
-            "estimate": slope,
-            "se": se,
-            "low": slope - half,
-            "high": slope + half,
-            "statistic": t / np.sqrt(t**2 + own_df),
-            "t": t,
-            "df": total_df,
-            "p": 2 * stdtr(total_df, -np.abs(t)),
-            "n": np.isfinite(values).sum(0),
-            "sd": se / error * np.sqrt(_variance_between(model, ratios)),
-        }
-    )
+    t, df = moderate(slope, error, variance, own_df)
+    return _Fit(slope, error, t, df, own_df)
 
 
 def equivalence_p(table: pd.DataFrame, margin: float) -> np.ndarray:
@@ -194,7 +164,7 @@ def conditional_p(
         Fixed effects of the same column.
     model : Model
     ratios : mapping of name to float
-        Of :func:`variance_ratios`.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`.
 
     Returns
     -------
@@ -264,7 +234,7 @@ def permuted_outcomes(model: Model, ratios: Mapping[str, float], n: int, seed: i
     ----------
     model : Model
     ratios : mapping of name to float
-        Of :func:`variance_ratios`.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`.
     n : int
         Number of phenotypes.
     seed : int
@@ -300,7 +270,7 @@ def free_coordinates(
     ----------
     model : Model
     ratios : mapping of name to float
-        Of :func:`variance_ratios`.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`.
 
     Returns
     -------
@@ -333,7 +303,7 @@ def permuted_t(
     values : ndarray of shape (n, m)
     model : Model
     ratios : mapping of name to float
-        Of :func:`variance_ratios`.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`.
     outcomes : ndarray of shape (n_outcomes, n)
         Of :func:`permuted_outcomes`.
     below : float
@@ -342,8 +312,24 @@ def permuted_t(
     Returns
     -------
     t, p : ndarray of shape (n_outcomes, m)
-        As in :func:`mixed_t`.
+        t of the ratios as they are estimated, p as in :func:`mixed_t`.
     """
+    t, p = _known_permuted_t(values, model, ratios, outcomes, below)
+    if draws := draws_of(ratios):
+        p = np.zeros_like(p)
+        for weight, one in draws:
+            p += weight * _known_permuted_t(values, model, one, outcomes)[1]
+    return t, p
+
+
+def _known_permuted_t(
+    values: np.ndarray,
+    model: Model,
+    ratios: Mapping[str, float],
+    outcomes: np.ndarray,
+    below: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return :func:`permuted_t` as if the ratios were known."""
     m = values.shape[1]
     slope, error, variance = np.full((3, len(outcomes), m), np.nan)
     own_df = np.full(m, np.nan)
@@ -425,7 +411,7 @@ def _factored(model: Model, ratios: Mapping[str, float]) -> tuple[np.ndarray, np
     regressors = model.regressors()
     if not _testable(model, regressors):
         return None
-    return cholesky(_covariance(model, ratios), lower=True), regressors
+    return cholesky(covariance(model, ratios), lower=True), regressors
 
 
 def _testable(model: Model, regressors: np.ndarray) -> bool:
@@ -433,194 +419,8 @@ def _testable(model: Model, regressors: np.ndarray) -> bool:
     return 0 < k < model.n and np.array_equal(regressors[:, -1], model.outcome)
 
 
-def variance_ratios(values: np.ndarray, model: Model, pooled: bool = False) -> dict[str, float]:
-    """Return the variances of random effects, and of groups, over the residual variance.
-
-    By restricted maximum likelihood of all columns together, each with a scale of its own:
-    sum over columns of log|V| + log|X'V^-1 X| + df log(rss), with V = D + sum of ratio Z Z'. A
-    `bounded` ratio is raised to where the log likelihood of the effective number of independent
-    columns falls by 1/2: where an effect acts strongly, the estimate alone adjusts too little.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, m)
-        The largest part of the columns that have values in the same observations is looked at; of
-        a large table at most `MOST_VARIABLES` columns, and about `MOST_OBSERVATIONS` observations,
-        donors as a whole.
-    model : Model
-    pooled : bool
-        All columns have one scale, so that those of large variance count more: the columns are
-        coordinates of a map, whose rotation is arbitrary. All of them are looked at.
-
-    Returns
-    -------
-    dict
-        By the name of the random effect, and by that of a group: its residual variance over that
-        of the observations of no group. 0 (of a group 1) where nothing can be known.
-    """
-    most = values.shape[1] if pooled else MOST_VARIABLES
-    values = values[:, _spread(values.shape[1], LOOKED_AT if most == MOST_VARIABLES else most)]
-    names = list(model.random)
-    nothing = dict.fromkeys(names, 0.0) | dict.fromkeys(model.groups, 1.0)
-    present = np.isfinite(values)
-    enough = np.flatnonzero(present.sum(0) >= max(MIN_PRESENT * model.n, 1))
-    parts = sorted(patterns(present, enough), key=lambda part: -len(part[1]))
-    if not parts or not nothing:
-        return nothing
-    rows, columns = np.flatnonzero(parts[0][0]), parts[0][1]
-    columns = columns[_spread(len(columns), most)]
-    rows = rows[_some_observations(model.subset(rows))]
-    part = model.subset(rows)
-    likelihood = _Likelihood.of(values[np.ix_(rows, columns)], part, pooled)
-    if likelihood is None:
-        return nothing
-    found = likelihood.maximum()
-    for place in (names.index(name) for name in model.bounded if name in names):
-        found = likelihood.raised(found, place)
-    found = np.where(found < NONE, 0.0, found)
-    return dict(zip(nothing, map(float, found), strict=True))
-
-
-def _spread(n: int, most: int) -> np.ndarray:
-    """Return at most so many of n places, evenly spread."""
-    return np.linspace(0, n - 1, min(n, most)).astype(int)
-
-
-def _some_observations(model: Model) -> np.ndarray:
-    """Return row numbers: all, or those of random donors where there are too many."""
-    if model.n <= MOST_OBSERVATIONS:
-        return np.arange(model.n)
-    code = model.donors()
-    order = np.random.default_rng(0).permutation(code.max() + 1)
-    size = np.bincount(code)[order].cumsum()
-    chosen = order[: np.searchsorted(size, MOST_OBSERVATIONS) + 1]
-    return np.flatnonzero(np.isin(code, chosen))
-
-
-@dataclass(frozen=True)
-class _Likelihood:
-    """The restricted likelihood of ratios, given columns of length 1.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, m)
-    regressors : ndarray of shape (n, k)
-    base : ndarray of shape (n,)
-        Residual variances that do not depend on ratios.
-    kernels : ndarray of shape (n_ratios, n, n)
-    limits : list of (smallest, largest)
-        Of each log ratio.
-    pooled : bool
-        Columns have one scale, and lengths as they are.
-    """
-
-    values: np.ndarray
-    regressors: np.ndarray
-    base: np.ndarray
-    kernels: np.ndarray
-    limits: list[tuple[float, float]]
-    pooled: bool
-
-    @classmethod
-    def of(cls, values: np.ndarray, model: Model, pooled: bool) -> _Likelihood | None:
-        """Return the likelihood, or None where there is nothing to learn from."""
-        regressors = model.regressors()
-        basis = np.linalg.qr(regressors)[0]
-        left = values - basis @ (basis.T @ values)
-        size = np.sqrt((left**2).sum(0))
-        varies = size > 1e-6 * np.sqrt(((values - values.mean(0)) ** 2).sum(0))
-        if pooled and len(size):
-            size = np.full_like(size, np.sqrt((size**2).mean()))
-        if not varies.any() or model.n - regressors.shape[1] < 2:
-            return None
-        kernels = [columns @ columns.T for columns in model.random.values()]
-        base = np.ones(model.n)
-        limits = [(math.log(SMALLEST), math.log(LARGEST))] * len(kernels)
-        for members in model.groups.values():
-            base[members] = 0
-            kernels.append(np.diag(members.astype(float)))
-            limits.append((math.log(LEAST_SPREAD), math.log(MOST_SPREAD)))
-        scaled = left[:, varies] / size[varies]
-        return cls(scaled, regressors, base, np.array(kernels), limits, pooled)
-
-    @property
-    def df(self) -> int:
-        """Residual degrees of freedom."""
-        return len(self.values) - self.regressors.shape[1]
-
-    def parts(self, ratios: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return the log determinants, P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1, and P values."""
-        covariance = np.diag(self.base) + np.tensordot(ratios, self.kernels, 1)
-        factor = cholesky(covariance, lower=True)
-        inverse = cho_solve((factor, True), np.eye(len(covariance)))
-        of_fixed = inverse @ self.regressors
-        information = self.regressors.T @ of_fixed
-        project = inverse - of_fixed @ np.linalg.solve(information, of_fixed.T)
-        determinants = 2 * np.log(factor.diagonal()).sum() + np.linalg.slogdet(information)[1]
-        return float(determinants), project, project @ self.values
-
-    def loss(self, logs: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return minus the mean log likelihood of a column, and its gradient by log ratios."""
-        ratios = np.exp(logs)
-        determinants, project, projected = self.parts(ratios)
-        rss = self.squares(projected)
-        mean = (projected / rss) @ projected.T * (self.df / self.values.shape[1])
-        gradient = ((project - mean) * self.kernels).sum(axis=(1, 2)) * ratios / 2
-        return (determinants + self.df * float(np.log(rss).mean())) / 2, gradient
-
-    def squares(self, projected: np.ndarray) -> np.ndarray:
-        """Return the residual sum of squares of columns, the mean one of all where pooled."""
-        rss = np.maximum((self.values * projected).sum(0), 1e-300)
-        return np.full_like(rss, rss.mean()) if self.pooled else rss
-
-    def maximum(self) -> np.ndarray:
-        """Return the ratios of the largest likelihood, from two starts."""
-        found = [
-            minimize(self.loss, np.full(len(self.kernels), start), jac=True, bounds=self.limits)
-            for start in (-1.0, -4.0)
-        ]
-        ratios: np.ndarray = np.exp(min(found, key=lambda one: float(one.fun)).x)
-        return ratios
-
-    def raised(self, ratios: np.ndarray, place: int) -> np.ndarray:
-        """Return the ratios with one at its upper profile bound."""
-        lowest, tried = self.loss(np.log(ratios))[0], ratios.copy()
-        many = self.effective(ratios)
-        scale = max(1.0, np.delete(ratios, place).max(initial=0))
-        raised = ratios.copy()
-        for step in STEPS[STEPS * scale > ratios[place]]:
-            tried[place] = step * scale
-            if (self.loss(np.log(tried))[0] - lowest) * many > 0.5:
-                break
-            raised = tried.copy()
-        return raised
-
-    def effective(self, ratios: np.ndarray) -> float:
-        """Return how many independent columns there are, by their mean squared correlation."""
-        projected, m = self.parts(ratios)[2], self.values.shape[1]
-        if self.pooled:
-            inner = self.values.T @ projected
-            return float(np.trace(inner) ** 2 / (inner**2).sum())
-        # The sum of squared correlations of the columns in the metric P.
-        rss = np.maximum((self.values * projected).sum(0), 1e-300)
-        together = (projected / rss) @ self.values.T
-        mean = ((together * together.T).sum() - m) / max(m * (m - 1), 1)
-        return 1 / (1 / m + max(mean - 1 / self.df, 1e-6))
-
-
 def _variance_between(model: Model, ratios: Mapping[str, float]) -> float:
     """Return the mean variance of an observation, of residual variance 1, by donors and bins."""
     own = {name: model.random[name] for name in BETWEEN if name in model.random}
-    variances = _covariance(replace(model, random=own), ratios).diagonal()
+    variances = covariance(replace(model, random=own), ratios).diagonal()
     return float(variances.mean()) if model.n else math.nan
-
-
-def _covariance(model: Model, ratios: Mapping[str, float]) -> np.ndarray:
-    """Return V of the observations, (n, n), with residual variance 1 of who is in no group."""
-    diagonal = np.ones(model.n)
-    for name, members in model.groups.items():
-        diagonal[members] = ratios[name]
-    covariance = np.diag(diagonal)
-    for name, columns in model.random.items():
-        covariance += ratios[name] * (columns @ columns.T)
-    return covariance

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from popnet.stats.mixed import Model
+from popnet.stats.mixed_model import Model
 from popnet.stats.ranks import normal_scores
 from popnet.stats.units import (
     Units,

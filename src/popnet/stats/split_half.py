@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from popnet.stats.mixed import Model, permuted_t
+from popnet.stats.mixed import permuted_t
+from popnet.stats.mixed_model import Model
 
 # Fewest donors of a half.
 MIN_DONORS = 3
@@ -32,7 +33,7 @@ def split_half(
         By observation of the model.
     model : Model
     ratios : mapping of name to float
-        Of :func:`popnet.stats.mixed.variance_ratios`, of all donors.
+        Of :func:`popnet.stats.mixed_model.variance_ratios`, of all donors.
     outcomes : ndarray of shape (n_outcomes, n)
         Other phenotypes (:func:`popnet.stats.mixed.permuted_outcomes`), which show what correlated
         columns give by chance.

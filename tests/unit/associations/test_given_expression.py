@@ -15,8 +15,9 @@ from popnet.associations.given_expression import expression_of
 from popnet.associations.testing import Testing
 from popnet.networks.pairs import PairWeights
 from popnet.stats.designs import make_design
-from popnet.stats.mixed import Model, conditional_p
+from popnet.stats.mixed import conditional_p
 from popnet.stats.mixed_designs import make_mixed_design
+from popnet.stats.mixed_model import Model
 
 N = 40
 GENES = pd.Index([f"g{number}" for number in range(12)])

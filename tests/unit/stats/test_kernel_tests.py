@@ -15,6 +15,7 @@ from skbio.stats.distance import DistanceMatrix
 from skbio.stats.distance import permanova as skbio_permanova
 from skbio.stats.distance import permdisp as skbio_permdisp
 
+from popnet.stats import kernel_tests, mixed_model
 from popnet.stats.designs import make_design
 from popnet.stats.kernel_tests import (
     dispersion_f,
@@ -371,6 +372,21 @@ def test_donors_with_several_samples_are_one_observation():
     of_donor = np.vstack([places[:2].mean(axis=0), places[2:]])
     of_donor -= of_donor.mean(axis=0)
     np.testing.assert_allclose(gram, of_donor @ of_donor.T, atol=1e-12)
+
+
+def test_a_map_of_many_observations_is_tested_without_its_eigenvectors(monkeypatch):
+    rng = np.random.default_rng(7)
+    samples = pd.DataFrame({"donor": np.arange(40).astype(str), "batch": ""})
+    case = pd.Series(np.arange(40) % 2.0)
+    mixed = make_mixed_design(list(samples.index), samples, case, True)
+    places = rng.normal(size=(40, 6))
+    grams = [map_gram(places @ places.T, mixed.units)]
+    monkeypatch.setattr(kernel_tests, "MANY", 30)
+    grams.append(map_gram(places @ places.T, mixed.units))
+    np.testing.assert_allclose(*grams, atol=1e-9)
+    # Of many observations some say what the ratios are.
+    monkeypatch.setattr(mixed_model, "MOST_OBSERVATIONS", 20)
+    assert 0.2 < map_ratios(grams[1], mixed.model)["cases"] < 5
 
 
 def test_the_map_has_no_imaginary_dimensions():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from popnet.stats.levels import make_levels_design, mixed_f, permuted_f, permuted_levels
-from popnet.stats.mixed import variance_ratios
+from popnet.stats.mixed_model import variance_ratios
 
 LEVELS = ["a", "b", "c", "d"]
 F_OF_LIMMA = [2.7365031250, 3.1950781277, 0.4237784410, 0.5905735662, 0.2175365103, 0.4722498447]

@@ -16,17 +16,15 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.weightstats import ttost_ind
 
 from popnet.stats.designs import make_design
-from popnet.stats.mixed import (
+from popnet.stats.mixed import equivalence_p, mixed_t, permuted_outcomes, permuted_t
+from popnet.stats.mixed_designs import make_mixed_design
+from popnet.stats.mixed_model import (
     Model,
     _Likelihood,
-    _some_observations,
-    equivalence_p,
-    mixed_t,
-    permuted_outcomes,
-    permuted_t,
+    draws_of,
+    some_observations,
     variance_ratios,
 )
-from popnet.stats.mixed_designs import make_mixed_design
 from popnet.stats.moderated import moderated_t
 from popnet.stats.permutation import permutation_test
 
@@ -98,6 +96,42 @@ def test_ratios_are_those_of_restricted_maximum_likelihood():
     assert mixed_t(np.column_stack([y, 3 * y]), model, found)["estimate"][0] == pytest.approx(
         gls.params[1]
     )
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_draws_of_ratios_are_those_of_their_likelihood(pooled):
+    """The mean share of the variance, beside an integral over a fine grid."""
+    values, model = drawn(5, n_donors=8, m=6)
+    model = Model(model.outcome, model.fixed, {"donor": model.random["donor"]})
+    draws = draws_of(variance_ratios(values, model, pooled))
+    assert sum(weight for weight, _ in draws) == pytest.approx(1)
+    found = sum(weight * one["donor"] / (1 + one["donor"]) for weight, one in draws)
+    likelihood = _Likelihood.of(values, model, pooled)
+    shares = np.linspace(0.005, 0.995, 500)
+    losses = [likelihood.loss(np.log([share / (1 - share)]))[0] for share in shares]
+    many = likelihood.effective(likelihood.maximum())
+    weights = np.exp((np.min(losses) - losses) * many)
+    assert found == pytest.approx(weights @ shares / weights.sum(), abs=0.01)
+
+
+def test_uncertain_ratios_make_p_a_mean_and_intervals_wide():
+    values, model = drawn(6, n_donors=6, m=8)
+    ratios = variance_ratios(values, model)
+    known, found = mixed_t(values, model, dict(ratios)), mixed_t(values, model, ratios)
+    of_draws = [weight * mixed_t(values, model, one)["p"] for weight, one in ratios.draws]
+    np.testing.assert_allclose(found["p"], np.sum(of_draws, axis=0))
+    np.testing.assert_allclose(found["estimate"], known["estimate"])
+    assert (found["se"] >= known["se"]).all()
+    np.testing.assert_allclose(found["sd"], known["sd"])
+    called = found["p"] < 0.05
+    assert (((found["low"] > 0) | (found["high"] < 0)) <= called).all()
+    # Of its own phenotype, as one of the permuted.
+    again = permuted_t(values, model, ratios, model.outcome[None])[1][0]
+    np.testing.assert_allclose(again, found["p"], rtol=1e-6)
+    # Many variables, or observations, leave no doubt, and other tables of ratios have no draws.
+    assert not draws_of(variance_ratios(drawn(6, m=100)[0], drawn(6, m=100)[1]))
+    assert not draws_of(variance_ratios(drawn(6, n_donors=150, m=3)[0], drawn(6, 150, 3)[1]))
+    assert not draws_of(ratios | {"cases": 1.0})
 
 
 def test_many_variables_find_the_true_ratios():
@@ -270,7 +304,7 @@ def test_of_many_observations_some_donors_give_the_ratios():
     donor = np.repeat(np.arange(700), 2)
     values = indicators(donor) @ rng.normal(size=(700, 40)) + rng.normal(size=(1400, 40))
     model = Model(np.tile([0.0, 1.0], 700), np.ones((1400, 1)), {"donor": indicators(donor)})
-    rows = _some_observations(model)
+    rows = some_observations(model)
     assert 1000 <= len(rows) <= 1001
     assert (np.bincount(donor[rows], minlength=700) % 2 == 0).all()
     assert variance_ratios(values, model)["donor"] == pytest.approx(1, rel=0.1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from popnet.stats.mixed import Model, mixed_t, permuted_outcomes
+from popnet.stats.mixed import mixed_t, permuted_outcomes
+from popnet.stats.mixed_model import Model
 from popnet.stats.split_half import _halves, split_half
 
 
