@@ -61,7 +61,7 @@ rule draw_networks:
         plan="<results>/bins.tsv",
         measures=measures,
         bins=of_each(CANDIDATES, "<results>/{cell_type}/networks/<network>/bins.h5ad"),
-        kernel=of_each(CANDIDATES, "<results>/{cell_type}/map/<network>/kernel.tsv"),
+        similarity=of_each(CANDIDATES, "<results>/{cell_type}/map/<network>/similarity.h5ad"),
         reliability=of_each(CANDIDATES, "<results>/{cell_type}/map/<network>/reliability.tsv"),
         phenotypes=[f"<results>/study/phenotypes/{name}.tsv" for name in phenotypes],
     output:

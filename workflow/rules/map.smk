@@ -6,7 +6,7 @@ rule map_networks:
     output:
         kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
         coordinates="<results>/{cell_type}/map/{network}/coordinates.tsv",
-        exact_similarity="<results>/{cell_type}/map/{network}/similarity.parquet",
+        exact_similarity="<results>/{cell_type}/map/{network}/similarity.h5ad",
         exact_coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
         reliability="<results>/{cell_type}/map/{network}/reliability.tsv",
         variance="<results>/{cell_type}/networks/{network}/variance.tsv",
@@ -30,7 +30,7 @@ rule map_networks:
 
 rule associate_map:
     input:
-        similarity="<results>/{cell_type}/map/{network}/similarity.parquet",
+        similarity="<results>/{cell_type}/map/{network}/similarity.h5ad",
         coordinates="<results>/{cell_type}/map/{network}/coordinates.parquet",
         measures=measures,
         design="<results>/{cell_type}/associations/{phenotype}/{network}/design.npz",

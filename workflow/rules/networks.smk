@@ -82,7 +82,7 @@ rule export_networks:
     input:
         bins="<results>/{cell_type}/networks/{network}/bins.h5ad",
         edges=lambda wildcards: edges_of(wildcards, "edges.parquet"),
-        kernel="<results>/{cell_type}/map/{network}/kernel.tsv",
+        similarity="<results>/{cell_type}/map/{network}/similarity.h5ad",
         coordinates="<results>/{cell_type}/map/{network}/coordinates.tsv",
         samples="<results>/samples.tsv",
         map_tests="<results>/{cell_type}/map/{network}/tests.tsv",

@@ -213,7 +213,8 @@ def kernel_heatmap(
     else:
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_xlabel(f"{len(order):,} samples, clustered")
+        of = f" of {subject.n:,}" if len(order) < subject.n else ""
+        axes.set_xlabel(f"{len(order):,}{of} samples, clustered")
     legend_below(figure, handles)
     return figure
 

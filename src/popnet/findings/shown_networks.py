@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
+if TYPE_CHECKING:
+    from anndata import AnnData
+
 MOST_MODULES = 30
+# Samples of a heatmap.
+MOST_DRAWN = 1000
 
 
 class Clustered(NamedTuple):
@@ -60,10 +65,27 @@ def hub_genes(centrality: pd.DataFrame, complexes: pd.Series, top: int = 40) -> 
     )
 
 
-def square_similarity(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the samples x samples similarities of pairs: sample1, sample2, similarity."""
-    upper = pairs.pivot(index="sample1", columns="sample2", values="similarity")
-    return upper.combine_first(upper.T)
+def drawn_similarity(similarity: AnnData, kernel: str) -> pd.DataFrame:
+    """Return the samples x samples similarities by a kernel: of many samples evenly spread ones.
+
+    Parameters
+    ----------
+    similarity : AnnData of n_samples observations
+        Of :func:`popnet.networks.maps.to_anndata`.
+    kernel : str
+    """
+    n = similarity.n_obs
+    rows = np.linspace(0, n - 1, min(n, MOST_DRAWN)).astype(int)
+    names = similarity.obs_names[rows]
+    return pd.DataFrame(similarity.obsp[kernel][np.ix_(rows, rows)], names, names)
+
+
+def similarity_pairs(similarity: pd.DataFrame, kernel: str) -> pd.DataFrame:
+    """Return kernel, sample1, sample2 and similarity of every pair of samples, each pair once."""
+    first, second = np.triu_indices(len(similarity))
+    pairs = {"sample1": similarity.index[first], "sample2": similarity.index[second]}
+    values = similarity.to_numpy()[first, second]
+    return pd.DataFrame({"kernel": kernel} | pairs | {"similarity": values})
 
 
 def cluster(similarity: pd.DataFrame) -> Clustered:

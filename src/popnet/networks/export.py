@@ -84,7 +84,7 @@ def cohort_networks(
     bins: AnnData,
     sheet: pd.DataFrame,
     complexes: pd.Series,
-    kernels: pd.DataFrame,
+    similarity: AnnData,
     coordinates: pd.DataFrame,
     tests: Mapping[str, Mapping[str, pd.DataFrame]],
 ) -> AnnData:
@@ -97,8 +97,8 @@ def cohort_networks(
     sheet : DataFrame indexed by sample
         What the study knows about samples: donor, batch, phenotypes, covariates.
     complexes : Series, gene -> complex
-    kernels : DataFrame
-        kernel, sample1, sample2, similarity; each pair once.
+    similarity : AnnData of n_samples observations
+        Of :func:`popnet.networks.maps.to_anndata`.
     coordinates : DataFrame
         kernel, sample, PC1 and so on.
     tests : mapping of analysis to mapping of phenotype to DataFrame
@@ -138,13 +138,12 @@ def cohort_networks(
         layers={name: sample_means(layer) for name, layer in bins.layers.items()},
         uns={"X": "degree centrality, mean over a sample's bins", "tests": _joined(tests)},
     )
-    for kernel, pairs in kernels.groupby("kernel", sort=False):
-        upper = pairs.pivot(index="sample1", columns="sample2", values="similarity")
-        upper = upper.reindex(index=samples, columns=samples)
-        cohort.obsp[str(kernel)] = upper.combine_first(upper.T).loc[samples, samples].to_numpy()
-    for kernel, places in coordinates.groupby("kernel", sort=False):
-        axes = places.set_index("sample").filter(regex=r"^PC\d+$").reindex(samples)
-        cohort.obsm[f"X_map_{kernel}"] = axes.to_numpy(float)
+    places = similarity.obs_names.get_indexer(samples)
+    for name in similarity.obsp:
+        cohort.obsp[str(name)] = similarity.obsp[name][np.ix_(places, places)]
+    for kernel, table in coordinates.groupby("kernel", sort=False):
+        axes = table.set_index("sample").filter(regex=r"^PC\d+$").reindex(samples)
+        cohort.obsm[f"X_map_{kernel!s}"] = axes.to_numpy(float)
     return cohort
 
 

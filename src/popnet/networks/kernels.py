@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.sparse.linalg import eigsh
 
 from popnet.networks.edges import adjacency_degree
 from popnet.stats.components import indicators
@@ -36,6 +37,8 @@ KERNEL_NAMES = {
 
 # Bytes of the part of a matrix of all pairs that is computed at once.
 AT_ONCE = 2**27
+# Samples of which all eigenvectors are more than a job can wait for.
+MANY_SAMPLES = 2000
 
 
 # Shared by more than this part of the graphs, a column is cheaper in a dense product.
@@ -359,11 +362,18 @@ def kernel_pca(similarity: np.ndarray, n_components: int = 4) -> tuple[np.ndarra
     coordinates : array of shape (n_samples, n_components)
         Scaled by the root of the eigenvalue; each component's largest entry is positive.
     explained : array of shape (n_components,)
-        Share of the sum of the positive eigenvalues.
+        Share of the sum of the positive eigenvalues; of more than `MANY_SAMPLES` samples of the
+        trace, which is that less the negative ones.
     """
     centred = similarity - similarity.mean(axis=0)
     centred = centred - centred.mean(axis=1, keepdims=True)
-    values, vectors = np.linalg.eigh((centred + centred.T) / 2)
+    centred = (centred + centred.T) / 2
+    if len(similarity) <= MANY_SAMPLES:
+        values, vectors = np.linalg.eigh(centred)
+    else:
+        # A start of its own makes every run the same.
+        start = np.random.default_rng(0).normal(size=len(similarity))
+        values, vectors = eigsh(centred, n_components, which="LA", v0=start)
     values, vectors = values[::-1], vectors[:, ::-1]
     rounding = len(similarity) * np.finfo(float).eps * np.abs(similarity).max()
     values = np.where(values > rounding, values, 0.0)
@@ -375,7 +385,8 @@ def kernel_pca(similarity: np.ndarray, n_components: int = 4) -> tuple[np.ndarra
     coordinates = np.zeros((len(similarity), n_components))
     coordinates[:, :n_kept] = (vectors * signs * np.sqrt(values))[:, :n_kept]
     explained = np.zeros(n_components)
-    explained[:n_kept] = (values / (values.sum() or 1.0))[:n_kept]
+    total = values.sum() if len(similarity) <= MANY_SAMPLES else centred.trace()
+    explained[:n_kept] = values[:n_kept] / (total or 1.0)
     return coordinates, explained
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from popnet.files import read_parquet
 from popnet.networks import kernels
 from popnet.networks.centrality import in_graph
 from popnet.networks.reliability import donor_rank, kernel_reliability
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 AXES = ["PC1", "PC2", "PC3", "PC4"]
+# A table of all pairs of more samples would be read by nobody: so many neighbours of each.
+MOST_SAMPLES, NEAREST = 1000, 50
 
 
 @dataclass(frozen=True)
@@ -201,15 +201,37 @@ def network_map(
 def similarity_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
     """Return kernel, sample1, sample2 and similarity of every pair of samples, each pair once.
 
-    A sample and itself are a pair too.
+    A sample and itself are a pair too. Of more than `MOST_SAMPLES` samples each has only its
+    `NEAREST` most similar others, from the nearest on.
     """
     tables = []
     for one in maps:
-        first, second = np.triu_indices(len(one.samples))
+        n = len(one.samples)
+        if n <= MOST_SAMPLES:
+            first, second = np.triu_indices(n)
+        else:
+            first = np.repeat(np.arange(n), NEAREST)
+            second = np.concatenate([_nearest(one.similarity, row) for row in range(n)])
         pairs = {"sample1": one.samples[first], "sample2": one.samples[second]}
         tables.append(pd.DataFrame(pairs).assign(similarity=one.similarity[first, second]))
         tables[-1].insert(0, "kernel", one.kernel)
     return pd.concat(tables, ignore_index=True)
+
+
+def _nearest(similarity: np.ndarray, row: int) -> np.ndarray:
+    others = similarity[row].copy()
+    others[row] = -np.inf
+    found = np.argpartition(-others, NEAREST)[:NEAREST]
+    order: np.ndarray = found[np.argsort(-others[found], kind="stable")]
+    return order
+
+
+def to_anndata(maps: Sequence[NetworkMap]) -> AnnData:
+    """Return the similarities of all pairs of samples, unrounded: obsp has a matrix per kernel."""
+    from anndata import AnnData
+
+    similarities = {one.kernel: one.similarity for one in maps}
+    return AnnData(obs=pd.DataFrame(index=maps[0].samples.astype(str)), obsp=similarities)
 
 
 def coordinate_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
@@ -227,26 +249,3 @@ def coordinate_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
 def reliability_table(maps: Sequence[NetworkMap]) -> pd.DataFrame:
     """Return a row per kernel: how reliable its map is."""
     return pd.DataFrame([{"kernel": one.kernel} | one.reliability for one in maps])
-
-
-def read_similarity(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Read a parquet file of :func:`similarity_table`.
-
-    Returns
-    -------
-    dict of kernel to (similarity, samples)
-        Arrays of shape (n_samples, n_samples) and (n_samples,), as in :class:`NetworkMap`.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged.
-    """
-    found = {}
-    for kernel, pairs in read_parquet(path).groupby("kernel", sort=False):
-        samples = pairs["sample1"].unique().astype(object)
-        similarity = np.empty((len(samples), len(samples)))
-        upper = np.triu_indices(len(samples))
-        similarity[upper] = similarity.T[upper] = pairs["similarity"].to_numpy()
-        found[str(kernel)] = similarity, samples
-    return found

@@ -13,6 +13,7 @@ import pandas as pd
 from popnet.networks.centrality import MEASURES, comparable, in_graph
 from popnet.networks.maps import bin_graphs, gram_matrix
 from popnet.networks.verdicts import IN_PART, MAP, MEASURABLE, NOT_MEASURABLE, UNKNOWN
+from popnet.seeds import derive_seed
 from popnet.stats.components import (
     MIN_DF,
     Bins,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 # Largest p at which bins of a sample are alike beyond chance, and least p at which they are not: to
 # leave out a test may cost a finding, to make it costs little.
 ALPHA, HOPELESS = 0.05, 0.2
+# Bins that are looked at: more say next to nothing of reliability, and pairs grow with the square.
+MOST_BINS = 4000
 COLUMNS = (
     *("network", "measure", "n_samples", "n_bins", "cells_per_bin", "cells_per_sample"),
     *("icc_bin", "icc_sample", "lower_quartile", "upper_quartile", "reliable_share"),
@@ -75,7 +78,7 @@ def of_network(
     """Return the reliability of all that is measured of a network: rows of measures.tsv.
 
     Values are those that are tested: graph centralities are divided by their mean over the genes of
-    the bin's graph.
+    the bin's graph. Of more than `MOST_BINS` bins those of random samples are looked at.
 
     Parameters
     ----------
@@ -92,6 +95,7 @@ def of_network(
     other_seed : mapping of measure to float, optional
         Of :func:`popnet.networks.other_seed.seed_agreement`.
     """
+    bins = bins[some_bins(bins.obs, how.seed)]
     described = describe_bins(bins.obs, how.adjust, halves)
     own = bins.layers["mean_expression"]
     own = own if np.isfinite(own).any() else None
@@ -118,6 +122,23 @@ def of_network(
         row | {"network": network, "measure": name, "other_seed": seeds.get(name, math.nan)}
         for name, row in zip(names, rows, strict=True)
     ]
+
+
+def some_bins(bins: pd.DataFrame, seed: int) -> np.ndarray:
+    """Return which bins are looked at, (n_bins,): all, or those of random samples.
+
+    Parameters
+    ----------
+    bins : DataFrame of n_bins rows
+        sample.
+    seed : int
+    """
+    sizes = bins["sample"].astype(str).value_counts().sort_index()
+    order = np.random.default_rng(derive_seed(seed, "samples that are looked at"))
+    sizes = sizes.iloc[order.permutation(len(sizes))]
+    chosen = sizes.index[sizes.cumsum() <= max(MOST_BINS, sizes.iloc[0])]
+    mask: np.ndarray = bins["sample"].astype(str).isin(chosen).to_numpy()
+    return mask
 
 
 def of_values(
@@ -160,6 +181,7 @@ def of_kinds(
     halves : bool
         See `Bins`.
     """
+    values = values[some_bins(values.obs, how.seed)]
     bins = describe_bins(values.obs, how.adjust, halves)
     return [
         {"network": network, "measure": f"{group} {kind}"}

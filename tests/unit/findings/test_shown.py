@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy.stats import spearmanr
 
 from popnet.findings.shown_associations import (
@@ -36,10 +37,11 @@ from popnet.findings.shown_comparisons import (
 )
 from popnet.findings.shown_networks import (
     cluster,
+    drawn_similarity,
     hub_genes,
     modules_by_phenotype,
+    similarity_pairs,
     similarity_range,
-    square_similarity,
 )
 from popnet.findings.shown_quality import (
     cells_per_sample,
@@ -241,11 +243,20 @@ def test_modules_stand_with_all_phenotypes():
     assert shown["significant"].tolist() == [True, False, False, False]
 
 
-def test_square_similarity_fills_both_halves():
-    pairs = pd.DataFrame(
-        {"sample1": ["a", "a", "b"], "sample2": ["a", "b", "b"], "similarity": [1.0, 0.3, 1.0]}
-    )
-    assert square_similarity(pairs).to_numpy().tolist() == [[1, 0.3], [0.3, 1]]
+def test_of_many_samples_some_are_drawn():
+    matrix = np.random.default_rng(0).random((1200, 1200))
+    matrix += matrix.T
+    names = [f"s{number}" for number in range(1200)]
+    similarity = AnnData(obs=pd.DataFrame(index=names), obsp={"jaccard": matrix})
+    drawn = drawn_similarity(similarity, "jaccard")
+    assert drawn.shape == (1000, 1000)
+    assert list(drawn.index[[0, -1]]) == ["s0", "s1199"]
+    assert drawn.loc["s1199", "s0"] == matrix[0, 1199]
+    few = drawn_similarity(similarity[:2], "jaccard")
+    pairs = similarity_pairs(few, "jaccard").drop(columns="kernel")
+    expected = [["s0", "s0"], ["s0", "s1"], ["s1", "s1"]]
+    assert pairs[["sample1", "sample2"]].to_numpy().tolist() == expected
+    assert pairs["similarity"].tolist() == [matrix[0, 0], matrix[0, 1], matrix[1, 1]]
 
 
 def test_hubs_are_in_at_least_half_of_the_samples():

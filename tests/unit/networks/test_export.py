@@ -69,13 +69,10 @@ def cohort(bins) -> AnnData:
         {"donor": ["d1", "d2", "d3"], "batch": [None, "p", "p"], "score": [1.5, 2.5, 9.0]},
         index=pd.Index(["b", "NA", "without a bin"], name="sample"),
     )
-    kernels = pd.DataFrame(
-        {
-            "kernel": "edge_jaccard",
-            "sample1": ["NA", "NA", "b"],
-            "sample2": ["NA", "b", "b"],
-            "similarity": [1.0, 0.25, 0.5],
-        }
+    # In another order than the bins.
+    similarity = AnnData(
+        obs=pd.DataFrame(index=["NA", "b"]),
+        obsp={"edge_jaccard": np.array([[1.0, 0.25], [0.25, 0.5]])},
     )
     coordinates = pd.DataFrame(
         {
@@ -98,7 +95,7 @@ def cohort(bins) -> AnnData:
     sets = pd.DataFrame({"gene_set": ["MT", "a"], "q": [0.2, 0.3], "verdict": [np.nan, "unknown"]})
     tests = {"centrality": {"score": genes}, "gene_sets": {"score": sets, "sex": sets[:1]}}
     complexes = pd.Series({"MT-CO1": "IV"})
-    return cohort_networks(bins, sheet, complexes, kernels, coordinates, tests)
+    return cohort_networks(bins, sheet, complexes, similarity, coordinates, tests)
 
 
 def test_a_cohort_is_samples_by_genes(cohort):

@@ -176,6 +176,14 @@ def test_kernel_pca_ignores_negative_eigenvalues():
     np.testing.assert_allclose(explained, [1, 0, 0])
 
 
+def test_of_many_samples_kernel_pca_finds_the_first_components_alone(monkeypatch):
+    features = np.random.default_rng(8).normal(size=(60, 30)) * 0.9 ** np.arange(30)
+    whole = kernels.kernel_pca(features @ features.T)
+    monkeypatch.setattr(kernels, "MANY_SAMPLES", 50)
+    for found, expected in zip(kernels.kernel_pca(features @ features.T), whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
 def test_kernel_pca_axes_do_not_flip_with_rounding():
     similarity = np.array([[1, 0.2], [0.2, 1]])
     coordinates, _ = kernels.kernel_pca(similarity, 1)

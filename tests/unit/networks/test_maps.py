@@ -12,8 +12,7 @@ from anndata import AnnData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popnet.errors import InputError
-from popnet.files import write_parquet
+from popnet.files import read_h5ad, write_h5ad
 from popnet.networks import kernels, maps
 
 KERNELS = ("wl_degree", "wl_gene", "edge_jaccard", "centrality")
@@ -199,13 +198,12 @@ def test_tables_hold_every_pair_once_and_survive_the_file_to_the_bit(found, tmp_
     table = maps.similarity_table(found)
     assert list(table) == ["kernel", "sample1", "sample2", "similarity"]
     assert len(table) == len(KERNELS) * 6
-    write_parquet(table, tmp_path / "similarity.parquet")
-    read = maps.read_similarity(tmp_path / "similarity.parquet")
-    assert list(read) == list(KERNELS)
+    write_h5ad(maps.to_anndata(found), tmp_path / "similarity.h5ad")
+    read = read_h5ad(tmp_path / "similarity.h5ad")
+    assert set(read.obsp) == set(KERNELS)
     for one in found:
-        similarity, samples = read[one.kernel]
-        np.testing.assert_array_equal(similarity, one.similarity)
-        assert samples.tolist() == one.samples.tolist()
+        np.testing.assert_array_equal(read.obsp[one.kernel], one.similarity)
+        assert list(read.obs_names) == one.samples.tolist()
 
     axes = maps.coordinate_table(found)
     assert list(axes) == ["kernel", "sample", *maps.AXES, "explained1", "explained2"]
@@ -214,9 +212,11 @@ def test_tables_hold_every_pair_once_and_survive_the_file_to_the_bit(found, tmp_
     assert (of_last["explained2"] == found[3].explained[1]).all()
 
 
-def test_damaged_similarities_are_named(found, tmp_path):
-    path = tmp_path / "similarity.parquet"
-    write_parquet(maps.similarity_table(found), path)
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(InputError, match=r"similarity\.parquet"):
-        maps.read_similarity(path)
+def test_of_many_samples_the_nearest_are_listed(found, monkeypatch):
+    monkeypatch.setattr(maps, "MOST_SAMPLES", 2)
+    monkeypatch.setattr(maps, "NEAREST", 1)
+    table = maps.similarity_table(found[:1])
+    assert table["sample1"].tolist() == found[0].samples.tolist()
+    others = np.where(np.eye(3, dtype=bool), -np.inf, found[0].similarity)
+    assert table["sample2"].tolist() == found[0].samples[others.argmax(axis=1)].tolist()
+    np.testing.assert_array_equal(table["similarity"], others.max(axis=1))

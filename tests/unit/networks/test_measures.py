@@ -191,6 +191,22 @@ def test_genes_that_a_single_bin_expresses_do_not_hide_what_samples_differ_in():
     assert found["p"] == 1 / 200
 
 
+def test_of_many_bins_those_of_random_samples_are_looked_at(monkeypatch):
+    monkeypatch.setattr(measures, "MOST_BINS", 20)
+    bins = table([1, 3, 5, 7, 9, 11])
+    assert not measures.some_bins(bins, 1).all()
+    chosen = [measures.some_bins(bins, seed) for seed in range(20)]
+    for one in chosen:
+        assert 0 < one.sum() <= 20
+        # Samples as a whole, whatever the order of the bins.
+        assert bins[one]["sample"].isin(bins[~one]["sample"]).sum() == 0
+    assert len({tuple(one) for one in chosen}) > 5
+    backwards = measures.some_bins(bins[::-1], 1)[::-1]
+    np.testing.assert_array_equal(backwards, chosen[1])
+    assert measures.some_bins(table([2, 18]), 1).all()
+    assert measures.some_bins(table([30]), 1).all()
+
+
 def test_verdicts():
     few = {"icc_sample": 0.2, "p": 0.005, "cells_per_sample": 300.0}
     found = measures.judge(few, (7, 16), 0.4, False)

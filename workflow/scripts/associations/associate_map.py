@@ -6,19 +6,22 @@ from popnet import presets
 from popnet.associations import maps
 from popnet.associations.designs import read_design
 from popnet.associations.testing import Testing
-from popnet.files import read_parquet, write_table
-from popnet.networks.maps import AXES, read_similarity
+from popnet.files import read_h5ad, read_parquet, write_table
+from popnet.networks.maps import AXES
 from popnet.networks.verdicts import read_measures
 
 
 def main(snakemake):
     params = snakemake.params
     coordinates = read_parquet(snakemake.input.coordinates)
+    similarity = read_h5ad(snakemake.input.similarity)
     of_kernel = {
         kernel: maps.SampleMap(
-            samples, similarity, coordinates.loc[coordinates["kernel"] == kernel, AXES]
+            list(similarity.obs_names),
+            similarity.obsp[kernel],
+            coordinates.loc[coordinates["kernel"] == kernel, AXES],
         )
-        for kernel, (similarity, samples) in read_similarity(snakemake.input.similarity).items()
+        for kernel in coordinates["kernel"].unique()
     }
     test = presets.answer(maps, params.preset)
     measures = read_measures(snakemake.input.measures)

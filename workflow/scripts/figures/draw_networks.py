@@ -29,11 +29,11 @@ def main(snakemake):
     hubs = shown.hub_genes(centrality, complexes)
     save(hub_dots(hubs, subject), hubs, snakemake.output.hubs[0])
 
-    pairs = read_table(files.kernel[place])
-    kernel = presets.main_kernel(params.caption["preset"], pairs["kernel"])
-    pairs = pairs.query("kernel == @kernel")
+    similarity = read_h5ad(files.similarity[place])
+    kernel = presets.main_kernel(params.caption["preset"], similarity.obsp)
+    drawn = shown.drawn_similarity(similarity, kernel)
     within = read_table(files.reliability[place]).set_index("kernel")["within_samples"][kernel]
-    clustered = shown.cluster(shown.square_similarity(pairs))
+    clustered = shown.cluster(drawn)
     figure = kernel_heatmap(
         clustered,
         subject,
@@ -44,7 +44,7 @@ def main(snakemake):
         phenotypes=phenotypes,
         groups=names_of_groups(params.phenotypes),
     )
-    save(figure, pairs, snakemake.output.kernel[0])
+    save(figure, shown.similarity_pairs(drawn, kernel), snakemake.output.kernel[0])
 
 
 with logged(snakemake.log[0]):

@@ -19,7 +19,7 @@ def main(snakemake):
         read_h5ad(files.bins),
         read_table(files.samples).set_index("sample"),
         read_table(resource("mtdna_genes.tsv")).set_index("gene")["complex"],
-        read_table(files.kernel),
+        read_h5ad(files.similarity),
         read_table(files.coordinates),
         tests,
     )

@@ -2,7 +2,14 @@
 
 from adapter import logged
 
-from popnet.files import read_h5ad, read_parquet, read_table, write_parquet, write_table
+from popnet.files import (
+    read_h5ad,
+    read_parquet,
+    read_table,
+    write_h5ad,
+    write_parquet,
+    write_table,
+)
 from popnet.networks import maps
 from popnet.networks.reliability import summarise_sources, variance_sources
 from popnet.presets import PRESETS
@@ -22,11 +29,11 @@ def main(snakemake):
         sums = maps.kernel_sums(kernel, graphs, n_genes, bins.X, groups, preset.grakel)
         found.append(maps.network_map(kernel, sums, params.statistics["permutations"], params.seed))
 
-    similarity, coordinates = maps.similarity_table(found), maps.coordinate_table(found)
-    write_table(similarity, output.kernel)
+    coordinates = maps.coordinate_table(found)
+    write_table(maps.similarity_table(found), output.kernel)
     write_table(coordinates, output.coordinates)
     # The tables are rounded; tests of phenotypes take these.
-    write_parquet(similarity, output.exact_similarity)
+    write_h5ad(maps.to_anndata(found), output.exact_similarity)
     write_parquet(coordinates, output.exact_coordinates)
     write_table(maps.reliability_table(found), output.reliability)
     shares = variance_sources(bins.X, **groups)
