@@ -34,7 +34,7 @@ from scipy import io, sparse
 
 from popnet.cells.features import joined
 from popnet.cells.formats import open_source
-from popnet.cells.sources import common_genes, read_counts
+from popnet.cells.sources import cell_names, common_genes, read_counts
 from popnet.checks.config import check_config
 from popnet.checks.study import read_study
 from popnet.errors import InputError
@@ -192,9 +192,10 @@ def read(sheet: Path) -> Numbers:
     paths = list(study.cells["source"].unique())
     sources = dict(zip(paths, joined([open_source(path, *asked) for path in paths]), strict=True))
     genes, _ = common_genes(list(sources.values()))
-    counts, depth = read_counts(sources, study.cells, genes)
+    named = study.cells.assign(cell=cell_names(sources, study.cells))
+    counts, depth = read_counts(sources, named, genes)
     dense = counts.toarray()
-    columns = [study.cells[name].astype(str) for name in ("cell", "sample", "cell_type", "batch")]
+    columns = [named[name].astype(str) for name in ("cell", "sample", "cell_type", "batch")]
     cells = {
         name: (*about, float(total), tuple(sorted(zip(genes, map(float, row), strict=True))))
         for name, *about, total, row in zip(*columns, depth, dense, strict=True)

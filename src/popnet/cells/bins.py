@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from popnet.files import read_parquet
+from popnet.files import atomic, read_parquet
 from popnet.names import safe_name
 from popnet.seeds import derive_seed
 
-BINNED_COLUMNS = ["cell_type", "sample", "bin", "batch", "source", "row", "cell"]
+# Rows of a file that are written at a time.
+BLOCK = 2**20
 
 
 def plan_bins(
@@ -35,7 +37,8 @@ def plan_bins(
     -------
     binned : DataFrame
         Columns cell_type, sample, bin, batch, source, row, cell: the cells of complete bins,
-        sorted by cell type, sample, bin and position in the source.
+        sorted by cell type, sample, bin and position in the source. Text but the names of the
+        cells is categorical.
     bins : DataFrame
         Columns cell_type, sample, bin (from 1), n_cells, batch (those of its cells).
     excluded : DataFrame
@@ -48,48 +51,92 @@ def plan_bins(
     """
     if size < 1:
         raise ValueError(f"size must be at least 1, got {size}")
-    levels = [
-        sorted(pd.Categorical(cells[column]).categories.astype(str))
-        for column in ("cell_type", "sample")
-    ]
-    text = cells[["cell_type", "sample", "batch"]].astype(object)
-    cells = cells.assign(**text.where(text.notna(), "").astype(str))
-    cells = cells.sort_values(["cell", "source", "row"], kind="stable", ignore_index=True)
-    groups = cells.groupby(["cell_type", "sample"]).indices
+    cell_types, samples, batches = (
+        _levels(cells[column].astype("category").cat.rename_categories(str), missing)
+        for column, missing in (("cell_type", None), ("sample", None), ("batch", ""))
+    )
+    source = _levels(cells["source"].astype("category"))
+    row, name = cells["row"].to_numpy(), cells["cell"].array
+    group = cell_types.codes.astype(np.int64) * len(samples.categories) + samples.codes
+    group[(cell_types.codes < 0) | (samples.codes < 0)] = -1
+    order = np.lexsort([row, source.codes, group])
+    pairs = list(product(cell_types.categories, samples.categories))
+    bounds = np.searchsorted(group, np.arange(len(pairs) + 1), sorter=order)
+    # Of many cells each of these arrays is large.
+    del group
 
     number = np.zeros(len(cells), np.int64)
-    excluded = []
-    for cell_type, sample in pd.MultiIndex.from_product(levels):
-        members = groups.get((cell_type, sample), np.zeros(0, np.int64))
-        n_binned = len(members) // size * size
+    kept, bins, excluded = [np.zeros(0, np.int64)], [], []
+    for (cell_type, sample), start, stop in zip(pairs, bounds[:-1], bounds[1:], strict=True):
+        members = order[start:stop]
+        n_cells = stop - start
+        n_binned = n_cells // size * size
+        n_dropped = n_cells - n_binned
         rng = np.random.default_rng(derive_seed(seed, "bins", cell_type, sample))
-        chosen = members[rng.permutation(len(members))[:n_binned]]
-        number[chosen] = np.arange(n_binned) // size + 1
-        n_dropped = len(members) - n_binned
+        chosen = rng.permutation(n_cells)[:n_binned]
+        if n_binned:
+            # By name, and those of one name by their place.
+            named = np.argsort(np.asarray(name[members], dtype=str), kind="stable")
+            chosen = members[named[chosen]]
+            number[chosen] = np.arange(n_binned) // size + 1
+            members = members[number[members] > 0]
+            kept.append(members[np.argsort(number[members], kind="stable")])
+            for bin, codes in enumerate(batches.codes[kept[-1]].reshape(-1, size), start=1):
+                of_bin = sorted(set(batches.categories[np.unique(codes)]) - {""})
+                bins.append((cell_type, sample, bin, size, ";".join(of_bin)))
         if not n_binned:
             reason = f"no bin: {n_dropped:,} cells, a bin needs {size:,}"
         else:
-            reason = (
-                f"{n_dropped:,} of {len(members):,} cells: not enough for another bin of {size:,}"
-            )
+            reason = f"{n_dropped:,} of {n_cells:,} cells: not enough for another bin of {size:,}"
         if n_dropped or not n_binned:
             excluded.append((cell_type, sample, n_dropped, reason))
 
-    keys = ["cell_type", "sample", "bin"]
-    binned = (
-        cells.assign(bin=number)
-        .loc[number > 0, BINNED_COLUMNS]
-        .sort_values([*keys, "source", "row"], kind="stable", ignore_index=True)
-    )
-    bins = binned.groupby(keys, as_index=False).agg(
-        n_cells=("cell", "size"),
-        batch=("batch", lambda batches: ";".join(sorted(set(batches) - {""}))),
-    )
+    places = np.concatenate(kept)
+    del order, kept
+    binned = {
+        "cell_type": cell_types[places],
+        "sample": samples[places],
+        "bin": number[places],
+        "batch": batches[places],
+        "source": source[places],
+        "row": row[places],
+        "cell": name[places],
+    }
     return (
-        binned,
-        bins,
+        pd.DataFrame(binned, copy=False),
+        pd.DataFrame(bins, columns=["cell_type", "sample", "bin", "n_cells", "batch"]),
         pd.DataFrame(excluded, columns=["cell_type", "sample", "n_cells", "reason"]),
     )
+
+
+def _levels(column: pd.Series, missing: str | None = None) -> pd.Categorical:
+    """Return a categorical column with sorted levels, and `missing` where it has no value."""
+    found = column.array
+    levels = {*found.categories, *([] if missing is None else [missing])}
+    found = found.set_categories(sorted(levels))
+    return found if missing is None else found.fillna(missing)
+
+
+def write_cells(cells: pd.DataFrame, path: str | Path) -> None:
+    """Write the binned cells of :func:`plan_bins` as `popnet.files.write_parquet` writes text.
+
+    By blocks, so that few texts are Python objects at a time.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    text = dict.fromkeys(["cell_type", "sample", "batch", "source", "cell"], object)
+    blocks = (
+        pa.Table.from_pandas(cells.iloc[start : start + BLOCK].astype(text), preserve_index=False)
+        for start in range(0, len(cells) or 1, BLOCK)
+    )
+    first = next(blocks)
+    with (
+        atomic(path) as temporary,
+        ParquetWriter(temporary, first.schema, write_page_checksum=True) as file,
+    ):
+        for block in chain([first], blocks):
+            file.write_table(block)
 
 
 def cells_of_type(path: str | Path, cell_type: str) -> pd.DataFrame:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import h5py
 import numpy as np
@@ -20,12 +20,17 @@ from scipy.sparse import csr_matrix
 from popnet.cells.features import ENSEMBL, TYPE_COLUMNS, Features, features_of, joined
 from popnet.cells.other_files import other_file, other_hdf5
 from popnet.cells.rows import LARGEST, read_dense, read_sparse, spans, spill
-from popnet.cells.sources import CountSource
+from popnet.cells.sources import Annotations, CountSource, as_names
 from popnet.errors import InputError, Problem, nearest
 from popnet.files import out_of_reach
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 # Each needs two open files, and a process may only have some hundreds open.
 SPILLED_AT_ONCE = 32
+# Texts that are Python objects at a time, about 100 MB.
+BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def open_source(
                 raise _unfit(path, "an HDF5 file, but neither an h5ad nor a 10x matrix")
     if annotations is None:
         return source
-    return replace(source, _obs=lambda: _annotated(source, Path(annotations)))
+    return replace(source, _obs=lambda: _annotated(source, Path(annotations)), _parts=None)
 
 
 def open_sources(
@@ -200,7 +205,9 @@ def _open_h5ad(
         with _hdf5(path) as file:
             return _read_frame(file["obs"])
 
-    return _source(path, features, shape[0], obs, read, by_rows)
+    return _source(
+        path, features, shape[0], obs, read, by_rows, _parts(path, file["obs"], shape[0])
+    )
 
 
 def _read_frame(group: h5py.Group) -> pd.DataFrame:
@@ -208,22 +215,88 @@ def _read_frame(group: h5py.Group) -> pd.DataFrame:
 
     from anndata.io import read_elem
 
-    def text(values: pd.Index) -> pd.Index:
-        decoded = [value.decode() if isinstance(value, bytes) else value for value in values]
-        return pd.Index(decoded, dtype=object)
-
     table: pd.DataFrame = read_elem(group)
-    table.index = text(table.index).astype(str).rename(table.index.name)
+    table.index = _decoded(table.index).astype(str).rename(table.index.name)
     for name in table.columns:
-        column = table[name]
-        levels = column.array.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
-        values = column.array if levels is None else levels
-        if values.dtype == object and any(isinstance(value, bytes) for value in values):
-            if levels is None:
-                table[name] = text(pd.Index(values)).to_numpy()
-            else:
-                table[name] = pd.Categorical.from_codes(column.array.codes, text(levels))
+        if (text := _with_text(table[name].array)) is not None:
+            table[name] = text
     return table
+
+
+def _decoded(values: Iterable[Any]) -> pd.Index:
+    decoded = [value.decode() if isinstance(value, bytes) else value for value in values]
+    return pd.Index(decoded, dtype=object)
+
+
+def _with_text(column: Any) -> Any:
+    """Return a column of bytes as text; None of another."""
+    levels = column.categories if isinstance(column, pd.Categorical) else column
+    text = pd.api.types.is_object_dtype(levels.dtype)
+    if not text or not any(isinstance(value, bytes) for value in levels):
+        return None
+    if levels is column:
+        return _decoded(column).to_numpy()
+    return pd.Categorical.from_codes(column.codes, _decoded(levels))
+
+
+def _parts(path: Path, table: h5py.Group, n_cells: int) -> Annotations | None:
+    """Return how parts of a table of an h5ad are read; None where it must be read as a whole."""
+    from anndata.io import read_elem
+
+    written = [table.attrs.get(f"encoding-{name}") for name in ("type", "version")]
+    if written != ["dataframe", "0.2.0"] or not {"column-order", "_index"} <= set(table.attrs):
+        return None
+    index, *columns = (
+        name.decode() if isinstance(name, bytes) else str(name)
+        for name in (table.attrs["_index"], *table.attrs["column-order"])
+    )
+    if len(set(columns)) < len(columns):
+        return None
+
+    def read(names: Collection[str]) -> pd.DataFrame:
+        found: dict[str, Any] = {}
+        with _hdf5(path) as file:
+            for name in names:
+                stored = file["obs"][name]
+                if _is_text(stored):
+                    found[name] = _as_categories(stored)
+                else:
+                    values = pd.Series(read_elem(stored)).array
+                    text = _with_text(values)
+                    found[name] = values if text is None else text
+        return pd.DataFrame(found, index=pd.RangeIndex(n_cells))
+
+    def names() -> pa.ChunkedArray:
+        with _hdf5(path) as file:
+            stored = file["obs"][index]
+            if _is_text(stored):
+                return as_names(block.tolist() for block in _blocks(stored))
+            return as_names([_decoded(read_elem(stored)).astype(str).tolist()])
+
+    return Annotations(columns, read, names)
+
+
+def _is_text(stored: h5py.Dataset | h5py.Group) -> bool:
+    """Return whether a column is text that is read as it is, by blocks."""
+    known = stored.attrs.get("encoding-type") in ("string-array", "array")
+    return known and isinstance(stored, h5py.Dataset) and stored.dtype.kind in "SO"
+
+
+def _blocks(stored: h5py.Dataset) -> Iterator[np.ndarray]:
+    return (stored[start : start + BLOCK] for start in range(0, len(stored), BLOCK))
+
+
+def _as_categories(stored: h5py.Dataset) -> pd.Categorical:
+    """Read a column of text, of which each value becomes one Python object."""
+    codes: list[np.ndarray] = []
+    seen: dict[bytes, int] = {}
+    for block in _blocks(stored):
+        numbers, found = pd.factorize(block.astype(object))
+        places = [seen.setdefault(value, len(seen)) for value in found]
+        codes.append(np.array(places, np.int32)[numbers])
+    return pd.Categorical.from_codes(
+        np.concatenate([np.zeros(0, np.int32), *codes]), _decoded(seen)
+    )
 
 
 def _length(path: Path, table: h5py.Group, name: str) -> int:
@@ -446,6 +519,7 @@ def _source(
     obs: Callable[[], pd.DataFrame],
     read: Callable[[np.ndarray], csr_matrix],
     by_rows: bool = True,
+    parts: Annotations | None = None,
 ) -> CountSource:
     return CountSource(
         str(path),
@@ -457,6 +531,7 @@ def _source(
         by_rows,
         features.ids,
         features.left_out,
+        parts,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,27 @@ from scipy.sparse import csr_matrix, vstack
 
 from popnet.cells.depth import thin
 from popnet.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotations of cells, of which parts can be read alone.
+
+    Parameters
+    ----------
+    columns : list of str
+    read : function
+        Returns some of the columns as a DataFrame with rows numbered from 0. Text is categorical.
+    names : function
+        Returns the names of all cells in Arrow's form, a third of what Python objects take.
+    """
+
+    columns: list[str]
+    read: Callable[[Collection[str]], pd.DataFrame] = field(repr=False)
+    names: Callable[[], pa.ChunkedArray] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +66,16 @@ class CountSource:
     by_rows: bool = True
     ids: pd.Index | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    _parts: Annotations | None = field(default=None, repr=False)
+
+    @property
+    def annotations(self) -> Annotations:
+        """The cells' annotations, to read what is needed of those of many cells."""
+        return self._parts or Annotations(
+            list(map(str, self.obs.columns)),
+            lambda columns: self.obs[list(columns)].reset_index(drop=True),
+            lambda: as_names([self.obs.index.astype(str).tolist()]),
+        )
 
     @cached_property
     def obs(self) -> pd.DataFrame:
@@ -66,6 +98,50 @@ class CountSource:
         wanted, places = np.unique(rows, return_inverse=True)
         counts = self._read(wanted)
         return counts if np.array_equal(wanted, rows) else counts[places]
+
+
+def as_names(blocks: Iterable[Sequence[str | bytes]]) -> pa.ChunkedArray:
+    """Return text, or bytes of text in UTF-8, in Arrow's form.
+
+    Raises
+    ------
+    ValueError
+        If bytes are no text.
+    """
+    import pyarrow as pa
+
+    # A text of Arrow could not be longer than 2 GB.
+    kind = pa.large_string()
+    return pa.chunked_array([pa.array(one, pa.large_binary()).cast(kind) for one in blocks], kind)
+
+
+def cell_names(sources: Mapping[str, CountSource], cells: pd.DataFrame) -> pd.Series:
+    """Return the names of cells as text in Arrow's form, with the index of the cells.
+
+    Parameters
+    ----------
+    sources : mapping of the cells' source to its CountSource
+    cells : DataFrame with columns source, row
+
+    Raises
+    ------
+    InputError
+        If names cannot be read.
+    """
+    import pyarrow as pa
+
+    rows, parts, places = cells["row"].to_numpy(), [], []
+    for key, members in cells.groupby("source", observed=True).indices.items():
+        names, own = sources[str(key)].annotations.names(), rows[members]
+        whole = np.array_equal(own, np.arange(len(names)))
+        # In one piece, since places in several are slow to find.
+        parts.append((names if whole else names.take(pa.array(own))).combine_chunks())
+        del names
+        places.append(members)
+    names = pa.chunked_array(parts, pa.large_string())
+    if len(places) > 1:
+        names = names.take(pa.array(np.argsort(np.concatenate(places))))
+    return pd.Series(pd.array(names, dtype="string[pyarrow]"), cells.index)
 
 
 def common_genes(sources: Sequence[CountSource]) -> tuple[pd.Index, pd.DataFrame]:
@@ -96,7 +172,7 @@ def read_counts(
     ----------
     sources : mapping of the cells' source to its CountSource
     cells : DataFrame of shape (n_cells, n_columns)
-        Columns source, row and cell. With columns kept and seed, as `match_depth` of
+        Columns source and row. With columns kept and seed, as `match_depth` of
         `popnet.cells.depth` makes them, the counts are thinned.
     genes : Index of shape (n_genes,)
         Genes that every source has, see `common_genes`.
@@ -114,13 +190,12 @@ def read_counts(
     ValueError
         If a source does not have one of the genes.
     """
-    rows, names = cells["row"].to_numpy(), cells["cell"].to_numpy()
-    depth = np.zeros(len(cells))
+    rows, depth = cells["row"].to_numpy(), np.zeros(len(cells))
     parts, places = [csr_matrix((0, len(genes)), dtype=np.float32)], []
     for key, members in cells.groupby("source", observed=True).indices.items():
         source = sources[str(key)]
         part = source.read_rows(rows[members])
-        _check_counts(part, source, names[members])
+        _check_counts(part, source, rows[members])
         if "kept" in cells:
             # All genes of the file, so that another file with other genes changes nothing.
             thinned = cells.iloc[members]
@@ -187,13 +262,14 @@ def read_samples(
             yield group.iloc[members_of[sample]], counts[rows], depth[rows]
 
 
-def _check_counts(counts: csr_matrix, source: CountSource, names: np.ndarray) -> None:
+def _check_counts(counts: csr_matrix, source: CountSource, rows: np.ndarray) -> None:
     wrong = np.flatnonzero(
         ~np.isfinite(counts.data) | (counts.data < 0) | (counts.data != np.floor(counts.data))
     )
     if not len(wrong):
         return
-    cell = names[np.searchsorted(counts.indptr, wrong[0], side="right") - 1]
+    row = rows[np.searchsorted(counts.indptr, wrong[0], side="right") - 1]
+    cell = source.annotations.names()[int(row)].as_py()
     gene = source.genes[counts.indices[wrong[0]]]
     raise InputError(
         [

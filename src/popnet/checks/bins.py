@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.checks.cells import present
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.problems import name_problems, quoted
@@ -16,12 +17,12 @@ def study_types(
     cohort: Cohort, cells: pd.DataFrame, passed: np.ndarray, problems: list[Problem]
 ) -> list[str]:
     """Return the study's cell types: the sheet's, or all that are left after the filters."""
-    found = sorted(set(cells["cell_type"][passed].dropna()))
+    found = present(cells["cell_type"], passed)
     if cohort.cell_types is None:
         entries = [(f"cells.cell_type ({cohort.cells.cell_type})", name) for name in found]
         problems += name_problems(cohort.file, entries, "cell type")
         return found
-    everywhere = sorted(set(cells["cell_type"].dropna()))
+    everywhere = present(cells["cell_type"])
     for number, name in enumerate(cohort.cell_types):
         if name in found or not passed.any():
             continue

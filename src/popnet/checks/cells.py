@@ -6,13 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
+from scipy.sparse import csr_matrix
 
 from popnet.cells.sources import CountSource
 from popnet.errors import InputError, Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.phenotypes import as_text, is_missing
 from popnet.study.problems import differing, quoted
+from popnet.study.sheet import Annotations
 from popnet.study.tables import read_sheet_table
+
+# Cells that are counted at a time.
+BLOCK = 2**22
 
 
 def read_annotations(cohort: Cohort, problems: list[Problem]) -> dict[str, pd.DataFrame]:
@@ -46,11 +52,45 @@ def read_obs(
     source: CountSource,
     annotated: Mapping[str, pd.DataFrame],
     problems: list[Problem],
-) -> pd.DataFrame:
-    """Return a source's obs, joined with the sheet's annotations."""
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return a source's obs, joined with the sheet's annotations, and the names of all columns.
+
+    Without annotations only the columns that the sheet names are read.
+    """
     annotations = cohort.cells.annotations
     if annotations is None or not annotated:
-        return source.obs
+        stored = source.annotations
+        asked = {*_roles(cohort).values(), *_asked(cohort)}
+        return stored.read([name for name in stored.columns if name in asked]), stored.columns
+    table = _joined(cohort, annotations, source, annotated, problems)
+    return table, list(map(str, table.columns))
+
+
+def _roles(cohort: Cohort) -> dict[str, str | None]:
+    """Return the columns that say what a cell is part of."""
+    cells = cohort.cells
+    return {"sample": cells.sample, "cell_type": cells.cell_type, "batch": cells.batch}
+
+
+def _asked(cohort: Cohort) -> list[str]:
+    """Return the other columns that the sheet asks for; not all of them need be there."""
+    columns = [
+        *cohort.cells.keep,
+        cohort.donor,
+        *(phenotype.column for phenotype in cohort.own_phenotypes),
+        *(covariate.column for covariate in cohort.covariates),
+    ]
+    return [column for column in dict.fromkeys(columns) if column is not None]
+
+
+def _joined(
+    cohort: Cohort,
+    annotations: Annotations,
+    source: CountSource,
+    annotated: Mapping[str, pd.DataFrame],
+    problems: list[Problem],
+) -> pd.DataFrame:
+    """Return a source's obs, joined with the rows of annotations."""
     if source.obs.index.has_duplicates:
         name = source.obs.index[source.obs.index.duplicated()][0]
         message = "Several cells have this name: which has which row of annotations is unknown"
@@ -101,10 +141,10 @@ def read_obs(
 def check_columns(
     cohort: Cohort,
     sources: Sequence[CountSource],
-    tables: Sequence[pd.DataFrame],
+    columns: Sequence[Sequence[str]],
     problems: list[Problem],
 ) -> None:
-    """Find columns that the sheet names and the cells lack."""
+    """Find columns that the sheet names and the cells lack, of which each source has some."""
     cells = cohort.cells
     needed = {
         "cells.sample": cells.sample,
@@ -114,9 +154,9 @@ def check_columns(
     } | {f"cells.keep.{column}": column for column in cells.keep}
     for key, column in needed.items():
         lacking = [
-            (source.path, list(table.columns))
-            for source, table in zip(sources, tables, strict=True)
-            if column is not None and column not in table
+            (source.path, list(of_source))
+            for source, of_source in zip(sources, columns, strict=True)
+            if column is not None and column not in of_source
         ]
         if lacking:
             path, found = lacking[0]
@@ -129,28 +169,73 @@ def check_columns(
             problems.append(Problem(cohort.file, key, column, message, remedy))
 
 
-def as_texts(series: pd.Series, codes: Collection[str] = ()) -> np.ndarray:
+def as_categories(series: pd.Series, codes: Collection[str] = ()) -> pd.Categorical:
     """Return a column as text without outer blanks, whole floats without a fraction.
 
-    What stands for a missing value (`popnet.study.phenotypes.is_missing`) is None.
+    What stands for a missing value (`popnet.study.phenotypes.is_missing`) is missing. Levels are
+    those that occur, sorted.
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
         # Not `series.cat`, which hashes the name of every cell.
-        levels = [*as_texts(pd.Series(series.array.categories), codes), None]
-        return np.array(levels, dtype=object)[series.array.codes]
-    if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
-        series = series.astype("Int64")
-    texts = np.array(
-        [
-            None if missing else as_text(value).strip()
-            for value, missing in zip(series.tolist(), series.isna().tolist(), strict=True)
-        ],
-        dtype=object,
-    )
-    for text in set(texts) - {None}:
-        if is_missing(text, codes):
-            texts[texts == text] = None
-    return texts
+        numbers, levels = series.array.codes, pd.Series(series.array.categories)
+    else:
+        numbers, values = pd.factorize(series)
+        levels = pd.Series(values)
+    occurs = np.zeros(len(levels) + 1, dtype=bool)
+    # Where no level is given (-1), the last.
+    occurs[numbers] = True
+    if pd.api.types.is_float_dtype(levels.dtype) and (levels.dropna() % 1 == 0).all():
+        levels = levels.astype("Int64")
+    texts = [
+        None if missing or not found else as_text(value).strip()
+        for value, missing, found in zip(
+            levels.tolist(), levels.isna().tolist(), occurs[:-1], strict=True
+        )
+    ]
+    texts = [None if text is None or is_missing(text, codes) else text for text in texts]
+    categories = sorted({text for text in texts if text is not None})
+    places = {text: place for place, text in enumerate(categories)} | {None: -1}
+    narrow = np.min_scalar_type(-len(categories) - 1)
+    own = np.array([*(places[text] for text in texts), -1], narrow)
+    return pd.Categorical.from_codes(own[numbers], pd.Index(categories, dtype=object))
+
+
+def as_texts(series: pd.Series, codes: Collection[str] = ()) -> np.ndarray:
+    """Return a column as :func:`as_categories` does, as an array of text and None."""
+    column = as_categories(series, codes)
+    return np.array([*column.categories, None], dtype=object)[column.codes]
+
+
+def present(column: pd.Series, chosen: np.ndarray | None = None) -> list[str]:
+    """Return the different values of a categorical column in the chosen cells, sorted."""
+    codes = column.array.codes if chosen is None else column.array.codes[chosen]
+    return sorted(column.array.categories[one] for one in pd.unique(codes) if one >= 0)
+
+
+def among(column: pd.Series, values: Collection[str]) -> np.ndarray:
+    """Return which cells have one of some values in a categorical column."""
+    levels = column.array.categories
+    return np.append(levels.isin(list(values)), False)[column.array.codes]
+
+
+def count_pairs(cells: pd.DataFrame, names: list[str], chosen: np.ndarray) -> pd.Series:
+    """Return how many of the chosen cells have each pair of values of two categorical columns.
+
+    Pairs that occur, sorted.
+    """
+    levels = [cells[name].array.categories for name in names]
+    counts = csr_matrix(tuple(map(len, levels)), dtype=np.int64)
+    for start in range(0, len(cells), BLOCK):
+        part = slice(start, start + BLOCK)
+        one, other = (cells[name].array.codes[part] for name in names)
+        known = chosen[part] & (one >= 0) & (other >= 0)
+        ones = np.ones(known.sum(), np.int64)
+        counts += csr_matrix((ones, (one[known], other[known])), counts.shape)
+    found = counts.tocoo()
+    order = np.lexsort(found.coords[::-1])
+    pairs = [level[place[order]] for level, place in zip(levels, found.coords, strict=True)]
+    index = pd.MultiIndex.from_arrays(pairs, names=names)
+    return pd.Series(found.data[order], index)
 
 
 def warn_blanks(cohort: Cohort, tables: Sequence[pd.DataFrame], problems: list[Problem]) -> None:
@@ -178,55 +263,57 @@ def cell_table(
     cohort: Cohort, sources: Sequence[CountSource], tables: Sequence[pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return all cells, and the obs columns that the sheet asks for, row by row."""
-    columns = [
-        *cohort.cells.keep,
-        cohort.donor,
-        *(phenotype.column for phenotype in cohort.own_phenotypes),
-        *(covariate.column for covariate in cohort.covariates),
-    ]
     codes = cohort.missing
     owners = {sample.path: sample.id for sample in cohort.samples or ()}
-    roles = {
-        "sample": cohort.cells.sample,
-        "cell_type": cohort.cells.cell_type,
-        "batch": cohort.cells.batch,
-    }
-    cells = []
-    for source, table in zip(sources, tables, strict=True):
-        known = {
-            "sample": owners.get(source.path),
-            "cell_type": "all",
-            "batch": "",
-        } | {role: as_texts(table[column], codes) for role, column in roles.items() if column}
-        cells.append(
-            pd.DataFrame(
-                known
-                | {
-                    "source": source.path,
-                    "row": np.arange(len(table)),
-                    "cell": table.index.astype(str),
-                }
-            )
+    lengths = [len(table) for table in tables]
+
+    def joined(parts: Sequence[pd.Categorical]) -> pd.Categorical:
+        return (
+            parts[0] if len(parts) == 1 else union_categoricals(list(parts), sort_categories=True)
         )
-    obs = pd.concat(
-        [
-            table[[column for column in dict.fromkeys(columns) if column in table]]
-            for table in tables
-        ],
-        ignore_index=True,
+
+    def same(values: Sequence[str | None]) -> pd.Categorical:
+        """Return one value for each cell of a source."""
+        numbers, levels = pd.factorize(np.array(values, dtype=object), sort=True)
+        levels = pd.Index(levels, dtype=object)
+        return pd.Categorical.from_codes(np.repeat(numbers.astype(np.int32), lengths), levels)
+
+    known = {
+        "sample": same([owners.get(source.path) for source in sources]),
+        "cell_type": same(["all"] * len(sources)),
+        "batch": same([""] * len(sources)),
+    }
+    for role, column in _roles(cohort).items():
+        if column:
+            known[role] = joined([as_categories(table[column], codes) for table in tables])
+    known["batch"] = filled(known["batch"], "")
+    known["source"] = same([source.path for source in sources])
+    rows = np.concatenate([np.arange(length) for length in lengths])
+    asked = _asked(cohort)
+    obs = [table[[column for column in asked if column in table]] for table in tables]
+    return (
+        pd.DataFrame(known | {"row": rows}),
+        obs[0].reset_index(drop=True) if len(obs) == 1 else pd.concat(obs, ignore_index=True),
     )
-    result = pd.concat(cells, ignore_index=True)
-    result["batch"] = result["batch"].fillna("")
-    return result, obs
+
+
+def filled(column: pd.Categorical, value: str) -> pd.Categorical:
+    """Return a categorical column with a value where it has none."""
+    if not (column.codes < 0).any():
+        return column
+    if value not in column.categories:
+        column = column.add_categories([value])
+    return column.fillna(value).reorder_categories(sorted(column.categories))
 
 
 def filtered(cohort: Cohort, obs: pd.DataFrame, problems: list[Problem]) -> np.ndarray:
     """Return which cells pass the sheet's filters, one after another."""
     passed = np.ones(len(obs), dtype=bool)
     for column, values in cohort.cells.keep.items():
-        texts = as_texts(obs[column], cohort.missing)
-        found = sorted(set(texts[passed]) - {None})
+        cells = as_categories(obs[column], cohort.missing)
+        found = present(pd.Series(cells, copy=False), passed)
         before = int(passed.sum())
+        texts = np.array([*cells.categories, None], dtype=object)
         numbers = pd.to_numeric(pd.Series(texts), errors="coerce")
         lower = pd.Series(texts, dtype=object).str.lower().to_numpy()
         masks = {
@@ -235,7 +322,7 @@ def filtered(cohort: Cohort, obs: pd.DataFrame, problems: list[Problem]) -> np.n
             | (as_text(value).lower() in ("true", "false") and lower == as_text(value).lower())
             for value in values
         }
-        chosen = np.logical_or.reduce([*masks.values()])
+        chosen = np.logical_or.reduce([*masks.values()])[cells.codes]
         unknown = [value for value, mask in masks.items() if not mask.any()]
         hint = f"Values of the column are {quoted(found, 12)}"
         field = f"cells.keep.{column}"

@@ -35,7 +35,7 @@ def check_other_cells(
         If cells are in both.
     """
     paths = {discovery.cells.path, *(sample.path for sample in discovery.samples or ())}
-    if discovery.simulation or second.simulation or paths.isdisjoint(cells["source"]):
+    if discovery.simulation or second.simulation or paths.isdisjoint(cells["source"].unique()):
         return
     both = read_study(discovery, config).cells.merge(cells[["source", "row"]])
     if len(both):

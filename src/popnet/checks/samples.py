@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from popnet.checks.cells import among, present
 from popnet.checks.values import check_within, values_by_sample
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort, with_samples
@@ -16,12 +17,16 @@ from popnet.study.tables import SPREADSHEET_DATE
 
 
 def with_samples_of_cells(
-    cohort: Cohort, cells: pd.DataFrame, obs: pd.DataFrame, problems: list[Problem]
+    cohort: Cohort,
+    cells: pd.DataFrame,
+    obs: pd.DataFrame,
+    passed: np.ndarray,
+    problems: list[Problem],
 ) -> Cohort:
     """Return the cohort with the samples that the cells have, where the sheet takes them all."""
     if cohort.samples is not None:
         return cohort
-    ids = sorted(set(cells["sample"].dropna()))
+    ids = present(cells["sample"], passed)
     for id in cohort.excluded:
         if id not in ids:
             message = "No cell is of this sample"
@@ -30,7 +35,8 @@ def with_samples_of_cells(
             problems.append(Problem(cohort.file, field, id, message, remedy, "warning"))
     donors = {}
     if cohort.donor is not None:
-        pairs = values_by_sample(cells["sample"], obs[cohort.donor], cohort.missing)
+        of_cells = obs.loc[passed, cohort.donor]
+        pairs = values_by_sample(cells["sample"][passed], of_cells, cohort.missing)
         donors = {id: found[0] for id, found in pairs.items()}
         if without := [id for id in ids if id not in donors and id not in cohort.excluded]:
             message = f"{len(without)} of {len(ids)} samples have no donor: {quoted(without)}"
@@ -46,7 +52,7 @@ def left_out_samples(
 ) -> dict[str, str]:
     """Return the samples that are left out, with the reason."""
     assert cohort.samples is not None
-    found = sorted(set(cells["sample"].dropna()))
+    found = present(cells["sample"])
     listed = [sample.id for sample in cohort.samples]
     left_out = {id: reason for id, reason in cohort.excluded.items() if id in found}
     without = sorted(set(listed) - set(found))
@@ -54,22 +60,24 @@ def left_out_samples(
     if without and len(without) == len(listed):
         return left_out
     left_out |= dict.fromkeys(without, "no cells")
-    counts = cells["sample"][passed].value_counts()
-    unlisted = sorted(set(counts.index) - set(listed) - set(cohort.excluded))
+    left = present(cells["sample"], passed)
+    unlisted = sorted(set(left) - set(listed) - set(cohort.excluded))
     if unlisted:
+        n_cells = int((passed & among(cells["sample"], unlisted)).sum())
         message = (
-            f"{len(unlisted)} samples of the cells ({int(counts[unlisted].sum()):,} cells) are "
+            f"{len(unlisted)} samples of the cells ({n_cells:,} cells) are "
             f"not in the sheet and are left out: {quoted(unlisted)}"
         )
         remedy = "Add them, or nothing"
         problems.append(Problem(cohort.file, "samples", None, message, remedy, "warning"))
     left_out |= dict.fromkeys(unlisted, "not in the sheet")
-    if n_lost := int(cells["sample"][passed].isna().sum()):
+    if n_lost := int((passed & cells["sample"].isna()).sum()):
         message = f"{n_lost:,} cells have no sample and are left out"
         problems.append(
             Problem(cohort.file, "cells.sample", cohort.cells.sample, message, "Nothing", "warning")
         )
-    n_untyped = int(cells["cell_type"][passed & cells["sample"].isin(listed)].isna().sum())
+    of_listed = passed & among(cells["sample"], listed)
+    n_untyped = int((of_listed & cells["cell_type"].isna()).sum())
     if n_untyped:
         message = f"{n_untyped:,} cells of the samples have no cell type and are left out"
         column = cohort.cells.cell_type
@@ -124,8 +132,11 @@ def warn_astray(
 ) -> np.ndarray:
     """Return which of the cells that are asked for lie in another file than their sample's."""
     paths = {sample.id: sample.path for sample in cohort.samples or ()}
-    astray = asked & (cells["sample"].map(paths) != cells["source"])
-    for path, of_path in cells[astray].groupby("source"):
+    found, of_cell = cells["sample"].array, cells["source"].array
+    own = of_cell.categories.get_indexer([paths.get(id, "") for id in found.categories])
+    own = np.append(own, -1).astype(of_cell.codes.dtype)
+    astray = asked & (own[found.codes] != of_cell.codes)
+    for path, of_path in cells[astray].groupby("source", observed=True):
         id = of_path["sample"].iloc[0]
         message = (
             f"{len(of_path):,} cells of {of_path['sample'].nunique()} samples in {path} are left "
@@ -140,7 +151,7 @@ def warn_empty(
     cohort: Cohort, ids: Sequence[str], cells: pd.DataFrame, problems: list[Problem]
 ) -> dict[str, str]:
     """Return the samples that none of the study's cells is of, with the reason."""
-    empty = sorted(set(ids) - set(cells["sample"]))
+    empty = sorted(set(ids) - set(present(cells["sample"])))
     for id in empty:
         message = "The sample has no cells of the study's types after the filters"
         remedy = "Nothing, or list it under exclude"

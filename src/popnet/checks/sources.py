@@ -94,7 +94,8 @@ def check_counts(
         if len(wrong):
             row = rows[np.searchsorted(counts.indptr, wrong[0], side="right") - 1]
             gene = source.genes[counts.indices[wrong[0]]]
-            place = f"gene {gene!r} of cell {source.obs.index[row]!r} in {source.path}"
+            name = source.annotations.names()[int(row)].as_py()
+            place = f"gene {gene!r} of cell {name!r} in {source.path}"
             faults.append((round(float(values[wrong[0]]), 6), place, what_they_are(counts)))
     problems += of_many_files(unread)
     if faults:

@@ -11,8 +11,10 @@ import pandas as pd
 
 from popnet.checks.bins import study_types, warn_short
 from popnet.checks.cells import (
+    among,
     cell_table,
     check_columns,
+    count_pairs,
     filtered,
     read_annotations,
     read_obs,
@@ -44,8 +46,9 @@ class Study:
         covariates. Binary phenotypes are the text of their case or control, continuous ones and
         numeric covariates are float, missing values NaN.
     cells : DataFrame
-        Columns sample and cell_type (categorical; the levels are those of the study), batch (""
-        where unknown), source (path), row (in the source), cell (name).
+        Columns sample and cell_type (the levels are those of the study), batch ("" where unknown),
+        source (path), all of them categorical, and row (in the source). Names of cells are
+        `popnet.cells.sources.cell_names`.
     excluded : DataFrame
         Columns cell_type, sample, n_cells, reason: what is left out so far.
     warnings : list of Problem
@@ -83,7 +86,7 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     cells, obs, columns = _annotated_cells(cohort, config["seed"], problems)
     passed = filtered(cohort, obs, problems)
     try:
-        cohort = with_samples_of_cells(cohort, cells[passed], obs[passed], problems)
+        cohort = with_samples_of_cells(cohort, cells, obs, passed, problems)
     except InputError as error:
         raise InputError(merged(problems + error.problems)) from None
     assert cohort.samples is not None
@@ -92,10 +95,11 @@ def read_study(cohort: Cohort, config: Mapping[str, Any]) -> Study:
     _raise_errors(problems)
 
     ids = [sample.id for sample in cohort.samples if sample.id not in left_out]
-    passed &= ~warn_astray(cohort, cells, passed & cells["sample"].isin(ids), problems)
-    counts = cells.loc[passed].groupby(["cell_type", "sample"], observed=True).size()
+    passed &= ~warn_astray(cohort, cells, passed & among(cells["sample"], ids), problems)
+    counts = count_pairs(cells, ["cell_type", "sample"], passed)
     kept = _kept_cells(cohort, cells, passed, ids, types, problems)
-    cells, obs = cells[kept].reset_index(drop=True), obs[kept].reset_index(drop=True)
+    if not kept.all():
+        cells, obs = cells[kept].reset_index(drop=True), obs[kept].reset_index(drop=True)
     left_out |= warn_empty(cohort, ids, cells, problems)
     samples = [sample for sample in cohort.samples if sample.id not in left_out]
     found = counts.index.get_level_values
@@ -210,15 +214,13 @@ def _annotated_cells(
         check_counts(cohort, sources, seed, problems)
     annotations = read_annotations(cohort, problems)
     faults: list[Problem] = []
-    tables = [read_obs(cohort, source, annotations, faults) for source in sources]
+    read = [read_obs(cohort, source, annotations, faults) for source in sources]
+    tables, columns = [table for table, _ in read], [names for _, names in read]
     problems += of_many_files(faults)
-    check_columns(cohort, sources, tables, problems)
+    check_columns(cohort, sources, columns, problems)
     warn_blanks(cohort, tables, problems)
     _raise_errors(problems)
-    return (
-        *cell_table(cohort, sources, tables),
-        [str(column) for table in tables for column in table],
-    )
+    return *cell_table(cohort, sources, tables), [name for names in columns for name in names]
 
 
 def _kept_cells(
@@ -230,15 +232,15 @@ def _kept_cells(
     problems: list[Problem],
 ) -> np.ndarray:
     """Return which cells are of the study's samples and types."""
-    of_samples = passed & cells["sample"].isin(ids)
-    kept = of_samples & cells["cell_type"].isin(types)
+    of_samples = passed & among(cells["sample"], ids)
+    kept = of_samples & among(cells["cell_type"], types)
     if not kept.any():
         fault = ("cell_types", types) if of_samples.any() else ("samples", ids[:5])
         message = "No cell is left after the filters and this step"
         remedy = "Correct it, or the filters in cells.keep"
         problems.append(Problem(cohort.file, *fault, message, remedy))
         _raise_errors(problems)
-    return np.asarray(kept)
+    return kept
 
 
 def _set_batches(
@@ -250,23 +252,31 @@ def _set_batches(
 ) -> None:
     """Give the cells the batches that the sheet has for their samples."""
     own = {sample.id: sample.batch for sample in samples if sample.batch is not None}
-    cells["batch"] = cells["sample"].map(own).fillna(cells["batch"])
-    _check_batches(cohort, cells["batch"].to_numpy(), cells["sample"].to_numpy(), problems)
-    if "batch" in regressed and not cells["batch"].any():
+    if own:
+        batches, of_cell = cells["batch"].array, cells["sample"].array
+        levels = pd.Index(sorted({*own.values(), *batches.categories}), dtype=object)
+        given = levels.get_indexer(pd.Index(map(own.get, of_cell.categories), dtype=object))
+        given, known = np.append(given, -1)[of_cell.codes], batches.set_categories(levels).codes
+        cells["batch"] = pd.Categorical.from_codes(np.where(given < 0, known, given), levels)
+    _check_batches(cohort, cells["batch"].array, cells["sample"].array, problems)
+    if "batch" in regressed and (cells["batch"] == "").all():
         message = "batch is to be regressed out, but the cells have none"
         remedy = "Name the obs column of the batch in cells.batch, or take batch out of regress"
         problems.append(Problem(cohort.file, "cells.batch", None, message, remedy))
 
 
 def _check_batches(
-    cohort: Cohort, batches: np.ndarray, samples: np.ndarray, problems: list[Problem]
+    cohort: Cohort,
+    batches: np.ndarray | pd.Categorical,
+    samples: np.ndarray | pd.Categorical,
+    problems: list[Problem],
 ) -> None:
     """Find samples of which some rows have no batch, where there are batches."""
     named = cohort.cells.batch or cohort.batch
-    without = list(dict.fromkeys(samples[batches == ""]))
+    without = list(pd.unique(samples[batches == ""]))
     if not without or not (named or (batches != "").any()):
         return
-    message = f"No batch is given for {len(without)} of {len(set(samples))} samples: "
+    message = f"No batch is given for {len(without)} of {len(pd.unique(samples))} samples: "
     message += quoted(without)
     field = "cells.batch" if cohort.cells.batch else "samples.batch"
     remedy = f"Fill it in, exclude the samples, or take {field} out"
@@ -274,15 +284,17 @@ def _check_batches(
 
 
 def _sample_table(samples: Sequence[Sample], cells: pd.DataFrame) -> pd.DataFrame:
-    by_sample = cells.groupby("sample")
-    batches = by_sample["batch"].agg(lambda batch: ";".join(sorted(set(batch) - {""})))
-    n_cells = by_sample.size()
+    found = count_pairs(cells, ["sample", "batch"], np.ones(len(cells), dtype=bool))
+    n_cells = found.groupby(level="sample").sum()
+    named: dict[str, list[str]] = {}
+    for sample, batch in found.index:
+        named.setdefault(sample, []).extend([batch] if batch else [])
     return pd.DataFrame(
         {
             "sample": [sample.id for sample in samples],
             "donor": [sample.donor for sample in samples],
-            "batch": [batches[sample.id] for sample in samples],
-            "n_cells": [n_cells[sample.id] for sample in samples],
+            "batch": [";".join(named[sample.id]) for sample in samples],
+            "n_cells": n_cells[[sample.id for sample in samples]].to_numpy(),
         }
     )
 

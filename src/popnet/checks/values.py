@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from popnet.checks.cells import as_texts
+from popnet.checks.cells import as_categories
 from popnet.errors import Problem, nearest
 from popnet.study.cohort import Cohort
 from popnet.study.definitions import Covariate, Phenotype
@@ -156,9 +157,16 @@ def values_by_sample(
     samples: pd.Series, column: pd.Series, codes: Collection[str] = ()
 ) -> dict[str, list[str]]:
     """Return the distinct values of a column, as text, in each sample, without missing ones."""
-    table = pd.DataFrame({"sample": samples.to_numpy(), "value": as_texts(column, codes)})
-    table = table.dropna().drop_duplicates()
-    return {str(id): list(values) for id, values in table.groupby("sample")["value"]}
+    own, values = pd.Categorical(samples), as_categories(column, codes)
+    known = (own.codes >= 0) & (values.codes >= 0)
+    n_levels = len(values.categories)
+    # In the order in which they appear.
+    pairs = pd.unique(own.codes[known].astype(np.int64) * n_levels + values.codes[known])
+    found: dict[str, list[str]] = {}
+    for pair in sorted(pairs.tolist(), key=lambda pair: pair // n_levels):
+        value = values.categories[pair % n_levels]
+        found.setdefault(str(own.categories[pair // n_levels]), []).append(value)
+    return found
 
 
 def check_within(

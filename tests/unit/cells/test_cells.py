@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from popnet.cells import bins as bins_module
 from popnet.cells import formats, rows
-from popnet.cells.bins import cells_of_type, plan_bins
+from popnet.cells.bins import cells_of_type, plan_bins, write_cells
 from popnet.cells.expression import (
     cell_cycle_scores,
     prepare_sample,
@@ -43,7 +44,7 @@ from popnet.cells.genes import (
 )
 from popnet.cells.sources import common_genes, read_blocks, read_counts, read_samples
 from popnet.errors import InputError
-from popnet.files import read_table, write_parquet, write_table
+from popnet.files import read_parquet, read_table, write_parquet, write_table
 from popnet.names import safe_name
 from popnet.seeds import derive_seed
 
@@ -414,10 +415,49 @@ def test_bins_depend_on_seed_and_sample_alone():
     again, *_ = plan_bins(joined, 100, 1)
     other, *_ = plan_bins(cells, 100, 2)
     pd.testing.assert_frame_equal(
-        first, again[again["sample"] != "0"].reset_index(drop=True), check_dtype=False
+        first, again[again["sample"] != "0"].reset_index(drop=True), check_categorical=False
     )
     assert not first["cell"].equals(other["cell"])
-    assert first.groupby(["sample", "bin"])["row"].is_monotonic_increasing.all()
+    assert first.groupby(["sample", "bin"], observed=True)["row"].is_monotonic_increasing.all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(*map(st.sampled_from, ["TB", "xyz", ["p", "q", None], "ba", "acé"])),
+        min_size=1,
+        max_size=60,
+    ),
+    size=st.integers(1, 6),
+)
+def test_bins_are_those_of_cells_sorted_by_name(rows, size):
+    """Names occur in several files, and several times in one."""
+    columns = ["cell_type", "sample", "batch", "source", "cell"]
+    cells = pd.DataFrame(rows, columns=columns).assign(row=range(len(rows)))
+    binned, bins, _ = plan_bins(cells, size, seed=3)
+    ordered = cells.sort_values(["cell", "source", "row"]).fillna("")
+    expected = []
+    for key, members in ordered.groupby(["cell_type", "sample"]):
+        n_bins = len(members) // size
+        rng = np.random.default_rng(derive_seed(3, "bins", *key))
+        chosen = members.iloc[rng.permutation(len(members))[: n_bins * size]]
+        expected.append(chosen.assign(bin=np.arange(n_bins * size) // size + 1))
+    keys = ["cell_type", "sample", "bin"]
+    expected = pd.concat(expected).sort_values([*keys, "source", "row"], ignore_index=True)
+    assert binned.astype(object).equals(expected[binned.columns].astype(object))
+    named = expected.groupby(keys)["batch"].agg(lambda batch: ";".join(sorted({*batch} - {""})))
+    assert bins["batch"].tolist() == named.tolist()
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_binned_cells_are_written_as_text(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(bins_module, "BLOCK", 7)
+    binned, *_ = plan_bins(make_cells({"a": 25, "é|b": 10}), size, 1)
+    write_cells(binned, tmp_path / "blocks.parquet")
+    text = dict.fromkeys(binned.columns.drop(["bin", "row"]), object)
+    write_parquet(binned.astype(text), tmp_path / "whole.parquet")
+    blocks, whole = (read_parquet(tmp_path / f"{name}.parquet") for name in ("blocks", "whole"))
+    pd.testing.assert_frame_equal(blocks, whole)
 
 
 @settings(max_examples=50, deadline=None)
@@ -430,7 +470,7 @@ def test_plan_bins_keeps_every_cell_once(sizes, size, seed):
     cells = make_cells(sizes)
     binned, bins, excluded = plan_bins(cells, size, seed)
     assert not binned["row"].duplicated().any()
-    assert (binned.groupby(["sample", "bin"]).size() == size).all()
+    assert (binned.groupby(["sample", "bin"], observed=True).size() == size).all()
     assert (bins["n_cells"] == size).all()
     assert bins["n_cells"].sum() == len(binned)
     assert len(binned) + excluded["n_cells"].sum() == len(cells)

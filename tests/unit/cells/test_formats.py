@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+from anndata.io import write_elem
 from scipy import sparse
 
+from popnet.cells import formats
 from popnet.cells.formats import open_source, open_sources
-from popnet.cells.sources import common_genes, read_counts
+from popnet.cells.sources import cell_names, common_genes, read_counts
 from popnet.errors import InputError
 
 GENES = ["MT-ND1", "MT-CO1", "ISG15", "ACTB", "GAPDH", "TBCE"]
@@ -374,6 +376,72 @@ def test_text_that_is_stored_as_bytes(tmp_path, name):
     source = open_source(tmp_path / "c.h5ad")
     check(source, COUNTS[:, :5], GENES[:5])
     assert source.obs["sample"].tolist() == ["s"] * 4
+
+
+@pytest.mark.parametrize("encoding", ["string-array", "array"])
+def test_parts_of_annotations(tmp_path, monkeypatch, encoding):
+    """Names and text are read by blocks; names and values occur in several of them."""
+    monkeypatch.setattr(formats, "BLOCK", 3)
+    n = 8
+    obs = pd.DataFrame(
+        {
+            "text": ["b", "é", "", "b", "a", "b", "é", "a"],
+            "level": pd.Categorical(["x", None] * 4),
+            "number": np.arange(n) / 2,
+            "maybe": pd.array([True, None] * 4, dtype="boolean"),
+        },
+        index=["c1", "c2", "é", "c1", "c5", "c6", "c7", "c1"],
+    )
+    stored = ad.AnnData(sparse.csr_matrix((n, 6), dtype="f4"), obs, pd.DataFrame(index=GENES))
+    stored.write_h5ad(tmp_path / "c.h5ad")
+    with h5py.File(tmp_path / "c.h5ad", "a") as file:
+        # AnnData writes text of which values are repeated as levels.
+        del file["obs/text"]
+        write_elem(file["obs"], "text", obs["text"].to_numpy())
+        for name in ("obs/_index", "obs/text"):
+            file[name].attrs["encoding-type"] = encoding
+    source = open_source(tmp_path / "c.h5ad")
+    parts = source.annotations
+    assert parts.columns == list(obs)
+    read = parts.read(["maybe", "text", "level"])
+    assert list(read) == ["maybe", "text", "level"]
+    assert read["text"].array.categories.tolist() == ["b", "é", "", "a"]
+    whole = source.obs.reset_index(drop=True)
+    for name in read:
+        assert read[name].astype(object).equals(whole[name].astype(object))
+    assert parts.names().to_pylist() == obs.index.tolist()
+
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "c.h5ad", tmp_path / "other")
+    paths = [str(tmp_path / "c.h5ad"), str(tmp_path / "other" / "c.h5ad")]
+    cells = pd.DataFrame({"source": paths * 3, "row": [7, 0, 4, 2, 4, 1]}, index=list("abcdef"))
+    names = cell_names(open_sources(paths), cells)
+    assert names.to_dict() == {"a": "c1", "b": "c1", "c": "c5", "d": "é", "e": "c5", "f": "c2"}
+
+
+def test_annotations_that_are_read_as_a_whole(tmp_path):
+    """Those of folders, of older files, and of a table beside the cells."""
+    parts = open_source(write_folder(tmp_path / "mtx")).annotations
+    assert parts.columns == []
+    assert parts.names().to_pylist() == CELLS
+    adata_of().write_h5ad(tmp_path / "c.h5ad")
+    pd.DataFrame({"age": range(4)}, index=CELLS).to_csv(tmp_path / "a.csv")
+    parts = open_source(tmp_path / "c.h5ad", annotations=tmp_path / "a.csv").annotations
+    assert parts.columns == ["sample", "age"]
+    assert parts.read(["age"])["age"].tolist() == ["0", "1", "2", "3"]
+    with h5py.File(tmp_path / "c.h5ad", "a") as file:
+        file["obs"].attrs["encoding-version"] = "0.1.0"
+    parts = open_source(tmp_path / "c.h5ad").annotations
+    assert parts.read(["sample"])["sample"].tolist() == ["s"] * 4
+    assert parts.names().to_pylist() == CELLS
+
+
+def test_a_name_of_a_cell_that_is_no_text(tmp_path):
+    adata_of().write_h5ad(tmp_path / "c.h5ad")
+    with h5py.File(tmp_path / "c.h5ad", "a") as file:
+        file["obs/_index"][1] = b"\xff"
+    with pytest.raises(InputError, match="does not fit together"):
+        open_source(tmp_path / "c.h5ad").annotations.names()
 
 
 # Features.

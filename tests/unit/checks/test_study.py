@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from popnet.cells.formats import open_sources
+from popnet.cells.sources import cell_names
 from popnet.checks.config import check_config
 from popnet.checks.study import read_study
 from popnet.study.cohort import load_cohort
@@ -32,9 +34,10 @@ def test_study(tmp_path, obs, write_cells, sheet_of, study_of):
         }
     )
     pd.testing.assert_frame_equal(study.samples, expected)
-    assert list(study.cells) == ["sample", "cell_type", "batch", "source", "row", "cell"]
+    assert list(study.cells) == ["sample", "cell_type", "batch", "source", "row"]
     kept = obs["celltype"] == "T cells"
-    assert study.cells["cell"].tolist() == obs.index[kept].tolist()
+    names = cell_names(open_sources(study.cells["source"].unique()), study.cells)
+    assert names.tolist() == obs.index[kept].tolist()
     assert study.cells["row"].tolist() == np.flatnonzero(kept).tolist()
     assert study.cells["sample"].tolist() == obs["line"][kept].tolist()
     assert study.excluded.empty

@@ -6,9 +6,11 @@ Without cells, bins are those of the tables of own networks.
 import pandas as pd
 from adapter import logged
 
-from popnet.cells.bins import plan_bins
+from popnet.cells.bins import plan_bins, write_cells
+from popnet.cells.formats import open_sources
+from popnet.cells.sources import cell_names
 from popnet.checks.study import read_study
-from popnet.files import write_parquet, write_table
+from popnet.files import write_table
 from popnet.networks.own import plan_own_bins
 from popnet.study.cohort import load_cohort
 
@@ -18,10 +20,14 @@ def main(snakemake):
     study = read_study(cohort, snakemake.config)
     print(*study.warnings, sep="\n")
     if cohort.has_cells:
+        paths = study.cells["source"].cat.categories
+        read = cohort.cells
+        sources = open_sources(paths, read.counts, read.gene_symbols, read.gene_prefix)
+        study.cells["cell"] = cell_names(sources, study.cells)
         cells, bins, excluded = plan_bins(
             study.cells, size=snakemake.params.size, seed=snakemake.params.seed
         )
-        write_parquet(cells, snakemake.output.cells)
+        write_cells(cells, snakemake.output.cells)
     else:
         types = list(study.cells["cell_type"].cat.categories)
         bins, excluded = plan_own_bins(cohort.own_networks, list(study.samples["sample"]), types)
