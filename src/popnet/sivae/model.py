@@ -47,25 +47,48 @@ class Remembered(NamedTuple):
         return cls(known, rows, drawn)
 
 
-def product(bias: Tensor, left: Tensor, weights: Tensor | Remembered) -> Tensor:
-    """Return bias + left @ weights.T: (n, width) and (n_genes, width) to (n, n_genes)."""
-    if isinstance(weights, Tensor):
+def product(bias: Tensor, left: Tensor, weights: Tensor, stacked: bool) -> Tensor:
+    """Return bias + left @ weights.T: (n, width) and (m, width) to (n, m).
+
+    `stacked` says that vmap runs many models at once. It has no rule for addmm, and multiplies both
+    terms by 1; and from left @ weights.T it gets the gradient of the weights transposed, and copies
+    it.
+    """
+    if not stacked:
         return torch.addmm(bias, left, weights.T)
+    found = (weights @ left.T).T
+    return found + bias.to(found.dtype)
+
+
+def decoded(bias: Tensor, left: Tensor, weights: Tensor | Remembered, stacked: bool) -> Tensor:
+    """Return `product` of the weights of genes, which may be remembered: (n, n_genes)."""
+    if isinstance(weights, Tensor):
+        return product(bias, left, weights, stacked)
     known, rows, drawn = weights
     # Adds zeros, through which the gradient reaches the drawn genes and no others.
     zeros = left.detach() @ (drawn - drawn.detach()).T * (len(known) / len(drawn))
-    total = torch.addmm(bias, left, known.T)
+    total = product(bias, left, known, stacked)
     # Unlike index_add, which vmap calls once per model of a stack.
     return total.scatter_add(1, rows.expand(len(total), -1), zeros.to(total.dtype))
 
 
 class Dense(nn.Linear):
-    """Linear layer that starts with Xavier-normal weights from `generator` and zero biases."""
+    """Linear layer that starts with Xavier-normal weights from `generator` and zero biases.
+
+    `stacked` as for `product`.
+    """
 
     def __init__(self, n_in: int, n_out: int, generator: torch.Generator):
         super().__init__(n_in, n_out)
+        self.stacked = False
         nn.init.xavier_normal_(self.weight, generator=generator)
         nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output for each row of `x`."""
+        if self.stacked:
+            return product(self.bias, x, self.weight, stacked=True)
+        return super().forward(x)
 
     def reset_parameters(self) -> None:
         """Do nothing: the default initialisation would use the global generator."""
@@ -274,7 +297,7 @@ class SiVAE(nn.Module):
         """
         decoder = self.cells.decoder
         last = decoder.hidden(_joined(z, covariates)) if self.deep else z
-        mean = product(decoder.mean.bias[genes], last, weights)
+        mean = decoded(decoder.mean.bias[genes], last, weights, decoder.scale.stacked)
         if not self.deep:
             mean = mean + self.covariate_effect(covariates, genes)
         return Normal(mean.to(decoder.scale.weight.dtype), decoder.scale_of(last))
@@ -287,7 +310,7 @@ class SiVAE(nn.Module):
         genes: Tensor | slice = slice(None),
     ) -> Tensor:
         """Return the linear reconstruction of X, the mean in equation 23."""
-        mean = product(self.linear_bias[genes], z, v)
+        mean = decoded(self.linear_bias[genes], z, v, self.cells.decoder.scale.stacked)
         return mean + self.covariate_effect(covariates, genes)
 
     def covariate_effect(self, covariates: Tensor, genes: Tensor | slice) -> Tensor | float:

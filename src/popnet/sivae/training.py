@@ -16,10 +16,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.optim.adam import adam
 from torch.utils._pytree import tree_map
 
 from popnet.sivae.data import minibatches
-from popnet.sivae.model import SiVAE
+from popnet.sivae.model import Dense, SiVAE
 from popnet.sivae.objective import (
     Minibatch,
     Terms,
@@ -38,6 +39,9 @@ WARM_UP_STEPS = 1000
 DECAY = 0.9
 DECAY_STEPS = 1000
 CLIP_NORM = 5.0
+# Of Adam, its defaults everywhere.
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
 # Share of a one-cycle stage in which the learning rate rises, and its value at both ends relative
 # to the peak.
@@ -103,6 +107,9 @@ class _Stack:
         self.models = models
         callers = [_Caller(model) for model in models]
         self.skeleton = copy.deepcopy(callers[0]).to("meta")
+        for module in self.skeleton.modules():
+            if isinstance(module, Dense):
+                module.stacked = len(models) > 1
         self.parameters = {
             name: _stacked([caller.get_parameter(name).detach() for caller in callers], device)
             for name, _ in callers[0].named_parameters()
@@ -235,14 +242,11 @@ def train(
     for stage, terms_of, n_steps in every_stage:
         if stage not in wanted:
             continue
-        optimizer = _optimizer(stack.parameters, settings)
+        optimizer = _Adam(stack.parameters, settings)
         warm_up = max(1, min(WARM_UP_STEPS, n_steps // 2))
         record_every = max(1, n_steps // RECORDS_PER_STAGE)
         steps = terms_of(n_steps)
         for step in range(n_steps):
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _rate(settings.schedule, step, n_steps)
-            optimizer.zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 terms = next(steps)
             losses = total_loss(terms, settings.kl * min(1.0, step / warm_up), settings.gamma)
@@ -251,7 +255,7 @@ def train(
                 _clip(stack.parameters)
             if step % record_every == 0 or step == n_steps - 1:
                 # Only here does the program wait for the GPU.
-                penalty = _l2(optimizer)
+                penalty = torch.zeros_like(losses) + optimizer.penalty()
                 names = ("total", *terms, "l2")
                 table = torch.stack([losses + penalty, *terms.values(), penalty], 1).tolist()
                 for position, values in enumerate(table):
@@ -270,7 +274,7 @@ def train(
                         if failed is None
                     ]
                     progress(stage, step + 1, n_steps, sum(alive) / len(alive))
-            optimizer.step()
+            optimizer.step(settings.learning_rate * _rate(settings.schedule, step, n_steps))
         if all(failures):
             break
     stack.write_back()
@@ -306,33 +310,65 @@ def _rate(schedule: str, step: int, n_steps: int) -> float:
     return REMAINDER + (1 - REMAINDER) * share
 
 
-def _optimizer(parameters: dict[str, Tensor], settings: Settings) -> torch.optim.Adam:
+class _Adam:
     """Adam whose weight decay is the gradient of the L2 penalty on weights (not on biases).
 
-    Parameters without a gradient in a stage do not change.
+    Parameters without a gradient in a stage do not change. This is `torch.optim.Adam` without its
+    class, which loads a compiler (1.5 s of every job).
     """
-    groups: dict[float, list[Tensor]] = {}
-    for name, parameter in parameters.items():
-        of_cells, of_features = settings.l2
-        penalty = of_features if name.startswith("model.features.") else of_cells
-        groups.setdefault(2 * penalty if name.endswith("weight") else 0.0, []).append(parameter)
-    return torch.optim.Adam(
-        [{"params": chosen, "weight_decay": decay} for decay, chosen in groups.items()],
-        lr=settings.learning_rate,
-        fused=True,
-    )
 
+    def __init__(self, parameters: dict[str, Tensor], settings: Settings):
+        self.groups: dict[float, list[Tensor]] = {}
+        self.state: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}
+        for name, parameter in parameters.items():
+            of_cells, of_features = settings.l2
+            penalty = of_features if name.startswith("model.features.") else of_cells
+            decay = 2 * penalty if name.endswith("weight") else 0.0
+            self.groups.setdefault(decay, []).append(parameter)
 
-@torch.no_grad()
-def _l2(optimizer: torch.optim.Adam) -> Tensor:
-    """Return the penalty of each model whose gradient the optimiser adds, (stack,)."""
-    penalty: Tensor = sum(
-        0.5 * group["weight_decay"] * torch.linalg.vector_norm(weight.flatten(1), dim=1).square()
-        for group in optimizer.param_groups
-        for weight in group["params"]
-        if weight.grad is not None
-    )
-    return penalty
+    def trained(self) -> Iterator[tuple[float, list[Tensor]]]:
+        """Yield the weight decay of each group, and its parameters that have a gradient."""
+        for decay, group in self.groups.items():
+            if chosen := [parameter for parameter in group if parameter.grad is not None]:
+                yield decay, chosen
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Change the parameters by their gradients, which are then forgotten."""
+        for decay, chosen in self.trained():
+            for each in chosen:
+                if each not in self.state:
+                    count = torch.zeros((), device=each.device)
+                    self.state[each] = torch.zeros_like(each), torch.zeros_like(each), count
+            means, squares, counts = zip(*(self.state[each] for each in chosen), strict=True)
+            adam(
+                chosen,
+                [each.grad for each in chosen if each.grad is not None],
+                list(means),
+                list(squares),
+                [],
+                list(counts),
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=rate,
+                weight_decay=decay,
+                eps=EPSILON,
+                maximize=False,
+            )
+            for each in chosen:
+                each.grad = None
+
+    @torch.no_grad()
+    def penalty(self) -> Tensor | float:
+        """Return the penalty of each model whose gradient `step` adds, (stack,); 0 if none is."""
+        return sum(
+            0.5 * decay * torch.linalg.vector_norm(weight.flatten(1), dim=1).square()
+            for decay, chosen in self.trained()
+            for weight in chosen
+            if decay
+        )
 
 
 @torch.no_grad()

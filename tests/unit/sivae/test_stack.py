@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -109,13 +111,13 @@ def test_weight_decay_is_the_gradient_of_the_l2_penalty(variant):
     }
     assert {name for name, p in parameters.items() if p.ndim == 3} >= weights.keys()
 
-    optimizer = training._optimizer(parameters, settings)
+    optimizer = training._Adam(parameters, settings)
     trained = {name: p for name, p in parameters.items() if p.grad is not None}
     penalties = {
         name: weights[name] * trained[name].square().sum()
         for name in trained.keys() & weights.keys()
     }
-    assert training._l2(optimizer).item() == pytest.approx(sum(penalties.values()).item(), rel=1e-5)
+    assert optimizer.penalty().item() == pytest.approx(sum(penalties.values()).item(), rel=1e-5)
 
     # One step of the optimiser is Adam's on loss and penalty, and leaves the untrained alone.
     before = {name: p.detach().clone() for name, p in parameters.items()}
@@ -123,11 +125,49 @@ def test_weight_decay_is_the_gradient_of_the_l2_penalty(variant):
     for name, parameter in trained.items():
         gradient = parameter.grad + 2 * weights.get(name, 0.0) * before[name]
         expected[name] = before[name] - settings.learning_rate * gradient / (gradient.abs() + 1e-8)
-    optimizer.step()
+    optimizer.step(settings.learning_rate)
     for name, parameter in parameters.items():
         torch.testing.assert_close(
             parameter.detach(), expected.get(name, before[name]), rtol=1e-4, atol=1e-6, msg=name
         )
+
+
+def test_the_optimiser_is_adam_of_torch():
+    settings = tiny(l2=(1e-2, 1e-3))
+    ours, _ = prepared(settings)
+    optimizer = training._Adam(ours, settings)
+    theirs = {name: p.detach().clone().requires_grad_() for name, p in ours.items()}
+    reference = torch.optim.Adam(
+        [
+            {"params": [theirs[name] for name, p in ours.items() if any(p is o for o in group)]}
+            | {"weight_decay": decay}
+            for decay, group in optimizer.groups.items()
+        ],
+        fused=True,
+    )
+    draw = torch.Generator().manual_seed(1)
+    for rate in (1e-3, 2e-3, 5e-4):
+        for name, p in ours.items():
+            p.grad = torch.randn(p.shape, generator=draw)
+            theirs[name].grad = p.grad.clone()
+        for group in reference.param_groups:
+            group["lr"] = rate
+        optimizer.step(rate)
+        reference.step()
+        assert all(p.grad is None for p in ours.values())
+    for name, p in ours.items():
+        assert torch.equal(p, theirs[name])
+
+
+def test_training_loads_no_compiler():
+    code = """
+import sys, numpy as np
+from popnet.sivae import fit, settings_for
+settings = settings_for(latent=2, hidden=[8], steps=[2, 2, 2])
+fit(np.random.default_rng(0).normal(size=(40, 10)), settings, device="cpu", quiet=True)
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("n_steps", [20, 400, 2500])
@@ -154,24 +194,24 @@ def test_a_schedule_of_few_steps_is_positive(n_steps):
 
 def test_each_stage_runs_the_schedule_and_stage_2_alone_is_clipped(monkeypatch):
     rates, clipped = [], []
-    step, clip = torch.optim.Adam.step, training._clip
+    step, clip = training._Adam.step, training._clip
 
-    def spy_step(self, *args, **kwargs):
-        rates.append({group["lr"] for group in self.param_groups})
-        return step(self, *args, **kwargs)
+    def spy_step(self, rate):
+        rates.append(rate)
+        return step(self, rate)
 
     def spy_clip(parameters):
         clipped.append(len(rates))
         clip(parameters)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", spy_step)
+    monkeypatch.setattr(training._Adam, "step", spy_step)
     monkeypatch.setattr(training, "_clip", spy_clip)
     settings = tiny(steps=(20, 30, 40), schedule="one-cycle", learning_rate=2e-3)
     fit(bin_of_cells(0), settings)
     expected = [
         2e-3 * training._rate("one-cycle", step, n) for n in (20, 30, 40) for step in range(n)
     ]
-    assert [rate for (rate,) in rates] == pytest.approx(expected)
+    assert rates == pytest.approx(expected)
     assert clipped == list(range(20, 50))
 
 
@@ -351,21 +391,20 @@ def test_a_bin_that_diverges_late_is_found():
         calls.append((stage, step))
 
     expression = bin_of_cells(0)
-    step = torch.optim.Adam.step
+    step = training._Adam.step
     n_steps = sum(FEW)
     done = []
 
-    def last_step_breaks(self, *args, **kwargs):
-        result = step(self, *args, **kwargs)
+    def last_step_breaks(self, rate):
+        step(self, rate)
         done.append(1)
         if len(done) == n_steps:
-            for group in self.param_groups:
-                for parameter in group["params"]:
+            for group in self.groups.values():
+                for parameter in group:
                     parameter.data[0] = math.nan
-        return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.optim.Adam, "step", last_step_breaks)
+        patch.setattr(training._Adam, "step", last_step_breaks)
         first, second = fit_stack([expression, expression], tiny(), [0, 1], progress=poison)
     assert isinstance(first, DivergedError)
     assert (first.stage, first.step) == ("joint", FEW[2])
@@ -416,17 +455,22 @@ def test_memory_of_a_stack(variant, monkeypatch):
     assert size(2**34, 8000) < size(2**34)
 
 
+# Operations that need a value on the CPU, for which it waits for the GPU.
+WAITS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+
+
 class Tensors(TorchDispatchMode):
     """Counts the operations that make tensors, and the most memory that these take at once."""
 
     def __init__(self):
         super().__init__()
-        self.n_operations = self.now = self.peak = 0
+        self.n_operations = self.n_waits = self.now = self.peak = 0
         self.sizes: dict[int, int] = {}
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         made = operation(*args, **(kwargs or {}))
         self.n_operations += not operation.is_view
+        self.n_waits += operation in WAITS
         for tensor in made if isinstance(made, list | tuple) else [made]:
             if isinstance(tensor, torch.Tensor):
                 self.hold(tensor.untyped_storage())
@@ -443,19 +487,33 @@ class Tensors(TorchDispatchMode):
         self.now -= self.sizes.pop(key)
 
 
+def kernels_per_step(n_models: int, stage: int, **changes) -> tuple[float, float]:
+    """Return how many kernels a step of a stage launches, and how often it waits for the GPU."""
+    counted = []
+    for n_steps in (10, 20):
+        steps = [1, 1, 1]
+        steps[stage] = n_steps
+        settings = tiny(steps=steps, genes_per_step=8, hidden=(16, 12, 8), **changes)
+        with Tensors() as tensors:
+            fit_stack([bin_of_cells(0)] * n_models, settings, range(n_models))
+        counted.append((tensors.n_operations, tensors.n_waits))
+    (few, waits), (many, more_waits) = counted
+    return (many - few) / 10, (more_waits - waits) / 10
+
+
 def test_a_step_of_a_stack_launches_as_many_kernels_as_one_of_fewer_models():
     # What has no batching rule under vmap runs once per model, and a GPU waits for the launches.
-    def kernels(n_models: int) -> float:
-        counted = []
-        for n_steps in (10, 20):
-            settings = tiny(steps=(1, 1, n_steps), genes_per_step=8)
-            with Tensors() as tensors:
-                fit_stack([bin_of_cells(0)] * n_models, settings, range(n_models))
-            counted.append(tensors.n_operations)
-        return (counted[1] - counted[0]) / 10
-
     # Each model draws its own genes and noise, many steps at a time.
-    assert kernels(8) < kernels(4) + 5
+    assert kernels_per_step(8, 2)[0] < kernels_per_step(4, 2)[0] + 5
+
+
+@pytest.mark.parametrize(("stage", "most"), [(0, 170), (1, 215), (2, 290)])
+def test_a_step_launches_few_kernels_and_waits_for_none(stage, most, monkeypatch):
+    # Records read the losses, and launch the penalty.
+    monkeypatch.setattr(training, "RECORDS_PER_STAGE", 1)
+    n_kernels, n_waits = kernels_per_step(4, stage)
+    assert n_kernels < most
+    assert n_waits == 0
 
 
 @pytest.mark.parametrize(
