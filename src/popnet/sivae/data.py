@@ -40,6 +40,8 @@ GENES_OF_ONE_PASS = 2000
 # Number of multiplications up to which the decomposition is done in memory.
 SMALL = 10**10
 
+CPU = torch.device("cpu")
+
 __all__ = [
     "Cells",
     "Transform",
@@ -139,14 +141,15 @@ def feature_input(
     feature_input: FeatureInput,
     labels: np.ndarray,
     generator: torch.Generator,
+    device: torch.device = CPU,
 ) -> Tensor:
-    """Return the input of the feature encoder, (n_genes, C_red).
+    """Return the input of the feature encoder, (n_genes, C_red), on the CPU.
 
     `rows` are the training cells, `labels` (n_rows,) their types, whose proportions are kept by
-    method "downsample". Principal components are exact for up to 2,000 genes, and for data of the
-    size of a bin (1,000 cells and 10,000 genes); otherwise they are approximate, see
-    `_streamed_scores`. The scores of more than 1,000 cells are scaled to the size that those of
-    1,000 have.
+    method "downsample". What is decomposed in memory is on `device`. Principal components are
+    exact for up to 2,000 genes, and for data of the size of a bin (1,000 cells and 10,000 genes);
+    otherwise they are approximate, see `_streamed_scores`. The scores of more than 1,000 cells are
+    scaled to the size that those of 1,000 have.
 
     Raises
     ------
@@ -166,10 +169,11 @@ def feature_input(
         len(rows) * cells.n_genes * min(len(rows), cells.n_genes) > SMALL
     ):
         return _as_of_a_bin(_streamed_scores(cells, rows, transform, size, generator), len(rows))
-    x = transform(torch.from_numpy(cells.read(rows)))
+    x = torch.from_numpy(cells.read(rows))
     if feature_input.method == "pca":
-        return _as_of_a_bin(principal_scores(x, size), len(rows))
-    return x.T.contiguous()
+        scores = principal_scores(transform(x.to(device)), size).cpu()
+        return _as_of_a_bin(scores, len(rows))
+    return transform(x).T.contiguous()
 
 
 def _as_of_a_bin(scores: Tensor, n_cells: int) -> Tensor:
@@ -203,6 +207,7 @@ def projected_scores(
     directions: np.ndarray,
     lengths: np.ndarray,
     n_cells: int,
+    device: torch.device = CPU,
 ) -> Tensor:
     """Return the scores of the genes of some cells on the principal components of other cells.
 
@@ -221,16 +226,24 @@ def projected_scores(
         Of the other cells' scores on them. Directions without length give 0.
     n_cells : int
         Number of the other cells.
+    device : torch.device
+        Of the products.
 
     Returns
     -------
     Tensor, (n_genes, n_components)
+        On the CPU.
     """
     product = np.zeros(directions.shape)
+    on_device = torch.from_numpy(directions).to(device)
     for _, block in cells.blocks(rows):
-        x = transform(torch.from_numpy(block))
-        centred = (x - x.mean(1, keepdim=True)).numpy()
-        product += centred.T @ (centred @ directions)
+        x = transform(torch.from_numpy(block).to(device))
+        centred = x - x.mean(1, keepdim=True)
+        if device.type == "cpu":
+            # numpy's products are faster there.
+            product += centred.numpy().T @ (centred.numpy() @ directions)
+        else:
+            product += (centred.T @ (centred @ on_device)).cpu().numpy()
     used = lengths > 1e-4 * lengths.max()
     factors = np.divide(
         min(n_cells, SCORED_CELLS) / len(rows), lengths, out=np.zeros(len(lengths)), where=used

@@ -130,9 +130,8 @@ def fit(
     (30, 2)
     """
     cells = open_cells(data, rows)
-    (result,) = _fit(
-        [cells], settings, [seed], device, [heldout], [strata], covariates, progress, start
-    )
+    prepared = _prepared([cells], settings, [seed], device, [heldout], [strata], covariates, start)
+    (result,) = train_prepared(prepared, progress)
     if isinstance(result, DivergedError):
         raise result
     return result
@@ -164,13 +163,44 @@ def fit_stack(
     ValueError
         As for `fit`; or the numbers of cells, genes or covariates differ between data sets.
     """
+    if not len(data) and not len(seeds):
+        return []
+    prepared = prepare_stack(
+        data, settings, seeds, device, start=start, heldout=heldout, covariates=covariates
+    )
+    return train_prepared(prepared, progress)
+
+
+def prepare_stack(
+    data: Sequence[Any],
+    settings: Settings | None = None,
+    seeds: Sequence[int] = (0,),
+    device: Device = "auto",
+    *,
+    start: Fit | None = None,
+    heldout: Sequence[np.ndarray] | None = None,
+    covariates: Sequence[str] = (),
+) -> Prepared:
+    """Return data sets that are ready to train: the first half of `fit_stack`.
+
+    It may run in another thread while others train (:func:`train_prepared`). What it needs of a
+    GPU is a few megabytes per data set, one after another.
+
+    Parameters
+    ----------
+    data, settings, seeds, device, start, heldout, covariates
+        As of `fit_stack`.
+
+    Raises
+    ------
+    ValueError
+        As for `fit`; or there is not one seed for each data set.
+    """
     if len(seeds) != len(data):
         raise ValueError(f"seeds: {len(seeds)} for {len(data)} data sets; give each its own")
-    if not len(data):
-        return []
     cells = [open_cells(one) for one in data]
     none = [None] * len(data)
-    return _fit(cells, settings, seeds, device, heldout or none, none, covariates, progress, start)
+    return _prepared(cells, settings, seeds, device, heldout or none, none, covariates, start)
 
 
 def stack_size(settings: Settings, n_cells: int, n_genes: int, device: str = "auto") -> int:
@@ -289,7 +319,32 @@ class _Task:
         return np.flatnonzero(~self.heldout)
 
 
-def _fit(
+@dataclass(frozen=True)
+class Prepared:
+    """Data sets that are ready to train together, of :func:`prepare_stack`.
+
+    Parameters
+    ----------
+    tasks : sequence of _Task
+        One per data set.
+    settings : Settings
+    device : torch.device
+    precision : {"float32", "bf16"}
+    stages : sequence of {"cells", "features", "joint"}
+        Those to run.
+    seconds : float
+        That preparing them took.
+    """
+
+    tasks: Sequence[_Task]
+    settings: Settings
+    device: torch.device
+    precision: str
+    stages: Sequence[str]
+    seconds: float
+
+
+def _prepared(
     data: Sequence[Cells],
     settings: Settings | None,
     seeds: Sequence[int],
@@ -297,30 +352,57 @@ def _fit(
     heldout: Sequence[Sequence[bool] | np.ndarray | None],
     strata: Sequence[str | Sequence[Any] | None],
     covariates: Sequence[str],
-    progress: Progress | None,
     start: Fit | None,
-) -> list[Fit | DivergedError]:
+) -> Prepared:
     began = time.perf_counter()
     settings = settings or settings_for()
     if start is not None:
         settings = settings.warm(start.settings)
     target = choose_device(device)
     precision = choose_precision(settings.precision, target)
-    if target.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(target)
     tasks = [
-        _prepare(one, settings, seed, out, labels, covariates, start)
+        _prepare(one, settings, seed, out, labels, covariates, start, target)
         for one, seed, out, labels in zip(data, seeds, heldout, strata, strict=True)
     ]
+    stages = STAGES if start is None else STAGES[-1:]
+    return Prepared(tasks, settings, target, precision, stages, time.perf_counter() - began)
+
+
+def train_prepared(
+    prepared: Prepared, progress: Progress | None = None
+) -> list[Fit | DivergedError]:
+    """Train the models of data sets at the same time: the second half of `fit_stack`.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Is used up: it can be trained once.
+    progress : callable, optional
+        As of `fit`.
+
+    Returns
+    -------
+    list of Fit or DivergedError
+        In the order of the data sets. A model that diverges does not affect the others.
+
+    Raises
+    ------
+    ValueError
+        The numbers of cells, genes or covariates differ between data sets.
+    """
+    began = time.perf_counter()
+    tasks, settings, target = prepared.tasks, prepared.settings, prepared.device
+    if target.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(target)
     losses, failures = train(
         [task.model for task in tasks],
         _training_set(tasks, settings, target),
         settings,
         [task.generator for task in tasks],
         target,
-        precision,
+        prepared.precision,
         progress,
-        STAGES if start is None else STAGES[-1:],
+        prepared.stages,
     )
     evaluated = [
         failure or _evaluate(task, settings, target)
@@ -330,7 +412,7 @@ def _fit(
         peak_memory = torch.cuda.max_memory_allocated(target) / 2**20
     else:
         peak_memory = resident_peak()
-    seconds = (time.perf_counter() - began) / len(tasks)
+    seconds = (prepared.seconds + time.perf_counter() - began) / len(tasks)
     return [
         found
         if isinstance(found, DivergedError)
@@ -341,7 +423,7 @@ def _fit(
             seconds=seconds,
             peak_memory=peak_memory,
             device=str(target),
-            precision=precision,
+            precision=prepared.precision,
             settings=settings,
             seed=task.seed,
             model=task.model,
@@ -364,6 +446,7 @@ def _prepare(
     strata: str | Sequence[Any] | None,
     columns: Sequence[str],
     start: Fit | None,
+    device: torch.device,
 ) -> _Task:
     seed = int(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -384,10 +467,10 @@ def _prepare(
     covariates = Covariates.of(cells.obs, columns)
     features, components, lengths = torch.empty(cells.n_genes, 0), None, None
     if start is not None:
-        features = _features_of_start(start, cells, trained, transform, covariates)
+        features = _features_of_start(start, cells, trained, transform, covariates, device)
     elif settings.model == "sivae":
         features = feature_input(
-            cells, trained, transform, settings.feature_input, labels[trained], generator
+            cells, trained, transform, settings.feature_input, labels[trained], generator, device
         )
         if settings.feature_input.method == "pca":
             lengths = torch.linalg.vector_norm(features, dim=0).numpy()
@@ -422,7 +505,12 @@ def _prepare(
 
 
 def _features_of_start(
-    start: Fit, cells: Cells, rows: np.ndarray, transform: Transform, covariates: Covariates
+    start: Fit,
+    cells: Cells,
+    rows: np.ndarray,
+    transform: Transform,
+    covariates: Covariates,
+    device: torch.device,
 ) -> Tensor:
     """Return the scores of the genes on the components of another fit.
 
@@ -445,7 +533,7 @@ def _features_of_start(
         raise ValueError("start: it was trained with other covariates, or other levels of them")
     directions, lengths = start.components, start.component_lengths
     n_cells = int((~start.heldout).sum())
-    return projected_scores(cells, rows, transform, directions, lengths, n_cells)
+    return projected_scores(cells, rows, transform, directions, lengths, n_cells, device)
 
 
 def _training_set(tasks: Sequence[_Task], settings: Settings, device: torch.device) -> TrainingSet:

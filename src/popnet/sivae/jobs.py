@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import torch
 
 import popnet
-from popnet.cells.expression import BinnedExpression, read_bin
+from popnet.cells.expression import read_bin
 from popnet.files import atomic
 from popnet.names import safe_name
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
 from popnet.sivae.covariance import covariance_factor
 from popnet.sivae.data import heldout_of
-from popnet.sivae.fitting import Device, fit_stack, stack_size
+from popnet.sivae.fitting import (
+    Device,
+    Prepared,
+    choose_device,
+    prepare_stack,
+    stack_size,
+    train_prepared,
+)
 from popnet.sivae.progress import Progress
 from popnet.sivae.result import Fit, load, model_digest
 from popnet.sivae.settings import Settings
@@ -34,8 +42,16 @@ from popnet.sivae.training import STAGES, DivergedError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    # Of the bins of a stack; and the same with the stack made ready to train.
+    Cells = list[AnnData]
+    Ready = tuple[Cells, Prepared]
+
 # What makes a model and what its file holds, besides its data, settings and seed.
 CODE = ("popnet.sivae.fitting", "popnet.sivae.covariance")
+ERRORS = ("reconstruction_error", "heldout_error")
+# On a GPU a job of so many models trains them in two stacks at least: one is prepared or written
+# while the other trains.
+SPLIT = 100
 COLUMNS = ["sample", "bin", "repeat", "model", "status", "seconds", "device", "precision", "stack"]
 COLUMNS += ["peak_memory_mb", "seed", "active_dimensions", "reconstruction_error"]
 COLUMNS += ["heldout_error", "heldout_loss", "attempt", "version", "code"]
@@ -157,42 +173,70 @@ def train_models(job: TrainingJob, bins: Sequence[tuple[str, int]]) -> pd.DataFr
     torch.OutOfMemoryError
         If the GPU has too little memory for one model.
     """
-    start = None if job.start is None else load(job.start)
     repeats: list[Repeat] = []
     rows: dict[Path, dict[str, Any]] = {}
     for sample, number in bins:
-        cells = read_bin(job.expression, sample, number)
-        for repeat in planned_repeats(job, cells, sample, number):
+        bin_ = read_bin(job.expression, sample, number)
+        for repeat in planned_repeats(job, bin_, sample, number):
             repeats.append(repeat)
             if (kept := read_finished(repeat)) is not None:
                 rows[repeat.path] = kept
     waiting = [repeat for repeat in repeats if repeat.path not in rows]
-    size = job.stack or stack_size(job.settings, cells.n_obs, cells.n_vars, job.device)
+    size = job.stack or stack_size(job.settings, bin_.n_obs, bin_.n_vars, job.device)
+    on_gpu = choose_device(job.device).type == "cuda"
     # As few stacks as memory allows, of equal size: 200 models are 4 x 50, not 3 x 64 and 8.
-    size = -(-len(waiting) // max(-(-len(waiting) // size), 1)) or size
+    n_stacks = -(-len(waiting) // size)
+    if on_gpu and len(waiting) >= SPLIT and job.stack is None:
+        n_stacks = max(n_stacks, 2)
+    size = -(-len(waiting) // max(n_stacks, 1)) or size
     print(f"{len(rows)} of {len(repeats)} models are trained already; the others {size} at a time")
 
-    settings = job.settings if start is None else job.settings.warm(start.settings)
-    stages = STAGES if start is None else STAGES[-1:]
+    starts = [load(path) for path in ([] if job.start is None else [job.start, *job.unseen])]
+    settings = job.settings.warm(starts[0].settings) if starts else job.settings
+    stages = STAGES[-1:] if starts else STAGES
     progress = Progress(settings, len(waiting), stages=stages)
-    while waiting:
-        stack = waiting[:size]
-        try:
-            trained = train_stack(job, stack, progress, start)
-        except torch.OutOfMemoryError:
-            # What is free was an estimate, and others may have taken it since.
-            if len(stack) == 1:
-                raise
-            size = -(-len(stack) // 2)
-            print(f"the GPU has no room for {len(stack)} models at a time: now {size}")
-            continue
-        waiting = waiting[len(stack) :]
-        for repeat, row in zip(stack, trained, strict=True):
-            rows[repeat.path] = row
-            if row["status"] != "trained" and repeat.attempt < len(repeat.attempts):
-                print(f"{repeat} is tried again with another seed")
-                waiting.append(replace(repeat, attempt=repeat.attempt + 1))
-                progress.n_fits += 1
+    # While a GPU trains a stack, one thread prepares the next and another writes the last. The one
+    # thread of a job on a CPU does all in turn.
+    with ThreadPoolExecutor(1) as preparer, ThreadPoolExecutor(1) as writer:
+        preparation = Preparation(job, starts, preparer if on_gpu else None)
+        written: Future[dict[Path, dict[str, Any]]] | None = None
+        while waiting:
+            stack, following = waiting[:size], waiting[size : 2 * size]
+            begin = perf_counter()
+            progress.begin(len(stack))
+            try:
+                cells, fits = train_stack(preparation, stack, following, progress)
+            except torch.OutOfMemoryError:
+                # What is free was an estimate, and others may have taken it since.
+                if len(stack) == 1:
+                    raise
+                size = -(-len(stack) // 2)
+                print(f"the GPU has no room for {len(stack)} models at a time: now {size}")
+                continue
+            progress.end()
+            waiting = waiting[len(stack) :]
+            names = ", ".join(map(str, stack))
+            done = f"{progress.n_done} of {progress.n_fits}"
+            print(f"{done} in {perf_counter() - begin:.1f} s: {names}")
+            for repeat, fit in zip(stack, fits, strict=True):
+                if not isinstance(fit, DivergedError):
+                    continue
+                print(f"{repeat} failed: {fit}")
+                rows[repeat.path] = of_failed(job, repeat, fit)
+                if repeat.attempt < len(repeat.attempts):
+                    print(f"{repeat} is tried again with another seed")
+                    waiting.append(replace(repeat, attempt=repeat.attempt + 1))
+                    progress.n_fits += 1
+            if not on_gpu:
+                rows |= write_models(job, stack, cells, fits)
+                continue
+            # No more than one stack waits for the disk.
+            if written is not None:
+                rows |= written.result()
+            written = writer.submit(write_models, job, stack, cells, fits)
+            del cells, fits
+        if written is not None:
+            rows |= written.result()
     named = [
         {"sample": each.sample, "bin": each.bin, "repeat": each.number, "model": each.path.name}
         for each in repeats
@@ -260,100 +304,179 @@ def read_finished(repeat: Repeat) -> dict[str, Any] | None:
 
     A file that cannot be read is named on standard error: its model is trained again.
     """
+    from anndata.io import read_elem
+
     if not repeat.path.exists():
         return None
     fingerprints = [attempt.fingerprint for attempt in repeat.attempts]
     try:
-        model = ad.read_h5ad(repeat.path)
-        found = model.uns["sivae"]["fingerprint"]
-        if found not in fingerprints:
-            return None
-        return described(model) | {"attempt": 1 + fingerprints.index(found)}
+        with h5py.File(repeat.path, "r", locking=False) as file:
+            trained = read_elem(file["uns/sivae"])
+            if trained["fingerprint"] not in fingerprints:
+                return None
+            # The checksums of all that is compressed are compared when it is read.
+            file.visititems(_read)
+            errors = {name: file["var"][name][()] for name in ERRORS}
     except Exception as error:
         print(f"{repeat.path} cannot be read ({error}): trained again", file=sys.stderr)
         return None
+    attempt = 1 + fingerprints.index(trained["fingerprint"])
+    return described(trained, errors) | {"attempt": attempt}
+
+
+def _read(_: str, element: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(element, h5py.Dataset):
+        element[()]
+
+
+class Preparation:
+    """Makes stacks ready to train; on a GPU the next one, while another is trained.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    starts : sequence of Fit
+        Those of the job: what every model starts from, and the fits of folds.
+    pool : ThreadPoolExecutor, optional
+        Of one thread. Without it nothing is made ahead.
+    """
+
+    def __init__(self, job: TrainingJob, starts: Sequence[Fit], pool: ThreadPoolExecutor | None):
+        self.job, self.starts, self.pool = job, starts, pool
+        self._ahead: tuple[Sequence[Repeat], int] | None = None
+        self._made: Future[Ready] | None = None
+
+    @property
+    def n_fits(self) -> int:
+        """Fits of each model: its own, and those without the cells of a fold."""
+        return max(1, len(self.starts))
+
+    def begin(self, stack: Sequence[Repeat], number: int, cells: Cells | None) -> None:
+        """Begin to make fit `number` of a stack ready; `cells` are those of its bins, if read."""
+        if self.pool is not None and stack:
+            self._ahead = stack, number
+            self._made = self.pool.submit(self._make, stack, number, cells)
+
+    def take(self, stack: Sequence[Repeat], number: int, cells: Cells | None) -> Ready:
+        """Return the cells of a stack, and its fit `number` (from 0) ready to train."""
+        ahead, made = self._ahead, self._made
+        self._ahead = self._made = None
+        if made is not None and ahead == (stack, number):
+            return made.result()
+        return self._make(stack, number, cells)
+
+    def _make(self, stack: Sequence[Repeat], number: int, cells: Cells | None) -> Ready:
+        job, settings = self.job, self.job.settings
+        if cells is None:
+            cells = [read_bin(job.expression, repeat.sample, repeat.bin) for repeat in stack]
+        seeds = [repeat.next.seed for repeat in stack]
+        start, heldout = None, None
+        if self.starts:
+            start = self.starts[number]
+            # The start has seen other cells of the bins, so that these are held out by both.
+            heldout = [heldout_of(each.obs, settings.heldout, job.seed) for each in cells]
+        if number:
+            seeds = [derive_seed(seed, "fold", number) for seed in seeds]
+            heldout = [fold_of(each.obs, job.seed) == number for each in cells]
+        prepared = prepare_stack(cells, settings, seeds, job.device, start=start, heldout=heldout)
+        return cells, prepared
 
 
 def train_stack(
-    job: TrainingJob, stack: Sequence[Repeat], progress: Progress, start: Fit | None = None
-) -> list[dict[str, Any]]:
-    """Train models at once, write those that did not diverge, and return a row of each.
+    preparation: Preparation,
+    stack: Sequence[Repeat],
+    following: Sequence[Repeat],
+    progress: Progress,
+) -> tuple[Cells, list[Fit | DivergedError]]:
+    """Train models at once, and those of their folds; return the cells of their bins, and them.
+
+    Where the job has fits of folds, a model's var has `cross_fitted_error`: the errors of genes in
+    cells that neither a model nor its start saw, means over the cells of the bin.
+
+    Parameters
+    ----------
+    preparation : Preparation
+    stack : sequence of Repeat
+    following : sequence of Repeat
+        The stack that is probably next.
+    progress : Progress
 
     Raises
     ------
     torch.OutOfMemoryError
         If the GPU has too little memory for so many.
     """
-    begin = perf_counter()
-    cells = [read_bin(job.expression, repeat.sample, repeat.bin) for repeat in stack]
-    seeds = [repeat.next.seed for repeat in stack]
-    progress.begin(len(stack))
-    # The start has seen other cells of the bins, so that these are held out by both.
-    unseen = [heldout_of(each.obs, job.settings.heldout, job.seed) for each in cells]
-    heldout = None if start is None else unseen
-    fits = fit_stack(
-        cells, job.settings, seeds, job.device, start=start, heldout=heldout, progress=progress
-    )
-    errors = cross_fitted_errors(job, stack, cells)
-    progress.end()
-    rows = []
-    for repeat, own, fit, error in zip(stack, cells, fits, errors, strict=True):
-        fit = error if isinstance(error, DivergedError) else fit
-        if isinstance(fit, DivergedError):
-            print(f"{repeat} failed: {fit}")
-            row = {"status": f"failed: {fit}", "device": job.device, "seed": repeat.next.seed}
-            row |= {"version": popnet.__version__, "code": job.code}
+    cells: Cells | None = None
+    found: list[Fit | DivergedError] = []
+    for number in range(preparation.n_fits):
+        cells, prepared = preparation.take(stack, number, cells)
+        if number < preparation.n_fits - 1:
+            preparation.begin(stack, number + 1, cells)
         else:
-            model = fit.to_anndata()
-            model.varm["covariance_factor"] = covariance_factor(fit, own.X)
-            if error is not None:
-                model.var["cross_fitted_error"] = error
-            model.uns["sivae"] |= {
-                "fingerprint": repeat.next.fingerprint,
-                "stack": len(stack),
-                "popnet_version": popnet.__version__,
-                "code": job.code,
-            }
-            with atomic(repeat.path) as temporary:
-                model.write_h5ad(temporary, compression="gzip")
-            row = described(model)
-        rows.append(row | {"attempt": repeat.attempt})
-    names = ", ".join(map(str, stack))
-    print(f"{progress.n_done} of {progress.n_fits} in {perf_counter() - begin:.1f} s: {names}")
+            preparation.begin(following, 0, None)
+        fits = train_prepared(prepared, None if number else progress)
+        found = list(map(with_unseen, found, fits)) if number else fits
+    assert cells is not None
+    return cells, found
+
+
+def with_unseen(own: Fit | DivergedError, of_fold: Fit | DivergedError) -> Fit | DivergedError:
+    """Return a fit with the errors in the cells of a fold that a fit of the same bin held out."""
+    if isinstance(own, DivergedError) or isinstance(of_fold, DivergedError):
+        return of_fold if isinstance(own, Fit) else own
+    error = of_fold.heldout.mean() * of_fold.heldout_error
+    error = own.var.get("cross_fitted_error", 0.0) + error
+    return replace(own, var=own.var.assign(cross_fitted_error=error))
+
+
+def of_failed(job: TrainingJob, repeat: Repeat, error: DivergedError) -> dict[str, Any]:
+    """Return the row of a model that diverged."""
+    row = {"status": f"failed: {error}", "device": job.device, "seed": repeat.next.seed}
+    return row | {"version": popnet.__version__, "code": job.code, "attempt": repeat.attempt}
+
+
+def write_models(
+    job: TrainingJob,
+    stack: Sequence[Repeat],
+    cells: Cells,
+    fits: Sequence[Fit | DivergedError],
+) -> dict[Path, dict[str, Any]]:
+    """Write the models of a stack that did not diverge; return the row of each by its path.
+
+    Raises
+    ------
+    InputError
+        If the disk is full.
+    """
+    rows = {}
+    for repeat, own, fit in zip(stack, cells, fits, strict=True):
+        if isinstance(fit, DivergedError):
+            continue
+        model = fit.to_anndata()
+        model.varm["covariance_factor"] = covariance_factor(fit, own.X)
+        model.uns["sivae"] |= {
+            "fingerprint": repeat.next.fingerprint,
+            "stack": len(stack),
+            "popnet_version": popnet.__version__,
+            "code": job.code,
+        }
+        with atomic(repeat.path) as temporary:
+            model.write_h5ad(temporary, compression="gzip")
+        row = described(model.uns["sivae"], {name: model.var[name].to_numpy() for name in ERRORS})
+        rows[repeat.path] = row | {"attempt": repeat.attempt}
     return rows
 
 
-def cross_fitted_errors(
-    job: TrainingJob, stack: Sequence[Repeat], cells: Sequence[AnnData]
-) -> list[np.ndarray | DivergedError | None]:
-    """Return the errors of each bin's genes in cells that neither a model nor its start saw.
+def described(trained: Mapping[str, Any], errors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the table of training says about a model that trained.
 
-    Returns
-    -------
-    list of (n_genes,) ndarray
-        Means over the cells of a bin; None where the job has no fits of folds.
+    Parameters
+    ----------
+    trained : mapping
+        uns["sivae"] of its file.
+    errors : mapping of name to (n_genes,) array
+        `ERRORS` of its var.
     """
-    if not job.unseen:
-        return [None] * len(stack)
-    expression = BinnedExpression(job.expression)
-    fold = fold_of(expression.obs, job.seed)
-    folds = [fold[expression.rows(repeat.sample, repeat.bin)] for repeat in stack]
-    found: list[np.ndarray | DivergedError | None] = [np.zeros(one.n_vars) for one in cells]
-    for number, path in enumerate(job.unseen, start=1):
-        out = [one == number for one in folds]
-        seeds = [derive_seed(repeat.next.seed, "fold", number) for repeat in stack]
-        fits = fit_stack(cells, job.settings, seeds, job.device, start=load(path), heldout=out)
-        for place, (fit, unseen) in enumerate(zip(fits, out, strict=True)):
-            if isinstance(fit, DivergedError):
-                found[place] = fit
-            elif isinstance(error := found[place], np.ndarray):
-                found[place] = error + unseen.mean() * fit.heldout_error
-    return found
-
-
-def described(model: AnnData) -> dict[str, Any]:
-    """Return what the table of training says about a model that trained."""
-    trained = model.uns["sivae"]
     return {
         "status": "trained",
         "seconds": trained["seconds"],
@@ -363,8 +486,7 @@ def described(model: AnnData) -> dict[str, Any]:
         "peak_memory_mb": trained["peak_memory"],
         "seed": trained["seed"],
         "active_dimensions": trained["active_dimensions"],
-        "reconstruction_error": float(model.var["reconstruction_error"].mean()),
-        "heldout_error": float(model.var["heldout_error"].mean()),
+        **{name: float(np.mean(errors[name], dtype=np.float64)) for name in ERRORS},
         "heldout_loss": trained["heldout_loss"]["total"],
         "version": trained["popnet_version"],
         "code": trained["code"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import torch
 
 import popnet
 from popnet.cells.expression import BinnedExpression, PreparedSample, read_bin, write_expression
+from popnet.errors import InputError, Problem
 from popnet.files import read_table
 from popnet.provenance import code_hash
 from popnet.seeds import derive_seed
@@ -93,13 +95,13 @@ def write_samples(folder: Path, names: list[str]) -> None:
 def job(tmp_path, monkeypatch, capsys) -> Jobs:
     write_samples(tmp_path, SAMPLES)
     job = Jobs(tmp_path, capsys)
-    original = jobs.fit_stack
+    original = jobs.train_prepared
 
-    def counted(data, *arguments, **options):
-        job.stacks.append(len(data))
-        return original(data, *arguments, **options)
+    def counted(prepared, progress):
+        job.stacks.append(len(prepared.tasks))
+        return original(prepared, progress)
 
-    monkeypatch.setattr(jobs, "fit_stack", counted)
+    monkeypatch.setattr(jobs, "train_prepared", counted)
     return job
 
 
@@ -204,15 +206,15 @@ def test_the_script_writes_the_table(root, tmp_path):
 
 
 def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
-    counted = jobs.fit_stack
+    counted = jobs.train_prepared
 
-    def killed(data, *arguments, **options):
+    def killed(*arguments):
         if len(job.stacks) == 2:
             raise KeyboardInterrupt
-        return counted(data, *arguments, **options)
+        return counted(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "fit_stack", killed)
+        patched.setattr(jobs, "train_prepared", killed)
         with pytest.raises(KeyboardInterrupt):
             job(stack=2)
     assert len(job.models()) == 4
@@ -229,20 +231,21 @@ def test_a_job_that_is_cut_off_goes_on(job, monkeypatch):
 @pytest.fixture
 def diverge(monkeypatch):
     """A function that has fits of some seeds diverge, and returns the list of seeds that ran."""
-    counted = jobs.fit_stack
+    counted = jobs.train_prepared
 
     def start(*seeds_that_diverge):
         ran = []
 
-        def diverging(data, settings, seeds, *arguments, **options):
+        def diverging(prepared, progress):
+            seeds = [task.seed for task in prepared.tasks]
             ran.extend(seeds)
-            fits = counted(data, settings, seeds, *arguments, **options)
+            fits = counted(prepared, progress)
             return [
                 DivergedError("joint", 7) if seed in seeds_that_diverge else fit
                 for seed, fit in zip(seeds, fits, strict=True)
             ]
 
-        monkeypatch.setattr(jobs, "fit_stack", diverging)
+        monkeypatch.setattr(jobs, "train_prepared", diverging)
         return ran
 
     return start
@@ -298,15 +301,15 @@ def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path
         pass
 
     ran = diverge()
-    whole = jobs.fit_stack
+    whole = jobs.train_prepared
 
-    def dying(data, settings, seeds_of_stack, *arguments, **options):
+    def dying(*arguments):
         if len(ran) == 6:
             raise Died
-        return whole(data, settings, seeds_of_stack, *arguments, **options)
+        return whole(*arguments)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(jobs, "fit_stack", dying)
+        patched.setattr(jobs, "train_prepared", dying)
         with pytest.raises(Died):
             job(bins, stack=1)
     before = job.models()
@@ -320,18 +323,115 @@ def test_a_job_that_dies_at_its_seventh_bin_goes_on_there(job, diverge, tmp_path
 
 
 def test_a_stack_that_does_not_fit_is_halved(job, monkeypatch):
-    counted = jobs.fit_stack
+    counted = jobs.train_prepared
 
-    def small(data, *arguments, **options):
-        if len(data) > 2:
+    def small(prepared, progress):
+        if len(prepared.tasks) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return counted(data, *arguments, **options)
+        return counted(prepared, progress)
 
-    monkeypatch.setattr(jobs, "fit_stack", small)
+    monkeypatch.setattr(jobs, "train_prepared", small)
     table = job(stack=5)
     assert job.stacks == [2, 2, 2]
     assert list(table["stack"]) == [2] * 6
     assert "no room for 3 models at a time: now 2" in job.log
+
+
+def on_gpu(monkeypatch) -> None:
+    """Have jobs go as with a GPU, on the CPU."""
+    monkeypatch.setattr(jobs, "choose_device", lambda _: torch.device("cuda"))
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_on_a_gpu_stacks_are_prepared_and_written_beside_the_training(
+    job, tmp_path, monkeypatch, warm
+):
+    start, unseen = None, []
+    if warm:
+        cells = ad.read_h5ad(job.folder / "expression.h5ad")
+        start, *unseen = (tmp_path / str(number) for number in range(3))
+        for path in (start, *unseen):
+            fit(cells, from_config(KEYS, "fast"), 1, "cpu").save(path)
+    alone = job(stack=2, start=start, unseen=unseen)
+    content = {path.name: ad.read_h5ad(path) for path in files(job)}
+    for path in files(job):
+        path.unlink()
+
+    prepared, written = jobs.prepare_stack, jobs.write_models
+    trained, began, ended = jobs.train_prepared, [], []
+    ready, wrote = [threading.Event() for _ in range(10)], [threading.Event() for _ in range(3)]
+
+    def preparing(*arguments, **options):
+        made = prepared(*arguments, **options)
+        ready[len(began)].set()
+        began.append(threading.current_thread())
+        return made
+
+    def training(*arguments):
+        number, last = len(ended), 9 if warm else 3
+        # The next is made ready before this ends, and the one before was written.
+        assert number + 1 == last or ready[number + 1].wait(60)
+        ended.append(number)
+        assert number < last / 3 or wrote[3 * number // last - 1].wait(60)
+        return trained(*arguments)
+
+    def writing(*arguments):
+        rows = written(*arguments)
+        next(one for one in wrote if not one.is_set()).set()
+        return rows
+
+    on_gpu(monkeypatch)
+    for name, spy in (
+        ("prepare_stack", preparing),
+        ("train_prepared", training),
+        ("write_models", writing),
+    ):
+        monkeypatch.setattr(jobs, name, spy)
+    beside = job(stack=2, start=start, unseen=unseen)
+    assert threading.main_thread() not in began[1:]
+    times = ["seconds", "peak_memory_mb"]
+    pd.testing.assert_frame_equal(beside.drop(columns=times), alone.drop(columns=times))
+    for path in files(job):
+        model, before = ad.read_h5ad(path), content.pop(path.name)
+        pd.testing.assert_frame_equal(model.var, before.var)
+        for name in ("sivae_loadings", "covariance_factor"):
+            np.testing.assert_array_equal(model.varm[name], before.varm[name])
+    assert not content
+
+
+def test_what_fails_beside_the_training_ends_the_job(job, monkeypatch):
+    on_gpu(monkeypatch)
+
+    def full(*_):
+        raise InputError([Problem("1.h5ad", "file", None, "cannot be written", "make room")])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "write_models", full)
+        with pytest.raises(InputError, match="cannot be written"):
+            job(stack=2)
+    assert not job.models()
+    # What was trained before the job was stopped is written.
+    trained = jobs.train_prepared
+
+    def stopped(*arguments):
+        if len(job.stacks) == 2:
+            raise KeyboardInterrupt
+        return trained(*arguments)
+
+    monkeypatch.setattr(jobs, "train_prepared", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        job(stack=2)
+    assert len(job.models()) == 4
+
+
+def test_a_gpu_gets_two_stacks_at_least(job, monkeypatch):
+    on_gpu(monkeypatch)
+    monkeypatch.setattr(jobs, "stack_size", lambda *_: 100)
+    monkeypatch.setattr(jobs, "SPLIT", 4)
+    job(BINS[:3])
+    assert job.stacks == [3]
+    job(BINS, seed=2)
+    assert job.stacks == [3, 3]
 
 
 def test_more_seeds_train_only_what_is_new(job):
