@@ -317,11 +317,11 @@ def read_finished(repeat: Repeat) -> dict[str, Any] | None:
             # The checksums of all that is compressed are compared when it is read.
             file.visititems(_read)
             errors = {name: file["var"][name][()] for name in ERRORS}
+            attempt = 1 + fingerprints.index(trained["fingerprint"])
+            return described(trained, errors) | {"attempt": attempt}
     except Exception as error:
         print(f"{repeat.path} cannot be read ({error}): trained again", file=sys.stderr)
         return None
-    attempt = 1 + fingerprints.index(trained["fingerprint"])
-    return described(trained, errors) | {"attempt": attempt}
 
 
 def _read(_: str, element: h5py.Group | h5py.Dataset) -> None:
