@@ -34,6 +34,8 @@ rewired      The same of planted gains and losses: is the module of the planted 
 depth        Half of the bins of each sample are thinned to 60 or 30 % of their counts, with and
              without a planted change of wiring: what is called with depth as it is, with log depth
              as a covariate, and with counts matched as the workflow does it (a bin is a sample).
+scattered    The same of 30 of the 100 most central genes, which lose their wiring in 70 % of the
+             cells.
 sequenced    Kang's cohort as it was sequenced, stimulated against not: the map and genes, by the
              same three ways.
 """
@@ -137,6 +139,7 @@ FEW_MODULES = range(1, 7)
 # Cohorts with the depth that they were sequenced to.
 SEQUENCED = {
     "sequencedperez300": Source(PEREZ, "sample_id", 300, 300),
+    "sequencedperez1000": Source(PEREZ, "sample_id", 1000, 300),
     "sequencedbmmc300": Source(BMMC, "donor_id", 300, 300),
     "sequencedkang": Source(KANG, "sample_id", 93, 400, MONOCYTES),
 }
@@ -582,6 +585,8 @@ def plant(
         changed[rng.permutation(rows)[: len(rows) // 2]] = True
     changed = changed if chosen is None else chosen
     n_genes = len(strength)
+    if kind == "scattered":
+        return np.random.default_rng(seed).permutation(np.argsort(-strength.sum(1))[:100])[:30]
     if kind == "loss":
         hub = np.argsort(-np.sort(strength, 1)[:, -MODULE:].mean(1))[8 * seed % (n_genes // 4)]
         module = np.argsort(-strength[hub])[:MODULE]
@@ -1049,7 +1054,8 @@ def depth_tests(
         "called_runs_genes": int(gene_called.any()),
         "called_runs_map": int(of_map.p <= 0.05),
         "share_pairs": float((test["p"] <= 0.05).mean()),
-        "share_genes": float((genes <= 0.05).mean()),
+        "share_genes": float((genes[~inside] <= 0.05).mean()),
+        "share_genes_module": float((genes[inside] <= 0.05).mean()) if len(module) else np.nan,
     }
 
 
@@ -1081,10 +1087,24 @@ def depth_artefacts(bins: Bins, estimate: Estimate, name: str) -> list[dict[str,
         about = {"kind": "none", "level": level, "planted_in": "", "split": split}
         about["halves"] = "1 to 20" if split < 20 else "21 to 60"
         rows += [about | row for row in handled_depth(bins, estimate, counts, half, nothing)]
+    return rows + planted_beside_depth(bins, estimate, (("gain", 0.35), ("loss", 0.4)))
+
+
+def scattered_losses(bins: Bins, estimate: Estimate, name: str) -> list[dict[str, Any]]:
+    """Return what is found of 30 genes that lose their wiring, with depth beside it."""
+    return planted_beside_depth(bins, estimate, (("scattered", 0.7),))
+
+
+def planted_beside_depth(
+    bins: Bins, estimate: Estimate, plans: Sequence[tuple[str, float]]
+) -> list[dict[str, Any]]:
+    """Return what is found of planted changes where cases, or controls, are thinned."""
+    rows: list[dict[str, Any]] = []
+    n = len(bins.counts)
     pooled = np.concatenate(expressed(bins, bins.counts).expression)
     strength = np.abs(np.corrcoef(pooled.T))
     np.fill_diagonal(strength, 0)
-    for (kind, share), seed in product((("gain", 0.35), ("loss", 0.4)), SEEDS):
+    for (kind, share), seed in product(plans, SEEDS):
         module, half = module_of(strength, kind, seed), halves(bins.samples, 100 + seed)
         genes = bins.columns[module]
         wired = [
@@ -1120,8 +1140,10 @@ def halves(samples: np.ndarray, seed: int) -> np.ndarray:
 
 
 def module_of(strength: np.ndarray, kind: str, seed: int) -> np.ndarray:
-    """Return the genes to wire together, of middling strength, or those around a hub."""
+    """Return the genes to wire together, of middling strength, those around a hub, or scattered."""
     n_genes = len(strength)
+    if kind == "scattered":
+        return np.random.default_rng(seed).permutation(np.argsort(-strength.sum(1))[:100])[:30]
     if kind == "loss":
         hub = np.argsort(-np.sort(strength, 1)[:, -MODULE:].mean(1))[8 * seed % (n_genes // 4)]
         return np.argsort(-strength[hub])[:MODULE]
@@ -1179,6 +1201,7 @@ PARTS: dict[str, tuple[Part, tuple[str, ...]]] = {
     "modules": (modules, ("kang", "kangc")),
     "rewired": (rewired_modules, ("perez300", "simulated300")),
     "depth": (depth_artefacts, ("sequencedperez300", "sequencedbmmc300")),
+    "scattered": (scattered_losses, ("sequencedperez1000", "sequencedbmmc300")),
     "sequenced": (as_sequenced_pairs, ("sequencedkang",)),
 }
 # Parts that say the same of every estimator, or nothing of one.
@@ -1196,6 +1219,7 @@ ONLY = {
     "modules": ("correlation", "components 32", HEADLINE),
     "rewired": ("correlation", "components 32", HEADLINE),
     "depth": ("correlation", "components 32"),
+    "scattered": ("correlation", "components 32"),
     "sequenced": ("correlation", "components 16", "components 32", HEADLINE),
 }
 # What reads counts sees nothing planted; weights without a sign need another second stage.
@@ -1262,7 +1286,7 @@ def read(folder: Path) -> None:
         summed = numbers[numbers.str.contains("tested_|called_|agreeing_|module_pairs")]
         how = {
             name: "sum"
-            if part in ("planted", "stages", "weights", "depth") and name in summed
+            if part in ("planted", "stages", "weights", "depth", "scattered") and name in summed
             else "mean"
             for name in numbers
         }
