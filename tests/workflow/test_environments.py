@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from as_pip import MODULES, PIP, dependencies, requirements
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -25,11 +26,6 @@ RULES = {
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
     for name, body in RULE.findall(path.read_text() + "\n")
 }
-# What pip calls a package of conda.
-PIP = {"pytorch-cpu": "torch", "pytorch-gpu": "torch", "python-igraph": "igraph"}
-# What Python calls it where that is another name.
-MODULES = PIP | {"scikit-learn": "sklearn", "scvi-tools": "scvi", "umap-learn": "umap"}
-MODULES["pyyaml"] = "yaml"
 # What comes with another package.
 BROUGHT = {"pydantic_core": "pydantic", "markupsafe": "jinja2"}
 # PyTorch for CUDA, and for processors alone: which one, the config says.
@@ -49,20 +45,6 @@ def environments(rule: str) -> list[Path]:
     if value == "training_environment()":
         return [ROOT / "envs" / name for name in TRAINING]
     return [(ROOT / "workflow" / "rules" / value.strip('"')).resolve()]
-
-
-def dependencies(environment: Path) -> dict[str, str]:
-    """Return the pins of an environment by the names that conda, or else pip, has for them."""
-    pins = {}
-    entries = yaml.safe_load(environment.read_text())["dependencies"]
-    later = environment.with_suffix(".post-deploy.sh")
-    if later.exists():
-        entries += re.findall(r"(?<= )\S+==\S+", later.read_text())
-    for entry in entries:
-        for text in entry["pip"] if isinstance(entry, dict) else [entry]:
-            name, _, version = text.replace("==", "=").partition("=")
-            pins[name.strip()] = version.strip()
-    return pins
 
 
 def module_files(name: str) -> list[Path]:
@@ -146,6 +128,15 @@ def test_variants_of_training():
     gpu, cpu = (dependencies(ROOT / "envs" / name) for name in TRAINING)
     assert gpu.pop("pytorch-gpu") == cpu.pop("pytorch-cpu")
     assert gpu == cpu
+
+
+def test_what_pip_installs_of_an_environment():
+    wanted = requirements(ROOT / "envs" / "comparisons.yaml")
+    assert wanted[0].startswith("numpy==")
+    assert f"torch=={dependencies(ROOT / 'envs' / 'comparisons.yaml')['pytorch-cpu']}" in wanted
+    assert "pip" in wanted
+    # The script of the environment installs it.
+    assert not [each for each in wanted if each.startswith("scETM")]
 
 
 @pytest.mark.parametrize(
