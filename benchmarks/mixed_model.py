@@ -1,6 +1,7 @@
 """Where the mixed model could break: its errors on cohorts that are made to break it.
 
     python benchmarks/mixed_model.py --cohorts 300 > mixed_model.tsv
+    python benchmarks/mixed_model.py --cohorts 1000 --alone          # its errors alone
     python benchmarks/mixed_model.py --cohorts 300 --values pairs    # weights of pairs of genes
     python benchmarks/mixed_model.py --cohorts 300 --values map      # the map as a whole
     python benchmarks/mixed_model.py --cohorts 300 --values modules  # densities of 10 modules
@@ -375,6 +376,14 @@ def tested(cohort: Cohort, permute: bool, seed: int) -> dict[str, np.ndarray]:
     return {name: np.asarray(p, float) for name, p in found.items()}
 
 
+def alone(cohort: Cohort, *_: object) -> dict[str, np.ndarray]:
+    """Return p of every gene by the mixed model."""
+    rows, samples = list(cohort.samples.index), cohort.samples.loc[lambda x: ~x.index.duplicated()]
+    about = rows, samples, samples["y"], cohort.binary, cohort.covariates, cohort.technical
+    mixed = make_mixed_design(*about, cohort.factors)
+    return {"mixed": mixed_t(mixed.units.average(cohort.values), mixed.model)["p"].to_numpy()}
+
+
 def of_levels(cohort: Cohort, *_: object) -> dict[str, np.ndarray]:
     """Return p of every gene by the mixed model's F, and by limma's with fixed blocks."""
     rows, samples = list(cohort.samples.index), cohort.samples
@@ -498,6 +507,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS, *LEVEL_KINDS], metavar="KIND")
     names = ("genes", "pairs", "map", *FEW, "levels")
     parser.add_argument("--values", choices=names, default=VALUES)
+    parser.add_argument("--alone", action="store_true", help="the mixed model, nothing planted")
     parser.add_argument("--speed", action="store_true")
     arguments = parser.parse_args()
     VALUES = arguments.values
@@ -512,16 +522,18 @@ def main() -> None:
             maps(kind, arguments.cohorts)
         return
     print("cohorts", "method", "n", "p05", "se", "p01", "any_q", "power_q", sep="\t")
-    test = of_levels if VALUES == "levels" else tested
+    test = of_levels if VALUES == "levels" else alone if arguments.alone else tested
     for kind in kinds:
         rows = []
         for number in range(arguments.cohorts):
             permute = number % 10 == 0
-            null, real = (test(cohort, permute, number) for cohort in both(kind, number))
+            cohorts = (test(cohort, permute, number) for cohort in both(kind, number))
+            null, real = next(cohorts), {} if arguments.alone else next(cohorts)
             for method, p in null.items():
                 q = benjamini_hochberg(p)
                 shares = (p <= 0.05).mean(), (p <= 0.01).mean(), (q <= 0.05).any()
-                power = (benjamini_hochberg(real[method])[:PLANTED] <= 0.05).mean()
+                found = benjamini_hochberg(real.get(method, np.ones(PLANTED)))
+                power = (found[:PLANTED] <= 0.05).mean()
                 rows.append((method, *shares, power))
         table = pd.DataFrame(rows, columns=["method", "p05", "p01", "any_q", "power_q"])
         for method in ("today", "limma", "mixed", "fixed"):
