@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # leave out a test may cost a finding, to make it costs little.
 ALPHA, HOPELESS = 0.05, 0.2
 # Bins that are looked at: more say next to nothing of reliability, and pairs grow with the square.
-MOST_BINS = 4000
+MOST_BINS = 2000
 COLUMNS = (
     *("network", "measure", "n_samples", "n_bins", "cells_per_bin", "cells_per_sample"),
     *("icc_bin", "icc_sample", "lower_quartile", "upper_quartile", "reliable_share"),
