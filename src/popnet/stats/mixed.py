@@ -64,7 +64,8 @@ def mixed_t(
         se = known_se = np.abs(found.slope / t)
         if draws := draws_of(ratios):
             p = np.sum([weight * _fit(values, model, one).p for weight, one in draws], axis=0)
-            t = -np.sign(t) * stdtrit(found.df, p / 2)
+            # The smallest p are 0, to which no t belongs.
+            t = np.where(p > 0, -np.sign(t) * stdtrit(found.df, p / 2), t)
             # Of an estimate next to nothing, t says nothing of its error.
             se = known_se * np.where(np.abs(t) > 0.01, np.maximum(found.t / t, 1), 1)
     half = stdtrit(found.df, 0.975) * se

@@ -125,6 +125,9 @@ def test_uncertain_ratios_make_p_a_mean_and_intervals_wide():
     np.testing.assert_allclose(found["sd"], known["sd"])
     called = found["p"] < 0.05
     assert (((found["low"] > 0) | (found["high"] < 0)) <= called).all()
+    # What the phenotype determines has a p of 0, and all else is known of it.
+    determined = np.column_stack([values, model.outcome])
+    assert np.isfinite(mixed_t(determined, model, ratios).iloc[-1]).all()
     # Of its own phenotype, as one of the permuted.
     again = permuted_t(values, model, ratios, model.outcome[None])[1][0]
     np.testing.assert_allclose(again, found["p"], rtol=1e-6)
