@@ -262,7 +262,7 @@ def test_a_killed_job_is_tried_again_with_more_memory(study):
     first, second = [job for job in jobs if Path(job["StdOut"]).parent == folder]
     assert first["JobId"] == killed["JobId"]
     assert [job["JobState"] for job in (first, second)] == ["CANCELLED", "COMPLETED"]
-    assert [job["MinMemoryNode"] for job in (first, second)] == ["16000M", "32000M"]
+    assert [job["MinMemoryNode"] for job in (first, second)] == ["24000M", "48000M"]
     assert [job["TimeLimit"] for job in (first, second)] == ["04:00:00", "08:00:00"]
     others = [job for job in jobs if job["JobId"] != killed["JobId"]]
     assert {job["JobState"] for job in others} == {"COMPLETED"}
