@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import weakref
@@ -159,7 +160,7 @@ def test_the_optimiser_is_adam_of_torch():
         assert torch.equal(p, theirs[name])
 
 
-def test_training_loads_no_compiler():
+def test_training_loads_no_compiler(root):
     code = """
 import sys, numpy as np
 from popnet.sivae import fit, settings_for
@@ -167,7 +168,8 @@ settings = settings_for(latent=2, hidden=[8], steps=[2, 2, 2])
 fit(np.random.default_rng(0).normal(size=(40, 10)), settings, device="cpu", quiet=True)
 assert "torch._dynamo" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    clone = os.environ | {"PYTHONPATH": str(root / "src")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=clone)
 
 
 @pytest.mark.parametrize("n_steps", [20, 400, 2500])
