@@ -258,6 +258,22 @@ class _Likelihood:
         gradient = ((project - mean) * self.kernels).sum(axis=(1, 2)) * ratios / 2
         return (determinants + self.df * float(np.log(rss).mean())) / 2, gradient
 
+    def losses(self, ratios: np.ndarray) -> np.ndarray:
+        """Return :meth:`loss` for many sets of ratios, (n_sets, n_ratios), without gradients."""
+        of_values = np.diag(self.base) + np.tensordot(ratios, self.kernels, 1)
+        factor = np.linalg.cholesky(of_values)
+        both = np.column_stack([self.regressors, self.values])
+        white = np.linalg.solve(factor, np.broadcast_to(both, (len(ratios), *both.shape)))
+        k = self.regressors.shape[1]
+        basis, upper = np.linalg.qr(white[..., :k])
+        left = white[..., k:] - basis @ (basis.transpose(0, 2, 1) @ white[..., k:])
+        rss = np.maximum((left**2).sum(axis=1), 1e-300)
+        logs = np.log(rss.mean(axis=1) if self.pooled else rss).reshape(len(ratios), -1)
+        diagonals = (np.diagonal(one, axis1=1, axis2=2) for one in (factor, upper))
+        determinants = sum(2 * np.log(np.abs(one)).sum(axis=1) for one in diagonals)
+        found: np.ndarray = (determinants + self.df * logs.mean(axis=1)) / 2
+        return found
+
     def squares(self, projected: np.ndarray) -> np.ndarray:
         """Return the residual sum of squares of columns, the mean one of all where pooled."""
         rss = np.maximum((self.values * projected).sum(0), 1e-300)
@@ -301,7 +317,7 @@ class _Likelihood:
             places = low + even * (high - low)
             share, spread = places[:, :n_random], places[:, n_random:]
             ratios = np.column_stack([share / (1 - share), np.exp(LOG_SPREAD * ndtri(spread))])
-            losses = np.array([self.loss(np.log(one))[0] for one in ratios])
+            losses = self.losses(ratios)
             weights = np.exp((losses.min() - losses) * effective)
             weights /= weights.sum()
             if 1 / (weights**2).sum() > EFFECTIVE_DRAWS:

@@ -223,7 +223,7 @@ def test_the_mixed_model_of_a_map_is_regression_where_nothing_is_random(binary):
 def test_groups_of_unequal_spread_have_no_difference_in_position():
     """Six cases of twice the spread among 30 controls; then they move, too."""
     p = []
-    for seed in range(100):
+    for seed in range(50):
         rng = np.random.default_rng(seed)
         names = [f"s{number}" for number in range(36)]
         samples = pd.DataFrame({"donor": names, "batch": ""}, index=names)
@@ -241,8 +241,8 @@ def test_groups_of_unequal_spread_have_no_difference_in_position():
         plain = map_gram(places @ places.T, design.units)
         p.append([*row, distance_regression(plain, design, design.arrangements(99, seed)).p])
     share = (np.array(p) <= 0.05).mean(axis=0)
-    # The 99.9 % point of the binomial distribution is 13.
-    assert share[0] <= 0.13
+    # The 99.9 % point of the binomial distribution is 8 of 50.
+    assert share[0] <= 0.16
     assert share[1] > 0.5
     assert share[2] > 0.3
 

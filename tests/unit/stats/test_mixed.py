@@ -71,6 +71,9 @@ def test_the_gradient_is_that_of_the_likelihood(seed, pooled):
     start = np.random.default_rng(seed).uniform(-2, 1, 4)
     error = check_grad(lambda x: likelihood.loss(x)[0], lambda x: likelihood.loss(x)[1], start)
     assert error < 1e-4 * max(1, np.abs(likelihood.loss(start)[1]).max())
+    many = np.random.default_rng(seed).uniform(-2, 1, (5, 4))
+    expected = [likelihood.loss(one)[0] for one in many]
+    np.testing.assert_allclose(likelihood.losses(np.exp(many)), expected, rtol=1e-9)
 
 
 def test_pooled_ratios_do_not_depend_on_the_rotation_of_columns():
