@@ -10,7 +10,6 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky
 from scipy.optimize import minimize
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from popnet.stats.ranks import MIN_PRESENT, patterns
 
@@ -311,6 +310,8 @@ class _Likelihood:
         effective : float
             Number of independent columns.
         """
+        from scipy.stats import qmc
+
         even = qmc.Sobol(len(self.kernels), scramble=True, seed=0).random(DRAWS)
         low, high = np.full((2, len(self.kernels)), [[0.005], [0.995]])
         for _ in range(ROUNDS):
