@@ -76,7 +76,7 @@ def test_a_job_that_was_given_a_gpu_does_not_train_on_a_cpu(monkeypatch):
 
 
 def test_our_files_are_read_by_what_notices_damage(root):
-    """`train_models` trains a model anew that it cannot read, whatever is wrong with it."""
+    """Files of the study are read by `popnet.files`, which says which one is damaged."""
     raw = re.compile(r"\b(ad\.read_h5ad|pd\.read_parquet)\(")
     found = [
         path.relative_to(root).as_posix()
